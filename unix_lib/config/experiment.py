@@ -1,0 +1,136 @@
+"""The whole config of an experiment, and the checks that span its stages."""
+
+import difflib
+import re
+from collections.abc import Iterable
+
+from pydantic import model_validator
+
+from unix_lib.config.analyze import AnalyzeConfig
+from unix_lib.config.encode import EncodeConfig
+from unix_lib.config.evaluate import EvaluateConfig
+from unix_lib.config.figures import FiguresConfig
+from unix_lib.config.jobs import JobShape
+from unix_lib.config.models import CustomPlan, RunStart, UnixPlan
+from unix_lib.config.pack import PackConfig
+from unix_lib.config.report import ReportConfig
+from unix_lib.config.sources import SourceConfig
+from unix_lib.config.strict import StrictModel, key
+from unix_lib.config.tokenizers import TokenizersConfig, TrainedImageTokenizer, TrainedTextTokenizer
+from unix_lib.config.train import TrainConfig
+
+NAME = re.compile(r"[a-z0-9][a-z0-9._]*(-[a-z0-9._]+)*")
+SPECIAL_TOKENS_PER_IMAGE = 2  # <|vision_start|> and <|vision_end|>
+
+
+class Experiment(StrictModel):
+    """One experiment: everything the DAG makes below `results/<experiment>/`."""
+
+    experiment: str = key("name of the experiment and of its results folder", kind="operational")
+    sources: dict[str, SourceConfig] = key("sources by name", min_length=1)
+    sources_job: JobShape = key("shape of a source job", JobShape(runtime_minutes=120), kind="operational")
+    tokenizers: TokenizersConfig
+    encode: EncodeConfig = key("image encoding", EncodeConfig())
+    pack: PackConfig
+    train: TrainConfig
+    evaluate: EvaluateConfig
+    analyze: AnalyzeConfig
+    figures: FiguresConfig = key("figures and tables", FiguresConfig())
+    report: ReportConfig
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Experiment":
+        self._names_are_paths()
+        self._references_resolve()
+        self._images_fit()
+        self._plans_fit()
+        return self
+
+    def layers_of(self, run_name: str) -> int:
+        """Decoder layers of a run, followed through the runs it starts from."""
+        start = self.train.runs[run_name].start
+        seen = {run_name}
+        while isinstance(start, RunStart):
+            if start.run in seen:
+                raise ValueError(f"train.runs.{run_name}.start: runs start from each other in a circle")
+            seen.add(start.run)
+            start = self.train.runs[start.run].start
+        return start.layers if start.kind == "pretrained" else start.shape.layers
+
+    def compared_runs(self) -> list[str]:
+        """Runs whose architectures are compared, in the order of the config."""
+        return [name for name, run in self.train.runs.items() if run.compare]
+
+    def _names_are_paths(self) -> None:
+        named: dict[str, Iterable[str]] = {
+            "experiment": [self.experiment],
+            "sources": self.sources,
+            "pack.mixtures": self.pack.mixtures,
+            "train.runs": self.train.runs,
+            "evaluate.groups": self.evaluate.groups,
+            "evaluate.benchmarks": self.evaluate.benchmarks,
+        }
+        for where, names in named.items():
+            for name in names:
+                if not NAME.fullmatch(name):
+                    raise ValueError(f"{where}: '{name}' can't be a folder name; use a-z, 0-9, '.', '_' and single '-'")
+
+    def _references_resolve(self) -> None:
+        sources, mixtures, runs = list(self.sources), list(self.pack.mixtures), list(self.train.runs)
+        for kind, tokenizer in (("text", self.tokenizers.text), ("image", self.tokenizers.image)):
+            if isinstance(tokenizer, TrainedTextTokenizer | TrainedImageTokenizer):
+                for name in tokenizer.sources:
+                    _known(name, sources, f"tokenizers.{kind}.sources", "source")
+        for mixture_name, mixture in self.pack.mixtures.items():
+            for part in mixture.parts:
+                _known(part.source, sources, f"pack.mixtures.{mixture_name}.parts", "source")
+        for run_name, run in self.train.runs.items():
+            _known(run.mixture, mixtures, f"train.runs.{run_name}.mixture", "mixture")
+            if isinstance(run.start, RunStart):
+                _known(run.start.run, runs, f"train.runs.{run_name}.start.run", "run")
+        for benchmark_name, benchmark in self.evaluate.benchmarks.items():
+            if benchmark.source is not None:
+                _known(benchmark.source, sources, f"evaluate.benchmarks.{benchmark_name}.source", "source")
+        _known(self.analyze.conflict.mixture, mixtures, "analyze.conflict.mixture", "mixture")
+        for name in self.analyze.conflict.runs:
+            _known(name, runs, "analyze.conflict.runs", "run")
+        for name in self.analyze.entropy.sources:
+            _known(name, sources, "analyze.entropy.sources", "source")
+
+    def _images_fit(self) -> None:
+        shape = self.tokenizers.image.shape
+        needed = shape.codes_per_image + SPECIAL_TOKENS_PER_IMAGE
+        if any(has_images(source) for source in self.sources.values()) and self.pack.length <= needed:
+            raise ValueError(
+                f"pack.length {self.pack.length} is too short for an image of {shape.codes_per_image} codes and its "
+                f"two markers; set it above {needed}"
+            )
+        for name, source in self.sources.items():
+            if has_images(source) and source.image_size != shape.image_size:  # type: ignore[union-attr]
+                raise ValueError(
+                    f"sources.{name}.image_size is {source.image_size}, tokenizers.image.shape.image_size is "  # type: ignore[union-attr]
+                    f"{shape.image_size}; give both the same value"
+                )
+
+    def _plans_fit(self) -> None:
+        for name, run in self.train.runs.items():
+            layers = self.layers_of(name)
+            if isinstance(run.plan, UnixPlan) and run.plan.first + run.plan.last >= layers:
+                raise ValueError(
+                    f"train.runs.{name}.plan: N + M = {run.plan.first} + {run.plan.last} leaves no shared layer of "
+                    f"{layers}; lower first or last"
+                )
+            if isinstance(run.plan, CustomPlan) and len(run.plan.table) != layers:
+                raise ValueError(f"train.runs.{name}.plan.table has {len(run.plan.table)} rows for {layers} layers")
+
+
+def has_images(source: SourceConfig) -> bool:
+    """Whether a source yields images."""
+    return source.kind != "text"
+
+
+def _known(name: str, known: list[str], where: str, what: str) -> None:
+    if name not in known:
+        nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
+        hint = f"did you mean '{nearest[0]}'?" if nearest else f"known: {', '.join(known)}"
+        raise ValueError(f"{where}: unknown {what} '{name}'; {hint}")

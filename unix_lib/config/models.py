@@ -1,0 +1,100 @@
+"""Config of the models: a decoder's shape and its table of layer plans."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from unix_lib.config.strict import StrictModel, key
+
+
+class DecoderShape(StrictModel):
+    """A Qwen2-class decoder started from random weights."""
+
+    hidden_size: int = key("width of the residual stream", 128, ge=8)
+    intermediate_size: int = key("width of the feed-forward layers", 384, ge=8)
+    layers: int = key("decoder layers", 8, ge=1)
+    heads: int = key("query heads", 4, ge=1)
+    key_value_heads: int = key("key and value heads", 2, ge=1)
+    tie_embeddings: bool = key("the head shares the embedding's weights", True)
+    max_positions: int = key("longest document, tokens", 2048, ge=16)
+    rope_theta: float = key("base of the rotary frequencies", 10000.0, gt=0)
+
+    @model_validator(mode="after")
+    def _heads_fit(self) -> "DecoderShape":
+        if self.hidden_size % self.heads or self.heads % self.key_value_heads:
+            raise ValueError(
+                f"hidden_size {self.hidden_size} must be a multiple of heads {self.heads}, and heads of "
+                f"key_value_heads {self.key_value_heads}"
+            )
+        return self
+
+
+class LayerRow(StrictModel):
+    """One layer of a custom plan."""
+
+    attention_weights: Literal["shared", "per_modality"] = key("whose projections and norms", "shared")
+    attention_scope: Literal["joint", "within_modality"] = key("which tokens a token may see", "joint")
+    ffn: Literal["shared", "per_modality"] = key("whose feed-forward layer", "shared")
+
+
+class SharedPlan(StrictModel):
+    """Every layer shared: the plain multimodal transformer."""
+
+    preset: Literal["shared"]
+
+
+class UnixPlan(StrictModel):
+    """The paper's X: first N and last M layers separate per modality, the middle shared."""
+
+    preset: Literal["unix"]
+    first: int = key("N, separate shallow layers", ge=0)
+    last: int = key("M, separate deep layers", ge=0)
+
+
+class MoTPlan(StrictModel):
+    """Mixture of transformers: separate weights in every layer, joint attention, full width."""
+
+    preset: Literal["mot"]
+
+
+class MoEPlan(StrictModel):
+    """Hard mixture of experts: a separate vision feed-forward layer in every k-th layer."""
+
+    preset: Literal["moe"]
+    every: int = key("k", 2, ge=1)
+
+
+class CustomPlan(StrictModel):
+    """A table written out, one row a layer."""
+
+    preset: Literal["custom"]
+    table: list[LayerRow] = key("one row per layer, first layer first", min_length=1)
+
+
+PlanConfig = Annotated[SharedPlan | UnixPlan | MoTPlan | MoEPlan | CustomPlan, Field(discriminator="preset")]
+
+
+class FreshStart(StrictModel):
+    """Random weights."""
+
+    kind: Literal["fresh"]
+    shape: DecoderShape
+
+
+class RunStart(StrictModel):
+    """The last checkpoint of another run of this experiment."""
+
+    kind: Literal["run"]
+    run: str = key("name of the run")
+
+
+class PretrainedStart(StrictModel):
+    """A pretrained Qwen2, Qwen2.5 or Qwen3 model."""
+
+    kind: Literal["pretrained"]
+    path: str = key("local folder or hub id")
+    revision: str = key("pinned revision on the hub", "main")
+    layers: int = key("its decoder layers, checked against the weights", ge=1)
+
+
+StartConfig = Annotated[FreshStart | RunStart | PretrainedStart, Field(discriminator="kind")]

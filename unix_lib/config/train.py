@@ -1,0 +1,68 @@
+"""Config of the `train` stage: runs, their checkpoints and the optimizer."""
+
+from typing import Literal
+
+from pydantic import model_validator
+
+from unix_lib.config.jobs import JobShape
+from unix_lib.config.models import PlanConfig, StartConfig
+from unix_lib.config.strict import StrictModel, key
+
+
+class Optimization(StrictModel):
+    """AdamW and its schedule."""
+
+    total_steps: int = key("optimizer steps of the schedule", ge=1)
+    packs_per_step: int = key("packs per optimizer step over all processes", 2, ge=1)
+    learning_rate: float = key("peak learning rate", 1e-3, gt=0)
+    schedule: Literal["linear", "cosine", "constant"] = key("after warm-up", "linear")
+    warmup_ratio: float = key("share of total_steps spent warming up", 0.1, ge=0, lt=1)
+    weight_decay: float = key("AdamW weight decay", 0.0, ge=0)
+    beta2: float = key("AdamW second-moment decay", 0.999, gt=0, lt=1)
+    gradient_clip: float = key("largest global gradient norm", 1.0, gt=0)
+
+
+class Run(StrictModel):
+    """One training run: an architecture on a mixture, cut into segments at its checkpoints."""
+
+    plan: PlanConfig = key("table of layer plans")
+    start: StartConfig = key("where the weights come from")
+    vision_start: Literal["copy", "fresh"] = key("vision weights begin as copies of the text layer's, or fresh", "copy")
+    mixture: str = key("name of a mixture")
+    optimization: Optimization
+    checkpoints: list[int] = key(
+        "steps at which a checkpoint is kept; 0 is the initialised model", kind="operational", min_length=1
+    )
+    keep_best_every: int | None = key(
+        "measure the held-out loss every this many steps, stop when it rises, keep the best weights",
+        None,
+    )
+    seed: int = key("seed of new weights and of the order of packs", 218)
+    compare: bool = key("one of the compared architectures; false for a base run", True, kind="operational")
+
+    @model_validator(mode="after")
+    def _steps_fit(self) -> "Run":
+        steps = self.checkpoints
+        if sorted(set(steps)) != steps or steps[0] < 0:
+            raise ValueError(f"checkpoints {steps} must rise and not be negative")
+        if steps[-1] > self.optimization.total_steps:
+            raise ValueError(f"checkpoint {steps[-1]} lies after total_steps {self.optimization.total_steps}")
+        if self.keep_best_every is not None and [s for s in steps if s] != [self.optimization.total_steps]:
+            raise ValueError("a run with keep_best_every has one checkpoint, at total_steps")
+        return self
+
+
+class TrainConfig(StrictModel):
+    """All runs, and how they are computed."""
+
+    runs: dict[str, Run] = key("runs by name", min_length=1)
+    micro_batch: int = key("packs a process takes at a time", 1, kind="numeric", ge=1)
+    zero_stage: Literal[0, 1, 2, 3] = key("DeepSpeed ZeRO stage", 0, kind="numeric")
+    precision: Literal["float32", "bfloat16"] = key(
+        "precision of the forward and backward pass", "float32", kind="numeric"
+    )
+    gradient_checkpointing: bool = key("recompute activations in the backward pass", False, kind="numeric")
+    attention_backend: Literal["sdpa", "flash"] = key("attention kernel", "sdpa", kind="numeric")
+    save_seconds: int = key("seconds between the saves that a killed job resumes from", 60, kind="operational", ge=1)
+    log_steps: int = key("steps between two log lines", 10, kind="operational", ge=1)
+    job: JobShape = key("shape of a training job", JobShape(threads=1, runtime_minutes=720), kind="operational")

@@ -1,0 +1,1 @@
+"""Recipes: an experiment's config resolved into one immutable JSON per job."""

@@ -1,0 +1,102 @@
+"""A recipe: what one job makes, written down before it is made.
+
+A recipe is never changed. Its digest stands in the path of what it makes, so a changed key makes a new
+path and a job runs exactly when its manifest is missing.
+"""
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from unix_lib.artefacts.errors import UserError
+from unix_lib.artefacts.files import canonical_json
+
+DIGEST_CHARACTERS = 12  # 48 bits: a thousand artefacts collide with probability 2e-9
+
+
+class RecipeError(UserError):
+    """A recipe file that is missing or was changed."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Stage, name, semantic settings, logic version and the artefacts it builds on."""
+
+    stage: str
+    name: str
+    logic_version: int
+    settings: dict[str, Any]
+    inputs: dict[str, str | list[str]] = field(default_factory=dict)  # role -> artefact(s), "stage/name-digest"
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the whole recipe, hexadecimal."""
+        return hashlib.sha256(canonical_json(self.as_json()).encode()).hexdigest()
+
+    @cached_property
+    def key(self) -> str:
+        """`<name>-<digest>`: the artefact's folder."""
+        return f"{self.name}-{self.digest[:DIGEST_CHARACTERS]}"
+
+    @cached_property
+    def artefact(self) -> str:
+        """`<stage>/<name>-<digest>`, relative to `results/<experiment>`."""
+        return f"{self.stage}/{self.key}"
+
+    @property
+    def upstream(self) -> list[str]:
+        """All artefacts it builds on, each once, in a fixed order."""
+        named: dict[str, None] = {}
+        for value in self.inputs.values():
+            for artefact in [value] if isinstance(value, str) else value:
+                named[artefact] = None
+        return list(named)
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "stage": self.stage,
+            "name": self.name,
+            "logic_version": self.logic_version,
+            "settings": self.settings,
+            "inputs": self.inputs,
+        }
+
+    def path(self, results: Path) -> Path:
+        return results / "recipes" / self.stage / f"{self.key}.json"
+
+
+def write_recipe(recipe: Recipe, results: Path) -> None:
+    """Write a recipe once; an existing file is left as it is."""
+    path = recipe.path(results)
+    if path.exists():
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    temporary.write_text(
+        json.dumps(recipe.as_json(), indent=2, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8"
+    )
+    os.replace(temporary, path)
+
+
+def read_recipe(path: Path) -> Recipe:
+    """Read a recipe and check that it is the one its file name promises.
+
+    Raises:
+        RecipeError: missing, unreadable or changed.
+    """
+    remedy = "run the workflow again from the main process; it writes missing recipes"
+    try:
+        recipe = Recipe(**json.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        raise RecipeError(f"{path}: no such recipe; {remedy}") from None
+    except (ValueError, TypeError) as error:
+        raise RecipeError(f"{path}: unreadable recipe ({error}); delete it, then {remedy}") from None
+    if path.name != f"{recipe.key}.json":
+        raise RecipeError(
+            f"{path}: the recipe was changed (its digest now gives {recipe.key}); delete it, then {remedy}"
+        )
+    return recipe

@@ -1,0 +1,1 @@
+"""Records: the samples that flow from sources to packs, as Parquet shards of one schema."""
