@@ -1,16 +1,22 @@
-"""The command line that every script has: a recipe and the execution settings in, a manifest out."""
+"""The command line that every script has: a recipe and the execution settings in, a manifest out.
+
+With `--log`, everything that the process and the libraries in it print goes to that file, and only the
+project's own progress lines reach the screen, each with the artefact's name in front.
+"""
 
 import argparse
 import logging
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import TextIO
 
 from unix_lib.artefacts.errors import UserError
 from unix_lib.artefacts.job import Job
 
 
-def run_script(make: Callable[[Job], object], description: str) -> None:
+def run_script(make: Callable[[Job], object], description: str | None) -> None:
     """Parse a script's arguments, make its artefact, and turn an expected error into one line.
 
     Args:
@@ -21,9 +27,36 @@ def run_script(make: Callable[[Job], object], description: str) -> None:
     parser.add_argument("--recipe", type=Path, required=True, help="recipes/<stage>/<name>-<digest>.json")
     parser.add_argument("--execution", type=Path, required=True, help="numeric and operational settings, JSON")
     parser.add_argument("--output", type=Path, required=True, help="the manifest to write")
+    parser.add_argument("--log", type=Path, help="file for everything that is printed; the screen keeps the progress")
     arguments = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
+    screen = _open_log(arguments.log, arguments.recipe.stem.rpartition("-")[0])
     try:
         make(Job.from_files(arguments.recipe, arguments.execution, arguments.output))
     except UserError as error:
-        sys.exit(f"{type(error).__name__}: {error}")
+        line = f"{type(error).__name__}: {error}"
+        if arguments.log is not None:
+            print(line, file=screen, flush=True)
+        sys.exit(line)
+
+
+def _open_log(log: Path | None, name: str) -> TextIO:
+    """Point stdout and stderr at the log; returns the screen as it was."""
+    form = logging.Formatter(f"%(asctime)s {name}: %(message)s", datefmt="%H:%M:%S")
+    handlers: list[logging.Handler] = []
+    screen = sys.stderr
+    if log is not None:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        screen = os.fdopen(os.dup(2), "w", buffering=1)
+        handlers.append(logging.StreamHandler(screen))
+        with open(log, "w") as file:
+            os.dup2(file.fileno(), 1)
+            os.dup2(file.fileno(), 2)
+        print(" ".join([sys.executable, *sys.argv]), flush=True)
+    handlers.append(logging.StreamHandler(sys.stderr))
+    root = logging.getLogger("unix_lib")
+    root.setLevel(logging.INFO)
+    root.propagate = False
+    for handler in handlers:
+        handler.setFormatter(form)
+        root.addHandler(handler)
+    return screen

@@ -1,0 +1,24 @@
+# Gradient conflict of a checkpoint; conditional entropy of the sources.
+
+
+rule analysis:
+    message:
+        "Analyzing {wildcards.name}"
+    input:
+        upstream("analyze"),
+    output:
+        manifest=artefact("analyze"),
+    params:
+        recipe=recipe_path("analyze"),
+        execution=execution_path("analyze"),
+    log:
+        log_path("analyze"),
+    benchmark:
+        benchmark_path("analyze")
+    threads: threads_of("analyze")
+    resources:
+        mem_mb=memory_mb("analyze"),
+        runtime=runtime_minutes("analyze"),
+        gpu=gpus("analyze"),
+    shell:
+        command("analyze")

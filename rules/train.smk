@@ -1,0 +1,43 @@
+# One segment of a run: from the newest state before it to its checkpoint.
+
+
+def nodes(wildcards):
+    return shape_of("train", wildcards)["nodes"]
+
+
+def launchers(wildcards):
+    return nodes(wildcards) if nodes(wildcards) > 1 else None
+
+
+def gpus_per_node(wildcards):
+    shape = shape_of("train", wildcards)
+    return f"gpu:{shape['gpus']}" if shape["gpus"] and shape["nodes"] > 1 else None
+
+
+rule segment:
+    message:
+        "Training {wildcards.name}"
+    input:
+        upstream("train"),
+    output:
+        manifest=artefact("train"),
+    params:
+        recipe=recipe_path("train"),
+        execution=execution_path("train"),
+    log:
+        log_path("train"),
+    benchmark:
+        benchmark_path("train")
+    threads: threads_of("train")
+    resources:
+        mem_mb=memory_mb("train"),
+        runtime=runtime_minutes("train"),
+        gpu=gpus("train"),
+        # Several nodes: one launcher per node through srun, each starting a process per GPU.
+        nodes=nodes,
+        tasks=launchers,
+        gres=gpus_per_node,
+        tasks_per_gpu=lambda wildcards: 0 if launchers(wildcards) else None,
+        mpi=lambda wildcards: "srun" if launchers(wildcards) else None,
+    shell:
+        command("train")

@@ -1,0 +1,63 @@
+"""A plan on disk: its recipes, the execution settings of its jobs, and the links to today's results.
+
+Recipes are written once. Execution settings (threads, GPUs, logging: what never changes results) may change
+between two runs and are rewritten; a job reads them from its own file, so editing the config during a run
+reaches no job that was already planned.
+"""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from unix_lib.artefacts.manifest import MANIFEST
+from unix_lib.recipes.plan import Plan
+from unix_lib.recipes.recipe import Recipe, read_recipe, write_recipe
+
+
+def execution_path(recipe_path: Path) -> Path:
+    """Where a job's execution settings are, beside its recipe."""
+    return recipe_path.with_suffix(".execution.json")
+
+
+def write_plan(plan: Plan, results: Path) -> None:
+    """Write every recipe and execution file of a plan below `results/<experiment>/recipes`."""
+    for job in plan.jobs.values():
+        write_recipe(job.recipe, results)
+        path = execution_path(job.recipe.path(results))
+        text = json.dumps(job.execution, indent=2, sort_keys=True) + "\n"
+        if not path.is_file() or path.read_text(encoding="utf-8") != text:
+            temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+            temporary.write_text(text, encoding="utf-8")
+            os.replace(temporary, path)
+
+
+def read_execution(recipe_path: Path) -> dict[str, Any]:
+    """Execution settings of a job that the main process has planned."""
+    settings: dict[str, Any] = json.loads(execution_path(recipe_path).read_text(encoding="utf-8"))
+    return settings
+
+
+def read_planned(results: Path, stage: str, key: str) -> Recipe:
+    """The recipe of `stage/key`, from disk."""
+    return read_recipe(results / "recipes" / stage / f"{key}.json")
+
+
+def link_current(plan: Plan, results: Path) -> None:
+    """Point `current/<stage>/<name>` at the plan's finished artefacts and drop links of anything else."""
+    current = results / "current"
+    wanted = {
+        current / job.recipe.stage / job.recipe.name: Path("..") / ".." / artefact
+        for artefact, job in plan.jobs.items()
+        if (results / artefact / MANIFEST).is_file()
+    }
+    for link in current.glob("*/*"):
+        if link.is_symlink() and link not in wanted:
+            link.unlink()
+    for link, target in wanted.items():
+        if link.is_symlink() and Path(os.readlink(link)) == target:
+            continue
+        link.parent.mkdir(parents=True, exist_ok=True)
+        temporary = link.with_name(f".{link.name}.{os.getpid()}")
+        temporary.symlink_to(target, target_is_directory=True)
+        os.replace(temporary, link)
