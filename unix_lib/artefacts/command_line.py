@@ -15,6 +15,11 @@ from typing import TextIO
 from unix_lib.artefacts.errors import UserError
 from unix_lib.artefacts.job import Job
 
+# Python puts a script's folder first on the path, where scripts/tokenizers.py and scripts/evaluate.py would hide
+# the libraries of those names.
+SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
+sys.path[:] = [entry for entry in sys.path if Path(entry or ".").resolve() != SCRIPTS]
+
 
 def run_script(make: Callable[[Job], object], description: str | None) -> None:
     """Parse a script's arguments, make its artefact, and turn an expected error into one line.
