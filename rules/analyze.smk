@@ -2,15 +2,10 @@
 
 
 rule analysis:
-    message:
-        "Analyzing {wildcards.name}"
     input:
         upstream("analyze"),
     output:
         manifest=artefact("analyze"),
-    params:
-        recipe=recipe_path("analyze"),
-        execution=execution_path("analyze"),
     log:
         log_path("analyze"),
     benchmark:
@@ -20,5 +15,10 @@ rule analysis:
         mem_mb=memory_mb("analyze"),
         runtime=runtime_minutes("analyze"),
         gpu=gpus("analyze"),
+    params:
+        recipe=recipe_path("analyze"),
+        execution=execution_path("analyze"),
+    message:
+        "Analyzing {wildcards.name}"
     shell:
         command("analyze")

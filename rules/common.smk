@@ -9,7 +9,12 @@ from snakemake.settings.enums import RerunTrigger
 from unix_lib.config import ConfigError, load_experiment, parse_experiment
 from unix_lib.recipes.external import FileHashes
 from unix_lib.recipes.plan import STAGES, resolve
-from unix_lib.recipes.workspace import link_current, read_execution, read_planned, write_plan
+from unix_lib.recipes.workspace import (
+    link_current,
+    read_execution,
+    read_planned,
+    write_plan,
+)
 
 PYTHON = sys.executable
 DEFAULT_CONFIG = ROOT / "config" / "laptop.yaml"
@@ -22,7 +27,9 @@ if workflow.is_main_process:
         else:
             experiment = load_experiment(DEFAULT_CONFIG)
         results = Path("results") / experiment.experiment
-        PLAN = resolve(experiment, Path.cwd(), FileHashes(results / ".file-hashes.json"))
+        PLAN = resolve(
+            experiment, Path.cwd(), FileHashes(results / ".file-hashes.json")
+        )
     except ConfigError as error:
         raise WorkflowError(str(error)) from None
 
@@ -35,7 +42,14 @@ wildcard_constraints:
 
 def manifests(*stages):
     """Manifests of all planned artefacts of some stages; nothing inside a SLURM job, which has its own target."""
-    return [f"results/{PLAN.experiment}/{artefact}/manifest.json" for artefact in PLAN.of_stage(*stages)] if PLAN else []
+    return (
+        [
+            f"results/{PLAN.experiment}/{artefact}/manifest.json"
+            for artefact in PLAN.of_stage(*stages)
+        ]
+        if PLAN
+        else []
+    )
 
 
 def artefact(stage):
@@ -61,7 +75,9 @@ def benchmark_path(stage):
 
 def planned(stage, wildcards):
     """The planned job behind a rule's wildcards; None inside a SLURM job or for an older recipe on disk."""
-    return PLAN.jobs.get(f"{stage}/{wildcards.name}-{wildcards.digest}") if PLAN else None
+    return (
+        PLAN.jobs.get(f"{stage}/{wildcards.name}-{wildcards.digest}") if PLAN else None
+    )
 
 
 def upstream(stage):
@@ -72,9 +88,16 @@ def upstream(stage):
         # order-only predecessors changed (a checkpoint added before it) or because a rule's text did.
         workflow.dag_settings.rerun_triggers = frozenset({RerunTrigger.MTIME})
         base = Path("results") / wildcards.experiment
+        key = f"{wildcards.name}-{wildcards.digest}"
         job = planned(stage, wildcards)
-        recipe = job.recipe if job else read_planned(base, stage, f"{wildcards.name}-{wildcards.digest}")
-        return [ancient(f"{base}/{a}/manifest.json") for a in [*recipe.upstream, *(job.after if job else [])]]
+        recipe = job.recipe if job else read_planned(base, stage, key)
+        # A finished checkpoint does not wait for one that was added before it.
+        finished = (base / stage / key / "manifest.json").exists()
+        predecessors = job.after if job and not finished else []
+        return [
+            ancient(f"{base}/{a}/manifest.json")
+            for a in [*recipe.upstream, *predecessors]
+        ]
 
     return manifests_of
 
@@ -117,14 +140,14 @@ def command(script):
     )
 
 
-onstart:
-    write_plan(PLAN, Path("results") / PLAN.experiment)
-    link_current(PLAN, Path("results") / PLAN.experiment)
+if PLAN:
 
+    onstart:
+        write_plan(PLAN, results)
+        link_current(PLAN, results)
 
-onsuccess:
-    link_current(PLAN, Path("results") / PLAN.experiment)
+    onsuccess:
+        link_current(PLAN, results)
 
-
-onerror:
-    link_current(PLAN, Path("results") / PLAN.experiment)
+    onerror:
+        link_current(PLAN, results)

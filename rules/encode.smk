@@ -2,15 +2,10 @@
 
 
 rule encoding:
-    message:
-        "Encoding the images of {wildcards.name}"
     input:
         upstream("encode"),
     output:
         manifest=artefact("encode"),
-    params:
-        recipe=recipe_path("encode"),
-        execution=execution_path("encode"),
     log:
         log_path("encode"),
     benchmark:
@@ -20,5 +15,10 @@ rule encoding:
         mem_mb=memory_mb("encode"),
         runtime=runtime_minutes("encode"),
         gpu=gpus("encode"),
+    params:
+        recipe=recipe_path("encode"),
+        execution=execution_path("encode"),
+    message:
+        "Encoding the images of {wildcards.name}"
     shell:
         command("encode")

@@ -2,15 +2,10 @@
 
 
 rule evaluation:
-    message:
-        "Evaluating {wildcards.name}"
     input:
         upstream("evaluate"),
     output:
         manifest=artefact("evaluate"),
-    params:
-        recipe=recipe_path("evaluate"),
-        execution=execution_path("evaluate"),
     log:
         log_path("evaluate"),
     benchmark:
@@ -20,5 +15,10 @@ rule evaluation:
         mem_mb=memory_mb("evaluate"),
         runtime=runtime_minutes("evaluate"),
         gpu=gpus("evaluate"),
+    params:
+        recipe=recipe_path("evaluate"),
+        execution=execution_path("evaluate"),
+    message:
+        "Evaluating {wildcards.name}"
     shell:
         command("evaluate")

@@ -2,16 +2,14 @@
 
 
 rule figure:
-    message:
-        "Drawing {wildcards.name}"
     input:
         upstream("figures"),
     output:
         manifest=artefact("figures"),
-        png=report("results/{experiment}/figures/{name}-{digest}/{name}.png", category="Figures and tables"),
-    params:
-        recipe=recipe_path("figures"),
-        execution=execution_path("figures"),
+        png=report(
+            "results/{experiment}/figures/{name}-{digest}/{name}.png",
+            category="Figures and tables",
+        ),
     log:
         log_path("figures"),
     benchmark:
@@ -21,5 +19,10 @@ rule figure:
         mem_mb=memory_mb("figures"),
         runtime=runtime_minutes("figures"),
         gpu=gpus("figures"),
+    params:
+        recipe=recipe_path("figures"),
+        execution=execution_path("figures"),
+    message:
+        "Drawing {wildcards.name}"
     shell:
         command("figures")

@@ -2,15 +2,10 @@
 
 
 rule mixture:
-    message:
-        "Packing mixture {wildcards.name}"
     input:
         upstream("pack"),
     output:
         manifest=artefact("pack"),
-    params:
-        recipe=recipe_path("pack"),
-        execution=execution_path("pack"),
     log:
         log_path("pack"),
     benchmark:
@@ -20,5 +15,10 @@ rule mixture:
         mem_mb=memory_mb("pack"),
         runtime=runtime_minutes("pack"),
         gpu=gpus("pack"),
+    params:
+        recipe=recipe_path("pack"),
+        execution=execution_path("pack"),
+    message:
+        "Packing mixture {wildcards.name}"
     shell:
         command("pack")

@@ -2,16 +2,14 @@
 
 
 rule summary:
-    message:
-        "Writing the {wildcards.name}"
     input:
         upstream("report"),
     output:
         manifest=artefact("report"),
-        page=report("results/{experiment}/report/{name}-{digest}/index.html", category="Summary"),
-    params:
-        recipe=recipe_path("report"),
-        execution=execution_path("report"),
+        page=report(
+            "results/{experiment}/report/{name}-{digest}/index.html",
+            category="Summary",
+        ),
     log:
         log_path("report"),
     benchmark:
@@ -21,5 +19,10 @@ rule summary:
         mem_mb=memory_mb("report"),
         runtime=runtime_minutes("report"),
         gpu=gpus("report"),
+    params:
+        recipe=recipe_path("report"),
+        execution=execution_path("report"),
+    message:
+        "Writing the {wildcards.name}"
     shell:
         command("report")

@@ -2,15 +2,10 @@
 
 
 rule source:
-    message:
-        "Making source {wildcards.name}"
     input:
         upstream("sources"),
     output:
         manifest=artefact("sources"),
-    params:
-        recipe=recipe_path("sources"),
-        execution=execution_path("sources"),
     log:
         log_path("sources"),
     benchmark:
@@ -20,5 +15,10 @@ rule source:
         mem_mb=memory_mb("sources"),
         runtime=runtime_minutes("sources"),
         gpu=gpus("sources"),
+    params:
+        recipe=recipe_path("sources"),
+        execution=execution_path("sources"),
+    message:
+        "Making source {wildcards.name}"
     shell:
         command("sources")

@@ -2,15 +2,10 @@
 
 
 rule tokenizer:
-    message:
-        "Making tokenizer {wildcards.name}"
     input:
         upstream("tokenizers"),
     output:
         manifest=artefact("tokenizers"),
-    params:
-        recipe=recipe_path("tokenizers"),
-        execution=execution_path("tokenizers"),
     log:
         log_path("tokenizers"),
     benchmark:
@@ -20,5 +15,10 @@ rule tokenizer:
         mem_mb=memory_mb("tokenizers"),
         runtime=runtime_minutes("tokenizers"),
         gpu=gpus("tokenizers"),
+    params:
+        recipe=recipe_path("tokenizers"),
+        execution=execution_path("tokenizers"),
+    message:
+        "Making tokenizer {wildcards.name}"
     shell:
         command("tokenizers")

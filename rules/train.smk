@@ -15,15 +15,10 @@ def gpus_per_node(wildcards):
 
 
 rule segment:
-    message:
-        "Training {wildcards.name}"
     input:
         upstream("train"),
     output:
         manifest=artefact("train"),
-    params:
-        recipe=recipe_path("train"),
-        execution=execution_path("train"),
     log:
         log_path("train"),
     benchmark:
@@ -39,5 +34,10 @@ rule segment:
         gres=gpus_per_node,
         tasks_per_gpu=lambda wildcards: 0 if launchers(wildcards) else None,
         mpi=lambda wildcards: "srun" if launchers(wildcards) else None,
+    params:
+        recipe=recipe_path("train"),
+        execution=execution_path("train"),
+    message:
+        "Training {wildcards.name}"
     shell:
         command("train")

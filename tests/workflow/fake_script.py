@@ -1,0 +1,40 @@
+"""Stands in for every script in the DAG tests: makes a small artefact from the recipe and its inputs' contents.
+
+It notes each artefact it makes in `made.txt`, waits for `FAKE_SECONDS`, and fails for the artefact whose name
+stands in `FAKE_FAILURE`.
+"""
+
+import hashlib
+import os
+import time
+from pathlib import Path
+
+from unix_lib.artefacts.command_line import run_script
+from unix_lib.artefacts.errors import UserError
+from unix_lib.artefacts.job import Job
+from unix_lib.artefacts.manifest import read_manifest
+
+
+def make(job: Job) -> None:
+    time.sleep(float(os.environ.get("FAKE_SECONDS", "0")))
+    if job.recipe.name == os.environ.get("FAKE_FAILURE"):
+        raise UserError(f"{job.recipe.name} was told to fail")
+    digest = hashlib.sha256(job.recipe.digest.encode())
+    for role in sorted(job.recipe.inputs):
+        for folder in job.inputs(role):
+            digest.update(read_manifest(folder).digest.encode())
+    names = ["made.txt"]
+    if job.recipe.stage == "figures":
+        names.append(f"{job.recipe.name}.png")
+    if job.recipe.stage == "report":
+        names.append("index.html")
+    for name in names:
+        (job.folder / name).write_text(digest.hexdigest())
+    with open("made.txt", "a") as made:
+        made.write(f"{job.recipe.stage}/{job.recipe.name}\n")
+    job.finish(dict.fromkeys(names))
+
+
+if __name__ == "__main__":
+    Path("made.txt").touch()
+    run_script(make, __doc__)

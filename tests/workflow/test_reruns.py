@@ -1,0 +1,177 @@
+"""What runs again after which change: exactly what the change touches, decided by digests alone."""
+
+import json
+import os
+import random
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+from tests.workflow.conftest import Project
+
+BEHIND_ANY_CHECKPOINT = ["figures/scores_over_tokens", "report/summary"]
+
+
+def test_a_first_run_makes_everything_once(finished_project: tuple[Project, list[str]]) -> None:
+    project, made = finished_project
+    assert len(made) == len(set(made))
+    assert {name.split("/")[0] for name in made} == {
+        "sources", "tokenizers", "encode", "pack", "train", "evaluate", "analyze", "figures", "report",
+    }  # fmt: skip
+    assert sum(name.startswith("train/") for name in made) == 7
+    link = project.results / "current" / "train" / "unix-step-00010"
+    assert (link / "manifest.json").is_file()
+
+
+def test_a_second_run_makes_nothing(project: Project) -> None:
+    assert project.run() == []
+
+
+def test_a_semantic_key_of_one_run_makes_what_is_behind_it_again(project: Project) -> None:
+    project.config["train"]["runs"]["unix"]["plan"]["last"] = 2
+    steps = ["00000", "00010", "00030"]
+    assert project.run() == sorted(
+        [f"train/unix-step-{s}" for s in steps]
+        + [f"evaluate/unix-step-{s}-all" for s in steps]
+        + [f"analyze/conflict-unix-step-{s}" for s in steps[1:]]
+        + BEHIND_ANY_CHECKPOINT
+    )
+
+
+def test_a_semantic_key_upstream_makes_the_whole_chain_behind_it_again(project: Project) -> None:
+    project.config["tokenizers"]["image"]["steps"] = 7
+    made = project.run()
+    assert {"tokenizers/image", "encode/digits", "pack/mixed", "train/shared-step-00030"} <= set(made)
+    assert not {"sources/digits", "tokenizers/text", "pack/text", "train/base-step-00030"} & set(made)
+
+
+def test_numeric_and_operational_keys_run_nothing(project: Project) -> None:
+    project.config["train"]["micro_batch"] = 2
+    project.config["train"]["save_seconds"] = 5
+    project.config["train"]["job"] = {"threads": 2, "memory_mb": 9000}
+    project.config["encode"] = {"batch_size": 3}
+    project.config["tokenizers"]["image"]["checkpoint_seconds"] = 3
+    assert project.run() == []
+
+
+def test_an_added_checkpoint_touches_no_other_checkpoint(project: Project) -> None:
+    project.config["train"]["runs"]["unix"]["checkpoints"] = [0, 10, 20, 30]
+    assert project.run() == sorted(
+        ["train/unix-step-00020", "evaluate/unix-step-00020-all", "analyze/conflict-unix-step-00020"]
+        + BEHIND_ANY_CHECKPOINT
+    )
+
+
+def test_an_added_run_touches_no_other_run(project: Project) -> None:
+    project.config["train"]["runs"]["mot"] = {**project.config["train"]["runs"]["shared"], "plan": {"preset": "mot"}}
+    made = project.run()
+    assert [name for name in made if name.startswith("train/")] == [f"train/mot-step-000{s}0" for s in (0, 1, 3)]
+    assert not [name for name in made if "shared" in name or "unix" in name]
+
+
+def test_an_added_benchmark_touches_only_evaluations(project: Project) -> None:
+    project.config["evaluate"]["benchmarks"]["arc"] = {"scorer": "lm_eval", "task": "arc_easy", "chance": 0.25}
+    project.config["evaluate"]["groups"]["more"] = ["arc"]
+    made = project.run()
+    assert {name.split("/")[0] for name in made} == {"evaluate", "figures", "report"}
+    assert all(name.endswith("-more") for name in made if name.startswith("evaluate/"))
+
+
+def test_going_back_to_old_values_runs_nothing(project: Project) -> None:
+    project.config["pack"]["seed"] = 1
+    assert "pack/mixed" in project.run()
+    project.config["pack"]["seed"] = 218
+    assert project.run() == []
+
+
+def test_a_fresh_clone_with_restored_results_runs_nothing(project: Project) -> None:
+    shutil.rmtree(project.folder / ".snakemake")
+    now = time.time()
+    generator = random.Random(0)
+    for path in project.folder.rglob("*"):
+        if path.is_file() and not path.is_symlink():
+            stamp = now - generator.uniform(0, 1e6)
+            os.utime(path, (stamp, stamp))
+    assert project.run() == []
+    project.config["train"]["runs"]["unix"]["seed"] = 3
+    made = project.run()
+    assert "train/unix-step-00030" in made
+    assert not [name for name in made if "shared" in name]
+
+
+def test_a_missing_manifest_in_the_middle_is_noticed(project: Project) -> None:
+    for manifest in project.results.glob("encode/digits-*/manifest.json"):
+        manifest.unlink()
+    assert "encode/digits" in project.run()
+
+
+def test_editing_rules_or_scripts_runs_nothing(project: Project) -> None:
+    rules = project.folder / "rules" / "train.smk"
+    rules.write_text(
+        rules.read_text().replace("Training", "Now training").replace('command("train")', 'command("train") + " "')
+    )
+    script = project.folder / "scripts" / "train.py"
+    script.write_text(script.read_text() + "\n# edited\n")
+    assert project.run() == []
+
+
+def test_an_edit_during_a_run_waits_for_the_next_run(project: Project) -> None:
+    project.config["train"]["runs"]["unix"]["seed"] = 5
+    project.write_config()
+    process = subprocess.Popen(
+        project.command("--cores", "1", "--quiet", "all", "--", "all"),
+        cwd=project.folder,
+        env=project.environment(FAKE_SECONDS="0.5"),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    deadline = time.monotonic() + 60
+    while not (project.folder / "made.txt").exists():
+        assert time.monotonic() < deadline and process.poll() is None
+        time.sleep(0.05)
+    project.config["train"]["runs"]["unix"]["seed"] = 6
+    project.write_config()
+    assert process.wait(timeout=120) == 0
+    project.made()
+
+    seeds = set()
+    for manifest in (project.results / "current" / "train").glob("unix-*/manifest.json"):
+        folder = manifest.parent.resolve()
+        recipe = json.loads((project.results / "recipes" / "train" / f"{folder.name}.json").read_text())
+        seeds.add(recipe["settings"]["seed"])
+    assert seeds == {5}
+    made = project.run()
+    assert "train/unix-step-00010" in made
+    assert not [name for name in made if "shared" in name]
+
+
+def test_a_failed_job_leaves_what_others_made(project: Project) -> None:
+    project.config["pack"]["seed"] = 9
+    project.write_config()
+    failed = project.snakemake("--cores", "2", "--keep-going", "all", check=False, FAKE_FAILURE="unix-step-00010")
+    assert failed.returncode != 0
+    assert "UserError: unix-step-00010 was told to fail" in failed.stderr
+    assert "train/shared-step-00030" in project.made()
+    made = project.run()
+    assert "train/unix-step-00010" in made
+    assert "train/shared-step-00030" not in made
+
+
+def test_a_nested_run_reads_recipes_and_never_the_config(project: Project) -> None:
+    (target,) = project.results.glob("train/unix-step-00010-*/manifest.json")
+    target.unlink()
+    (project.folder / "config" / "laptop.yaml").write_text("not: [a config")
+    relative = str(target.relative_to(project.folder))
+    project.snakemake("--cores", "1", "--mode", "subprocess", "--nolock", relative)
+    assert project.made() == ["train/unix-step-00010"]
+
+
+def test_identical_recipes_make_identical_artefacts(project: Project, tmp_path: Path) -> None:
+    other = project.copy_to(tmp_path / "other")
+    shutil.rmtree(other.folder / "results")
+    other.run()
+    for manifest in project.results.glob("*/*/manifest.json"):
+        twin = other.results / manifest.relative_to(project.results)
+        first, second = (json.loads(path.read_text()) for path in (manifest, twin))
+        assert first["content_digest"] == second["content_digest"]
