@@ -1,0 +1,168 @@
+"""The decoder layer: Qwen's attention and feed-forward maths, with vision copies where its plan says so.
+
+Module names are Qwen2's and Qwen3's, so a shared decoder has exactly their tensors; vision copies are the same
+modules with the prefix `vision_`.
+
+Legend: T tokens in modality order, D width, H query heads, K key and value heads, E head width.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from transformers.modeling_layers import GradientCheckpointingLayer
+
+from unix_lib.layer_plans import LayerPlan
+from unix_lib.models.attention import segment_attention
+from unix_lib.models.configuration import UnixConfig
+
+
+@dataclass(frozen=True)
+class Route:
+    """What every layer of one forward pass shares."""
+
+    sizes: tuple[int, int]  # text tokens, vision tokens
+    cosine: Tensor  # (T, 1, E / 2)
+    sine: Tensor  # (T, 1, E / 2)
+    segments: dict[str, list[Tensor]]  # by attention scope
+    slots: dict[str, Tensor]  # by attention scope, (T,)
+
+
+class RMSNorm(nn.Module):
+    """Root-mean-square norm, in float32 or better."""
+
+    def __init__(self, width: int, eps: float) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(width))
+        self.eps = eps
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        wide = hidden if hidden.dtype == torch.float64 else hidden.float()
+        scaled = wide * torch.rsqrt(wide.pow(2).mean(-1, keepdim=True) + self.eps)
+        return self.weight * scaled.to(hidden.dtype)
+
+
+def rotary(positions: Tensor, width: int, theta: float, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """Cosine and sine of the rotary embedding, each (T, 1, E / 2), computed in float32 as Qwen does.
+
+    Args:
+        positions: int64 (T,), counted from each document's start.
+        width: E. theta: base of the frequencies.
+    """
+    exponents = torch.arange(0, width, 2, dtype=torch.float32, device=positions.device) / width
+    angles = positions[:, None, None].float() * (1.0 / theta**exponents)
+    return angles.cos().to(dtype), angles.sin().to(dtype)
+
+
+def rotate(heads: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
+    """Apply the rotary embedding to (T, heads, E)."""
+    first, second = heads.chunk(2, dim=-1)
+    return torch.cat([first * cosine - second * sine, second * cosine + first * sine], dim=-1)
+
+
+class Attention(nn.Module):
+    """Projections of one attention layer; who sees whom is decided by the caller."""
+
+    def __init__(self, config: UnixConfig) -> None:
+        super().__init__()
+        self.head_dim = int(config.head_dim or 0)
+        heads, key_value_heads = config.num_attention_heads * self.head_dim, config.num_key_value_heads * self.head_dim
+        self.q_proj = nn.Linear(config.hidden_size, heads, bias=config.attention_bias)
+        self.k_proj = nn.Linear(config.hidden_size, key_value_heads, bias=config.attention_bias)
+        self.v_proj = nn.Linear(config.hidden_size, key_value_heads, bias=config.attention_bias)
+        self.o_proj = nn.Linear(heads, config.hidden_size, bias=False)
+        self.q_norm = RMSNorm(self.head_dim, config.rms_norm_eps) if config.query_key_norm else None
+        self.k_norm = RMSNorm(self.head_dim, config.rms_norm_eps) if config.query_key_norm else None
+
+    def project(self, hidden: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Normed hidden states (T, D) to q (T, H, E), k and v (T, K, E), before rotation."""
+        query = self.q_proj(hidden).unflatten(-1, (-1, self.head_dim))
+        key = self.k_proj(hidden).unflatten(-1, (-1, self.head_dim))
+        value = self.v_proj(hidden).unflatten(-1, (-1, self.head_dim))
+        if self.q_norm is not None and self.k_norm is not None:
+            query, key = self.q_norm(query), self.k_norm(key)
+        return query, key, value
+
+
+class FeedForward(nn.Module):
+    """SwiGLU."""
+
+    def __init__(self, config: UnixConfig) -> None:
+        super().__init__()
+        self.gate_proj = nn.Linear(config.hidden_size, config.intermediate_size, bias=False)
+        self.up_proj = nn.Linear(config.hidden_size, config.intermediate_size, bias=False)
+        self.down_proj = nn.Linear(config.intermediate_size, config.hidden_size, bias=False)
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        return self.down_proj(functional.silu(self.gate_proj(hidden)) * self.up_proj(hidden))
+
+
+class DecoderLayer(GradientCheckpointingLayer):
+    """One layer of the table: norm, attention, norm, feed-forward, each once or once per modality."""
+
+    def __init__(self, config: UnixConfig, plan: LayerPlan) -> None:
+        super().__init__()
+        self.plan = plan
+        self.input_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps)
+        self.self_attn = Attention(config)
+        self.post_attention_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps)
+        self.mlp = FeedForward(config)
+        if plan.attention_weights == "per_modality":
+            self.vision_input_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps)
+            self.vision_self_attn = Attention(config)
+        if plan.ffn == "per_modality":
+            self.vision_post_attention_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps)
+            self.vision_mlp = FeedForward(config)
+
+    def attention_of(self, vision: bool) -> tuple[RMSNorm, Attention]:
+        """The norm and the attention weights that a modality's tokens use."""
+        if vision and self.plan.attention_weights == "per_modality":
+            return self.vision_input_layernorm, self.vision_self_attn
+        return self.input_layernorm, self.self_attn
+
+    def ffn_of(self, vision: bool) -> tuple[RMSNorm, FeedForward]:
+        """The norm and the feed-forward weights that a modality's tokens use."""
+        if vision and self.plan.ffn == "per_modality":
+            return self.vision_post_attention_layernorm, self.vision_mlp
+        return self.post_attention_layernorm, self.mlp
+
+    def forward(self, hidden: Tensor, route: Route) -> Tensor:
+        """(T, D) to (T, D), both in modality order."""
+        separate = self.plan.attention_weights == "per_modality"
+        query, key, value = self.query_key_value(hidden, route)
+        scope = self.plan.attention_scope
+        attended = segment_attention(query, key, value, route.segments[scope], route.slots[scope])
+        if separate:
+            text, vision = attended.split(route.sizes)
+            hidden = hidden + torch.cat([self.self_attn.o_proj(text), self.vision_self_attn.o_proj(vision)])
+        else:
+            hidden = hidden + self.self_attn.o_proj(attended)
+        return self.feed_forward(hidden, route.sizes)
+
+    def query_key_value(self, hidden: Tensor, route: Route) -> tuple[Tensor, Tensor, Tensor]:
+        """Hidden states (T, D) to rotated q (T, H, E), rotated k and v (T, K, E)."""
+        if self.plan.attention_weights == "per_modality":
+            text, vision = hidden.split(route.sizes)
+            parts = zip(
+                self.self_attn.project(self.input_layernorm(text)),
+                self.vision_self_attn.project(self.vision_input_layernorm(vision)),
+                strict=True,
+            )
+            query, key, value = (torch.cat(pair) for pair in parts)
+        else:
+            query, key, value = self.self_attn.project(self.input_layernorm(hidden))
+        return rotate(query, route.cosine, route.sine), rotate(key, route.cosine, route.sine), value
+
+    def feed_forward(self, hidden: Tensor, sizes: tuple[int, int]) -> Tensor:
+        """The second half of the layer, (T, D) to (T, D)."""
+        if self.plan.ffn == "per_modality":
+            text, vision = hidden.split(sizes)
+            change = torch.cat(
+                [
+                    self.mlp(self.post_attention_layernorm(text)),
+                    self.vision_mlp(self.vision_post_attention_layernorm(vision)),
+                ]
+            )
+            return hidden + change
+        return hidden + self.mlp(self.post_attention_layernorm(hidden))

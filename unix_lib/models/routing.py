@@ -1,0 +1,170 @@
+"""Routing, once per batch and in the data loader: packs in, every index tensor that `forward` needs out.
+
+Tokens travel through the whole decoder in *modality order*: all text tokens first, then all vision tokens, each in
+the order of the packs. The modalities are then two slices of one array, and separated layers cost no permutation at
+all. Only attention needs to know documents: for each scope the batch holds *segments* (documents, or the tokens of one
+modality in a document) right-padded to a common length, in a few buckets of similar length, so that plain causal
+attention serves and no mask is ever built. The price is a gather and a scatter of q, k and v per layer.
+
+Legend: T tokens of the batch, T_text + T_vision = T, R targets, S segments of a bucket, L its longest segment.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from unix_lib.models.configuration import ModelError
+
+# Segments are put in one bucket down to this share of the longest one's length ...
+SHORTEST_IN_BUCKET = 0.7
+# ... and those that are left join the last bucket when padding them costs at most this many slots.
+SMALL_REST = 256
+
+IntArray = npt.NDArray[np.int64]
+
+
+class PackLike(Protocol):
+    """Documents one after the other, as `unix_lib.pack.reader.Pack` has them."""
+
+    @property
+    def input_ids(self) -> npt.NDArray[np.int32]: ...
+    @property
+    def loss_mask(self) -> npt.NDArray[np.bool_]: ...
+    @property
+    def document_lengths(self) -> npt.NDArray[np.int32]: ...
+
+
+class VocabularyLike(Protocol):
+    """The id ranges that routing needs: a `Vocabulary` or a `UnixConfig`."""
+
+    @property
+    def image_offset(self) -> int: ...
+    @property
+    def codebook_size(self) -> int: ...
+    @property
+    def vision_start_id(self) -> int: ...
+
+
+@dataclass(frozen=True)
+class Documents:
+    """Documents one after the other: the plainest `PackLike`."""
+
+    input_ids: npt.NDArray[np.int32]  # (T,)
+    loss_mask: npt.NDArray[np.bool_]  # (T,)
+    document_lengths: npt.NDArray[np.int32]  # (documents,)
+
+    @classmethod
+    def of(cls, documents: Sequence[Sequence[int]], loss_masks: Sequence[Sequence[bool]] | None = None) -> "Documents":
+        """From lists of ids; without masks every token but a document's first is a target."""
+        masks = loss_masks or [[position > 0 for position in range(len(ids))] for ids in documents]
+        return cls(
+            np.concatenate([np.asarray(ids, dtype=np.int32) for ids in documents]),
+            np.concatenate([np.asarray(mask, dtype=bool) for mask in masks]),
+            np.asarray([len(ids) for ids in documents], dtype=np.int32),
+        )
+
+
+def is_vision(ids: npt.NDArray[Any], vocabulary: VocabularyLike) -> npt.NDArray[np.bool_]:
+    """Which tokens take the vision branch: image codes and `<|vision_start|>` (`<|vision_end|>` is text)."""
+    return (ids >= vocabulary.image_offset) | (ids == vocabulary.vision_start_id)
+
+
+def build_batch(packs: Sequence[PackLike], vocabulary: VocabularyLike) -> dict[str, Any]:
+    """Everything `UnixForCausalLM.forward` needs for some packs, as int64 tensors unless said otherwise.
+
+    Returns:
+        input_ids: (T,), in modality order.
+        text_positions, vision_positions: (T_text,), (T_vision,), counted from each document's start.
+        joint_segments, within_segments: lists of (S, L), rows of tokens in modality order; padding repeats row 0.
+        joint_slots, within_slots: (T,), where each token sits in the concatenated buckets.
+        target_rows, targets: (R,), the rows that predict, and the ids they should predict.
+        target_is_image: bool (R,), whether the target is an image code.
+        packed_rows: (T,), the row of each token of the packs, to bring results back into their order.
+
+    Raises:
+        ModelError: an id outside the vocabulary, or document lengths that don't add up.
+    """
+    ids = np.concatenate([np.asarray(pack.input_ids) for pack in packs]).astype(np.int64)
+    mask = np.concatenate([np.asarray(pack.loss_mask) for pack in packs]).astype(bool)
+    lengths = np.concatenate([np.asarray(pack.document_lengths) for pack in packs]).astype(np.int64)
+    lengths = lengths[lengths > 0]
+    if lengths.sum() != len(ids):
+        raise ModelError(f"a pack's document_lengths add up to {lengths.sum()} of {len(ids)} tokens; pack again")
+    _check_ids(ids, vocabulary)
+
+    starts = np.cumsum(lengths) - lengths
+    document = np.repeat(np.arange(len(lengths)), lengths)  # (T,)
+    positions = np.arange(len(ids)) - starts[document]
+    vision = is_vision(ids, vocabulary)
+    order = np.argsort(vision, kind="stable")  # modality order -> packed order
+    packed_rows = np.empty_like(order)
+    packed_rows[order] = np.arange(len(order))
+    text_count = len(ids) - int(vision.sum())
+
+    target = mask.copy()
+    target[starts] = False  # the first token of a document has nothing before it
+    predicted = np.flatnonzero(target)
+    joint_segments, joint_slots = _segments(document, packed_rows)
+    within_segments, within_slots = _segments(document[order] + len(lengths) * vision[order], np.arange(len(ids)))
+    batch: dict[str, Any] = {
+        "input_ids": ids[order],
+        "text_positions": positions[order][:text_count],
+        "vision_positions": positions[order][text_count:],
+        "joint_slots": joint_slots,
+        "within_slots": within_slots,
+        "target_rows": packed_rows[predicted - 1],
+        "targets": ids[predicted],
+        "target_is_image": ids[predicted] >= vocabulary.image_offset,
+        "packed_rows": packed_rows,
+    }
+    tensors: dict[str, Any] = {name: torch.from_numpy(np.ascontiguousarray(value)) for name, value in batch.items()}
+    tensors["joint_segments"] = [torch.from_numpy(bucket) for bucket in joint_segments]
+    tensors["within_segments"] = [torch.from_numpy(bucket) for bucket in within_segments]
+    return tensors
+
+
+def _check_ids(ids: IntArray, vocabulary: VocabularyLike) -> None:
+    size = vocabulary.image_offset + vocabulary.codebook_size
+    if len(ids) == 0:
+        raise ModelError("a batch without a single token; give at least one document")
+    if ids.min() < 0 or ids.max() >= size:
+        wrong = ids[(ids < 0) | (ids >= size)][0]
+        raise ModelError(f"token id {wrong} is outside the vocabulary of {size}; pack again with this vocabulary")
+
+
+def _segments(segment: IntArray, rows: IntArray) -> tuple[list[IntArray], IntArray]:
+    """Right-padded buckets of segments of similar length.
+
+    Args:
+        segment: (T,), the segment of each token; equal values are neighbours, in the order of their positions.
+        rows: (T,), the row of each of these tokens in modality order.
+
+    Returns:
+        buckets, each (S, L) of rows, and the slot of each row in the concatenated flat buckets, (T,).
+    """
+    begins = np.flatnonzero(np.concatenate([[True], segment[1:] != segment[:-1]]))
+    lengths = np.diff(np.append(begins, len(segment)))
+    longest_first = np.argsort(-lengths, kind="stable")
+    begins, lengths = begins[longest_first], lengths[longest_first]
+    slots = np.empty(len(rows), dtype=np.int64)
+    buckets: list[IntArray] = []
+    done = taken = 0
+    while done < len(lengths):
+        longest = int(lengths[done])
+        if (len(lengths) - done) * longest <= SMALL_REST:
+            end = len(lengths)
+        else:
+            end = int(np.searchsorted(-lengths, -SHORTEST_IN_BUCKET * longest, side="right"))
+        column = np.arange(longest)
+        real = column < lengths[done:end, None]  # (S, L)
+        members = rows[np.where(real, begins[done:end, None] + column, 0)]
+        bucket = np.where(real, members, 0)
+        slots[bucket[real]] = taken + np.flatnonzero(real)
+        buckets.append(bucket)
+        taken += bucket.size
+        done = end
+    return buckets, slots

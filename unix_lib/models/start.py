@@ -1,0 +1,221 @@
+"""Where weights come from: fresh, a checkpoint of another plan, or a pretrained Qwen model.
+
+Every new tensor is drawn from its own generator, seeded by the run's seed and the tensor's name: two architectures
+with the same seed begin with the same text weights, and adding a layer copy changes no other tensor.
+"""
+
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import torch
+from torch import Tensor
+from transformers import AutoConfig, AutoModelForCausalLM
+
+from unix_lib.layer_plans import architecture_label, layer_plan
+from unix_lib.models.configuration import ModelError, UnixConfig
+from unix_lib.models.decoder import UnixForCausalLM
+
+if TYPE_CHECKING:
+    from unix_lib.tokenizers.vocabulary import Vocabulary
+
+VisionStart = Literal["copy", "fresh"]
+# ASSUME: noise of new rows relative to the spread of the old ones; the authors' initialisation of codes is unknown.
+NEW_ROW_NOISE = 0.1
+
+
+def fresh_model(
+    shape: dict[str, Any], plan_settings: dict[str, Any], vocabulary: "Vocabulary", seed: int
+) -> UnixForCausalLM:
+    """A decoder with random weights.
+
+    Args:
+        shape: `DecoderShape` as plain values.
+        plan_settings: see `unix_lib.layer_plans.layer_plan`.
+        seed: seed of all weights.
+    """
+    config = UnixConfig(
+        hidden_size=shape["hidden_size"],
+        intermediate_size=shape["intermediate_size"],
+        num_hidden_layers=shape["layers"],
+        num_attention_heads=shape["heads"],
+        num_key_value_heads=shape["key_value_heads"],
+        tie_word_embeddings=shape["tie_embeddings"],
+        max_position_embeddings=shape["max_positions"],
+        rope_theta=shape["rope_theta"],
+        **_plan_fields(plan_settings, shape["layers"]),
+        **_vocabulary_fields(vocabulary),
+    )
+    model = UnixForCausalLM(config)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            parameter.copy_(_fresh_tensor(name, parameter, config.initializer_range, seed))
+    return model
+
+
+def start_from_checkpoint(
+    model_folder: Path | str, plan_settings: dict[str, Any], vision_start: VisionStart, seed: int
+) -> UnixForCausalLM:
+    """Give a trained shared decoder another plan.
+
+    Args:
+        model_folder: folder written by `save_pretrained`, with a shared plan.
+        plan_settings: see `unix_lib.layer_plans.layer_plan`.
+        vision_start: vision weights are copies of the text layer's, or fresh.
+        seed: seed of fresh weights.
+
+    Raises:
+        ModelError: the checkpoint has separate layers already, or is incomplete.
+    """
+    base = load_model(model_folder)
+    if any(plan.separate for plan in base.config.plans):
+        raise ModelError(
+            f"{model_folder} has plan '{base.config.architecture}', and only a shared one can take another plan; "
+            "start from a run with plan shared"
+        )
+    values = base.config.to_dict() | _plan_fields(plan_settings, base.config.num_hidden_layers)
+    return _with_plan(dict(base.state_dict()), UnixConfig(**values), vision_start, seed)
+
+
+def start_from_pretrained(
+    path: Path | str,
+    revision: str,
+    plan_settings: dict[str, Any],
+    vocabulary: "Vocabulary",
+    vision_start: VisionStart,
+    seed: int,
+    dtype: torch.dtype = torch.float32,
+) -> UnixForCausalLM:
+    """Give a pretrained Qwen2, Qwen2.5 or Qwen3 model image codes and a plan.
+
+    Args:
+        path: local folder or hub id. revision: pinned revision on the hub.
+        vocabulary: image codes must come right after the model's padded text vocabulary.
+        dtype: of the weights.
+
+    Raises:
+        ModelError: another model family, a variant that is not supported, or a vocabulary that doesn't fit.
+    """
+    source = AutoConfig.from_pretrained(path, revision=revision)
+    if source.model_type not in ("qwen2", "qwen3"):
+        raise ModelError(f"{path} is a '{source.model_type}' model; give a Qwen2, Qwen2.5 or Qwen3 model")
+    rope = source.rope_parameters
+    if rope.get("rope_type", "default") != "default" or source.use_sliding_window:
+        raise ModelError(f"{path} uses scaled rotary embeddings or sliding windows, which are not supported")
+    if vocabulary.padded_text_size != source.vocab_size:
+        raise ModelError(
+            f"{path} has {source.vocab_size} embedding rows, the vocabulary pads its text to "
+            f"{vocabulary.padded_text_size}; set tokenizers.padded_text_vocabulary to {source.vocab_size}"
+        )
+    config = UnixConfig(
+        hidden_size=source.hidden_size,
+        intermediate_size=source.intermediate_size,
+        num_hidden_layers=source.num_hidden_layers,
+        num_attention_heads=source.num_attention_heads,
+        num_key_value_heads=source.num_key_value_heads,
+        head_dim=getattr(source, "head_dim", None),
+        max_position_embeddings=source.max_position_embeddings,
+        initializer_range=source.initializer_range,
+        rms_norm_eps=source.rms_norm_eps,
+        rope_theta=rope["rope_theta"],
+        attention_bias=source.model_type == "qwen2" or source.attention_bias,
+        query_key_norm=source.model_type == "qwen3",
+        tie_word_embeddings=source.tie_word_embeddings,
+        **_plan_fields(plan_settings, source.num_hidden_layers),
+        **_vocabulary_fields(vocabulary),
+    )
+    base = AutoModelForCausalLM.from_pretrained(path, revision=revision, dtype=dtype)
+    weights = dict(base.state_dict())
+    for name in ("model.embed_tokens.weight", "lm_head.weight"):
+        weights[name] = _grown(weights[name], config.vocab_size, name, seed)
+    return _with_plan(weights, config, vision_start, seed).to(dtype)
+
+
+def load_model(folder: Path | str, dtype: torch.dtype = torch.float32) -> UnixForCausalLM:
+    """Load a checkpoint of any plan, refusing one with missing, unexpected or non-finite tensors.
+
+    Raises:
+        ModelError: names the folder and the first faulty tensor.
+    """
+    model, report = UnixForCausalLM.from_pretrained(folder, dtype=dtype, output_loading_info=True)
+    for fault in ("missing_keys", "unexpected_keys", "mismatched_keys"):
+        if report[fault]:
+            names = sorted(str(name) for name in report[fault])
+            raise ModelError(f"{folder}: {fault.replace('_', ' ')}, first {names[0]}; the checkpoint is not whole")
+    for name, parameter in model.named_parameters():
+        if not torch.isfinite(parameter).all():
+            raise ModelError(f"{folder}: {name} holds NaN or infinity; go back to an earlier checkpoint")
+    return model
+
+
+def parameter_counts(model: UnixForCausalLM) -> dict[str, int]:
+    """Parameters: `total`, and active per text token (`text`) and per vision token (`vision`), tied rows once."""
+    total = vision_only = replaced = 0
+    names = dict(model.named_parameters())
+    for name, parameter in names.items():
+        total += parameter.numel()
+        if "vision_" in name:
+            vision_only += parameter.numel()
+            replaced += names[_text_name(name)].numel()
+    return {"total": total, "text": total - vision_only, "vision": total - replaced}
+
+
+def _plan_fields(plan_settings: dict[str, Any], layers: int) -> dict[str, Any]:
+    return {
+        "layer_plan": [plan.as_dict() for plan in layer_plan(plan_settings, layers)],
+        "architecture": architecture_label(plan_settings),
+    }
+
+
+def _vocabulary_fields(vocabulary: "Vocabulary") -> dict[str, Any]:
+    return {
+        "vocab_size": vocabulary.image_offset + vocabulary.codebook_size,
+        "text_size": vocabulary.text_size,
+        "padded_text_size": vocabulary.padded_text_size,
+        "image_offset": vocabulary.image_offset,
+        "codebook_size": vocabulary.codebook_size,
+        "codes_per_image": vocabulary.codes_per_image,
+        "vision_start_id": vocabulary.vision_start_id,
+        "vision_end_id": vocabulary.vision_end_id,
+        "eos_token_id": vocabulary.eos_id,
+        "pad_token_id": vocabulary.pad_id,
+    }
+
+
+def _text_name(name: str) -> str:
+    """The text tensor that a vision tensor stands beside."""
+    return name.replace("vision_", "", 1)
+
+
+def _with_plan(weights: dict[str, Tensor], config: UnixConfig, vision_start: VisionStart, seed: int) -> UnixForCausalLM:
+    """A decoder of `config` holding a shared decoder's weights."""
+    model = UnixForCausalLM(config)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if "vision_" not in name:
+                parameter.copy_(weights[name])
+            elif vision_start == "copy":
+                parameter.copy_(weights[_text_name(name)])
+            else:
+                parameter.copy_(_fresh_tensor(name, parameter, config.initializer_range, seed))
+    return model
+
+
+def _generator(seed: int, name: str) -> torch.Generator:
+    digest = hashlib.sha256(f"{seed}:{name}".encode()).digest()
+    return torch.Generator().manual_seed(int.from_bytes(digest[:7], "big"))
+
+
+def _fresh_tensor(name: str, like: Tensor, spread: float, seed: int) -> Tensor:
+    if "norm" in name:
+        return torch.ones(like.shape)
+    if name.endswith("bias"):
+        return torch.zeros(like.shape)
+    return torch.randn(like.shape, generator=_generator(seed, name)) * spread
+
+
+def _grown(old: Tensor, rows: int, name: str, seed: int) -> Tensor:
+    """Rows appended to (old rows, D): the old rows' mean plus small noise."""
+    mean, spread = old.float().mean(0), old.float().std(0)
+    noise = torch.randn(rows - old.shape[0], old.shape[1], generator=_generator(seed, name))
+    return torch.cat([old, (mean + NEW_ROW_NOISE * spread * noise).to(old.dtype)])
