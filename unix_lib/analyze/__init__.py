@@ -1,0 +1,1 @@
+"""Analyses: conditional entropy of the data, gradient conflict inside the models."""

@@ -1,0 +1,79 @@
+"""Entropy of an unknown distribution, estimated from how often each of its symbols was seen.
+
+What flows in: counts. What flows out: bits. Two estimates, because with few samples they differ a lot and the
+reader should see it: the plug-in estimate is the entropy of the sample itself, never above log2(N) and so far
+too low when most symbols were seen once; the corrected one adds the mass of what was not seen yet.
+"""
+
+import numpy as np
+from scipy.special import digamma
+
+# Nodes of the trapezoid rule below; the integrand is analytic on the whole line, so the error falls
+# exponentially in 1 / step and is under 1e-12 here.
+_LOG_NODES = np.linspace(-80.0, 6.0, 4301)
+_RARE = 1 << 16
+
+
+def plug_in_entropy(counts: np.ndarray) -> float:
+    """Entropy of the empirical distribution, bits.
+
+    Args:
+        counts: int64 (K,), times each symbol was seen; zeros are allowed and ignored.
+    """
+    values, frequencies, total = _spectrum(counts)
+    if total == 0:
+        return 0.0
+    return float(np.log2(total) - (frequencies * values * np.log2(values)).sum() / total)
+
+
+def corrected_entropy(counts: np.ndarray) -> float:
+    """Entropy by the estimator of Chao, Wang and Jost, bits.
+
+    Methods in Ecology and Evolution 4 (2013), 1091-1100, equation 7: unbiased for the part that the sample
+    resolves, and a Good-Turing estimate from the symbols seen once and twice for the rest. It assumes
+    independent samples; overlapping n-grams are not quite that.
+
+    Args:
+        counts: int64 (K,), times each symbol was seen; zeros are allowed and ignored.
+    """
+    values, frequencies, total = _spectrum(counts)
+    if total <= 1:
+        return 0.0
+    seen = (frequencies * values * (digamma(total) - digamma(values))).sum() / total
+    once, twice = (float(frequencies[values == k].sum()) for k in (1, 2))
+    return float((seen + once / total * _unseen_tail(once, twice, total)) / np.log(2.0))
+
+
+def sample_coverage(counts: np.ndarray) -> float:
+    """Good-Turing estimate of the share of the distribution's mass whose symbols were seen at least once."""
+    total = int(counts.sum())
+    return 1.0 - float((counts == 1).sum()) / total if total else 0.0
+
+
+def _spectrum(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
+    """Distinct counts, how many symbols have each, and the number of samples."""
+    frequent = counts >= _RARE
+    values, frequencies = np.unique(counts[frequent], return_counts=True)
+    # Almost all symbols are rare; counting those by index is many times faster than sorting them.
+    rare = np.bincount(counts[~frequent], minlength=1)
+    seen = np.flatnonzero(rare[1:]) + 1
+    values = np.concatenate((seen, values)).astype(np.float64)
+    return values, np.concatenate((rare[seen], frequencies)).astype(np.float64), int(counts.sum())
+
+
+def _unseen_tail(once: float, twice: float, total: int) -> float:
+    """(1 - A)^(1 - N) (-log A - sum_{r<N} (1 - A)^r / r), nats, without its cancellation.
+
+    The bracket is sum_{r>=N} (1 - A)^r / r, so the term equals x * integral_0^inf e^(-N u) / (1 - x e^(-u)) du with
+    x = 1 - A; the substitution N u = e^s makes it smooth.
+    """
+    if once == 0:
+        return 0.0
+    weight_once, weight_twice = (once, twice) if twice > 0 else (once - 1.0, 1.0)
+    unseen = 2.0 * weight_twice / ((total - 1) * weight_once + 2.0 * weight_twice)
+    if unseen >= 1.0:
+        return 0.0
+    scaled = np.exp(_LOG_NODES)
+    denominator = -np.expm1(np.log1p(-unseen) - scaled / total)
+    integral = np.trapezoid(scaled * np.exp(-scaled) / denominator, _LOG_NODES)
+    return float((1.0 - unseen) * integral / total)

@@ -1,0 +1,113 @@
+"""One analysis job: its inputs opened, its table written."""
+
+import logging
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from unix_lib.analyze.entropy import conditional_entropies, take_budget
+from unix_lib.analyze.errors import AnalysisError
+from unix_lib.analyze.token_sequences import SourceSequences, read_sequences
+from unix_lib.artefacts.files import atomic_path
+from unix_lib.artefacts.job import Job
+from unix_lib.artefacts.manifest import Manifest, read_manifest
+
+logger = logging.getLogger(__name__)
+
+ENTROPY_TABLE, CONFLICT_TABLE = "entropy.parquet", "conflict.parquet"
+LEAST_BUDGET = 100  # below this every estimate is noise
+CURVE_STEP = 10**0.5  # the curve over sample size has two points a decade
+
+
+def make_analysis(job: Job) -> Manifest:
+    """Make `analyze/entropy` or `analyze/conflict-<run>-step-<step>`, whichever the recipe names."""
+    if job.recipe.name == "entropy":
+        return make_entropy(job)
+    if job.recipe.name.startswith("conflict-"):
+        return make_conflict(job)
+    raise AnalysisError(f"recipe {job.recipe.artefact}: no such analysis; known: entropy, conflict-<run>-step-<step>")
+
+
+def make_entropy(job: Job) -> Manifest:
+    """Conditional entropy of every source at one token budget, and its curve over sample size."""
+    settings = job.settings
+    tokenizer_file = job.input("text_tokenizer") / "tokenizer" / "tokenizer.json"
+    read = {
+        source: read_sequences(folder, source, tokenizer_file, settings["budget"], settings["seed"])
+        for source, folder in zip(settings["sources"], job.inputs("records"), strict=True)
+    }
+    smallest = min(read, key=lambda source: read[source].tokens)
+    budget = min(settings["budget"], read[smallest].tokens)
+    if budget < LEAST_BUDGET:
+        raise AnalysisError(
+            f"source '{smallest}' has only {budget} tokens, and all sources are compared at the smallest one's "
+            f"number; remove it from analyze.entropy.sources or give it at least {LEAST_BUDGET}"
+        )
+    if budget < settings["budget"]:
+        logger.info("budget lowered from %d to %d tokens, all that '%s' has", settings["budget"], budget, smallest)
+    rows = list(_entropy_rows(read, budget, settings["orders"], settings["sample_sizes"]))
+    with atomic_path(job.folder / ENTROPY_TABLE) as path:
+        pq.write_table(pa.Table.from_pylist(rows, schema=ENTROPY_SCHEMA), path)
+    facts = {"budget": budget, "asked_budget": settings["budget"], "smallest_source": smallest}
+    return job.finish({ENTROPY_TABLE: len(rows)}, facts=facts)
+
+
+ENTROPY_SCHEMA = pa.schema(
+    [
+        pa.field("source", pa.string()),
+        pa.field("modality", pa.string()),
+        pa.field("n", pa.int32()),
+        pa.field("tokens", pa.int64()),
+        pa.field("sequences", pa.int64()),
+        pa.field("plug_in", pa.float64()),  # bits
+        pa.field("corrected", pa.float64()),
+        pa.field("plug_in_standard_error", pa.float64()),  # jackknife over sequences; at the budget only
+        pa.field("corrected_standard_error", pa.float64()),
+        pa.field("coverage", pa.float64()),  # Good-Turing share of the n-gram distribution that was seen
+        pa.field("budget", pa.bool_()),
+    ]
+)
+
+
+def _entropy_rows(
+    read: dict[str, SourceSequences], budget: int, orders: int, sample_sizes: int
+) -> Iterator[dict[str, Any]]:
+    sizes = sorted({max(LEAST_BUDGET, round(budget / CURVE_STEP**k)) for k in range(sample_sizes)})
+    for source, given in read.items():
+        for size in sizes:
+            tokens, lengths = take_budget(given.sequences, size)
+            for estimate in conditional_entropies(tokens, lengths, orders, with_errors=size == budget):
+                row = {
+                    "source": source,
+                    "modality": given.modality,
+                    "n": estimate.n,
+                    "tokens": size,
+                    "sequences": len(lengths),
+                    "budget": size == budget,
+                }
+                measured = ("plug_in", "corrected", "plug_in_standard_error", "corrected_standard_error", "coverage")
+                yield row | {name: _finite(getattr(estimate, name)) for name in measured}
+        logger.info("entropy of '%s': %d tokens at %d sample sizes", source, budget, len(sizes))
+
+
+def _finite(value: float) -> float | None:
+    """NaN (not measured, or no window that long) becomes null."""
+    return None if math.isnan(value) else value
+
+
+def make_conflict(job: Job) -> Manifest:
+    """Gradient conflict of one checkpoint; see `unix_lib.analyze.conflict`."""
+    from unix_lib.analyze.conflict import conflict_of_checkpoint  # imports torch
+
+    checkpoint = job.input("checkpoint")
+    facts = read_manifest(checkpoint).facts
+    table, counted = conflict_of_checkpoint(checkpoint / "model", job.input("pack"), job.settings, job.execution)
+    described = {name: facts[name] for name in ("run", "step", "tokens", "architecture", "seed")}
+    for position, (name, value) in enumerate(described.items()):
+        table = table.add_column(position, name, pa.array([value] * len(table)))
+    with atomic_path(job.folder / CONFLICT_TABLE) as path:
+        pq.write_table(table, path)
+    return job.finish({CONFLICT_TABLE: len(table)}, facts=described | counted)
