@@ -1,0 +1,239 @@
+"""Gradient conflict c = -(S_inter - S_base) per layer and projection of a checkpoint.
+
+S_inter = cos(g_text, g_image) compares the gradients that text documents and image documents ask for, S_base =
+cos(g_any1, g_any2) those of two disjoint mixtures of both (Uni-X, section on gradient conflict). A cosine of noisy
+gradients is smaller the fewer documents stand behind each, so all four groups hold equally many documents: a random
+half of the text documents, a random half of the image documents, and twice a quarter of each. What noise takes from
+one cosine it takes from the other, and the difference is the modality's own.
+
+What flows in: a checkpoint and packs. What flows out: a table with a value per layer, projection and random split.
+Documents are cut into chunks with one backward each; a group's gradient is the sum of its chunks' gradients, so a
+split costs nothing: all its cosines follow from the inner products of the chunk gradients. The loss is summed over
+targets, as training weighs them, and everything is float32. Only weights that both modalities pass through are
+measured; a projection that a layer holds per modality gets one row with `shared` false and no values.
+
+Memory: 2 x chunks gradients of the layers in hand; layers are taken in groups that fit the job's memory, at the
+price of repeating the backward for each group.
+"""
+
+import logging
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import torch
+from torch import Tensor
+
+from unix_lib.analyze.conflict_documents import Chunks, sample_chunks
+from unix_lib.models.routing import Documents, build_batch
+
+logger = logging.getLogger(__name__)
+
+ATTENTION_PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj")
+FFN_PROJECTIONS = ("gate_proj", "up_proj", "down_proj")
+TOKENS_PER_PASS = 8192
+MEMORY_SHARE = 0.5  # of the job's memory that chunk gradients may take
+
+CONFLICT_COLUMNS = pa.schema(
+    [
+        pa.field("layer", pa.int32()),
+        pa.field("projection", pa.string()),
+        pa.field("shared", pa.bool_()),
+        pa.field("split", pa.int32()),  # null where the projection is not shared
+        pa.field("s_inter", pa.float64()),
+        pa.field("s_base", pa.float64()),
+        pa.field("conflict", pa.float64()),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Projection:
+    """One projection of one layer; `weight` is None where each modality has its own."""
+
+    layer: int
+    name: str
+    weight: Tensor | None
+
+
+def conflict_of_checkpoint(
+    model_folder: Path, pack_folder: Path, settings: dict[str, Any], execution: dict[str, Any]
+) -> tuple[pa.Table, dict[str, Any]]:
+    """Measure a checkpoint.
+
+    Args:
+        model_folder: the checkpoint's `model/`.
+        pack_folder: the mixture that documents are sampled from.
+        settings: `documents, chunks, splits, seed` of the recipe.
+        execution: the job's shape (`job.memory_mb`, `job.gpus`).
+
+    Returns:
+        table: columns `CONFLICT_COLUMNS`.
+        counted: documents and targets used.
+    """
+    from transformers import AutoModelForCausalLM
+
+    import unix_lib.models  # noqa: F401  registers the architecture
+    from unix_lib.pack.reader import PackReader, epoch_file
+
+    shape = execution.get("job", {})
+    device = torch.device("cuda" if shape.get("gpus") and torch.cuda.is_available() else "cpu")
+    model = AutoModelForCausalLM.from_pretrained(model_folder, dtype=torch.float32)
+    model.to(device).eval()  # type: ignore[arg-type]
+    reader = PackReader(pack_folder, [epoch_file(0)])  # one epoch: no record comes twice
+    order = np.random.default_rng(settings["seed"]).permutation(len(reader))
+    chunks = sample_chunks(
+        (reader[int(index)] for index in order),
+        model.config,
+        settings["documents"],
+        settings["chunks"],
+        settings["seed"],
+    )
+    memory = int(shape.get("memory_mb", 4000) * 1e6 * MEMORY_SHARE)
+    products = inner_products(model, chunks, memory)
+    table = conflict_table(products, settings["chunks"], settings["splits"], settings["seed"])
+    return table, {"documents_per_modality": chunks.documents}
+
+
+def projections_of(model: torch.nn.Module) -> list[Projection]:
+    """The seven projections of every layer, text copies left out."""
+    found = []
+    for index, layer in enumerate(model.model.layers):  # type: ignore[union-attr,arg-type]
+        for names, module, sharing in (
+            (ATTENTION_PROJECTIONS, layer.self_attn, layer.plan.attention_weights),
+            (FFN_PROJECTIONS, layer.mlp, layer.plan.ffn),
+        ):
+            for name in names:
+                found.append(Projection(index, name, getattr(module, name).weight if sharing == "shared" else None))
+    return found
+
+
+def inner_products(
+    model: torch.nn.Module, chunks: Chunks, memory: int
+) -> Iterator[tuple[Projection, np.ndarray | None]]:
+    """Inner products of the chunk gradients of every projection.
+
+    Args:
+        model: in evaluation mode, float32.
+        chunks: C chunks per modality.
+        memory: bytes that gradients may take at a time.
+
+    Yields:
+        A projection and float64 (2C, 2C), text chunks first; None where it is not shared.
+    """
+    projections = projections_of(model)
+    everything = chunks.text + chunks.image
+    started = time.monotonic()
+    for group in _memory_groups(projections, memory // len(everything)):
+        weights = [projection.weight for projection in group if projection.weight is not None]
+        gradients: list[list[Tensor]] = []
+        for position, documents in enumerate(everything if weights else []):
+            gradients.append(_chunk_gradient(model, documents, weights))
+            done = position + 1
+            logger.info(
+                "layers %d-%d: chunk %d of %d, %.1f s left in this group",
+                group[0].layer,
+                group[-1].layer,
+                done,
+                len(everything),
+                (time.monotonic() - started) / done * (len(everything) - done),
+            )
+        started = time.monotonic()
+        measured = 0
+        for projection in group:
+            if projection.weight is None:
+                yield projection, None
+                continue
+            rows = torch.stack([gradient[measured].flatten() for gradient in gradients]).double()
+            measured += 1
+            yield projection, (rows @ rows.T).cpu().numpy()
+
+
+def conflict_table(
+    products: Iterator[tuple[Projection, np.ndarray | None]], chunks: int, splits: int, seed: int
+) -> pa.Table:
+    """Conflict of every projection over the same random splits; columns `CONFLICT_COLUMNS`."""
+    groups = split_groups(chunks, splits, seed)
+    rows: list[dict[str, Any]] = []
+    for projection, product in products:
+        known = {"layer": projection.layer, "projection": projection.name, "shared": product is not None}
+        if product is None:
+            rows.append(known | dict.fromkeys(("split", "s_inter", "s_base", "conflict")))
+            continue
+        for split, (text, image, any1, any2) in enumerate(groups):
+            s_inter, s_base = _cosine(product, text, image), _cosine(product, any1, any2)
+            rows.append(known | {"split": split, "s_inter": s_inter, "s_base": s_base, "conflict": s_base - s_inter})
+    return pa.Table.from_pylist(rows, schema=CONFLICT_COLUMNS)
+
+
+def split_groups(chunks: int, splits: int, seed: int) -> np.ndarray:
+    """Which chunks form g_text, g_image, g_any1 and g_any2 in each split.
+
+    Returns:
+        float64 (splits, 4, 2 * chunks) of 0 and 1, text chunks first; each group has `chunks / 2` chunks, and the two
+        mixed groups are disjoint with as many chunks of text as of images.
+    """
+    half, quarter = chunks // 2, chunks // 4
+    groups = np.zeros((splits, 4, 2 * chunks))
+    for split in range(splits):
+        rng = np.random.default_rng([seed, split])
+        text, image = rng.permutation(chunks), chunks + rng.permutation(chunks)
+        groups[split, 0, text[:half]] = 1
+        groups[split, 1, image[:half]] = 1
+        mixed = [rng.permutation(chunks), chunks + rng.permutation(chunks)]
+        for position in (0, 1):
+            for order in mixed:
+                groups[split, 2 + position, order[position * quarter : (position + 1) * quarter]] = 1
+    return groups
+
+
+def _cosine(product: np.ndarray, left: np.ndarray, right: np.ndarray) -> float:
+    """Cosine of two sums of chunk gradients, from the chunks' inner products; NaN-free: 0 for a zero gradient."""
+    norms = float((left @ product @ left) * (right @ product @ right))
+    return float(left @ product @ right) / norms**0.5 if norms > 0 else 0.0
+
+
+def _chunk_gradient(model: torch.nn.Module, documents: list[Documents], weights: list[Tensor]) -> list[Tensor]:
+    """Gradient of the loss summed over a chunk's targets, on the CPU; one backward per `TOKENS_PER_PASS` tokens."""
+    total: list[Tensor] | None = None
+    device = weights[0].device
+    for part in _passes(documents):
+        batch = {
+            name: [tensor.to(device) for tensor in value] if isinstance(value, list) else value.to(device)
+            for name, value in build_batch(part, model.config).items()  # type: ignore[arg-type]
+        }
+        loss = model(**batch, num_items_in_batch=1).loss
+        gradients = torch.autograd.grad(loss, weights)
+        total = list(gradients) if total is None else [a + b for a, b in zip(total, gradients, strict=True)]
+    assert total is not None
+    return [gradient.cpu() for gradient in total]
+
+
+def _passes(documents: list[Documents]) -> Iterator[list[Documents]]:
+    part: list[Documents] = []
+    tokens = 0
+    for document in documents:
+        if part and tokens + len(document.input_ids) > TOKENS_PER_PASS:
+            yield part
+            part, tokens = [], 0
+        part.append(document)
+        tokens += len(document.input_ids)
+    yield part
+
+
+def _memory_groups(projections: list[Projection], values: int) -> Iterator[list[Projection]]:
+    """Consecutive projections whose gradients together take at most `values` bytes, or a single one."""
+    group: list[Projection] = []
+    taken = 0
+    for projection in projections:
+        size = 0 if projection.weight is None else 4 * projection.weight.numel()
+        if group and taken + size > values:
+            yield group
+            group, taken = [], 0
+        group.append(projection)
+        taken += size
+    yield group

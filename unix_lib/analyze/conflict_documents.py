@@ -1,0 +1,80 @@
+"""Documents for the conflict analysis: equally many of text alone and of text with an image.
+
+What flows in: the packs that the runs train on. What flows out: chunks of documents per modality. The analysis asks
+what training feels, so documents come from training packs; the held-out ones would be too few for a small text source.
+As in the paper, the two sides are text data and multimodal data: an image document carries its caption's and
+markers' tokens along.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from unix_lib.analyze.errors import AnalysisError
+from unix_lib.models.routing import Documents, PackLike, VocabularyLike, is_vision
+
+MODALITIES = ("text", "image")
+CANDIDATES = 4  # documents looked at for each one wanted: a sample across packs, without reading all of them
+
+
+@dataclass(frozen=True)
+class Chunks:
+    """Chunks of each modality, all with the same number of documents."""
+
+    text: list[list[Documents]]
+    image: list[list[Documents]]
+    documents: int  # per modality, as used
+
+
+def sample_chunks(
+    packs: Iterable[PackLike], vocabulary: VocabularyLike, documents: int, chunks: int, seed: int
+) -> Chunks:
+    """Choose documents and deal them into chunks.
+
+    Args:
+        packs: packs in a random order; read until enough documents of both modalities were seen.
+        documents: documents per modality; where one modality has fewer, both get that many.
+        chunks: chunks per modality, a multiple of 4 so that halves split into two equal mixed parts.
+        seed: seed of the choice.
+
+    Raises:
+        AnalysisError: `chunks` is not a multiple of 4, or a modality has fewer documents than chunks.
+    """
+    if chunks % 4:
+        raise AnalysisError(
+            f"analyze.conflict.chunks is {chunks}; take a multiple of 4: each comparison needs halves of both "
+            "modalities, and those in two equal parts"
+        )
+    found: dict[str, list[Documents]] = {modality: [] for modality in MODALITIES}
+    for pack in packs:
+        for document in _documents_of(pack):
+            if document.loss_mask[1:].any():  # the first token is never a target
+                has_image = bool(is_vision(document.input_ids, vocabulary).any())
+                found["image" if has_image else "text"].append(document)
+        if min(map(len, found.values())) >= CANDIDATES * documents:
+            break
+    scarce = min(found, key=lambda modality: len(found[modality]))
+    per_chunk = min(documents, len(found[scarce])) // chunks
+    if per_chunk == 0:
+        raise AnalysisError(
+            f"the mixture has {len(found[scarce])} {scarce} documents for {chunks} chunks; give "
+            "analyze.conflict.mixture a mixture with both modalities, or raise analyze.conflict.documents to at "
+            "least the number of chunks"
+        )
+    dealt = []
+    for position, modality in enumerate(MODALITIES):
+        rng = np.random.default_rng([seed, position])
+        order = rng.permutation(len(found[modality]))[: per_chunk * chunks]
+        dealt.append([[found[modality][index] for index in order[chunk::chunks]] for chunk in range(chunks)])
+    return Chunks(dealt[0], dealt[1], per_chunk * chunks)
+
+
+def _documents_of(pack: PackLike) -> Iterable[Documents]:
+    lengths = np.asarray(pack.document_lengths)
+    lengths = lengths[lengths > 0]
+    for end, length in zip(np.cumsum(lengths), lengths, strict=True):
+        part = slice(int(end - length), int(end))
+        yield Documents(
+            np.asarray(pack.input_ids)[part], np.asarray(pack.loss_mask)[part], np.array([length], dtype=np.int32)
+        )
