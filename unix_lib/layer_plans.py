@@ -38,6 +38,11 @@ class LayerPlan:
         """Whether any of the layer's weights exist twice."""
         return "per_modality" in (self.attention_weights, self.ffn)
 
+    @classmethod
+    def from_dict(cls, row: dict[str, Any]) -> "LayerPlan":
+        """From plain JSON values; what is left out is shared and joint."""
+        return cls(**row)
+
     def as_dict(self) -> dict[str, str]:
         """Plain JSON values, as a model's config stores them."""
         return asdict(self)
@@ -82,7 +87,7 @@ def layer_plan(plan_settings: dict[str, Any], layers: int) -> list[LayerPlan]:
         table = plan_settings["table"]
         if len(table) != layers:
             raise PlanError(f"plan custom has {len(table)} rows for {layers} layers; write one row per layer")
-        return [LayerPlan(**row) for row in table]
+        return [LayerPlan.from_dict(row) for row in table]
     raise PlanError(f"unknown plan preset '{preset}'; choose one of shared, unix, mot, moe, custom")
 
 

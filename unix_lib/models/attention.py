@@ -58,6 +58,7 @@ def segment_attention(query: Tensor, key: Tensor, value: Tensor, segments: list[
     outputs = []
     for bucket, part in zip(segments, padded.split([bucket.numel() for bucket in segments]), strict=True):
         split = part.view(*bucket.shape, sum(groups), width).transpose(1, 2).split(groups, dim=1)  # (S, heads, L, E)
-        attended = functional.scaled_dot_product_attention(*split, is_causal=True, enable_gqa=groups[0] != groups[1])
+        queries, keys, values = split
+        attended = functional.scaled_dot_product_attention(queries, keys, values, is_causal=True, enable_gqa=True)
         outputs.append(attended.transpose(1, 2).reshape(bucket.numel(), heads * width))
     return SelectRows.apply(torch.cat(outputs), slots)

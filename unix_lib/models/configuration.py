@@ -72,7 +72,7 @@ class UnixConfig(PreTrainedConfig):
     @property
     def plans(self) -> list[LayerPlan]:
         """The layer plans, first layer first."""
-        return [LayerPlan(**row) for row in self.layer_plan or []]
+        return [LayerPlan.from_dict(row) for row in self.layer_plan or []]
 
     @property
     def image_rows(self) -> slice:

@@ -18,7 +18,7 @@ from unix_lib.models.attention import SelectRows
 from unix_lib.models.configuration import UnixConfig
 from unix_lib.models.layers import DecoderLayer, RMSNorm, Route, rotary
 from unix_lib.models.loss import summed_cross_entropy
-from unix_lib.models.routing import Documents, build_batch
+from unix_lib.models.routing import Documents, build_batch, move_batch
 
 
 @dataclass
@@ -40,7 +40,7 @@ class UnixPreTrainedModel(PreTrainedModel):
     config_class = UnixConfig
     base_model_prefix = "model"
     supports_gradient_checkpointing = True
-    _no_split_modules = ("DecoderLayer",)
+    _no_split_modules = ["DecoderLayer"]  # noqa: RUF012
     _supports_sdpa = True
 
     def _init_weights(self, module: nn.Module) -> None:
@@ -66,14 +66,19 @@ class UnixModel(UnixPreTrainedModel):
     def forward(
         self,
         input_ids: Tensor,
+        *,
         text_positions: Tensor,
         vision_positions: Tensor,
         joint_segments: list[Tensor],
         joint_slots: Tensor,
         within_segments: list[Tensor],
         within_slots: Tensor,
+        kept: list[tuple[Tensor, Tensor]] | None = None,
     ) -> Tensor:
-        """Flat tokens (T,) to normed hidden states (T, D), both in modality order."""
+        """Flat tokens (T,) to normed hidden states (T, D), both in modality order.
+
+        `kept`, where given, collects every layer's rotated keys and values, each (T, K, E).
+        """
         hidden = self.embed_tokens(input_ids)
         cosine, sine = rotary(
             torch.cat([text_positions, vision_positions]), self.config.head_dim, self.config.rope_theta, hidden.dtype
@@ -84,6 +89,7 @@ class UnixModel(UnixPreTrainedModel):
             sine=sine,
             segments={"joint": joint_segments, "within_modality": within_segments},
             slots={"joint": joint_slots, "within_modality": within_slots},
+            kept=kept,
         )
         for layer in self.layers:
             hidden = layer(hidden, route)
@@ -134,7 +140,13 @@ class UnixForCausalLM(UnixPreTrainedModel, GenerationMixin):
         if input_ids.dim() == 2:
             return self._plain(input_ids, attention_mask, labels, num_items_in_batch)
         hidden = self.model(
-            input_ids, text_positions, vision_positions, joint_segments, joint_slots, within_segments, within_slots
+            input_ids,
+            text_positions=text_positions,
+            vision_positions=vision_positions,
+            joint_segments=joint_segments,
+            joint_slots=joint_slots,
+            within_segments=within_segments,
+            within_slots=within_slots,
         )
         output = UnixOutput()
         if targets is not None:
@@ -172,7 +184,7 @@ class UnixForCausalLM(UnixPreTrainedModel, GenerationMixin):
         real = np.ones(ids.shape, dtype=bool) if attention_mask is None else attention_mask.cpu().numpy() != 0
         targets = np.zeros(ids.shape, dtype=bool) if labels is None else labels.cpu().numpy() != -100
         packs = [Documents(ids[real], targets[real], real.sum(1).astype(np.int32))]
-        batch = {name: _to(value, input_ids.device) for name, value in build_batch(packs, self.config).items()}
+        batch = move_batch(build_batch(packs, self.config), input_ids.device)
         if labels is None:
             del batch["targets"]
         output = self.forward(**batch, num_items_in_batch=num_items_in_batch, return_logits=True)
@@ -182,12 +194,8 @@ class UnixForCausalLM(UnixPreTrainedModel, GenerationMixin):
         output.logits = logits
         return output
 
-    def prepare_inputs_for_generation(
+    def prepare_inputs_for_generation(  # type: ignore[override]
         self, input_ids: Tensor, attention_mask: Tensor | None = None, **_: Any
     ) -> dict[str, Any]:
         """`generate()` recomputes the whole sequence; `unix_lib.generate` has the caches."""
         return {"input_ids": input_ids, "attention_mask": attention_mask}
-
-
-def _to(value: Any, device: torch.device) -> Any:
-    return [tensor.to(device) for tensor in value] if isinstance(value, list) else value.to(device)

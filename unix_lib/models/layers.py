@@ -27,6 +27,7 @@ class Route:
     sine: Tensor  # (T, 1, E / 2)
     segments: dict[str, list[Tensor]]  # by attention scope
     slots: dict[str, Tensor]  # by attention scope, (T,)
+    kept: list[tuple[Tensor, Tensor]] | None = None  # where decoding wants each layer's keys and values
 
 
 class RMSNorm(nn.Module):
@@ -131,6 +132,8 @@ class DecoderLayer(GradientCheckpointingLayer):
         """(T, D) to (T, D), both in modality order."""
         separate = self.plan.attention_weights == "per_modality"
         query, key, value = self.query_key_value(hidden, route)
+        if route.kept is not None:
+            route.kept.append((key, value))
         scope = self.plan.attention_scope
         attended = segment_attention(query, key, value, route.segments[scope], route.slots[scope])
         if separate:

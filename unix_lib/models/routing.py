@@ -127,6 +127,14 @@ def build_batch(packs: Sequence[PackLike], vocabulary: VocabularyLike) -> dict[s
     return tensors
 
 
+def move_batch(batch: dict[str, Any], device: torch.device) -> dict[str, Any]:
+    """A batch of `build_batch` on a device."""
+    return {
+        name: [tensor.to(device) for tensor in value] if isinstance(value, list) else value.to(device)
+        for name, value in batch.items()
+    }
+
+
 def _check_ids(ids: IntArray, vocabulary: VocabularyLike) -> None:
     size = vocabulary.image_offset + vocabulary.codebook_size
     if len(ids) == 0:

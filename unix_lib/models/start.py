@@ -46,7 +46,7 @@ def fresh_model(
         **_plan_fields(plan_settings, shape["layers"]),
         **_vocabulary_fields(vocabulary),
     )
-    model = UnixForCausalLM(config)
+    model = _empty_model(config, torch.float32)
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             parameter.copy_(_fresh_tensor(name, parameter, config.initializer_range, seed))
@@ -77,7 +77,7 @@ def start_from_checkpoint(
     return _with_plan(dict(base.state_dict()), UnixConfig(**values), vision_start, seed)
 
 
-def start_from_pretrained(
+def start_from_pretrained(  # noqa: PLR0917
     path: Path | str,
     revision: str,
     plan_settings: dict[str, Any],
@@ -128,7 +128,7 @@ def start_from_pretrained(
     weights = dict(base.state_dict())
     for name in ("model.embed_tokens.weight", "lm_head.weight"):
         weights[name] = _grown(weights[name], config.vocab_size, name, seed)
-    return _with_plan(weights, config, vision_start, seed).to(dtype)
+    return _with_plan(weights, config, vision_start, seed, dtype)
 
 
 def load_model(folder: Path | str, dtype: torch.dtype = torch.float32) -> UnixForCausalLM:
@@ -137,7 +137,8 @@ def load_model(folder: Path | str, dtype: torch.dtype = torch.float32) -> UnixFo
     Raises:
         ModelError: names the folder and the first faulty tensor.
     """
-    model, report = UnixForCausalLM.from_pretrained(folder, dtype=dtype, output_loading_info=True)
+    load: Any = UnixForCausalLM.from_pretrained
+    model, report = load(folder, dtype=dtype, output_loading_info=True)
     for fault in ("missing_keys", "unexpected_keys", "mismatched_keys"):
         if report[fault]:
             names = sorted(str(name) for name in report[fault])
@@ -182,14 +183,29 @@ def _vocabulary_fields(vocabulary: "Vocabulary") -> dict[str, Any]:
     }
 
 
+def _empty_model(config: UnixConfig, dtype: torch.dtype) -> UnixForCausalLM:
+    """A decoder whose weights are about to be written; no time and no random numbers go into drawing them."""
+    with torch.device("meta"):
+        model = UnixForCausalLM(config)
+    model = model.to(dtype).to_empty(device="cpu")
+    model.tie_weights()
+    return model
+
+
 def _text_name(name: str) -> str:
     """The text tensor that a vision tensor stands beside."""
     return name.replace("vision_", "", 1)
 
 
-def _with_plan(weights: dict[str, Tensor], config: UnixConfig, vision_start: VisionStart, seed: int) -> UnixForCausalLM:
+def _with_plan(
+    weights: dict[str, Tensor],
+    config: UnixConfig,
+    vision_start: VisionStart,
+    seed: int,
+    dtype: torch.dtype = torch.float32,
+) -> UnixForCausalLM:
     """A decoder of `config` holding a shared decoder's weights."""
-    model = UnixForCausalLM(config)
+    model = _empty_model(config, dtype)
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if "vision_" not in name:

@@ -1,0 +1,84 @@
+"""Images from text: image codes sampled with classifier-free guidance, both branches in one batch."""
+
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch.nn import functional
+
+from unix_lib.generate.decoding import Decoding
+from unix_lib.generate.sampling import sample, uniforms
+from unix_lib.models.configuration import ModelError
+from unix_lib.models.decoder import UnixForCausalLM
+
+
+@torch.inference_mode()
+def generate_images(
+    model: UnixForCausalLM,
+    prompts: list[list[int]],
+    unconditional: list[int],
+    seeds: list[int],
+    *,
+    guidance_scale: float,
+    temperature: float,
+    top_k: int,
+    top_p: float,
+    batch_size: int,
+    progress: Callable[[int, int], None] | None = None,
+) -> npt.NDArray[np.uint16]:
+    """Sample one image per prompt.
+
+    Guidance works on raw logits: u + s (c - u) (paper: generation). The head computes the rows of the image codes only.
+
+    Args:
+        prompts: token ids of each request, ending with `<|vision_start|>`.
+        unconditional: token ids of the unconditional prompt, ending likewise.
+        seeds: one per request; a request's image depends on its prompt and seed, not on its batch.
+        guidance_scale: s; 1 leaves the unconditional branch out.
+        temperature: of the softmax. top_k: codes kept, 0 keeps all. top_p: probability mass kept.
+        batch_size: images decoded together (twice as many sequences with guidance).
+        progress: called after each batch with the images done and their total.
+
+    Returns:
+        codes, (requests, codes_per_image), row-major, 0..codebook_size.
+
+    Raises:
+        ModelError: a prompt that doesn't end with `<|vision_start|>`, or a count of seeds that doesn't match.
+    """
+    config = model.config
+    if len(seeds) != len(prompts):
+        raise ModelError(f"{len(prompts)} prompts and {len(seeds)} seeds; give one seed per prompt")
+    for prompt in [*prompts, unconditional]:
+        if not prompt or prompt[-1] != config.vision_start_id:
+            raise ModelError(
+                f"a prompt for an image must end with <|vision_start|> (id {config.vision_start_id}), not with "
+                f"{prompt[-1] if prompt else 'nothing'}"
+            )
+    codes = np.empty((len(prompts), config.codes_per_image), dtype=np.uint16)
+    head = model.lm_head.weight[config.image_rows]
+    guided = guidance_scale != 1.0
+    # Neighbours in length decode together: less of the caches is padding.
+    order = sorted(range(len(prompts)), key=lambda request: len(prompts[request]))
+    for begin in range(0, len(order), batch_size):
+        requests = order[begin : begin + batch_size]
+        rows = [prompts[request] for request in requests] + [unconditional] * (len(requests) if guided else 0)
+        decoding = Decoding(model, rows, config.codes_per_image - 1, vision=True)
+        numbers = torch.from_numpy(uniforms([seeds[request] for request in requests], config.codes_per_image))
+        numbers = numbers.to(model.device)
+        sampled: list[torch.Tensor] = []
+        while True:
+            logits = functional.linear(decoding.hidden, head).float()
+            if guided:
+                conditional, free = logits.chunk(2)
+                logits = free + guidance_scale * (conditional - free)
+            uniform = numbers[:, len(sampled)]
+            sampled.append(sample(logits, uniform, temperature=temperature, top_k=top_k, top_p=top_p))
+            if len(sampled) == config.codes_per_image:
+                break
+            ids = sampled[-1] + config.image_offset
+            decoding.step(torch.cat([ids, ids]) if guided else ids)
+        codes[requests] = torch.stack(sampled, dim=1).cpu().numpy().astype(np.uint16)
+        if progress is not None:
+            progress(begin + len(requests), len(order))
+    return codes

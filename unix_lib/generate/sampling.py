@@ -1,0 +1,40 @@
+"""From logits and one uniform number per request to a token: temperature, top-k, top-p, inverse of the distribution.
+
+A request's uniform numbers depend only on its seed and the position, so its tokens don't depend on its batch.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+
+def uniforms(seeds: Sequence[int], positions: int) -> npt.NDArray[np.float64]:
+    """One number in [0, 1) per request and position, (requests, positions), from counter-based generators."""
+    drawn = [np.random.Generator(np.random.Philox(key=seed)).random(positions) for seed in seeds]
+    return np.stack(drawn) if drawn else np.empty((0, positions))
+
+
+def sample(logits: Tensor, uniform: Tensor, *, temperature: float, top_k: int, top_p: float) -> Tensor:
+    """Pick one entry per row.
+
+    Top-p takes the smallest set of most probable entries whose mass, after top-k, reaches `top_p`.
+
+    Args:
+        logits: (B, V). uniform: (B,), in [0, 1). top_k: 0 keeps all.
+
+    Returns:
+        int64 (B,).
+    """
+    ordered, entries = torch.sort(logits.double() / temperature, dim=-1, descending=True, stable=True)
+    if 0 < top_k < logits.shape[-1]:
+        ordered = ordered[:, :top_k]
+    probability = torch.softmax(ordered, dim=-1)
+    cumulative = probability.cumsum(-1)
+    kept = cumulative - probability < top_p
+    mass = (probability * kept).sum(-1)
+    below = (cumulative <= (uniform.to(mass.dtype) * mass)[:, None]) & kept
+    chosen = torch.minimum(below.sum(-1), kept.sum(-1) - 1)
+    return entries.gather(1, chosen[:, None]).squeeze(1)
