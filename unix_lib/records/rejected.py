@@ -1,0 +1,51 @@
+"""Samples that were set aside: never fatal, never silent.
+
+What flows in: a sample, where it came from and one of a stage's fixed reasons. What flows out: `rejected.parquet`,
+written even when it is empty, and the counts by reason that the manifest carries.
+"""
+
+from collections import Counter
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from unix_lib.artefacts.files import atomic_path
+from unix_lib.records.schema import REJECTED
+
+REJECTED_FILE = "rejected.parquet"
+LONGEST_DETAIL = 500  # characters; a corrupt row must not bloat the table
+
+
+class RejectedSamples:
+    """Collects rejected samples in the order in which they were met."""
+
+    def __init__(self) -> None:
+        self._rows: list[dict[str, str | None]] = []
+
+    def add(self, sample_id: str, origin: str, reason: str, detail: str | None = None) -> None:
+        """Set one sample aside.
+
+        Args:
+            sample_id: the sample's id, or what stands for it when it has none yet.
+            origin: file and row that it came from.
+            reason: short and fixed, so that reasons can be counted.
+            detail: what exactly was wrong.
+        """
+        detail = detail if detail is None else detail[:LONGEST_DETAIL]
+        self._rows.append({"sample_id": sample_id, "origin": origin, "reason": reason, "detail": detail})
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Reason -> samples, sorted by reason."""
+        return dict(sorted(Counter(str(row["reason"]) for row in self._rows).items()))
+
+    def write(self, folder: Path) -> dict[str, int]:
+        """Write `rejected.parquet`; returns it with its rows, as `Job.finish` takes files."""
+        table = pa.Table.from_pylist(self._rows, schema=REJECTED)
+        with atomic_path(folder / REJECTED_FILE) as temporary:
+            pq.write_table(table, temporary, compression="zstd")
+        return {REJECTED_FILE: table.num_rows}
