@@ -1,0 +1,173 @@
+"""States: what a later process needs to go on exactly where an earlier one stopped.
+
+One folder per state, the same inside a checkpoint's artefact (`state/`) and in a run's work folder
+(`.work/<run>-<run digest>/step-00123/`):
+
+    deepspeed/          weights, optimizer state (a plain DeepSpeed checkpoint)
+    random-00000.pt     random number generators, a file per process
+    best.safetensors    best weights so far, where the run keeps the best
+    log.parquet, heldout.parquet, progress.json
+    hashes.json         sizes and SHA-256 of all of these, written last: without it the state does not exist
+
+DeepSpeed's files are pickles whose bytes depend on the process's history, so they are kept out of the manifest and
+checked here, before anything is unpickled. No torch in this module: finding out that nothing is left to do is quick.
+"""
+
+import json
+import logging
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from unix_lib.artefacts.files import sha256_of, write_json
+from unix_lib.artefacts.manifest import ArtefactError, read_manifest
+
+logger = logging.getLogger(__name__)
+
+HASHES, PROGRESS, DEEPSPEED, BEST = "hashes.json", "progress.json", "deepspeed", "best.safetensors"
+LOG, HELDOUT = "log.parquet", "heldout.parquet"
+KEPT_SAVES = 2  # the newest save and one to fall back on
+
+
+@dataclass
+class Best:
+    """The best held-out loss so far, of a run that keeps the best weights."""
+
+    step: int
+    loss: float
+    tokens: int
+    worse: int = 0  # measurements in a row since then that were not better
+
+
+@dataclass
+class Progress:
+    """Where a run stands. `packs` is the sampler's whole state."""
+
+    step: int = 0
+    packs: int = 0  # consumed, over all processes
+    tokens: int = 0  # real tokens trained on
+    best: Best | None = None
+    stopped: bool = False  # the held-out loss rose: no more training
+    next_batch: str = ""  # fingerprint of the next step's packs
+    # Numeric settings that DeepSpeed's files depend on.
+    world_size: int = 1
+    zero_stage: int = 0
+    precision: str = "float32"
+
+
+@dataclass(frozen=True)
+class State:
+    """A state whose files were checked."""
+
+    folder: Path
+    progress: Progress = field(compare=False)
+
+
+def work_folder(results: Path, run: str, run_digest: str) -> Path:
+    """Where a run's saves between checkpoints go; no declared output, so that a failed job leaves it alone."""
+    return results / "train" / ".work" / f"{run}-{run_digest[:12]}"
+
+
+def write_progress(folder: Path, progress: Progress) -> None:
+    write_json(folder / PROGRESS, asdict(progress))
+
+
+def read_progress(folder: Path) -> Progress:
+    values = json.loads((folder / PROGRESS).read_text(encoding="utf-8"))
+    best = values.pop("best")
+    return Progress(best=None if best is None else Best(**best), **values)
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file() and path.name != HASHES)
+
+
+def seal(folder: Path) -> None:
+    """Flush a state's files to disk and write their hashes: the state's last file."""
+    entries = {}
+    for path in _files(folder):
+        with open(path, "rb") as file:
+            os.fsync(file.fileno())
+        entries[path.relative_to(folder).as_posix()] = {"bytes": path.stat().st_size, "sha256": sha256_of(path)}
+    write_json(folder / HASHES, entries)
+
+
+def fault_of(folder: Path) -> str | None:
+    """What is wrong with a state's files, or None."""
+    try:
+        entries = json.loads((folder / HASHES).read_text(encoding="utf-8"))
+        for name, entry in entries.items():
+            path = folder / name
+            if not path.is_file():
+                return f"{name} is missing"
+            if path.stat().st_size != entry["bytes"] or sha256_of(path) != entry["sha256"]:
+                return f"{name} differs from its hash"
+        read_progress(folder)
+    except FileNotFoundError:
+        return f"no {HASHES}, so it was never finished"
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        return f"unreadable ({error})"
+    return None
+
+
+def _saves(work: Path) -> list[tuple[int, Path]]:
+    """In-segment saves, newest first."""
+    found = []
+    for folder in work.glob("step-*"):
+        number = folder.name.removeprefix("step-")
+        if folder.is_dir() and number.isdigit():
+            found.append((int(number), folder))
+    return sorted(found, reverse=True)
+
+
+def _checkpoints(results: Path, run: str, run_digest: str) -> Iterator[tuple[int, Path]]:
+    """States of finished checkpoints of the same run."""
+    for folder in (results / "train").glob(f"{run}-step-*"):
+        if not (folder / "state" / HASHES).is_file():
+            continue
+        try:
+            facts = read_manifest(folder).facts
+        except ArtefactError as error:
+            logger.warning("skipped: %s", error)
+            continue
+        if facts.get("run_digest") == run_digest:
+            yield int(facts["step"]), folder / "state"
+
+
+def newest_state(results: Path, run: str, run_digest: str, step: int) -> State | None:
+    """The newest whole state of a run at or before a step; None where the initialised model is the newest.
+
+    Args:
+        results: results/<experiment>.
+        run: name of the run.
+        run_digest: what all segments of the run share; a run of other settings is another run.
+        step: the checkpoint to be reached.
+    """
+    candidates = [*_checkpoints(results, run, run_digest), *_saves(work_folder(results, run, run_digest))]
+    for at, folder in sorted(candidates, key=lambda candidate: (candidate[0], str(candidate[1])), reverse=True):
+        if at > step:
+            continue
+        fault = fault_of(folder)
+        if fault is None:
+            return State(folder, read_progress(folder))
+        logger.warning("damaged state skipped: %s: %s", folder, fault)
+    return None
+
+
+def prune_saves(work: Path) -> None:
+    """Remove unfinished saves and all but the newest `KEPT_SAVES`."""
+    for leftover in work.glob(".step-*"):
+        shutil.rmtree(leftover, ignore_errors=True)
+    for _, folder in _saves(work)[KEPT_SAVES:]:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def clear_work(work: Path, step: int) -> None:
+    """After a checkpoint is finished: remove the saves that led to it, and the folder if nothing newer is left."""
+    for at, folder in _saves(work):
+        if at <= step:
+            shutil.rmtree(folder, ignore_errors=True)
+    if not _saves(work):
+        shutil.rmtree(work, ignore_errors=True)

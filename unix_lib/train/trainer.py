@@ -1,0 +1,188 @@
+"""A segment under the Hugging Face Trainer with DeepSpeed.
+
+The Trainer runs the loop and DeepSpeed the optimizer; three things are ours, because exact resumption depends on them:
+the order of packs (`PackStream`), the schedule (a function of the step) and the states (`unix_lib.train.state`).
+The Trainer's own resuming, saving, evaluating and logging are switched off.
+
+The loss of a step is the mean over all its targets, on whatever process and in whatever micro-batch they are.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim.lr_scheduler import LambdaLR
+from torch.utils.data import DataLoader
+from transformers import PreTrainedModel, PrinterCallback, Trainer, TrainerCallback, TrainingArguments
+
+from unix_lib.models.routing import move_batch
+from unix_lib.train.schedule import learning_rate_factor
+from unix_lib.train.stream import MicroBatch, PackStream
+
+
+@dataclass(frozen=True)
+class Numerics:
+    """How a segment is computed; see `unix_lib.config.train.TrainConfig`."""
+
+    micro_batch: int
+    zero_stage: int
+    precision: str
+    gradient_checkpointing: bool
+    use_cpu: bool
+
+
+def deepspeed_config(numerics: Numerics, accumulation: int, gradient_clip: float) -> dict[str, Any]:
+    """DeepSpeed's config; the optimizer is plain AdamW and comes from the Trainer."""
+    return {
+        "train_micro_batch_size_per_gpu": numerics.micro_batch,
+        "gradient_accumulation_steps": accumulation,
+        "gradient_clipping": gradient_clip,
+        "zero_optimization": {
+            "stage": numerics.zero_stage,
+            "stage3_gather_16bit_weights_on_model_save": True,
+        },
+        "bf16": {"enabled": numerics.precision == "bfloat16"},
+        "zero_allow_untested_optimizer": True,
+        "steps_per_print": 10**9,
+        "wall_clock_breakdown": False,
+    }
+
+
+def training_arguments(
+    numerics: Numerics, accumulation: int, optimization: dict[str, Any], seed: int, end_step: int, scratch: Path
+) -> TrainingArguments:
+    """The Trainer's arguments for a segment that ends at `end_step`.
+
+    Args:
+        optimization: `unix_lib.config.train.Optimization` as plain values.
+        scratch: a folder the Trainer asks for and never writes.
+    """
+    return TrainingArguments(
+        output_dir=str(scratch),
+        max_steps=end_step,
+        per_device_train_batch_size=numerics.micro_batch,
+        gradient_accumulation_steps=accumulation,
+        learning_rate=optimization["learning_rate"],
+        weight_decay=optimization["weight_decay"],
+        adam_beta2=optimization["beta2"],
+        max_grad_norm=optimization["gradient_clip"],
+        optim="adamw_torch",
+        bf16=numerics.precision == "bfloat16",
+        use_cpu=numerics.use_cpu,
+        seed=seed,
+        deepspeed=deepspeed_config(numerics, accumulation, optimization["gradient_clip"]),
+        save_strategy="no",
+        eval_strategy="no",
+        logging_strategy="no",
+        logging_nan_inf_filter=False,
+        report_to="none",
+        disable_tqdm=True,
+    )
+
+
+class SegmentTrainer(Trainer):
+    """The Trainer fed from a `PackStream`, normalising the loss over a whole step and counting what it saw."""
+
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        arguments: TrainingArguments,
+        stream: PackStream,
+        optimization: dict[str, Any],
+        callback: TrainerCallback,
+    ) -> None:
+        super().__init__(model=model, args=arguments, callbacks=[callback])
+        self.remove_callback(PrinterCallback)
+        self.stream, self.optimization = stream, optimization
+        self.counts = torch.zeros(5, dtype=torch.float64, device=self.args.device)
+
+    @property
+    def engine(self) -> Any:
+        """DeepSpeed's engine, once training has begun."""
+        return self.model_wrapped
+
+    def factor(self, step: int) -> float:
+        """Share of the peak learning rate at a step of the whole run."""
+        return learning_rate_factor(
+            step,
+            total_steps=self.optimization["total_steps"],
+            warmup_ratio=self.optimization["warmup_ratio"],
+            schedule=self.optimization["schedule"],
+        )
+
+    def get_train_dataloader(self) -> DataLoader:
+        """The stream: an iterable without length, so the Trainer neither shuffles, shards nor skips."""
+        return self.stream  # type: ignore[return-value]
+
+    def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> LambdaLR:
+        """The schedule over the run's steps; `num_training_steps` would be the segment's."""
+        if self.lr_scheduler is None:
+            self.lr_scheduler = LambdaLR(self.optimizer if optimizer is None else optimizer, self.factor)
+            self._created_lr_scheduler = True
+        return self.lr_scheduler
+
+    def set_step(self, step: int) -> None:
+        """Continue counting, and the schedule, at a step of the whole run."""
+        self.state.global_step = step
+        self.lr_scheduler.last_epoch = step
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.optimization["learning_rate"] * self.factor(step)
+        self.lr_scheduler._last_lr = [group["lr"] for group in self.optimizer.param_groups]
+
+    def get_batch_samples(
+        self, epoch_iterator: Iterator[MicroBatch], num_batches: int, device: torch.device
+    ) -> tuple[list[dict[str, Any]], Tensor | None]:
+        """One step's micro-batches of this process, and the divisor of their summed losses.
+
+        The divisor is the targets of all processes / number of processes, since DeepSpeed averages gradients.
+        """
+        batches = [batch for _, batch in zip(range(num_batches), epoch_iterator, strict=False)]
+        if not batches:
+            return [], None
+        targets = torch.tensor(float(sum(len(batch.inputs["targets"]) for batch in batches)), device=device)
+        if self.args.world_size > 1:
+            torch.distributed.all_reduce(targets)
+        self.counts[4] += sum(batch.tokens for batch in batches)
+        return [batch.inputs for batch in batches], targets.clamp(min=1.0) / self.args.world_size
+
+    def _prepare_inputs(self, inputs: dict[str, Any]) -> dict[str, Any]:
+        return move_batch(inputs, self.args.device)
+
+    def compute_loss(
+        self,
+        model: Any,
+        inputs: dict[str, Any],
+        return_outputs: bool = False,
+        num_items_in_batch: Tensor | int | None = None,
+    ) -> Any:
+        """This micro-batch's share of the step's loss; its sums per modality are counted."""
+        output = model(**inputs, num_items_in_batch=num_items_in_batch)
+        self.counts[:4] += loss_sums(output)
+        return (output.loss, output) if return_outputs else output.loss
+
+    def floating_point_ops(self, inputs: dict[str, Any]) -> int:
+        """Not counted: the Trainer would walk all modules in each forward pass."""
+        return 0
+
+    def take_counts(self, *signals: float) -> list[float]:
+        """Sums since the last call over all processes, and the sum of each signal; the step's one synchronisation.
+
+        Returns:
+            summed loss of text and of image targets, their numbers, real tokens, then the signals.
+        """
+        values = torch.cat([self.counts, self.counts.new_tensor(signals)])
+        self.counts.zero_()
+        if self.args.world_size > 1:
+            torch.distributed.all_reduce(values)
+        return values.tolist()
+
+
+def loss_sums(output: Any) -> Tensor:
+    """Summed losses and numbers of targets of a forward pass: text sum, image sum, text, image; float64 (4,)."""
+    parts = (output.loss_text_sum, output.loss_image_sum, output.targets_text, output.targets_image)
+    return torch.stack([part.double() for part in parts])
+
+
