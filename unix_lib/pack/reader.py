@@ -1,0 +1,119 @@
+"""Packs from disk: row `i` of all epochs, without reading or copying any other.
+
+A training run's position is one integer, the number of packs it has taken.
+"""
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import accumulate
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from unix_lib.pack.planner import PackError
+
+HELDOUT_FILE = "heldout.arrow"
+
+
+def epoch_file(epoch: int) -> str:
+    """File name of an epoch's packs."""
+    return f"epoch-{epoch:03d}.arrow"
+
+
+@dataclass(frozen=True)
+class Pack:
+    """One pack of T tokens in D documents that must not see each other."""
+
+    input_ids: np.ndarray  # int32 (T,), a view of the memory map, read-only
+    loss_mask: np.ndarray  # bool (T,): token t is a target
+    document_lengths: np.ndarray  # int32 (D,), their sum is T
+
+
+class PackReader(Sequence[Pack]):
+    """The packs of a `pack/<mixture>` artefact, epoch after epoch.
+
+    Args:
+        folder: the artefact.
+        files: names of the Arrow files in it; all epochs in order by default.
+
+    Raises:
+        PackError: a file is missing or is no pack file.
+    """
+
+    def __init__(self, folder: Path, files: Sequence[str] | None = None) -> None:
+        self.folder = folder
+        names = sorted(path.name for path in folder.glob("epoch-*.arrow")) if files is None else files
+        if not names:
+            raise PackError(f"{folder}: no epoch-*.arrow here; run the pack stage")
+        self._files = [_PackFile(folder / name) for name in names]
+        self._ends = list(accumulate(file.packs for file in self._files))
+
+    def heldout(self) -> "PackReader":
+        """The packs of the held-out records."""
+        return PackReader(self.folder, [HELDOUT_FILE])
+
+    @property
+    def length(self) -> int:
+        """Capacity of a pack, tokens (`pack.length`)."""
+        return self._files[0].length
+
+    @property
+    def packs_per_epoch(self) -> list[int]:
+        """Packs of each epoch."""
+        return [file.packs for file in self._files]
+
+    def __len__(self) -> int:
+        return self._ends[-1]
+
+    def __getitem__(self, index: int) -> Pack:  # type: ignore[override]
+        if not 0 <= index < len(self):
+            raise IndexError(f"pack {index} of {len(self)}")
+        file = bisect_right(self._ends, index)
+        return self._files[file].pack(index - (self._ends[file - 1] if file else 0))
+
+
+class _PackFile:
+    """One memory-mapped Arrow file."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        try:
+            metadata = self._open.schema.metadata or {}
+            self.length, self._packs_per_batch = int(metadata[b"length"]), int(metadata[b"packs_per_batch"])
+        except FileNotFoundError:
+            raise PackError(f"{path}: missing; delete {path.parent} and run the pack stage again") from None
+        except (pa.ArrowInvalid, KeyError) as error:
+            raise PackError(
+                f"{path}: no pack file ({error}); delete {path.parent} and run the pack stage again"
+            ) from None
+        batches = self._open.num_record_batches
+        self.packs = (batches - 1) * self._packs_per_batch + self._batch(batches - 1).num_rows if batches else 0
+
+    def __getstate__(self) -> dict[str, object]:
+        """A memory map does not travel to another process; it is opened there anew."""
+        return {name: value for name, value in vars(self).items() if name not in ("_open", "_batches")}
+
+    @cached_property
+    def _open(self) -> pa.ipc.RecordBatchFileReader:
+        return pa.ipc.open_file(pa.memory_map(str(self._path)))
+
+    @cached_property
+    def _batches(self) -> dict[int, pa.RecordBatch]:
+        return {}
+
+    def _batch(self, number: int) -> pa.RecordBatch:
+        if number not in self._batches:
+            self._batches[number] = self._open.get_batch(number)
+        return self._batches[number]
+
+    def pack(self, index: int) -> Pack:
+        batch = self._batch(index // self._packs_per_batch)
+        row = index % self._packs_per_batch
+        return Pack(
+            input_ids=batch.column(0)[row].values.to_numpy(),
+            loss_mask=batch.column(1)[row].values.to_numpy(zero_copy_only=False),
+            document_lengths=batch.column(2)[row].values.to_numpy(),
+        )

@@ -1,0 +1,123 @@
+"""Packs on disk: an Arrow IPC file per epoch, one row a pack, read through a memory map.
+
+Columns: `input_ids` list<int32>, `loss_mask` list<bool>, `document_lengths` list<int32>. A pack holds whole documents
+only, longest first; its tokens may be fewer than the capacity, never more. The schema's metadata says the capacity
+and how many rows a record batch has, so that a reader finds a row without reading others.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from unix_lib.artefacts.files import atomic_path
+from unix_lib.pack.draws import draw_order
+from unix_lib.pack.epochs import Documents
+from unix_lib.pack.planner import PackError, PackPlan
+from unix_lib.pack.sequences import FixedParts, Format
+from unix_lib.pack.spool import Spool
+from unix_lib.tokenizers.vocabulary import Vocabulary
+
+TOKENS_PER_BATCH = 1 << 21  # 10 MB in memory
+FIELDS = [
+    pa.field("input_ids", pa.list_(pa.int32())),
+    pa.field("loss_mask", pa.list_(pa.bool_())),
+    pa.field("document_lengths", pa.list_(pa.int32())),
+]
+
+
+@dataclass
+class WrittenTokens:
+    """What an epoch's file holds."""
+
+    packs: int = 0
+    documents: int = 0
+    tokens: int = 0
+    trained_tokens: int = 0
+    image_tokens: int = 0  # tokens of the vision path: codes and <|vision_start|>
+    text_tokens: int = 0
+
+
+def write_packs(
+    path: Path,
+    documents: Documents,
+    lengths: np.ndarray,
+    plan: PackPlan,
+    *,
+    capacity: int,
+    spool: Spool,
+    fixed: FixedParts,
+    vocabulary: Vocabulary,
+    label: str,
+) -> WrittenTokens:
+    """Write an epoch's packs in an order drawn from `label`; the file appears when it is whole.
+
+    Args:
+        path: the Arrow file.
+        documents: the epoch's documents, N of them.
+        lengths: int64 (N,), their tokens.
+        plan: where they go.
+        capacity: tokens per pack.
+        spool, fixed: their tokens.
+        vocabulary: every id is checked against it.
+        label: seed and epoch, for the order of the packs.
+    """
+    packs_per_batch = max(1, TOKENS_PER_BATCH // capacity)
+    metadata = {"length": str(capacity), "packs_per_batch": str(packs_per_batch)}
+    schema = pa.schema(FIELDS, metadata=metadata)
+    place = np.empty(plan.num_packs, dtype=np.int64)  # pack -> row in the file
+    place[draw_order(plan.num_packs, f"{label}/packs")] = np.arange(plan.num_packs)
+    rows = place[plan.pack_of]
+    order = np.lexsort((plan.offset_of, rows))
+    borders = np.searchsorted(rows[order], np.arange(0, plan.num_packs + packs_per_batch, packs_per_batch))
+    written = WrittenTokens(packs=plan.num_packs, documents=len(lengths))
+    with atomic_path(path) as temporary, pa.ipc.new_file(str(temporary), schema) as writer:
+        for start, stop in pairwise(borders.tolist()):
+            chosen = order[start:stop]
+            ids, loss_mask = _join(documents.only(chosen), lengths[chosen], spool, fixed)
+            vocabulary.check(ids)
+            vision = int(vocabulary.is_vision(ids).sum())
+            written.tokens += len(ids)
+            written.trained_tokens += int(loss_mask.sum())
+            written.image_tokens += vision
+            written.text_tokens += len(ids) - vision
+            writer.write_batch(_batch(ids, loss_mask, lengths[chosen], rows[chosen], schema))
+    return written
+
+
+def _join(documents: Documents, lengths: np.ndarray, spool: Spool, fixed: FixedParts) -> tuple[np.ndarray, np.ndarray]:
+    """Tokens (int32) and loss mask (bool) of documents, one behind the other."""
+    ids = np.empty(int(lengths.sum()), dtype=np.int32)
+    loss_mask = np.empty(len(ids), dtype=bool)
+    start = 0
+    for record, form, instruction, length in _rows(documents, lengths):
+        document_ids, document_mask = fixed.document(Format(form), instruction, *spool.tokens(record))
+        if len(document_ids) != length:
+            raise PackError(f"record {spool.ids[record]} gives {len(document_ids)} tokens where {length} were planned")
+        ids[start : start + length] = document_ids
+        loss_mask[start : start + length] = document_mask
+        start += length
+    return ids, loss_mask
+
+
+def _rows(documents: Documents, lengths: np.ndarray) -> Iterator[tuple[int, int, int, int]]:
+    columns = (documents.records, documents.forms, documents.instructions, lengths)
+    return zip(*(column.tolist() for column in columns), strict=True)
+
+
+def _batch(
+    ids: np.ndarray, loss_mask: np.ndarray, lengths: np.ndarray, rows: np.ndarray, schema: pa.Schema
+) -> pa.RecordBatch:
+    """One record batch of packs; `rows` int64 (D,), ascending: the pack of each document."""
+    first = np.append(np.flatnonzero(np.diff(rows, prepend=-1)), len(rows))  # documents per pack
+    ends = np.append(0, np.cumsum(lengths))
+    tokens = pa.array(ends[first].astype(np.int32))
+    columns = [
+        pa.ListArray.from_arrays(tokens, pa.array(ids)),
+        pa.ListArray.from_arrays(tokens, pa.array(loss_mask)),
+        pa.ListArray.from_arrays(pa.array(first.astype(np.int32)), pa.array(lengths.astype(np.int32))),
+    ]
+    return pa.RecordBatch.from_arrays(columns, schema=schema)
