@@ -9,9 +9,10 @@ from pydantic import model_validator
 from unix_lib.config.analyze import AnalyzeConfig
 from unix_lib.config.encode import EncodeConfig
 from unix_lib.config.evaluate import EvaluateConfig
+from unix_lib.config.fetch import FetchConfig
 from unix_lib.config.figures import FiguresConfig
 from unix_lib.config.jobs import JobShape
-from unix_lib.config.models import CustomPlan, RunStart, UnixPlan
+from unix_lib.config.models import CustomPlan, DecoderShape, RunStart, UnixPlan
 from unix_lib.config.pack import PackConfig
 from unix_lib.config.report import ReportConfig
 from unix_lib.config.sources import SourceConfig
@@ -37,6 +38,7 @@ class Experiment(StrictModel):
     analyze: AnalyzeConfig
     figures: FiguresConfig = key("figures and tables", FiguresConfig())
     report: ReportConfig
+    fetch: FetchConfig = key("what `python -m unix_lib fetch` downloads", FetchConfig(), kind="operational")
 
     @model_validator(mode="after")
     def _consistent(self) -> "Experiment":
@@ -46,8 +48,8 @@ class Experiment(StrictModel):
         self._plans_fit()
         return self
 
-    def layers_of(self, run_name: str) -> int:
-        """Decoder layers of a run, followed through the runs it starts from."""
+    def shape_of(self, run_name: str) -> DecoderShape:
+        """Decoder shape of a run, followed through the runs it starts from."""
         start = self.train.runs[run_name].start
         seen = {run_name}
         while isinstance(start, RunStart):
@@ -55,7 +57,7 @@ class Experiment(StrictModel):
                 raise ValueError(f"train.runs.{run_name}.start: runs start from each other in a circle")
             seen.add(start.run)
             start = self.train.runs[start.run].start
-        return start.layers if start.kind == "pretrained" else start.shape.layers
+        return start.shape
 
     def compared_runs(self) -> list[str]:
         """Runs whose architectures are compared, in the order of the config."""
@@ -114,7 +116,7 @@ class Experiment(StrictModel):
 
     def _plans_fit(self) -> None:
         for name, run in self.train.runs.items():
-            layers = self.layers_of(name)
+            layers = self.shape_of(name).layers
             if isinstance(run.plan, UnixPlan) and run.plan.first + run.plan.last >= layers:
                 raise ValueError(
                     f"train.runs.{name}.plan: N + M = {run.plan.first} + {run.plan.last} leaves no shared layer of "

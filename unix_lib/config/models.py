@@ -94,7 +94,7 @@ class PretrainedStart(StrictModel):
     kind: Literal["pretrained"]
     path: str = key("local folder or hub id")
     revision: str = key("pinned revision on the hub", "main")
-    layers: int = key("its decoder layers, checked against the weights", ge=1)
+    shape: DecoderShape = key("its shape, checked against the weights")
 
 
 StartConfig = Annotated[FreshStart | RunStart | PretrainedStart, Field(discriminator="kind")]

@@ -25,7 +25,7 @@ class ConfigError(UserError):
 
 def key(description: str, default: Any = ..., *, kind: KeyKind = "semantic", **constraints: Any) -> Any:
     """Declare a config field with its description and its kind; `default=...` makes it required."""
-    extra = {"kind": kind}
+    extra: dict[str, Any] = {"kind": kind}
     if isinstance(default, list | dict):
         return Field(
             default_factory=lambda: type(default)(default),

@@ -310,11 +310,9 @@ def _figures(plan: Plan, experiment: Experiment) -> None:
 
 
 def _report(plan: Plan, experiment: Experiment) -> None:
-    inputs: dict[str, str | list[str]] = {"figures": plan.of_stage("figures")} | {
-        role: artefacts
-        for role, artefacts in _results_for_figures(plan, experiment).items()
-        if role in ("evaluations", "ceilings", "checkpoints")
-    }
+    inputs: dict[str, str | list[str]] = {"figures": plan.of_stage("figures")}
+    results = _results_for_figures(plan, experiment)
+    inputs |= {role: results[role] for role in ("evaluations", "ceilings", "checkpoints")}
     inputs["data"] = plan.of_stage("sources", "tokenizers", "encode", "pack")
     recipe = Recipe("report", "summary", LOGIC_VERSIONS["report"], experiment.report.semantic(), inputs)
     plan.add(recipe, experiment.figures.job)

@@ -55,7 +55,7 @@ def link_current(plan: Plan, results: Path) -> None:
         if link.is_symlink() and link not in wanted:
             link.unlink()
     for link, target in wanted.items():
-        if link.is_symlink() and Path(os.readlink(link)) == target:
+        if link.is_symlink() and link.readlink() == target:
             continue
         link.parent.mkdir(parents=True, exist_ok=True)
         temporary = link.with_name(f".{link.name}.{os.getpid()}")

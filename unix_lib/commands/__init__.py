@@ -1,0 +1,1 @@
+"""What `python -m unix_lib <command>` runs: one module per command, each a thin shell over the library."""

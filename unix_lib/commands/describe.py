@@ -1,0 +1,54 @@
+"""`describe`: per run, the table of layers and what the decoder costs, so that a comparison is visibly fair."""
+
+from itertools import groupby
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from unix_lib.commands.plan import run_costs
+from unix_lib.config import load_experiment
+from unix_lib.layer_plans import architecture_label, layer_plan
+
+
+def run(path: Path, console: Console) -> int:
+    """Print a table of layers per run, then one table of costs over all runs."""
+    config = load_experiment(path)
+    for name, settings in config.train.runs.items():
+        plans = layer_plan(settings.plan.semantic(), config.shape_of(name).layers)
+        label = architecture_label(settings.plan.semantic())
+        table = Table(title=f"{name} ({label}), starts from {settings.start.kind}", title_justify="left")
+        for heading in ("layers", "attention weights", "attention scope", "feed-forward"):
+            table.add_column(heading)
+        first = 0
+        for plan, group in groupby(plans):
+            count = len(list(group))
+            layers = f"{first}" if count == 1 else f"{first}-{first + count - 1}"
+            table.add_row(layers, plan.attention_weights, plan.attention_scope, plan.ffn)
+            first += count
+        console.print(table)
+
+    costs_table = Table(title="Costs", title_justify="left")
+    headings = (
+        "run",
+        "parameters",
+        "active per token",
+        "training GFLOP per token",
+        "cache bytes per token (bf16)",
+        "weights and AdamW state, GB",
+    )
+    for heading in headings:
+        costs_table.add_column(heading, justify="left" if heading == "run" else "right")
+    for name in config.train.runs:
+        costs = run_costs(config, name)
+        # 16 bytes a parameter: float32 weight, gradient and two moments.
+        row = (
+            f"{costs.parameters_total:,}",
+            f"{costs.parameters_active:,}",
+            f"{costs.training_flops_per_token / 1e9:.4g}",
+            f"{2 * costs.cache_values_per_token:,}",
+            f"{16 * costs.parameters_total / 1e9:.3g}",
+        )
+        costs_table.add_row(name, *row)
+    console.print(costs_table)
+    return 0

@@ -1,0 +1,90 @@
+"""`doctor`: what works, what is missing, and how to get it."""
+
+import importlib.util
+import shutil
+import sys
+from importlib import metadata
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from unix_lib.config import load_experiment
+from unix_lib.fetch.needs import missing_because, needs_of
+
+PACKAGES = (
+    "snakemake",
+    "snakemake-executor-plugin-slurm",
+    "torch",
+    "transformers",
+    "deepspeed",
+    "accelerate",
+    "lm-eval",
+    "dvc",
+    "pandas",
+    "pyarrow",
+    "matplotlib",
+)
+GPU_PACKAGES = ("flash-attn", "liger-kernel", "cut-cross-entropy")
+
+
+def run(config: Path, console: Console) -> int:
+    """Print one row per check; returns 1 when something that this config needs is missing."""
+    table = Table(title="doctor", title_justify="left")
+    for heading in ("", "what", "found", "remedy"):
+        table.add_column(heading, overflow="fold")
+    needed_missing = 0
+
+    def row(ok: bool, what: str, found: str, remedy: str = "", needed: bool = True) -> None:
+        nonlocal needed_missing
+        needed_missing += needed and not ok
+        mark = "[green]ok[/]" if ok else "[red]missing[/]" if needed else "[yellow]absent[/]"
+        table.add_row(mark, what, found, "" if ok else remedy)
+
+    python = sys.version_info[:2]
+    row(python >= (3, 11), "Python", ".".join(map(str, sys.version_info[:3])), "install Python 3.11 or newer")
+    for package in PACKAGES:
+        version = _version(package)
+        row(version is not None, package, version or "-", "make setup")
+    experiment = load_experiment(config)
+    gpus_asked = experiment.train.job.gpus
+    row(*_device(gpus_asked))
+    for package in GPU_PACKAGES:
+        version = _version(package)
+        row(version is not None, package, version or "-", "pip install -r envs/gpu.txt", needed=False)
+    sbatch = shutil.which("sbatch")
+    row(sbatch is not None, "SLURM (sbatch)", sbatch or "-", "only for --profile slurm, on a login node", needed=False)
+    profile = Path("slurm/config.yaml")
+    row(profile.is_file(), "SLURM profile", str(profile), "restore the link: ln -s workflow/profiles/slurm slurm")
+    if profile.is_file():
+        sited = any(line.strip().startswith("slurm_account:") for line in profile.read_text().splitlines())
+        row(sited, "SLURM account", "set" if sited else "not set", f"set slurm_account in {profile}", needed=False)
+    free = shutil.disk_usage(".").free / 1e9
+    row(free > 5, "free disk", f"{free:.0f} GB", "the default experiment takes about 1 GB")
+    for need in needs_of(experiment):
+        reason = missing_because(need)
+        item = need.file or need.repository
+        about = [] if item is None else [item.licence] + [f"{item.megabytes:,.0f} MB"] * (item.megabytes is not None)
+        remedy = f"python -m unix_lib fetch {config}" if need.local is None else "put it there"
+        row(reason is None, " ".join([need.what, *about]), reason or "there", remedy)
+    console.print(table)
+    return 1 if needed_missing else 0
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _device(gpus_asked: int) -> tuple[bool, str, str, str]:
+    if importlib.util.find_spec("torch") is None:
+        return False, "devices", "torch is not installed", "make setup"
+    import torch
+
+    count = torch.cuda.device_count()
+    names = ", ".join(sorted({torch.cuda.get_device_name(i) for i in range(count)}))
+    found = f"{count} GPU ({names})" if count else f"no GPU here, {torch.get_num_threads()} CPU threads"
+    remedy = f"the config asks for {gpus_asked} GPUs a node; fine on a login node"
+    return count >= gpus_asked, "devices", found, remedy

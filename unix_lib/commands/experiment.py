@@ -1,0 +1,24 @@
+"""The experiment a command speaks of: its config, its plan and its results folder."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from unix_lib.config import Experiment, load_experiment
+from unix_lib.recipes.external import FileHashes
+from unix_lib.recipes.plan import Plan, resolve
+
+
+@dataclass(frozen=True)
+class PlannedExperiment:
+    """A config with what follows from it. Paths are relative to the project's root, where commands run."""
+
+    config: Experiment
+    plan: Plan
+    results: Path
+
+    @classmethod
+    def load(cls, path: Path) -> "PlannedExperiment":
+        config = load_experiment(path)
+        results = Path("results") / config.experiment
+        plan = resolve(config, Path.cwd(), FileHashes(results / ".file-hashes.json"))
+        return cls(config, plan, results)

@@ -1,0 +1,42 @@
+"""`fetch`: download what a config names; run it on a machine with a network, jobs then run offline."""
+
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
+from unix_lib.artefacts.errors import UserError
+from unix_lib.config import load_experiment
+from unix_lib.fetch.files import fetch_file
+from unix_lib.fetch.hub import fetch_repository
+from unix_lib.fetch.needs import Need, missing_because, needs_of
+
+
+def run(config: Path, console: Console) -> int:
+    """Fetch everything; one failure does not stop the rest. Returns 1 when something is still missing."""
+    needs = needs_of(load_experiment(config))
+    if not needs:
+        console.print(f"{config} needs nothing from outside.")
+    failed = 0
+    for need in needs:
+        try:
+            console.print(f"[green]ok[/] {need.what} {_get(need, console)}", highlight=False, soft_wrap=True)
+        except UserError as error:
+            failed += 1
+            console.print(f"[red]missing[/] {need.what}: {error}", highlight=False, soft_wrap=True)
+    return 1 if failed else 0
+
+
+def _get(need: Need, console: Console) -> str:
+    if need.file is not None:
+        columns = (TextColumn("{task.description}"), DownloadColumn(), TransferSpeedColumn())
+        with Progress(*columns, console=console, transient=True) as progress:
+            task = progress.add_task(need.file.path, total=None)
+            path = fetch_file(need.file, lambda done, total: progress.update(task, completed=done, total=total))
+        return f"({need.file.licence}) in {path}"
+    if need.repository is not None:
+        return f"({need.repository.licence}) in {fetch_repository(need.repository)}"
+    reason = missing_because(need)
+    if reason is not None:
+        raise UserError(reason)
+    return "is there"

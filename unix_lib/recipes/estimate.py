@@ -1,0 +1,46 @@
+"""How long a job is likely to take: the median of what like jobs took before, on this machine.
+
+Only measurements count: a stage that never ran has no estimate.
+"""
+
+from pathlib import Path
+from statistics import median
+
+from unix_lib.artefacts.errors import UserError
+from unix_lib.artefacts.manifest import Manifest, read_manifest
+from unix_lib.artefacts.verify import finished_artefacts
+from unix_lib.recipes.recipe import Recipe
+
+
+class WallTimes:
+    """Wall times read from every manifest below `results/`, training by optimizer step."""
+
+    def __init__(self, results_root: Path) -> None:
+        self._seconds: dict[str, list[float]] = {}
+        for experiment in sorted(results_root.glob("*")):
+            for folder in finished_artefacts(experiment):
+                try:
+                    self._note(folder, read_manifest(folder))
+                except UserError:
+                    continue  # `verify` names damaged manifests; an estimate does without them
+
+    def _note(self, folder: Path, manifest: Manifest) -> None:
+        seconds = manifest.provenance.get("wall_seconds")
+        if seconds is None:
+            return
+        name = folder.name.rpartition("-")[0]
+        for group in (f"{folder.parent.name}/{name}", f"{folder.parent.name}/{_like(name)}"):
+            self._seconds.setdefault(group, []).append(float(seconds))
+
+    def estimate(self, recipe: Recipe) -> float | None:
+        """Seconds of a job: from jobs of its own name, else from jobs like it; None without any."""
+        for group in (f"{recipe.stage}/{recipe.name}", f"{recipe.stage}/{_like(recipe.name)}"):
+            if group in self._seconds:
+                return median(self._seconds[group])
+        return None
+
+
+def _like(name: str) -> str:
+    """What jobs of one sort have in common: `conflict-unix-step-00100` -> `conflict step`."""
+    sort = name.partition("-")[0] if name.startswith(("conflict-", "ceiling-")) else ""
+    return f"{sort} {'step' if '-step-' in name else name}"

@@ -1,0 +1,55 @@
+"""What no config reaches any more: old artefacts, their recipes, logs and work folders."""
+
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from unix_lib.recipes.plan import STAGES, Plan
+
+JOB_FILE = re.compile(r"\.(execution\.json|json|log|tsv)$")
+
+
+@dataclass(frozen=True)
+class Unreached:
+    """One path that no plan names."""
+
+    path: Path
+    bytes: int
+
+
+def unreached(plans: list[Plan], results: Path) -> list[Unreached]:
+    """Everything below `results/<experiment>` that belongs to none of the plans of that experiment.
+
+    A work folder (`<stage>/.work/<name>-<digest>`) is kept while an artefact of a plan still has to be made
+    from it, so only folders whose name no planned artefact or run carries are listed.
+    """
+    reached = {artefact for plan in plans for artefact in plan.jobs}
+    keys = {artefact.partition("/")[2] for artefact in reached}
+    work_keys = keys | {
+        f"{job.recipe.settings['run']}-{job.recipe.settings['run_digest'][:12]}"
+        for plan in plans
+        for job in plan.jobs.values()
+        if job.recipe.stage == "train"
+    }
+    found: list[Path] = []
+    for stage in STAGES:
+        found += [p for p in (results / stage).glob("*") if p.name[0] != "." and f"{stage}/{p.name}" not in reached]
+        found += [p for p in (results / stage).glob(".*/*") if p.name not in work_keys]
+        for folder in ("recipes", "logs", "benchmarks"):
+            found += [p for p in (results / folder / stage).glob("*") if JOB_FILE.sub("", p.name) not in keys]
+    return [Unreached(path, _size(path)) for path in sorted(found)]
+
+
+def _size(path: Path) -> int:
+    files = path.rglob("*") if path.is_dir() else [path]
+    return sum(p.stat().st_size for p in files if p.is_file() and not p.is_symlink())
+
+
+def remove(paths: list[Unreached]) -> None:
+    """Delete what `unreached` found."""
+    for item in paths:
+        if item.path.is_dir():
+            shutil.rmtree(item.path)
+        else:
+            item.path.unlink()
