@@ -1,0 +1,104 @@
+"""One image file to a square RGB image, or the reason why not.
+
+Preparation as the paper's data were prepared (facts: data and training): upright by EXIF, transparency blended on
+white, short side resized with Lanczos, centre crop. Size and aspect ratio are judged by the header, before a pixel is
+decoded: a file of a few kilobytes can claim gigabytes.
+"""
+
+import io
+import warnings
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
+
+# Only formats whose decoders are plain and common: a stranger's file must not choose the decoder.
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
+EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff"})
+
+CORRUPT = "corrupt image"
+TRUNCATED = "truncated image"
+TOO_MANY_PIXELS = "too many pixels"
+ASPECT_RATIO = "aspect ratio"
+
+WHITE = (255, 255, 255)
+
+
+class BadImage(Exception):
+    """An image that is set aside: `reason` is fixed, `detail` is not."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason, self.detail = reason, detail
+
+
+def check_header(path: Path, max_pixels: int, max_aspect_ratio: float) -> tuple[int, int]:
+    """Width and height in pixels as the header has them; nothing is decoded.
+
+    Raises:
+        BadImage: unreadable header, too many pixels, or too long a shape.
+    """
+    try:
+        with _open(path) as image:
+            width, height = image.size
+    except Image.DecompressionBombError as error:
+        raise BadImage(TOO_MANY_PIXELS, str(error)) from error
+    except Exception as error:  # decoders raise what they like on a stranger's bytes
+        raise _as_bad_image(error) from error
+    if width * height > max_pixels:
+        raise BadImage(TOO_MANY_PIXELS, f"{width} x {height} pixels by its header, more than {max_pixels}")
+    if width < 1 or height < 1:
+        raise BadImage(CORRUPT, f"{width} x {height} pixels by its header")
+    ratio = max(width, height) / min(width, height)
+    if ratio > max_aspect_ratio:
+        raise BadImage(ASPECT_RATIO, f"{width} x {height} pixels, ratio {ratio:.2f} above {max_aspect_ratio}")
+    return width, height
+
+
+def prepare(path: Path, image_size: int) -> bytes:
+    """PNG bytes of the RGB image, side `image_size`. Check the header first.
+
+    Raises:
+        BadImage: the pixels can't be decoded.
+    """
+    try:
+        with _open(path) as image:
+            image.load()
+            square = fit(upright_rgb(image), image_size)
+    except Exception as error:
+        raise _as_bad_image(error) from error
+    buffer = io.BytesIO()
+    square.save(buffer, format="PNG")
+    return buffer.getvalue()
+
+
+def upright_rgb(image: Image.Image) -> Image.Image:
+    """Turn by EXIF, blend transparency on white, convert to RGB."""
+    image = ImageOps.exif_transpose(image)
+    if image.mode.startswith("I"):  # 16 bits a pixel; Pillow's own conversion clips instead of scaling
+        image = Image.fromarray((np.asarray(image).clip(0, 65535) / 257).round().astype(np.uint8), "L")
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        white = Image.new("RGBA", image.size, (*WHITE, 255))
+        return Image.alpha_composite(white, image).convert("RGB")
+    return image.convert("RGB")
+
+
+def fit(image: Image.Image, image_size: int) -> Image.Image:
+    """Resize the short side to `image_size` (Lanczos), then crop the centre."""
+    scale = image_size / min(image.size)
+    width, height = (max(image_size, round(side * scale)) for side in image.size)
+    resized = image.resize((width, height), Image.Resampling.LANCZOS)
+    left, top = (width - image_size) // 2, (height - image_size) // 2
+    return resized.crop((left, top, left + image_size, top + image_size))
+
+
+def _open(path: Path) -> Image.Image:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of Pillow's own, laxer bomb limit, and of odd metadata
+        return Image.open(path, formats=FORMATS)
+
+
+def _as_bad_image(error: Exception) -> BadImage:
+    detail = str(error) or type(error).__name__
+    return BadImage(TRUNCATED if "truncated" in detail.lower() else CORRUPT, detail)

@@ -1,0 +1,127 @@
+"""Where texts come from: CPython's reference topics and docstrings, or a user's files.
+
+Docstrings are read from the library's source files without importing them: importing runs code, and what it leaves
+behind depends on the machine. Order and content depend on the Python version only.
+"""
+
+import ast
+import inspect
+import sysconfig
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from unix_lib.records.rejected import RejectedSamples
+from unix_lib.sources.errors import SourceError
+
+UNDECODABLE = "not UTF-8"
+UNPARSABLE = "not Python"
+EMPTY = "empty text"
+
+# Folders of the standard library that hold tests, tools, third parties' packages or no prose.
+SKIPPED_FOLDERS = frozenset(
+    {
+        "__pycache__",
+        "__phello__",
+        "dist-packages",
+        "ensurepip",
+        "idlelib",
+        "lib-dynload",
+        "lib2to3",
+        "pydoc_data",
+        "site-packages",
+        "test",
+        "tests",
+        "turtledemo",
+    }
+)
+# Written by whoever installed Python, not by its authors.
+SKIPPED_FILES = ("sitecustomize.py", "usercustomize.py", "_sysconfigdata", "_sysconfig_vars")
+
+
+@dataclass(frozen=True)
+class Text:
+    """One text before it is cut."""
+
+    name: str  # of the topic, module or file
+    text: str
+
+
+def python_reference(rejected: RejectedSamples) -> Iterator[Text]:
+    """Reference topics, then the docstrings of one library module after the other; a docstring that came before is
+    left out."""
+    from pydoc_data.topics import topics
+
+    for name in sorted(topics):
+        yield Text(f"topics/{name}", topics[name])
+    library = Path(sysconfig.get_path("stdlib"))
+    seen: set[str] = set()
+    for path in library_modules(library):
+        name = path.relative_to(library).as_posix()
+        try:
+            docstrings = docstrings_of(path.read_text(encoding="utf-8"))
+        except UnicodeDecodeError as error:
+            rejected.add(name, name, UNDECODABLE, str(error))
+        except (SyntaxError, ValueError, RecursionError) as error:
+            rejected.add(name, name, UNPARSABLE, str(error))
+        else:
+            new = [text for text in dict.fromkeys(docstrings) if text not in seen]
+            seen.update(new)
+            if new:
+                yield Text(f"library/{name}", "\n\n".join(new))
+
+
+def library_modules(library: Path) -> list[Path]:
+    """Source files of the standard library that hold its prose, sorted by path."""
+    return [
+        path
+        for path in sorted(library.rglob("*.py"))
+        if not SKIPPED_FOLDERS.intersection(path.relative_to(library).parts[:-1])
+        and not any(part.startswith("config-") for part in path.relative_to(library).parts)
+        and not path.name.startswith(SKIPPED_FILES)
+    ]
+
+
+def docstrings_of(source: str) -> list[str]:
+    """Docstrings of a module, its classes and functions, in the order in which they stand, dedented."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # invalid escapes in old modules
+        tree = ast.parse(source)
+    found: list[str] = []
+
+    def visit(node: ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) -> None:
+        docstring = ast.get_docstring(node, clean=False)
+        if docstring is not None and docstring.strip():
+            found.append(inspect.cleandoc(docstring).strip())
+        for child in node.body:
+            if isinstance(child, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+                visit(child)
+
+    visit(tree)
+    return found
+
+
+def user_files(patterns: list[str], root: Path, source: str, rejected: RejectedSamples) -> Iterator[Text]:
+    """UTF-8 text files by glob patterns below `root`, sorted, each once.
+
+    Raises:
+        SourceError: a pattern that matches no file.
+    """
+    paths: set[Path] = set()
+    for pattern in patterns:
+        matched = {path for path in root.glob(pattern) if path.is_file()}
+        if not matched:
+            raise SourceError(f"sources.{source}.files: '{pattern}' matches no file below {root}; correct the pattern")
+        paths |= matched
+    for path in sorted(paths):
+        name = path.relative_to(root).as_posix()
+        try:
+            text = path.read_text(encoding="utf-8-sig")
+        except UnicodeDecodeError as error:
+            rejected.add(name, name, UNDECODABLE, str(error))
+            continue
+        if text.strip():
+            yield Text(name, text)
+        else:
+            rejected.add(name, name, EMPTY)
