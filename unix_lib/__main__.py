@@ -72,6 +72,14 @@ def figures(config: ConfigPath = LAPTOP) -> None:
 
 
 @app.command()
+def summarize(config: ConfigPath = LAPTOP) -> None:
+    """Copy scores, claims and figure tables to results/<experiment>/summary and say where to look."""
+    from unix_lib.commands import summarize as command
+
+    raise typer.Exit(command.run(config, console))
+
+
+@app.command()
 def doctor(config: ConfigPath = LAPTOP) -> None:
     """Show versions, plugin, profile, devices and what a config still has to fetch."""
     from unix_lib.commands import doctor as command

@@ -6,8 +6,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from unix_lib.artefacts.files import write_json
 from unix_lib.artefacts.manifest import MANIFEST, Manifest, open_artefact, write_manifest
 from unix_lib.recipes.recipe import Recipe, read_recipe
+
+RECIPE = "recipe.json"
 
 
 @dataclass
@@ -48,6 +51,11 @@ class Job:
         """The artefact's folder."""
         return self.results / self.recipe.artefact
 
+    @property
+    def work(self) -> Path:
+        """Undeclared folder for what a killed job resumes from; nothing but the job itself clears it."""
+        return self.results / "work" / self.recipe.artefact
+
     def input(self, role: str) -> Path:
         """Folder of the one input in a role, its files checked."""
         value = self.recipe.inputs[role]
@@ -73,11 +81,15 @@ class Job:
         facts: dict[str, Any] | None = None,
         metrics: dict[str, Any] | None = None,
     ) -> Manifest:
-        """Write the manifest, the job's last act; see `write_manifest`."""
+        """Write the manifest, the job's last act; see `write_manifest`.
+
+        The recipe goes into the artefact's folder too: an artefact says by itself what it was made from.
+        """
+        write_json(self.folder / RECIPE, self.recipe.as_json())
         return write_manifest(
             self.folder,
             self.recipe.digest,
-            files,
+            {**files, RECIPE: None},
             rejected=rejected,
             facts=facts,
             metrics=metrics,

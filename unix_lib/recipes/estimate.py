@@ -1,8 +1,11 @@
-"""How long a job is likely to take: the median of what like jobs took before, on this machine.
+"""How long a job is likely to take: the median of what like jobs took before.
 
-Only measurements count: a stage that never ran has no estimate.
+Only measurements count, those of this machine before those that a summary in git brings from another one: a
+job like none that ever ran has no estimate.
 """
 
+import csv
+from collections.abc import Collection
 from pathlib import Path
 from statistics import median
 
@@ -13,7 +16,7 @@ from unix_lib.recipes.recipe import Recipe
 
 
 class WallTimes:
-    """Wall times read from every manifest below `results/`, training by optimizer step."""
+    """Wall times read from every manifest below `results/`, and from the summaries kept in git."""
 
     def __init__(self, results_root: Path) -> None:
         self._seconds: dict[str, list[float]] = {}
@@ -23,14 +26,21 @@ class WallTimes:
                     self._note(folder, read_manifest(folder))
                 except UserError:
                     continue  # `verify` names damaged manifests; an estimate does without them
+        measured_here = set(self._seconds)
+        for path in sorted(results_root.glob("*/summary/wall_times.csv")):
+            with open(path, newline="", encoding="utf-8") as file:
+                for row in csv.DictReader(file):
+                    self._add(row["stage"], row["name"], float(row["wall_seconds"]), skip=measured_here)
 
     def _note(self, folder: Path, manifest: Manifest) -> None:
         seconds = manifest.provenance.get("wall_seconds")
-        if seconds is None:
-            return
-        name = folder.name.rpartition("-")[0]
-        for group in (f"{folder.parent.name}/{name}", f"{folder.parent.name}/{_like(name)}"):
-            self._seconds.setdefault(group, []).append(float(seconds))
+        if seconds is not None:
+            self._add(folder.parent.name, folder.name.rpartition("-")[0], float(seconds))
+
+    def _add(self, stage: str, name: str, seconds: float, skip: Collection[str] = ()) -> None:
+        for group in (f"{stage}/{name}", f"{stage}/{_like(name)}"):
+            if group not in skip:
+                self._seconds.setdefault(group, []).append(seconds)
 
     def estimate(self, recipe: Recipe) -> float | None:
         """Seconds of a job: from jobs of its own name, else from jobs like it; None without any."""

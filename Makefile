@@ -1,0 +1,59 @@
+# make run      set-up, then the default experiment to its report       (about a quarter of an hour on two cores)
+# make test     set-up, then all tests
+# make help     everything else
+
+PYTHON ?= python3
+CORES  ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
+CONFIG ?= config/laptop.yaml
+
+VENV   := .venv
+RUN    := $(VENV)/bin/python
+SNAKEMAKE := $(VENV)/bin/snakemake --cores $(CORES) --rerun-incomplete --quiet rules --configfile
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run smoke plan figures doctor test lint schema clean
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@echo "  CONFIG=config/<experiment>.yaml chooses the experiment, CORES=<n> the cores."
+
+$(VENV)/.ready: envs/core.txt envs/install.sh pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 ...")'
+	@echo "Setting up $(VENV) (a few minutes, once)"
+	@$(PYTHON) -m venv $(VENV)
+	@envs/install.sh $(RUN)
+	@touch $@
+
+setup: $(VENV)/.ready ## virtual environment with the locked requirements
+
+run: setup ## the experiment CONFIG to its report, then where to look
+	$(SNAKEMAKE) $(CONFIG) -- all
+	@$(RUN) -m unix_lib summarize $(CONFIG)
+
+smoke: setup ## the whole chain cut to the bone, in a few minutes
+	$(SNAKEMAKE) config/smoke.yaml -- all
+	@$(RUN) -m unix_lib verify results/smoke
+
+plan: setup ## what is done, what would run and why, and what it would cost
+	@$(RUN) -m unix_lib plan $(CONFIG)
+
+figures: setup ## draw from the results that exist, also during a run
+	@$(RUN) -m unix_lib figures $(CONFIG)
+
+doctor: setup ## what works here, what is missing, how to get it
+	@$(RUN) -m unix_lib doctor $(CONFIG)
+
+test: setup ## all tests
+	$(RUN) -m pytest
+
+lint: setup ## ruff, snakefmt, mypy
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/snakefmt --check workflow/Snakefile rules
+	$(VENV)/bin/mypy
+
+schema: setup ## config/schema.json from the config models
+	@$(RUN) -m unix_lib schema
+
+clean: ## remove the virtual environment and caches; results stay
+	rm -rf $(VENV) .snakemake .pytest_cache .mypy_cache .ruff_cache *.egg-info

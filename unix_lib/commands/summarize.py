@@ -1,0 +1,77 @@
+"""`summarize`: copy what belongs in git (scores, claims, figure tables) out of the results, and say where to look.
+
+`results/<experiment>/summary/` is small and text only: a fresh clone shows the numbers of the last published
+run, and `git diff` shows in what a new run differs from it.
+"""
+
+import csv
+import json
+import shutil
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from unix_lib.artefacts.files import atomic_path, write_text
+from unix_lib.artefacts.manifest import MANIFEST, open_artefact, read_manifest
+from unix_lib.commands.experiment import PlannedExperiment
+from unix_lib.recipes.workspace import link_current
+
+
+def run(config: Path, console: Console) -> int:
+    """Copy the tables of the finished figures and report, then print the claims and the paths."""
+    experiment = PlannedExperiment.load(config)
+    results, summary = experiment.results, experiment.results / "summary"
+    link_current(experiment.plan, results)
+    copied: set[str] = set()
+    for artefact in experiment.plan.of_stage("figures", "report"):
+        folder = results / artefact
+        if not (folder / MANIFEST).is_file():
+            continue
+        for entry in open_artefact(folder).files:
+            if Path(entry.path).suffix in (".csv", ".json"):
+                _copy(folder / entry.path, summary / entry.path)
+                copied.add(entry.path)
+    if not copied:
+        console.print(f"Nothing to summarize yet: run `make run CONFIG={config}` first.")
+        return 1
+    _write_wall_times(experiment, summary / "wall_times.csv")
+    for path in summary.glob("*"):
+        if path.name not in copied | {"wall_times.csv"}:
+            path.unlink()
+    _print_claims(summary / "claims.csv", console)
+    current = results / "current"
+    console.print(f"Report:  {(current / 'report' / 'summary' / 'index.html')}")
+    console.print(f"Figures: {current / 'figures'}/*/*.png (and .pdf, .csv)")
+    console.print(f"Tables:  {summary}/ (kept in git)")
+    return 0
+
+
+def _copy(source: Path, target: Path) -> None:
+    with atomic_path(target) as temporary:
+        shutil.copyfile(source, temporary)
+
+
+def _write_wall_times(experiment: PlannedExperiment, path: Path) -> None:
+    """Measured wall time of every finished job: what `plan` estimates from on a machine that ran nothing yet."""
+    lines = ["stage,name,wall_seconds"]
+    for artefact, job in experiment.plan.jobs.items():
+        if (experiment.results / artefact / MANIFEST).is_file():
+            seconds = read_manifest(experiment.results / artefact).provenance["wall_seconds"]
+            lines.append(f"{job.recipe.stage},{job.recipe.name},{seconds}")
+    write_text(path, "\n".join(lines) + "\n")
+
+
+def _print_claims(path: Path, console: Console) -> None:
+    if not path.is_file():
+        return
+    table = Table(title="Claims of the paper, in this experiment", title_justify="left")
+    with open(path, newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    for heading in ("claim", "statement", "verdict", "reason"):
+        table.add_column(heading)
+    for row in rows:
+        table.add_row(row["claim"], row["statement"], row["verdict"], row["reason"])
+    console.print(table)
+    verdicts = [row["verdict"] for row in rows]
+    console.print(json.dumps({verdict: verdicts.count(verdict) for verdict in dict.fromkeys(verdicts)}))
