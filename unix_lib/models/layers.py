@@ -39,20 +39,21 @@ class RMSNorm(nn.Module):
         self.eps = eps
 
     def forward(self, hidden: Tensor) -> Tensor:
-        wide = hidden if hidden.dtype == torch.float64 else hidden.float()
+        wide = hidden.to(torch.promote_types(hidden.dtype, torch.float32))
         scaled = wide * torch.rsqrt(wide.pow(2).mean(-1, keepdim=True) + self.eps)
         return self.weight * scaled.to(hidden.dtype)
 
 
 def rotary(positions: Tensor, width: int, theta: float, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-    """Cosine and sine of the rotary embedding, each (T, 1, E / 2), computed in float32 as Qwen does.
+    """Cosine and sine of the rotary embedding, each (T, 1, E / 2), computed in float32 as Qwen does (in float64 for float64).
 
     Args:
         positions: int64 (T,), counted from each document's start.
         width: E. theta: base of the frequencies.
     """
-    exponents = torch.arange(0, width, 2, dtype=torch.float32, device=positions.device) / width
-    angles = positions[:, None, None].float() * (1.0 / theta**exponents)
+    wide = torch.promote_types(dtype, torch.float32)
+    exponents = torch.arange(0, width, 2, dtype=wide, device=positions.device) / width
+    angles = positions[:, None, None].to(wide) * (1.0 / theta**exponents)
     return angles.cos().to(dtype), angles.sin().to(dtype)
 
 

@@ -42,6 +42,8 @@ class VocabularyLike(Protocol):
     """The id ranges that routing needs: a `Vocabulary` or a `UnixConfig`."""
 
     @property
+    def text_size(self) -> int: ...
+    @property
     def image_offset(self) -> int: ...
     @property
     def codebook_size(self) -> int: ...
@@ -139,9 +141,12 @@ def _check_ids(ids: IntArray, vocabulary: VocabularyLike) -> None:
     size = vocabulary.image_offset + vocabulary.codebook_size
     if len(ids) == 0:
         raise ModelError("a batch without a single token; give at least one document")
-    if ids.min() < 0 or ids.max() >= size:
-        wrong = ids[(ids < 0) | (ids >= size)][0]
-        raise ModelError(f"token id {wrong} is outside the vocabulary of {size}; pack again with this vocabulary")
+    wrong = (ids < 0) | (ids >= size) | ((ids >= vocabulary.text_size) & (ids < vocabulary.image_offset))
+    if wrong.any():
+        raise ModelError(
+            f"id {ids[wrong][0]} names no token: text ids are 0..{vocabulary.text_size - 1}, image codes "
+            f"{vocabulary.image_offset}..{size - 1}; encode and pack again with the model's own vocabulary"
+        )
 
 
 def _segments(segment: IntArray, rows: IntArray) -> tuple[list[IntArray], IntArray]:

@@ -186,7 +186,7 @@ def _vocabulary_fields(vocabulary: "Vocabulary") -> dict[str, Any]:
 def _empty_model(config: UnixConfig, dtype: torch.dtype) -> UnixForCausalLM:
     """A decoder whose weights are about to be written; no time and no random numbers go into drawing them."""
     with torch.device("meta"):
-        model = UnixForCausalLM(config)
+        model: Any = UnixForCausalLM(config)
     model = model.to(dtype).to_empty(device="cpu")
     model.tie_weights()
     return model

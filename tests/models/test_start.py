@@ -1,0 +1,154 @@
+"""Where weights come from: transformers' own Qwen models, trained checkpoints, seeds."""
+
+import pytest
+import torch
+from transformers import Qwen2Config, Qwen2ForCausalLM, Qwen3Config, Qwen3ForCausalLM
+
+from tests.models.small import LAYERS, PLANS, SHAPE, VOCABULARY, document_sets, logits_of, small_model
+from unix_lib.models import ModelError
+from unix_lib.models.start import fresh_model, parameter_counts, start_from_checkpoint, start_from_pretrained
+
+FAMILIES = {"qwen2": (Qwen2Config, Qwen2ForCausalLM), "qwen3": (Qwen3Config, Qwen3ForCausalLM)}
+
+
+def pretrained(family: str, tied: bool, folder, dtype: torch.dtype = torch.float32, **changes) -> torch.nn.Module:
+    """A random model of transformers' own class, saved in a folder."""
+    config_class, model_class = FAMILIES[family]
+    shape = {
+        "vocab_size": VOCABULARY.padded_text_size,
+        "hidden_size": 32,
+        "intermediate_size": 48,
+        "num_hidden_layers": LAYERS,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "max_position_embeddings": 256,
+        "tie_word_embeddings": tied,
+        "rope_parameters": {"rope_type": "default", "rope_theta": 500000.0},
+    }
+    if family == "qwen3":
+        shape["head_dim"] = 16  # not hidden_size / heads
+    torch.manual_seed(3)
+    model = model_class(config_class(**(shape | changes)))
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(torch.randn_like(parameter) * (0.15 if parameter.dim() > 1 else 0.3))
+    model.to(dtype).save_pretrained(folder)
+    return model.eval()
+
+
+@pytest.mark.parametrize("vision_start", ["copy", "fresh"])
+@pytest.mark.parametrize("tied", [True, False])
+@pytest.mark.parametrize("family", list(FAMILIES))
+def test_without_images_every_plan_is_the_pretrained_model(family: str, tied: bool, vision_start, tmp_path) -> None:
+    base = pretrained(family, tied, tmp_path)
+    documents = [document for document in document_sets()["many"] if max(document) < VOCABULARY.text_size]
+    documents = [[token for token in document if token != VOCABULARY.vision_start_id] for document in documents]
+    for plan in PLANS.values():
+        model = start_from_pretrained(tmp_path, "main", plan, VOCABULARY, vision_start, 1).eval()
+        for document in documents:
+            with torch.no_grad():
+                expected = base(torch.tensor([document])).logits[0]
+            logits = logits_of(model, [document])[0][:, : VOCABULARY.padded_text_size]
+            torch.testing.assert_close(logits, expected, rtol=0, atol=1e-5)
+            assert torch.equal(logits.argmax(-1), expected.argmax(-1))
+
+
+@pytest.mark.parametrize("family", list(FAMILIES))
+def test_shared_is_a_plain_qwen_on_images_too(family: str, tmp_path) -> None:
+    pretrained(family, False, tmp_path)
+    model = start_from_pretrained(tmp_path, "main", PLANS["shared"], VOCABULARY, "copy", 1).eval()
+    config_class, model_class = FAMILIES[family]
+    plain = model_class(config_class.from_pretrained(tmp_path, vocab_size=VOCABULARY.size)).eval()
+    plain.load_state_dict(model.state_dict())
+    for document in document_sets()["many"]:
+        with torch.no_grad():
+            expected = plain(torch.tensor([document])).logits[0]
+        torch.testing.assert_close(logits_of(model, [document])[0], expected, rtol=0, atol=1e-5)
+
+
+def test_new_rows_begin_near_the_mean_and_follow_the_seed(tmp_path) -> None:
+    base = pretrained("qwen2", True, tmp_path)
+    first, again, other = (
+        start_from_pretrained(tmp_path, "main", PLANS["shared"], VOCABULARY, "copy", seed) for seed in (1, 1, 2)
+    )
+    old = base.model.embed_tokens.weight
+    new = first.model.embed_tokens.weight[VOCABULARY.image_offset :]
+    assert first.model.embed_tokens.weight.shape == (VOCABULARY.size, 32)
+    assert torch.equal(first.model.embed_tokens.weight[: VOCABULARY.padded_text_size], old)
+    assert ((new - old.mean(0)).abs().mean() < 0.2 * old.std(0).mean()) and new.std(0).min() > 0
+    assert torch.equal(new, again.model.embed_tokens.weight[VOCABULARY.image_offset :])
+    assert not torch.equal(new, other.model.embed_tokens.weight[VOCABULARY.image_offset :])
+
+
+def test_bfloat16_weights_are_kept(tmp_path) -> None:
+    base = pretrained("qwen2", True, tmp_path, torch.bfloat16)
+    model = start_from_pretrained(tmp_path, "main", PLANS["mot"], VOCABULARY, "copy", 1, torch.bfloat16)
+    assert model.dtype == torch.bfloat16
+    assert torch.equal(model.model.layers[2].vision_mlp.up_proj.weight, base.model.layers[2].mlp.up_proj.weight)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"vocab_size": 60}, "set tokenizers.padded_text_vocabulary to 60"),
+        ({"use_sliding_window": True, "sliding_window": 8}, "not supported"),
+        ({"rope_parameters": {"rope_type": "linear", "factor": 2.0, "rope_theta": 10000.0}}, "not supported"),
+    ],
+)
+def test_a_pretrained_model_that_does_not_fit_is_refused(changes: dict, message: str, tmp_path) -> None:
+    pretrained("qwen2", True, tmp_path, **changes)
+    with pytest.raises(ModelError, match=message):
+        start_from_pretrained(tmp_path, "main", PLANS["shared"], VOCABULARY, "copy", 1)
+
+
+def test_a_checkpoint_takes_any_plan(tmp_path) -> None:
+    base = small_model(PLANS["shared"])
+    base.save_pretrained(tmp_path)
+    documents = [document for document in document_sets()["text only"] if VOCABULARY.vision_start_id not in document]
+    mixed = document_sets()["interleaved"]
+    for name, plan in PLANS.items():
+        copied = start_from_checkpoint(tmp_path, plan, "copy", 1).eval()
+        fresh = start_from_checkpoint(tmp_path, plan, "fresh", 1).eval()
+        for model in (copied, fresh):
+            for expected, logits in zip(logits_of(base, documents), logits_of(model, documents), strict=True):
+                torch.testing.assert_close(logits, expected, rtol=0, atol=1e-5)
+        separate = any(plan.separate for plan in copied.config.plans)
+        same = torch.allclose(logits_of(fresh, mixed)[0], logits_of(base, mixed)[0], atol=1e-5)
+        assert same != separate, name
+        if name in ("mot", "moe 1/2"):  # copies attend jointly, so nothing has changed yet
+            torch.testing.assert_close(logits_of(copied, mixed)[0], logits_of(base, mixed)[0], rtol=0, atol=1e-5)
+
+
+def test_only_a_shared_checkpoint_takes_another_plan(tmp_path) -> None:
+    small_model(PLANS["mot"]).save_pretrained(tmp_path)
+    with pytest.raises(ModelError, match="start from a run with plan shared"):
+        start_from_checkpoint(tmp_path, PLANS["shared"], "copy", 1)
+
+
+def test_fresh_weights_follow_seed_and_name_only() -> None:
+    shared, mot, other = (
+        dict(fresh_model(SHAPE, PLANS[plan], VOCABULARY, seed).named_parameters())
+        for plan, seed in (("shared", 1), ("mot", 1), ("mot", 2))
+    )
+    assert all(torch.equal(value, mot[name]) for name, value in shared.items())
+    name = "model.layers.0.mlp.up_proj.weight"
+    assert not torch.equal(mot[name], other[name])
+    assert not torch.equal(mot[name], mot[name.replace("mlp", "vision_mlp")])
+    state = torch.get_rng_state()
+    fresh_model(SHAPE, PLANS["shared"], VOCABULARY, 1)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_parameter_counts() -> None:
+    shared = parameter_counts(fresh_model(SHAPE, PLANS["shared"], VOCABULARY, 1))
+    assert shared["total"] == shared["text"] == shared["vision"]
+    attention = 32 * (32 + 16 + 16) + 32 + 16 + 16 + 32 * 32 + 32
+    ffn = 3 * 32 * 48 + 32
+    assert shared["total"] == VOCABULARY.size * 32 + LAYERS * (attention + ffn) + 32
+    for name, extra in (("unix 1:3", 4 * (attention + ffn)), ("mot", LAYERS * (attention + ffn)), ("moe 1/2", 2 * ffn)):
+        counts = parameter_counts(fresh_model(SHAPE, PLANS[name], VOCABULARY, 1))
+        assert counts == {
+            "total": shared["total"] + extra,
+            "text": shared["total"],
+            "vision": shared["total"],
+        }, name
