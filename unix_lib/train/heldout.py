@@ -1,14 +1,18 @@
-"""When the held-out loss is measured, and what follows from it.
+"""The held-out loss: on which packs, at which steps, and what follows from it.
 
 The steps depend on the run's settings and the checkpoint's step alone, never on how the run was cut into segments, so
-the same checkpoint holds the same table however it was reached.
+the same checkpoint holds the same table however it was reached. Every process measures all packs itself: they are few,
+and the numbers then don't depend on how many processes there are.
 """
 
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import Any
 
+from unix_lib.train.log import Row, losses_of
 from unix_lib.train.state import Best
 
-MEASUREMENTS = 10  # ASSUME: ten points of the curve are enough to see it, and cost about a tenth of training
+MEASUREMENTS = 10  # ASSUME: ten points of the curve are enough to see it, and cost a few percent of training
 HELDOUT_PACKS = 8  # ASSUME: some thousand targets per modality: the loss is known to about 1%
 PATIENCE = 2  # ASSUME: one bad measurement may be noise, two in a row are a rise
 
@@ -17,6 +21,36 @@ def measured_at(step: int, *, total_steps: int, keep_best_every: int | None) -> 
     """Whether every long enough run measures at a step; a checkpoint's own step comes on top."""
     every = keep_best_every or max(1, total_steps // MEASUREMENTS)
     return step % every == 0
+
+
+def chosen_packs(available: int) -> list[int]:
+    """Indices of the held-out packs that are measured, spread evenly: neighbours are of similar documents."""
+    count = min(available, HELDOUT_PACKS)
+    return [index * available // count for index in range(count)]
+
+
+def heldout_losses(model: Any, batches: Iterable[dict[str, Any]]) -> Row:
+    """Losses per modality of a model (or DeepSpeed's engine around it) on batches that are on its device."""
+    import torch
+
+    from unix_lib.train.trainer import loss_sums
+
+    was_training = model.training
+    model.eval()
+    with torch.no_grad():
+        sums = [loss_sums(model(**batch)) for batch in batches]
+    model.train(was_training)
+    text_sum, image_sum, text, image = torch.stack(sums).sum(0).tolist()
+    return losses_of(text_sum, image_sum, int(text), int(image))
+
+
+def rows_for_checkpoint(rows: Sequence[Row], step: int, *, total_steps: int, keep_best_every: int | None) -> list[Row]:
+    """The rows a checkpoint's table holds: those of every run of these settings, and its own step's."""
+    return [
+        row
+        for row in rows
+        if row["step"] == step or measured_at(row["step"], total_steps=total_steps, keep_best_every=keep_best_every)
+    ]
 
 
 def judge(best: Best | None, step: int, loss: float, tokens: int) -> tuple[Best, bool]:

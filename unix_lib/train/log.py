@@ -33,9 +33,7 @@ LOG_SCHEMA = pa.schema(
         ("padding_share", pa.float64()),
     ]
 )
-SPEED_SCHEMA = pa.schema(
-    [("step", pa.int64()), ("tokens_per_second", pa.float64()), ("peak_memory_mb", pa.float64())]
-)
+SPEED_SCHEMA = pa.schema([("step", pa.int64()), ("tokens_per_second", pa.float64()), ("peak_memory_mb", pa.float64())])
 _STATE_SCHEMA = pa.schema([*LOG_SCHEMA, *list(SPEED_SCHEMA)[1:]])
 
 Row = dict[str, Any]

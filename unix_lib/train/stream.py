@@ -111,15 +111,13 @@ class PackStream:
         return digest.hexdigest()
 
 
-def passes_needed(total_packs: int, available: int) -> float:
-    """How often the whole run walks through its packs; more than once is worth a warning."""
-    passes = total_packs / max(1, available)
-    if passes > 1:
+def warn_of_repeats(total_packs: int, available: int) -> None:
+    """Say so when the whole run takes more packs than were planned."""
+    if total_packs > available:
         logger.warning(
             "the schedule takes %d packs, the planned epochs hold %d: they are repeated, %.2f passes in all; "
             "raise pack.mixtures.<mixture>.epochs for fresh random choices",
             total_packs,
             available,
-            passes,
+            total_packs / available,
         )
-    return passes

@@ -7,7 +7,7 @@ The Trainer's own resuming, saving, evaluating and logging are switched off.
 The loss of a step is the mean over all its targets, on whatever process and in whatever micro-batch they are.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -52,7 +52,7 @@ def deepspeed_config(numerics: Numerics, accumulation: int, gradient_clip: float
 
 
 def training_arguments(
-    numerics: Numerics, accumulation: int, optimization: dict[str, Any], seed: int, end_step: int, scratch: Path
+    numerics: Numerics, accumulation: int, optimization: dict[str, Any], *, seed: int, end_step: int, scratch: Path
 ) -> TrainingArguments:
     """The Trainer's arguments for a segment that ends at `end_step`.
 
@@ -120,17 +120,17 @@ class SegmentTrainer(Trainer):
     def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> LambdaLR:
         """The schedule over the run's steps; `num_training_steps` would be the segment's."""
         if self.lr_scheduler is None:
-            self.lr_scheduler = LambdaLR(self.optimizer if optimizer is None else optimizer, self.factor)
+            self.lr_scheduler = LambdaLR(optimizer or self.optimizer, self.factor)  # type: ignore[arg-type]
             self._created_lr_scheduler = True
         return self.lr_scheduler
 
     def set_step(self, step: int) -> None:
         """Continue counting, and the schedule, at a step of the whole run."""
+        assert self.lr_scheduler is not None and self.optimizer is not None
         self.state.global_step = step
         self.lr_scheduler.last_epoch = step
         for group in self.optimizer.param_groups:
             group["lr"] = self.optimization["learning_rate"] * self.factor(step)
-        self.lr_scheduler._last_lr = [group["lr"] for group in self.optimizer.param_groups]
 
     def get_batch_samples(
         self, epoch_iterator: Iterator[MicroBatch], num_batches: int, device: torch.device
@@ -184,5 +184,3 @@ def loss_sums(output: Any) -> Tensor:
     """Summed losses and numbers of targets of a forward pass: text sum, image sum, text, image; float64 (4,)."""
     parts = (output.loss_text_sum, output.loss_image_sum, output.targets_text, output.targets_image)
     return torch.stack([part.double() for part in parts])
-
-
