@@ -1,4 +1,4 @@
-"""The decoder against a plain implementation, and what must not change its numbers: packing, padding, other documents."""
+"""The decoder against a plain implementation, and what must not change it: packing, padding, other documents."""
 
 import numpy as np
 import pytest
@@ -70,7 +70,7 @@ def test_documents_do_not_see_each_other(plan: str) -> None:
 def test_later_tokens_do_not_reach_earlier_ones(plan: str) -> None:
     model, random = small_model(PLANS[plan]), np.random.default_rng(2)
     document = text(random, 5) + image(random) + text(random, 5)
-    changed = document[:-1] + [document[-1] % 40 + 5]
+    changed = [*document[:-1], document[-1] % 40 + 5]
     before, after = logits_of(model, [document])[0], logits_of(model, [changed])[0]
     assert torch.equal(before[:-1], after[:-1])
     assert not torch.equal(before[-1], after[-1])
@@ -156,11 +156,11 @@ def test_a_damaged_checkpoint_is_refused(tmp_path) -> None:
     weights = load_file(path)
     poisoned = weights | {"model.norm.weight": weights["model.norm.weight"] * float("nan")}
     save_file(poisoned, path, metadata={"format": "pt"})
-    with pytest.raises(ModelError, match="model.norm.weight holds NaN"):
+    with pytest.raises(ModelError, match=r"model\.norm\.weight holds NaN"):
         load_model(tmp_path)
     del weights["model.layers.1.vision_mlp.up_proj.weight"]
     save_file(weights, path, metadata={"format": "pt"})
-    with pytest.raises(ModelError, match="missing keys, first model.layers.1.vision_mlp.up_proj.weight"):
+    with pytest.raises(ModelError, match=r"missing keys, first model\.layers\.1\.vision_mlp\.up_proj\.weight"):
         load_model(tmp_path)
 
 

@@ -45,7 +45,7 @@ class RMSNorm(nn.Module):
 
 
 def rotary(positions: Tensor, width: int, theta: float, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-    """Cosine and sine of the rotary embedding, each (T, 1, E / 2), computed in float32 as Qwen does (in float64 for float64).
+    """Cosine and sine of the rotary embedding, each (T, 1, E / 2), computed in float32 or better.
 
     Args:
         positions: int64 (T,), counted from each document's start.
