@@ -3,22 +3,24 @@
 What flows in: held-out documents. What flows out: `{"question", "choices", "answer"}`, the question being a
 document's beginning, the choices its own next words and those of three other documents.
 
-The trade-off: wrong choices are right ones elsewhere, of the same number of characters, and each answer's place comes
-up equally often; so neither length nor place nor how likely the words are by themselves gives the answer away, only
-how they fit the beginning.
+Questions come in blocks of four that share their four choices, each right for one of them and each place right once:
+whoever doesn't read the question gets exactly chance. The choices of a block have the same number of characters and
+words of similar frequency, so that a model that adds up log-probabilities is told apart by how well words fit the
+beginning and not by how likely they are anywhere. The price: a block needs four such places, so a small corpus gives
+fewer questions than asked for.
 """
 
+import math
 import random
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import Any
 
 CHOICES = 4
 SHORTEST_CONTEXT, LONGEST_CONTEXT = 80, 400  # characters
 FEWEST_WORDS, MOST_WORDS = 3, 8
-SPANS_PER_DOCUMENT = 4
-LENGTH_TOLERANCE = 2  # characters between a choice and the answer where a corpus has no equal length
+SPANS_PER_DOCUMENT = 8
 
 WORD = re.compile(r"[^\s]+")
 PROSE = re.compile(r"[A-Za-z'\"(][\w'\"(),.;:-]*")
@@ -62,44 +64,53 @@ def spans_of(document: str, index: int, rng: random.Random) -> list[Span]:
 
 
 def make_cloze(documents: list[str], questions: int, seed: int) -> list[dict[str, Any]]:
-    """At most `questions` cloze questions; fewer where the documents don't give enough equal lengths.
+    """At most `questions` cloze questions, in whole blocks; fewer where the documents don't give enough.
 
     Args:
         documents: held-out documents.
         questions: how many to make.
-        seed: seed of the cuts, the wrong choices and the places of the answers.
+        seed: seed of the cuts, of the blocks taken and of the places of the answers.
     """
     rng = random.Random(f"{seed}/cloze")
-    by_document = [spans_of(document, index, rng) for index, document in enumerate(documents)]
-    by_length: dict[int, list[Span]] = defaultdict(list)
-    for span in (span for spans in by_document for span in spans):
-        by_length[len(span.continuation)].append(span)
-    # First one span of every document, then second ones: as many documents as possible have a say.
-    rounds = [[spans[i] for spans in by_document if i < len(spans)] for i in range(SPANS_PER_DOCUMENT)]
-    for spans in rounds:
-        rng.shuffle(spans)
+    spans = [span for index, document in enumerate(documents) for span in spans_of(document, index, rng)]
+    frequency = Counter(word for document in documents for word in WORD.findall(document))
+    blocks = blocks_of(spans, frequency)
     made: list[dict[str, Any]] = []
-    for span in (span for spans in rounds for span in spans):
-        if len(made) == questions:
-            break
-        wrong = _wrong_choices(span, by_length, rng)
-        if wrong is not None:
-            answer = len(made) % CHOICES
-            choices = [*wrong[:answer], span.continuation, *wrong[answer:]]
-            made.append({"question": span.context, "choices": choices, "answer": answer})
-    rng.shuffle(made)
+    for block in rng.sample(blocks, min(questions // CHOICES, len(blocks))):
+        for place, span in enumerate(rng.sample(block, CHOICES)):
+            wrong = [other.continuation for other in block if other is not span]
+            rng.shuffle(wrong)
+            choices = [*wrong[:place], span.continuation, *wrong[place:]]
+            made.append({"question": span.context, "choices": choices, "answer": place})
     return made
 
 
-def _wrong_choices(span: Span, by_length: dict[int, list[Span]], rng: random.Random) -> list[str] | None:
-    """Three continuations of other documents, as long as the right one if possible; None where there are not."""
-    length = len(span.continuation)
-    found: list[str] = []
-    for difference in range(LENGTH_TOLERANCE + 1):
-        near = [s for n in sorted({length - difference, length + difference}) for s in by_length.get(n, [])]
-        texts = sorted({s.continuation for s in near if s.document != span.document} - {span.continuation, *found})
-        found += rng.sample(texts, min(CHOICES - 1 - len(found), len(texts)))
-        if len(found) == CHOICES - 1:
-            rng.shuffle(found)
-            return found
-    return None
+def blocks_of(spans: list[Span], frequency: Counter[str]) -> list[list[Span]]:
+    """Groups of four spans of different documents, with different continuations of the same length in characters and
+    of neighbouring frequency; no span is in two groups."""
+    by_length: dict[int, list[Span]] = defaultdict(list)
+    for span in spans:
+        by_length[len(span.continuation)].append(span)
+    blocks = []
+    for length in sorted(by_length):
+        waiting: list[list[Span]] = []  # blocks not yet full
+        for span in sorted(by_length[length], key=lambda s: (_log_frequency(s, frequency), s.continuation)):
+            open_to = (
+                block
+                for block in waiting
+                if all(s.document != span.document and s.continuation != span.continuation for s in block)
+            )
+            block = next(open_to, None)
+            if block is None:
+                block = []
+                waiting.append(block)
+            block.append(span)
+            if len(block) == CHOICES:
+                waiting.remove(block)
+                blocks.append(block)
+    return blocks
+
+
+def _log_frequency(span: Span, frequency: Counter[str]) -> float:
+    """Sum of the log-counts of a continuation's words in the held-out documents."""
+    return sum(math.log(frequency[word] + 1) for word in span.continuation.split(" "))
