@@ -1,0 +1,1 @@
+"""Evaluation: benchmarks of text, understanding and generation, with an interval on every score."""

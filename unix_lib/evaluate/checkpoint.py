@@ -1,0 +1,73 @@
+"""The checkpoint under evaluation, loaded no earlier than needed: a job whose samples are all stored loads nothing."""
+
+import logging
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from unix_lib.artefacts.manifest import read_manifest
+from unix_lib.evaluate.tables import Origin
+from unix_lib.tokenizers.text import load_text_tokenizer
+from unix_lib.tokenizers.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedTokenizerFast
+
+    from unix_lib.models import UnixForCausalLM
+    from unix_lib.tokenizers.image import ImageTokenizer
+
+log = logging.getLogger(__name__)
+
+
+class Checkpoint:
+    """A model with its tokenizers, on the fastest device there is."""
+
+    def __init__(self, folder: Path, image_tokenizer: Path | None, batch_size: int) -> None:
+        """Remember where everything is.
+
+        Args:
+            folder: artefact `train/<run>-step-00100`, already checked.
+            image_tokenizer: artefact `tokenizers/image`; None where no benchmark has images.
+            batch_size: sequences decoded together.
+        """
+        self.folder = folder
+        self.batch_size = batch_size
+        self._image_tokenizer = image_tokenizer
+
+    @cached_property
+    def origin(self) -> Origin:
+        """Run, step, tokens, architecture and seed, as the checkpoint's manifest has them."""
+        facts = read_manifest(self.folder).facts
+        return Origin(**{name: facts[name] for name in ("run", "step", "tokens", "architecture", "seed")})
+
+    @cached_property
+    def device(self) -> "torch.device":
+        import torch
+
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+    @cached_property
+    def model(self) -> "UnixForCausalLM":
+        import unix_lib.models  # noqa: F401 (registers the model with transformers)
+        from transformers import AutoModelForCausalLM
+
+        log.info("loading %s", self.folder / "model")
+        model: Any = AutoModelForCausalLM.from_pretrained(self.folder / "model", dtype="auto", local_files_only=True)
+        return model.to(self.device).eval()
+
+    @cached_property
+    def tokenizer(self) -> "PreTrainedTokenizerFast":
+        return load_text_tokenizer(self.folder / "model")
+
+    @cached_property
+    def vocabulary(self) -> Vocabulary:
+        return Vocabulary.read(self.folder / "model")
+
+    @cached_property
+    def image_tokenizer(self) -> "ImageTokenizer":
+        from unix_lib.tokenizers.image import load_image_tokenizer
+
+        if self._image_tokenizer is None:
+            raise ValueError("this recipe names no image tokenizer, but a benchmark needs one")
+        return load_image_tokenizer(self._image_tokenizer)

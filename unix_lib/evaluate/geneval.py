@@ -1,0 +1,197 @@
+"""GenEval's verdict on an image, and its scores, as the benchmark's authors compute them.
+
+In: a prompt's metadata (`tag, prompt, include, exclude`) and the objects that a detector saw. Out: right or wrong
+with reasons, task scores and their mean. Knows nothing of models or pixels (Ghosh et al. 2023, evaluation code
+djghosh13/geneval).
+"""
+
+import math
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from unix_lib.artefacts.errors import UserError
+from unix_lib.artefacts.files import canonical_json
+from unix_lib.evaluate.intervals import bootstrap, clustered_share, mean_of_strata
+from unix_lib.evaluate.tables import Score
+
+TASKS = ("single_object", "two_object", "counting", "colors", "position", "color_attr")
+MAX_OBJECTS = 16  # PAPER: GenEval's code keeps the 16 most confident boxes of a class
+POSITION_TOLERANCE = 0.1  # PAPER: GenEval's code, share of both objects' sizes that an offset is reduced by
+POSITION_THRESHOLD = 0.5  # PAPER: GenEval's code, share of the offset's length that counts as a direction
+
+
+class GenEvalError(UserError):
+    """Prompt metadata that is not in GenEval's layout."""
+
+
+@dataclass(frozen=True)
+class SeenObject:
+    """What a detector reports: class, colour, box (left, top, right, bottom; y grows downwards), confidence 0..1."""
+
+    name: str
+    color: str
+    box: tuple[float, float, float, float]
+    confidence: float
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether an image shows its prompt, and if not, every reason."""
+
+    correct: bool
+    reason: str
+
+
+def check_prompt(metadata: dict[str, Any], where: str) -> None:
+    """Refuse metadata that `judge` could misread.
+
+    Raises:
+        GenEvalError: names the place and the field.
+    """
+    if metadata.get("tag") not in TASKS:
+        raise GenEvalError(f"{where}: 'tag' is {metadata.get('tag')!r}; GenEval's tasks are {', '.join(TASKS)}")
+    if not metadata.get("prompt") or not metadata.get("include"):
+        raise GenEvalError(f"{where}: 'prompt' and 'include' must not be empty; fetch or make the file again")
+    for index, clause in enumerate(metadata["include"]):
+        target = clause.get("position", [None, -1])[1]
+        if "class" not in clause or "count" not in clause or target >= index:
+            raise GenEvalError(f"{where}: include[{index}] needs 'class', 'count' and a 'position' that points back")
+
+
+def relative_positions(
+    box: tuple[float, float, float, float], target: tuple[float, float, float, float]
+) -> frozenset[str]:
+    """Where `box` lies relative to `target`: any of left of, right of, above, below.
+
+    The offset of the centres, reduced per axis by a tenth of both sizes, is divided by the raw offset's length;
+    a component beyond one half names a direction, so a diagonal may have two.
+    """
+    reduced = []
+    raw = []
+    for axis in (0, 1):
+        offset = (box[axis] + box[axis + 2] - target[axis] - target[axis + 2]) / 2
+        tolerance = POSITION_TOLERANCE * (box[axis + 2] - box[axis] + target[axis + 2] - target[axis])
+        raw.append(offset)
+        reduced.append(math.copysign(max(abs(offset) - tolerance, 0.0), offset))
+    length = math.hypot(*raw)
+    if length == 0:
+        return frozenset()
+    x, y = reduced[0] / length, reduced[1] / length
+    named = {
+        "left of": x < -POSITION_THRESHOLD,
+        "right of": x > POSITION_THRESHOLD,
+        "above": y < -POSITION_THRESHOLD,
+        "below": y > POSITION_THRESHOLD,
+    }
+    return frozenset(name for name, holds in named.items() if holds)
+
+
+def judge(metadata: dict[str, Any], objects: Sequence[SeenObject]) -> Verdict:
+    """GenEval's verdict: all `include` clauses must hold, no `exclude` clause may.
+
+    Of a class, only the `count` most confident objects are looked at, for colour and then for position.
+    """
+    by_class: dict[str, list[SeenObject]] = defaultdict(list)
+    for seen in sorted(objects, key=lambda seen: -seen.confidence):
+        if len(by_class[seen.name]) < MAX_OBJECTS:
+            by_class[seen.name].append(seen)
+
+    reasons: list[str] = []
+    matched: list[list[SeenObject] | None] = []  # per clause, the objects that satisfy it
+    for clause in metadata["include"]:
+        name, count = clause["class"], clause["count"]
+        found = by_class[name][:count]
+        fault = _clause_fault(clause, found, matched)
+        matched.append(None if fault else found)
+        if fault:
+            reasons.append(fault)
+    for clause in metadata.get("exclude", []):
+        found_count = len(by_class[clause["class"]])
+        if found_count >= clause["count"]:
+            reasons.append(f"expected {clause['class']}<{clause['count']}, found {found_count}")
+    return Verdict(not reasons, "; ".join(reasons))
+
+
+def _clause_fault(
+    clause: dict[str, Any], found: list[SeenObject], matched: list[list[SeenObject] | None]
+) -> str | None:
+    """Why an `include` clause fails, or None when it holds."""
+    name, count = clause["class"], clause["count"]
+    if len(found) < count:
+        return f"expected {name}>={count}, found {len(found)}"
+    color = clause.get("color")
+    if color is not None and sum(seen.color == color for seen in found) < count:
+        return f"expected {color} {name}>={count}, found {', '.join(seen.color for seen in found)}"
+    if clause.get("position"):
+        relation, target_index = clause["position"]
+        targets = matched[target_index]
+        if targets is None:
+            return f"no target for {name} to be {relation}"
+        for seen in found:
+            for target in targets:
+                positions = relative_positions(seen.box, target.box)
+                if relation not in positions:
+                    return f"expected {name} {relation} target, found {' and '.join(sorted(positions)) or 'neither'}"
+    return None
+
+
+def shuffled_prompts(prompts: Sequence[dict[str, Any]], seed: int) -> list[int | None]:
+    """For each prompt, another one of the same task whose images serve as its control.
+
+    Prompts are put in a seeded order in which equal requirements stand together, then rotated by the largest
+    number of equal ones: nobody gets an equal prompt as long as none makes up more than half of its task.
+
+    Returns:
+        Index of the other prompt; None where a task has a single prompt.
+    """
+    rng = np.random.default_rng(seed)
+    partner: list[int | None] = [None] * len(prompts)
+    for task in dict.fromkeys(prompt["tag"] for prompt in prompts):
+        groups: dict[str, list[int]] = defaultdict(list)
+        for index, prompt in enumerate(prompts):
+            if prompt["tag"] == task:
+                groups[canonical_json([prompt["include"], prompt.get("exclude", [])])].append(index)
+        names = list(groups)
+        order = [
+            int(index) for position in rng.permutation(len(names)) for index in rng.permutation(groups[names[position]])
+        ]
+        if len(order) < 2:
+            continue
+        shift = min(max(len(group) for group in groups.values()), len(order) - 1)
+        for place, index in enumerate(order):
+            partner[index] = order[(place + shift) % len(order)]
+    return partner
+
+
+def geneval_scores(
+    tasks: np.ndarray, prompts: np.ndarray, values: np.ndarray, shuffled: np.ndarray, bootstrap_samples: int
+) -> list[Score]:
+    """Task scores, their mean, the mean against shuffled prompts, and the paired difference.
+
+    Args:
+        tasks: (N,) task of each image.
+        prompts: int (N,) prompt of each image; images of one prompt are resampled together.
+        values: float (N,) 1 where the image is right.
+        shuffled: float (N,) 1 where the image is right for another prompt of the task; NaN without a control.
+        bootstrap_samples: resamples of each interval.
+    """
+    scores = []
+    for task in TASKS:
+        of_task = tasks == task
+        if of_task.any():
+            estimate = clustered_share(values[of_task], prompts[of_task], samples=bootstrap_samples)
+            scores.append(Score(task, estimate))
+    overall = clustered_share(values, prompts, strata=tasks, samples=bootstrap_samples)
+    scores.append(Score("overall", overall))
+    controlled = np.isfinite(shuffled)
+    if controlled.any():
+        some = {"clusters": prompts[controlled], "strata": tasks[controlled], "samples": bootstrap_samples}
+        scores.append(Score("overall_shuffled", clustered_share(shuffled[controlled], **some)))
+        difference = values[controlled] - shuffled[controlled]
+        paired = bootstrap(mean_of_strata(difference, tasks[controlled]), **some)
+        scores.append(Score("overall_minus_shuffled", paired, chance=0.0))
+    return scores

@@ -1,0 +1,168 @@
+"""Scores of the question benchmarks, each as its authors compute them.
+
+In: one row per question: category, image, expected and parsed answer. Out: scores. An answer that could not be
+read is None and counts as wrong, never as missing. Questions about one image are resampled together.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from unix_lib.evaluate.intervals import Statistic, bootstrap, clustered_share
+from unix_lib.evaluate.tables import Score
+
+# PAPER: facts on benchmarks; MME's four cognition tasks, everything else counts for perception.
+MME_COGNITION = ("commonsense_reasoning", "numerical_calculation", "text_translation", "code_reasoning")
+
+
+@dataclass(frozen=True)
+class Answered:
+    """Questions with their answers, as columns of equal length N."""
+
+    categories: np.ndarray  # str
+    images: np.ndarray  # str, the same for all questions about one image
+    expected: np.ndarray  # str
+    parsed: np.ndarray  # object: str or None
+
+    @property
+    def correct(self) -> np.ndarray:
+        """float64 (N,), 1 where the parsed answer is the expected one."""
+        return (self.expected == self.parsed).astype(np.float64)
+
+    def only(self, chosen: np.ndarray) -> "Answered":
+        """The questions where `chosen`, bool (N,), holds."""
+        return Answered(self.categories[chosen], self.images[chosen], self.expected[chosen], self.parsed[chosen])
+
+
+def _accuracy(answered: Answered, chance: float, samples: int, metric: str = "accuracy") -> list[Score]:
+    accuracy = clustered_share(answered.correct, answered.images, samples=samples)
+    return [
+        Score(metric, accuracy, chance),
+        Score(f"{metric}_minus_chance", accuracy.minus(chance), 0.0),
+    ]
+
+
+def _unreadable(answered: Answered, samples: int) -> Score:
+    unread = np.array([answer is None for answer in answered.parsed], dtype=np.float64)
+    return Score("unreadable_answers", clustered_share(unread, answered.images, samples=samples))
+
+
+def pope_scores(answered: Answered, chance: float, samples: int) -> list[Score]:
+    """POPE: accuracy, and precision, recall and F1 of "yes" (Li et al. 2023); VLMEvalKit's "Overall" is F1.
+
+    Args:
+        answered: the questions.
+        chance: accuracy of a blind guesser.
+        samples: bootstrap resamples.
+    """
+    asked_yes = (answered.expected == "yes").astype(np.float64)
+    said_yes = (answered.parsed == "yes").astype(np.float64)
+    hits = asked_yes * said_yes
+
+    def ratio(numerator: np.ndarray, denominator: np.ndarray) -> Statistic:
+        def statistic(weights: np.ndarray) -> np.ndarray:
+            below = weights @ denominator
+            above = weights @ numerator
+            return np.asarray(np.divide(above, below, out=np.full_like(above, np.nan), where=below > 0))
+
+        return statistic
+
+    statistics = {
+        "precision": ratio(hits, said_yes),
+        "recall": ratio(hits, asked_yes),
+        "f1": ratio(2 * hits, asked_yes + said_yes),
+    }
+    scores = _accuracy(answered, chance, samples)
+    scores += [
+        Score(name, bootstrap(statistic, answered.images, samples=samples)) for name, statistic in statistics.items()
+    ]
+    scores.append(Score("yes_share", clustered_share(said_yes, answered.images, samples=samples)))
+    return [*scores, _unreadable(answered, samples)]
+
+
+def mme_scores(answered: Answered, chance: float, samples: int) -> list[Score]:
+    """MME: accuracy and accuracy+ (all questions about an image right) per category, and the perception score.
+
+    Perception is 100 x the sum over its categories of accuracy + accuracy+ (Fu et al. 2023), 2000 at most with
+    MME's own ten categories. A blind guesser's accuracy+ is `chance` squared, since MME asks two questions an image.
+    """
+    scores = _accuracy(answered, chance, samples)
+    categories = list(dict.fromkeys(answered.categories.tolist()))
+    perception = [category for category in categories if category.lower() not in MME_COGNITION]
+    for category in categories:
+        part = answered.only(answered.categories == category)
+        both = _all_right_per_image(part)
+        accuracy = clustered_share(part.correct, part.images, samples=samples)
+        scores.append(Score(f"accuracy_{category}", accuracy, chance))
+        per_image = clustered_share(both, np.arange(len(both)), samples=samples)
+        scores.append(Score(f"accuracy_plus_{category}", per_image, chance**2))
+    if perception:
+        part = answered.only(np.isin(answered.categories, perception))
+        # A cluster is an image within a category, so that every category keeps its number of images.
+        clusters = np.char.add(np.char.add(part.categories.astype(str), "\t"), part.images.astype(str))
+        estimate = bootstrap(
+            _perception(part, clusters), clusters, strata=part.categories, samples=samples, span=200 * len(perception)
+        )
+        scores.append(Score("perception", estimate, 100 * len(perception) * (chance + chance**2)))
+    return [*scores, _unreadable(answered, samples)]
+
+
+def _all_right_per_image(answered: Answered) -> np.ndarray:
+    """float64 (images,), 1 where every question about the image was answered right."""
+    names, image_of = np.unique(answered.images, return_inverse=True)
+    right = np.ones(len(names))
+    np.minimum.at(right, image_of, answered.correct)
+    return right
+
+
+def _perception(answered: Answered, clusters: np.ndarray) -> Statistic:
+    """100 x sum over categories of (accuracy + accuracy+), for weights that are equal within an image."""
+    _, first, cluster_of = np.unique(clusters, return_index=True, return_inverse=True)
+    both = np.ones(len(first))
+    np.minimum.at(both, cluster_of, answered.correct)
+    category_names = np.unique(answered.categories)
+    of_question = (answered.categories[:, None] == category_names).astype(np.float64)  # (N, C)
+    of_image = of_question[first]  # (images, C)
+
+    def statistic(weights: np.ndarray) -> np.ndarray:
+        image_weights = weights[:, first]
+        accuracy = (weights @ (of_question * answered.correct[:, None])) / (weights @ of_question)
+        accuracy_plus = (image_weights @ (of_image * both[:, None])) / (image_weights @ of_image)
+        return np.asarray(100 * (accuracy + accuracy_plus).sum(axis=1))
+
+    return statistic
+
+
+def multiple_choice_scores(answered: Answered, chance: float, samples: int) -> list[Score]:
+    """MMBench: accuracy over all questions (circular mode off), and per category where there are several."""
+    scores = _accuracy(answered, chance, samples)
+    return [*scores, *_per_category(answered, chance, samples), _unreadable(answered, samples)]
+
+
+def seed_scores(answered: Answered, chance: float, samples: int) -> list[Score]:
+    """SEED-Bench: mean over categories of accuracy."""
+    # A photo may be asked about in two categories; resampling keeps each category's number of images.
+    clusters = np.char.add(np.char.add(answered.categories.astype(str), "\t"), answered.images.astype(str))
+    accuracy = clustered_share(answered.correct, clusters, strata=answered.categories, samples=samples)
+    scores = [Score("accuracy", accuracy, chance), Score("accuracy_minus_chance", accuracy.minus(chance), 0.0)]
+    return [*scores, *_per_category(answered, chance, samples), _unreadable(answered, samples)]
+
+
+def _per_category(answered: Answered, chance: float, samples: int) -> list[Score]:
+    categories = list(dict.fromkeys(answered.categories.tolist()))
+    if len(categories) < 2:
+        return []
+    parts = {category: answered.only(answered.categories == category) for category in categories}
+    return [
+        Score(f"accuracy_{category}", clustered_share(part.correct, part.images, samples=samples), chance)
+        for category, part in parts.items()
+    ]
+
+
+SCORES_OF_LAYOUT: dict[str, Callable[[Answered, float, int], list[Score]]] = {
+    "pope": pope_scores,
+    "mme": mme_scores,
+    "mmbench": multiple_choice_scores,
+    "seed": seed_scores,
+}

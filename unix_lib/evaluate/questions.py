@@ -1,0 +1,159 @@
+"""Questions about images: each image through the image tokenizer, each answer decoded greedily and read.
+
+In: a question file and a checkpoint. Out: one sample per question and the benchmark's scores. A damaged image sets
+its questions aside with a reason; a wordless or unreadable answer is wrong.
+"""
+
+import io
+import logging
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from PIL import Image
+
+from unix_lib.evaluate.answers import parse_option, parse_yes_no
+from unix_lib.evaluate.benchmark import BenchmarkResult, BenchmarkTask
+from unix_lib.evaluate.checkpoint import Checkpoint
+from unix_lib.evaluate.question_files import YES_NO_LAYOUTS, Question, QuestionFileError, read_questions
+from unix_lib.evaluate.question_scores import SCORES_OF_LAYOUT, Answered
+from unix_lib.records.questions import four_choice_prompt
+from unix_lib.records.rejected import RejectedSamples
+from unix_lib.sources.image_folder.images import BadImage, check_header, prepare
+
+log = logging.getLogger(__name__)
+MAX_PIXELS = 50_000_000  # ASSUME: no benchmark's image is larger; judged by the header, before decoding
+
+ANSWER = pa.schema(
+    [
+        pa.field("sample_id", pa.string(), nullable=False),
+        pa.field("text", pa.string(), nullable=False),  # the model's words
+        pa.field("rejected", pa.string()),  # why the image is set aside; null otherwise
+        pa.field("detail", pa.string()),
+    ]
+)
+
+
+def score_questions(task: BenchmarkTask) -> BenchmarkResult:
+    """Ask a model all questions of a benchmark in TSV layout, and score its answers."""
+    layout = task.settings["layout"]
+    path = task.benchmark_file(f"{layout}.tsv")
+    questions, unusable = read_questions(path, layout, task.settings.get("limit"))
+    rejected = RejectedSamples()
+    for row in unusable:
+        rejected.add(row.sample_id, row.origin, row.reason, row.detail)
+
+    most = task.settings["max_answer_tokens"]
+    answers = task.open_store(ANSWER).fill(
+        questions,
+        lambda batch: answer_questions(task.checkpoint, batch, most),
+        batch_size=task.checkpoint.batch_size,
+        name=task.name,
+    )
+    samples: list[dict[str, Any]] = []
+    asked: list[Question] = []
+    parsed: list[str | None] = []
+    for question, answer in zip(questions, answers, strict=True):
+        if answer["rejected"] is not None:
+            rejected.add(question.index, path.name, answer["rejected"], answer["detail"])
+            continue
+        reading = read_answer(question, answer["text"], layout)
+        asked.append(question)
+        parsed.append(reading)
+        samples.append(_sample(question, answer["text"], reading))
+    if not asked:
+        raise QuestionFileError(f"{path}: not one image can be read; the first is {answers[0]['detail']}")
+    if len(rejected):
+        log.warning("%s: set aside %s", task.name, rejected.counts)
+    answered = Answered(
+        categories=np.array([question.category for question in asked]),
+        images=np.array([question.image_id for question in asked]),
+        expected=np.array([question.answer for question in asked], dtype=object),
+        parsed=np.array(parsed, dtype=object),
+    )
+    scores = SCORES_OF_LAYOUT[layout](answered, task.chance, task.bootstrap_samples)
+    return BenchmarkResult(scores, samples, rejected=rejected)
+
+
+def question_prompt(question: Question) -> str:
+    """What the model is shown, worded as in training."""
+    text = f"{question.hint}\n{question.text}" if question.hint else question.text
+    return four_choice_prompt(text, list(question.options.values())) if question.options else text
+
+
+def read_answer(question: Question, text: str, layout: str) -> str | None:
+    """The answer that the model's words give, None where they give none."""
+    return parse_yes_no(text) if layout in YES_NO_LAYOUTS else parse_option(text, question.options)
+
+
+def _sample(question: Question, text: str, reading: str | None) -> dict[str, Any]:
+    reason = "" if reading == question.answer else f"answered {reading}" if reading else "unreadable answer"
+    return {
+        "sample_id": question.index,
+        "task": question.category,
+        "prompt": question_prompt(question),
+        "prediction": text,
+        "answer": question.answer,
+        "value": float(reading == question.answer),
+        "reason": reason,
+    }
+
+
+def question_pixels(data: bytes, image_size: int) -> np.ndarray:
+    """A benchmark's image, prepared as training images are; uint8 (S, S, 3).
+
+    Raises:
+        BadImage: says why it can't be read.
+    """
+    check_header(io.BytesIO(data), MAX_PIXELS, math.inf)
+    return np.asarray(Image.open(io.BytesIO(prepare(io.BytesIO(data), image_size))))
+
+
+def answer_questions(checkpoint: Checkpoint, questions: Sequence[Question], most_tokens: int) -> list[dict[str, Any]]:
+    """Answers to a batch of questions, rows of `ANSWER`; an image asked about several times is encoded once."""
+    from unix_lib.generate.text import generate_text
+    from unix_lib.pack.sequences import vqa_prompt_ids
+
+    rows: list[dict[str, Any]] = [
+        {"sample_id": question.index, "text": "", "rejected": None, "detail": None} for question in questions
+    ]
+    pixels: dict[str, np.ndarray] = {}
+    for question, row in zip(questions, rows, strict=True):
+        if question.image_id not in pixels:
+            try:
+                pixels[question.image_id] = question_pixels(question.image_bytes, checkpoint.image_tokenizer.image_size)
+            except BadImage as error:
+                row["rejected"], row["detail"] = error.reason, error.detail
+    if not pixels:
+        return rows
+    codes = dict(zip(pixels, encode_images(checkpoint, np.stack(list(pixels.values()))), strict=True))
+    usable = [index for index, row in enumerate(rows) if row["rejected"] is None]
+    prompts = [
+        vqa_prompt_ids(
+            checkpoint.tokenizer,
+            checkpoint.vocabulary,
+            codes[questions[index].image_id],
+            question_prompt(questions[index]),
+        )
+        for index in usable
+    ]
+    answers = generate_text(
+        checkpoint.model,
+        prompts,
+        max_new_tokens=most_tokens,
+        stop_ids=[checkpoint.vocabulary.eos_id],
+        batch_size=checkpoint.batch_size,
+    )
+    for index, ids in zip(usable, answers, strict=True):
+        rows[index]["text"] = checkpoint.tokenizer.decode(ids, skip_special_tokens=True).strip()
+    return rows
+
+
+def encode_images(checkpoint: Checkpoint, images: np.ndarray) -> np.ndarray:
+    """Codes (N, codes_per_image) of images, uint8 (N, S, S, 3)."""
+    from unix_lib.tokenizers.pixels import pixels_from_rgb
+
+    pixels = pixels_from_rgb(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))
+    return np.asarray(checkpoint.image_tokenizer.encode(pixels))

@@ -1,0 +1,99 @@
+"""The tables that an evaluation writes: scores, samples and generated images."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from unix_lib.artefacts.files import atomic_path
+from unix_lib.evaluate.intervals import Estimate
+
+SCORES = pa.schema(
+    [
+        pa.field("run", pa.string(), nullable=False),  # "" for a ceiling, which no run has reached
+        pa.field("step", pa.int64(), nullable=False),  # -1 for a ceiling
+        pa.field("tokens", pa.int64(), nullable=False),  # trained on since the run's start; -1 for a ceiling
+        pa.field("architecture", pa.string(), nullable=False),  # "" for a ceiling
+        pa.field("seed", pa.int64(), nullable=False),  # -1 for a ceiling
+        pa.field("benchmark", pa.string(), nullable=False),
+        pa.field("metric", pa.string(), nullable=False),
+        pa.field("value", pa.float64()),  # null where undefined, such as F1 without a yes
+        pa.field("standard_error", pa.float64()),
+        pa.field("low", pa.float64()),  # 95% interval
+        pa.field("high", pa.float64()),
+        pa.field("n", pa.int64(), nullable=False),  # samples behind the value
+        pa.field("chance", pa.float64()),  # value of a blind guesser; null where not defined
+    ]
+)
+
+SAMPLES = pa.schema(
+    [
+        pa.field("sample_id", pa.string(), nullable=False),
+        pa.field("task", pa.string(), nullable=False),  # GenEval's tag, a question's category, an lm-eval task
+        pa.field("prompt", pa.string(), nullable=False),
+        pa.field("prediction", pa.string(), nullable=False),  # the model's words, the option chosen, objects seen
+        pa.field("answer", pa.string(), nullable=False),
+        pa.field("value", pa.float64(), nullable=False),  # 0..1
+        pa.field("reason", pa.string(), nullable=False),  # why it is wrong; empty where it is right
+    ]
+)
+
+IMAGES = pa.schema(
+    [
+        pa.field("prompt_index", pa.int64(), nullable=False),
+        pa.field("sample_index", pa.int64(), nullable=False),
+        pa.field("prompt", pa.string(), nullable=False),
+        pa.field("task", pa.string(), nullable=False),
+        pa.field("image", pa.binary(), nullable=False),  # PNG
+        pa.field("value", pa.float64(), nullable=False),
+        pa.field("shuffled_value", pa.float64()),  # null where the task has a single prompt
+        pa.field("reason", pa.string(), nullable=False),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Score:
+    """One metric of a benchmark."""
+
+    metric: str
+    estimate: Estimate
+    chance: float | None = None
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Whose scores they are: the checkpoint, or nobody's for a ceiling."""
+
+    run: str = ""
+    step: int = -1
+    tokens: int = -1
+    architecture: str = ""
+    seed: int = -1
+
+
+def score_rows(origin: Origin, benchmark: str, scores: list[Score]) -> list[dict[str, Any]]:
+    """Rows of `scores.parquet`."""
+    return [
+        {
+            **vars(origin),
+            "benchmark": benchmark,
+            "metric": score.metric,
+            "chance": score.chance,
+            **{name: _null_for_nan(value) for name, value in vars(score.estimate).items()},
+        }
+        for score in scores
+    ]
+
+
+def _null_for_nan(value: float) -> float | None:
+    return value if value == value else None  # only NaN differs from itself
+
+
+def write_table(rows: list[dict[str, Any]], schema: pa.Schema, path: Path) -> int:
+    """Write rows atomically; returns their number."""
+    with atomic_path(path) as temporary:
+        pq.write_table(pa.Table.from_pylist(rows, schema=schema), temporary)
+    return len(rows)
