@@ -24,6 +24,8 @@ YES, NO = "yes", "no"
 HOW_MANY = ("none", "one", "two", "three")
 PLACES = ("top left", "top right", "bottom left", "bottom right")
 SIDES = ("left", "right", "above", "below")
+# Scenes without a repeated shape, five of six, that may be asked "how many": the rest would drown two and three.
+HOW_MANY_SHARE = 0.4
 CLEAR_OF_MIDDLE = 1 / 16  # share of the image's side: nearer to the middle line, a place can't be told
 
 
@@ -102,7 +104,8 @@ def choose_turns(
     """At most `count` different (prompt, reply) pairs about a scene, for training.
 
     First a category is drawn, then an answer out of those possible, then a question with that answer: "yes" is as
-    frequent as "no", and a yes/no category that leaves no choice in this scene is not asked about.
+    frequent as "no", and a yes/no category that leaves no choice in this scene is not asked about. "How many" is
+    asked so that none, one, two and three are about equally frequent.
     """
     by_category: dict[tuple[str, bool], dict[str, list[Question]]] = {}
     for question in questions:
@@ -110,6 +113,12 @@ def choose_turns(
         if answer is not None and question.affirms not in held_out:
             answers = by_category.setdefault((question.category, bool(question.options)), {})
             answers.setdefault(answer, []).append(question)
+    how_many = by_category[("count", True)]
+    several = {answer: asked for answer, asked in how_many.items() if answer in HOW_MANY[2:]}
+    if several:
+        by_category[("count", True)] = several
+    elif rng.random() > HOW_MANY_SHARE:
+        del by_category[("count", True)]
     askable = sorted(key for key, answers in by_category.items() if key[1] or len(answers) == 2)
     turns: list[tuple[str, str]] = []
     for category in rng.sample(askable, min(count, len(askable))):
