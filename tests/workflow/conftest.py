@@ -1,6 +1,7 @@
 """A copy of the project with fake scripts and a small config, on which the real DAG runs in seconds."""
 
 import copy
+import json
 import os
 import shutil
 import subprocess
@@ -22,7 +23,7 @@ RUN = {
     "optimization": {"total_steps": 30},
     "checkpoints": [0, 10, 30],
 }
-CONFIG: dict[str, Any] = {
+_CONFIG = {
     "experiment": "tiny",
     "sources": {"digits": {"kind": "digits"}, "prose": {"kind": "text"}},
     "tokenizers": {
@@ -57,6 +58,8 @@ CONFIG: dict[str, Any] = {
     "figures": {"names": ["conditional_entropy", "scores_over_tokens"]},
     "report": {"title": "Tiny", "scale": "fake"},
 }
+# Through JSON, so that two runs share no dictionary and a test may change one of them.
+CONFIG: dict[str, Any] = json.loads(json.dumps(_CONFIG))
 
 
 class Project:

@@ -93,7 +93,7 @@ def run(path: Path, console: Console) -> int:
     if missing:
         longest = "" if known else " and what was never measured here"
         console.print(
-            f"{len(missing)} jobs would run: {_seconds(sum(total))} of job time{longest}, shared by jobs that run at once"
+            f"{len(missing)} jobs would run: {_seconds(sum(total))} of job time{longest}, shared by parallel jobs"
         )
     else:
         console.print("Nothing would run: every artefact of this config exists.")

@@ -43,6 +43,8 @@ def parse_experiment(values: Any, origin: str, folder: Path) -> Experiment:
         for fault in error.errors():
             where = ".".join(str(part) for part in fault["loc"])
             message = fault["msg"].removeprefix("Value error, ")
+            if fault["type"] == "literal_error":
+                message += f", not {fault['input']!r}"
             lines.append(f"{origin}: {where + ': ' if where else ''}{message}")
         raise ConfigError("\n".join(lines)) from None
 

@@ -1,0 +1,95 @@
+"""The command line on a finished project: plan, status, verify, prune, describe, doctor, errors on one line."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.workflow.conftest import Project, finished_project  # noqa: F401  the fixture below builds on it
+
+
+@pytest.fixture
+def project(finished_project: tuple[Project, list[str]], tmp_path: Path) -> Project:  # noqa: F811
+    return finished_project[0].copy_to(tmp_path / "clone")
+
+
+def command(project: Project, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "unix_lib", *arguments],
+        cwd=project.folder,
+        env=project.environment(COLUMNS="200"),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_plan_says_what_is_done_what_would_run_and_why(project: Project) -> None:
+    assert "Nothing would run" in command(project, "plan").stdout
+    project.config["train"]["runs"]["unix"]["optimization"]["learning_rate"] = 0.5
+    project.write_config()
+    shown = command(project, "plan").stdout
+    assert "changed: optimization.learning_rate (3)" in shown
+    assert "changed upstream" in shown
+    unix_row = next(line for line in shown.splitlines() if line.startswith("│ unix"))
+    assert "unix 1:1" in unix_row, shown
+    assert "0/3" in unix_row
+
+
+def test_status_counts_what_is_done_and_refreshes_the_links(project: Project) -> None:
+    shutil.rmtree(project.results / "current")
+    shown = command(project, "status").stdout
+    row = next(line for line in shown.splitlines() if "train" in line)
+    assert "7" in row
+    assert (project.results / "current" / "report" / "summary" / "index.html").is_file()
+
+
+def test_verify_exits_with_one_on_damage(project: Project) -> None:
+    assert command(project, "verify", "results/tiny").returncode == 0
+    next(project.results.glob("pack/mixed-*/made.txt")).write_text("damaged")
+    finished = command(project, "verify", "results/tiny")
+    assert finished.returncode == 1
+    assert "made.txt" in finished.stdout
+
+
+def test_prune_removes_only_what_no_config_reaches(project: Project) -> None:
+    project.config["train"]["runs"]["unix"]["seed"] = 77
+    made = project.run()
+    before = {path.name for path in project.results.glob("train/*")}
+    listed = command(project, "prune", "results/tiny")
+    assert "--delete removes them" in listed.stdout
+    assert {path.name for path in project.results.glob("train/*")} == before
+    assert command(project, "prune", "results/tiny", "--delete").returncode == 0
+    after = {path.name for path in project.results.glob("train/*")}
+    assert after < before
+    assert len(before - after) == sum(name.startswith("train/unix") for name in made)
+    assert project.run() == []
+
+
+def test_describe_shows_layers_and_costs(project: Project) -> None:
+    shown = command(project, "describe").stdout
+    assert "within_modality" in shown
+    assert "1-2" in shown
+
+
+def test_doctor_lists_packages_and_what_is_missing(project: Project) -> None:
+    shown = command(project, "doctor")
+    assert shown.returncode == 0, shown.stdout
+    assert "snakemake-executor-plugin-slurm" in shown.stdout
+
+
+def test_errors_are_one_line_without_traceback(project: Project) -> None:
+    finished = command(project, "plan", "config/nothing.yaml")
+    assert finished.returncode != 0
+    assert finished.stderr.startswith("ConfigError: config/nothing.yaml: no such config")
+    assert len(finished.stderr.strip().splitlines()) == 1
+    assert command(project, "verify", "results/none").stderr.startswith("UserError: results/none")
+
+
+def test_artefacts_carry_their_own_recipe(project: Project) -> None:
+    folder = next(project.results.glob("train/unix-step-00010-*"))
+    recipe = json.loads((folder / "recipe.json").read_text())
+    assert recipe["settings"]["step"] == 10
