@@ -77,7 +77,9 @@ class Spool:
 
     def _map(self, name: str, dtype: type) -> np.ndarray:
         path = self.folder / name
-        return np.memmap(path, dtype=dtype, mode="r") if path.stat().st_size else np.zeros(0, dtype=dtype)
+        if not path.stat().st_size:
+            return np.zeros(0, dtype=dtype)
+        return np.asarray(np.memmap(path, dtype=dtype, mode="r"))  # a plain array: slicing a memmap object is slow
 
     def __len__(self) -> int:
         return len(self._forms)

@@ -1,0 +1,127 @@
+"""Random choices: they depend on the seed, the epoch and the sample, and on nothing else."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from unix_lib.pack.draws import draw_bits, draw_order, draw_uniform, hash_text
+from unix_lib.pack.epochs import HELDOUT, choose_documents, record_uses
+from unix_lib.pack.sequences import Format
+from unix_lib.pack.spool import Spool
+from unix_lib.pack.tokenized import TokenizedRecord
+
+SETTINGS = {
+    "seed": 218,
+    "text_to_image_ratio": 0.8,
+    "unconditional_probability": 0.1,
+    "parts": [{"source": "scenes", "weight": 1.0}],
+}
+
+
+def choices(names: list[str], folder: Path, epoch: int | str, **settings: Any) -> list[tuple[str, int, int]]:
+    """(sample, format, instruction) of an epoch's documents, in the epoch's order."""
+    with Spool(folder) as spool:
+        for name in names:
+            text, codes = np.arange(3, dtype=np.int32), np.zeros(4, dtype=np.uint16)
+            spool.append(TokenizedRecord(name, "image_text", text, np.ones(3, dtype=bool), codes), 0, "scenes")
+        spool.seal()
+        drawn = choose_documents(spool, SETTINGS | settings, epoch)
+        return [
+            (names[record], form, instruction)
+            for record, form, instruction in zip(
+                drawn.records.tolist(), drawn.forms.tolist(), drawn.instructions.tolist(), strict=True
+            )
+        ]
+
+
+NAMES = [f"sample-{number}" for number in range(4000)]
+
+
+@pytest.mark.parametrize("epoch", [0, 3, HELDOUT])
+def test_order_of_records_does_not_matter(tmp_path: Path, epoch: int | str) -> None:
+    shuffled = [NAMES[index] for index in np.random.default_rng(1).permutation(len(NAMES))]
+    assert choices(NAMES, tmp_path / "a", epoch) == choices(shuffled, tmp_path / "b", epoch)
+
+
+def test_other_records_do_not_matter(tmp_path: Path) -> None:
+    few = choices(NAMES[:100], tmp_path / "few", 0)
+    many = choices(NAMES, tmp_path / "many", 0)
+    assert few == [choice for choice in many if choice[0] in NAMES[:100]]
+
+
+def test_epochs_seeds_and_repeats_differ(tmp_path: Path) -> None:
+    first = choices(NAMES, tmp_path / "0", 0)
+    assert sorted(first) != sorted(choices(NAMES, tmp_path / "1", 1))
+    assert sorted(first) != sorted(choices(NAMES, tmp_path / "s", 0, seed=219))
+    doubled = choices(NAMES, tmp_path / "2", 0, parts=[{"source": "scenes", "weight": 2.0}])
+    assert len(doubled) == 2 * len(NAMES)
+    by_sample: dict[str, list[tuple[int, int]]] = {}
+    for name, form, instruction in doubled:
+        by_sample.setdefault(name, []).append((form, instruction))
+    assert all(len(uses) == 2 for uses in by_sample.values())
+    assert sum(one != other for one, other in by_sample.values()) > len(NAMES) / 2
+
+
+def test_rates_of_directions_and_of_dropout(tmp_path: Path) -> None:
+    """Shares within four standard errors of what the config asks for."""
+    drawn = choices(NAMES, tmp_path, 0)
+    share = {form: sum(choice[1] == form for choice in drawn) / len(drawn) for form in Format}
+    for form, expected in (
+        (Format.TEXT_TO_IMAGE, 0.8 * 0.9),
+        (Format.UNCONDITIONAL, 0.8 * 0.1),
+        (Format.IMAGE_TO_TEXT, 0.2),
+    ):
+        assert abs(share[form] - expected) < 4 * (expected * (1 - expected) / len(drawn)) ** 0.5
+    counts = np.bincount([choice[2] for choice in drawn])
+    assert (np.abs(counts / len(drawn) - 1 / len(counts)) < 0.04).all()
+
+
+@pytest.mark.parametrize(("ratio", "form"), [(1.0, Format.TEXT_TO_IMAGE), (0.0, Format.IMAGE_TO_TEXT)])
+def test_extreme_ratios_are_exact(tmp_path: Path, ratio: float, form: Format) -> None:
+    drawn = choices(NAMES, tmp_path, 0, text_to_image_ratio=ratio, unconditional_probability=0.0)
+    assert {choice[1] for choice in drawn} == {form}
+
+
+def test_heldout_uses_every_record_once_whatever_its_weight(tmp_path: Path) -> None:
+    drawn = choices(NAMES, tmp_path, HELDOUT, parts=[{"source": "scenes", "weight": 0.25}])
+    assert sorted(choice[0] for choice in drawn) == sorted(NAMES)
+
+
+SAMPLES = np.array([hash_text(name) for name in NAMES], dtype=np.uint64)
+
+
+@pytest.mark.parametrize("weight", [1.0, 2.0, 3.0])
+def test_whole_weights_use_every_record_as_often(weight: float) -> None:
+    for epoch in range(5):
+        assert set(record_uses(SAMPLES, np.full(len(SAMPLES), weight), 1, epoch).tolist()) == {int(weight)}
+
+
+@pytest.mark.parametrize("weight", [0.5, 0.25, 1.5])
+def test_fractional_weights_come_out_even(weight: float) -> None:
+    """Each epoch takes about its share, and after a whole period each record was used equally often."""
+    weights = np.full(len(SAMPLES), weight)
+    uses = np.stack([record_uses(SAMPLES, weights, 1, epoch) for epoch in range(4)])
+    assert set(uses.sum(axis=0).tolist()) == {int(4 * weight)}
+    assert (np.abs(uses.mean(axis=1) - weight) < 0.04).all()
+    assert uses.max() - uses.min() == 1
+
+
+def test_draws_are_uniform_and_independent() -> None:
+    one, other = draw_uniform(SAMPLES, "one"), draw_uniform(SAMPLES, "other")
+    assert one.min() >= 0
+    assert one.max() < 1
+    histogram = np.histogram(one, bins=20, range=(0, 1))[0]
+    expected = len(SAMPLES) / 20
+    assert ((histogram - expected) ** 2 / expected).sum() < 50  # chi-square, 19 degrees of freedom: p = 1e-4
+    assert abs(np.corrcoef(one, other)[0, 1]) < 4 / len(SAMPLES) ** 0.5
+    bits = draw_bits(SAMPLES, "bits")
+    set_share = np.array([((bits >> np.uint64(place)) & np.uint64(1)).mean() for place in range(64)])
+    assert (np.abs(set_share - 0.5) < 4.5 * 0.5 / len(SAMPLES) ** 0.5).all()
+
+
+def test_order_is_a_permutation() -> None:
+    order = draw_order(1000, "packs")
+    assert sorted(order.tolist()) == list(range(1000))
+    assert (order == np.arange(1000)).sum() < 10
