@@ -1,0 +1,1 @@
+"""Images to codes: a source's records with `image_codes` where `image` was."""

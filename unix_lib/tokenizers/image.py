@@ -1,0 +1,201 @@
+"""The image tokenizer: pixels to codes and back, on disk as `config.json` and `model.safetensors`.
+
+`config.json` is transformers' ChameleonVQVAEConfig (so `ChameleonVQVAE.from_pretrained(folder)` reads the encoder) plus
+`decoder`: whether the weights hold one.
+
+Shapes: B batch, S pixels along a side, C codes per image, row-major.
+"""
+
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from transformers.models.chameleon.configuration_chameleon import ChameleonVQVAEConfig
+
+from unix_lib.artefacts.files import atomic_path, write_json
+from unix_lib.artefacts.job import Job
+from unix_lib.artefacts.manifest import Manifest
+from unix_lib.config.tokenizers import VQGANShape
+from unix_lib.records.shards import Split, iterate_rows
+from unix_lib.tokenizers.pixels import UnreadableImageError, pixels_from_rgb, rgb_from_bytes
+from unix_lib.tokenizers.train_vqgan import VQGANTraining, train_vqgan
+from unix_lib.tokenizers.vqgan import VQGAN, ImageTokenizerError, grid_of, vqgan_config
+from unix_lib.tokenizers.vqgan_weights import read_pretrained
+
+logger = logging.getLogger(__name__)
+
+CONFIG_FILE, WEIGHTS_FILE = "config.json", "model.safetensors"
+CONFIG_KEYS = (
+    "embed_dim",
+    "num_embeddings",
+    "double_latent",
+    "latent_channels",
+    "resolution",
+    "in_channels",
+    "base_channels",
+    "channel_multiplier",
+    "num_res_blocks",
+    "attn_resolutions",
+    "dropout",
+    "attn_type",
+)
+HELDOUT_BATCH = 32
+
+
+class ImageTokenizer:
+    """A VQGAN ready for use: in evaluation mode, without gradients, on one device."""
+
+    def __init__(self, model: VQGAN, device: str = "cpu") -> None:
+        self.model = model.eval().to(device)
+        self.device = device
+
+    @property
+    def codebook_size(self) -> int:
+        return self.model.config.num_embeddings
+
+    @property
+    def image_size(self) -> int:
+        """S, pixels along a side."""
+        return self.model.config.resolution
+
+    @property
+    def codes_per_image(self) -> int:
+        return grid_of(self.model.config) ** 2
+
+    @torch.inference_mode()
+    def encode(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Pixels float32 (B, 3, S, S) in [-1, 1] to codes int64 (B, C), on the CPU."""
+        return self.model.codes(pixels.to(self.device)).cpu()
+
+    @torch.inference_mode()
+    def decode(self, codes: torch.Tensor) -> torch.Tensor:
+        """Codes int64 (B, C) to pixels float32 (B, 3, S, S), clamped to [-1, 1], on the CPU.
+
+        Raises:
+            ImageTokenizerError: the tokenizer has no decoder.
+        """
+        return self.model.pixels(codes.to(self.device)).clamp(-1.0, 1.0).cpu()
+
+
+def save_image_tokenizer(model: VQGAN, folder: Path) -> dict[str, int | None]:
+    """Write a VQGAN; returns its files as `Job.finish` takes them. The same weights give the same bytes."""
+    values: dict[str, Any] = {name: getattr(model.config, name) for name in CONFIG_KEYS}
+    values["channel_multiplier"] = list(values["channel_multiplier"])
+    write_json(
+        folder / CONFIG_FILE, {"model_type": model.config.model_type, "decoder": model.decoder is not None} | values
+    )
+    with atomic_path(folder / WEIGHTS_FILE) as temporary:
+        save_file({name: tensor.contiguous() for name, tensor in model.state_dict().items()}, temporary)
+    return {CONFIG_FILE: None, WEIGHTS_FILE: None}
+
+
+def load_image_tokenizer(folder: Path, device: str = "cpu") -> ImageTokenizer:
+    """Read what `save_image_tokenizer` wrote.
+
+    Raises:
+        ImageTokenizerError: the folder holds no image tokenizer.
+    """
+    try:
+        values = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
+        model = VQGAN(
+            ChameleonVQVAEConfig(**{name: values[name] for name in CONFIG_KEYS}), with_decoder=values["decoder"]
+        )
+        model.load_state_dict(load_file(folder / WEIGHTS_FILE))
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        raise ImageTokenizerError(
+            f"{folder}: not an image tokenizer ({type(error).__name__}: {error}); run the workflow again to make it"
+        ) from None
+    return ImageTokenizer(model, device)
+
+
+def device_of(execution: dict[str, Any]) -> str:
+    """`cuda` where the job asked for a GPU and has one, else `cpu`."""
+    return "cuda" if execution.get("job", {}).get("gpus", 0) and torch.cuda.is_available() else "cpu"
+
+
+def make_image_tokenizer(job: Job) -> Manifest:
+    """Make `tokenizers/image`: train a VQGAN on the sources' images, or take over published weights."""
+    shape = VQGANShape.model_validate(job.settings["shape"])
+    if job.settings["kind"] == "pretrained":
+        model = read_pretrained(job.settings["path"], job.settings["revision"], vqgan_config(shape))
+        return job.finish(save_image_tokenizer(model, job.folder), facts={"decoder": model.decoder is not None})
+
+    sources = job.inputs("sources")
+    images, rejected = read_images(sources, "train", shape.image_size)
+    if len(images) == 0:
+        raise ImageTokenizerError(
+            f"tokenizers.image.sources: no readable training image in {', '.join(folder.name for folder in sources)}; "
+            "name a source that has images"
+        )
+    logger.info("image tokenizer: %d different training images", len(images))
+    training = VQGANTraining(
+        **{name: job.settings[name] for name in ("steps", "batch_size", "learning_rate", "commitment_weight", "seed")}
+    )
+    # Beside the artefact, not in it: the workflow deletes a failed job's outputs, never this.
+    work = job.folder.parent / ".work" / job.recipe.key
+    model = train_vqgan(
+        images, vqgan_config(shape), training, work=work, checkpoint_seconds=job.execution.get("checkpoint_seconds", 30)
+    )
+    files = save_image_tokenizer(model, job.folder)
+    heldout, _ = read_images(sources, "heldout", shape.image_size)
+    facts = {"training_images": len(images)} | quality(ImageTokenizer(model), heldout)
+    logger.info("image tokenizer: %s", facts)
+    manifest = job.finish(files, rejected=rejected, facts=facts)
+    remove_work(work)
+    return manifest
+
+
+def read_images(folders: list[Path], split: Split, image_size: int) -> tuple[np.ndarray, dict[str, int]]:
+    """The different images of some sources' split, in order: uint8 (N, 3, S, S), and the unreadable ones by reason."""
+    images: dict[bytes, np.ndarray] = {}
+    rejected: dict[str, int] = {}
+    for folder in folders:
+        for row in iterate_rows(folder, split, ["image"]):
+            data = row["image"]
+            if data is None or data in images:
+                continue
+            try:
+                images[data] = rgb_from_bytes(data, image_size)
+            except UnreadableImageError as error:
+                rejected[error.reason] = rejected.get(error.reason, 0) + 1
+    if not images:
+        return np.zeros((0, 3, image_size, image_size), np.uint8), rejected
+    return np.stack(list(images.values())), rejected
+
+
+def quality(tokenizer: ImageTokenizer, images: np.ndarray) -> dict[str, Any]:
+    """How well held-out images survive, uint8 (N, 3, S, S), N may be 0.
+
+    Returns:
+        `heldout_images`; `heldout_psnr_db` over all pixels, peak 255 after rounding to 8 bits; `codes_used` of
+        `codebook_size`; `code_perplexity`, exp of the entropy of the codes' distribution.
+    """
+    facts: dict[str, Any] = {"heldout_images": len(images), "codebook_size": tokenizer.codebook_size}
+    if len(images) == 0:
+        return facts
+    squared_error, counts = 0.0, np.zeros(tokenizer.codebook_size, np.int64)
+    for first in range(0, len(images), HELDOUT_BATCH):
+        batch = images[first : first + HELDOUT_BATCH]
+        codes = tokenizer.encode(pixels_from_rgb(batch))
+        levels = ((tokenizer.decode(codes).double().numpy() + 1.0) * 127.5).round()
+        squared_error += float(np.square(levels - batch).sum())
+        counts += np.bincount(codes.numpy().ravel(), minlength=tokenizer.codebook_size)
+    shares = counts[counts > 0] / counts.sum()
+    mean_squared_error = max(squared_error / images.size, 1e-9)  # lossless would be infinite, which JSON can't say
+    return facts | {
+        "heldout_psnr_db": round(float(10 * np.log10(255.0**2 / mean_squared_error)), 3),
+        "codes_used": int((counts > 0).sum()),
+        "code_perplexity": round(float(np.exp(-(shares * np.log(shares)).sum())), 3),
+    }
+
+
+def remove_work(folder: Path) -> None:
+    """Delete a resumable job's work folder, once its manifest is written."""
+    if folder.is_dir():
+        for path in folder.iterdir():
+            path.unlink()
+        folder.rmdir()

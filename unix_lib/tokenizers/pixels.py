@@ -1,0 +1,65 @@
+"""Between pictures and tensors: 8-bit RGB on one side, float32 in [-1, 1] on the other.
+
+No resizing here: a source stores its images at the tokenizer's size. Transparency is blended on white (PAPER: facts
+on data preparation). The way back rounds to the nearest of 256 levels, so picture -> tensor -> picture is exact.
+"""
+
+import io
+
+import numpy as np
+import torch
+from PIL import Image
+
+HALF_RANGE = 127.5
+
+
+class UnreadableImageError(ValueError):
+    """Stored bytes that are no usable image; `reason` is short and fixed, so that reasons can be counted."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+        self.detail = detail
+
+
+def rgb_from_image(image: Image.Image) -> np.ndarray:
+    """Any PIL image as uint8 (3, S, S), transparency blended on white."""
+    if image.mode != "RGB":
+        rgba = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", rgba.size, (255, 255, 255, 255)), rgba).convert("RGB")
+    return np.ascontiguousarray(np.asarray(image, dtype=np.uint8).transpose(2, 0, 1))
+
+
+def rgb_from_bytes(data: bytes | None, image_size: int) -> np.ndarray:
+    """Decode stored PNG or JPEG bytes to uint8 (3, S, S); the size is read from the header before any decoding.
+
+    Raises:
+        UnreadableImageError: no bytes, not an image, truncated, or not `image_size` pixels square.
+    """
+    if not data:
+        raise UnreadableImageError("no image", "the record has no image bytes")
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            if image.size != (image_size, image_size):
+                raise UnreadableImageError("wrong image size", f"{image.width}x{image.height}, expected {image_size}")
+            return rgb_from_image(image)
+    except UnreadableImageError:
+        raise
+    except Exception as error:  # PIL's decoders raise many types on damaged bytes (OSError, SyntaxError, struct.error)
+        raise UnreadableImageError("unreadable image", f"{type(error).__name__}: {error}") from error
+
+
+def pixels_from_rgb(rgb: np.ndarray) -> torch.Tensor:
+    """uint8 (..., 3, S, S) to float32 in [-1, 1], same shape."""
+    return torch.from_numpy(rgb).to(torch.float32) / HALF_RANGE - 1.0
+
+
+def pixels_from_image(image: Image.Image) -> torch.Tensor:
+    """A PIL image, S pixels square, as float32 (3, S, S) in [-1, 1]."""
+    return pixels_from_rgb(rgb_from_image(image))
+
+
+def image_from_pixels(pixels: torch.Tensor) -> Image.Image:
+    """float32 (3, S, S), values clamped to [-1, 1], as an RGB PIL image."""
+    levels = (pixels.detach().to("cpu", torch.float32).clamp(-1.0, 1.0) + 1.0) * HALF_RANGE
+    return Image.fromarray(levels.round().to(torch.uint8).permute(1, 2, 0).numpy(), "RGB")
