@@ -8,6 +8,8 @@ decoded: a file of a few kilobytes can claim gigabytes.
 import io
 import warnings
 from pathlib import Path
+from typing import BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -32,15 +34,17 @@ class BadImage(Exception):
         self.reason, self.detail = reason, detail
 
 
-def check_header(path: Path, max_pixels: int, max_aspect_ratio: float) -> tuple[int, int]:
+def check_header(path: Path | BinaryIO, max_pixels: int, max_aspect_ratio: float) -> tuple[int, int]:
     """Width and height in pixels as the header has them; nothing is decoded.
 
     Raises:
         BadImage: unreadable header, too many pixels, or too long a shape.
     """
     try:
-        with _open(path) as image:
-            width, height = image.size
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our own limit decides
+            with _open(file) as image:
+                width, height = image.size
     except Image.DecompressionBombError as error:
         raise BadImage(TOO_MANY_PIXELS, str(error)) from error
     except Exception as error:  # decoders raise what they like on a stranger's bytes
@@ -55,14 +59,14 @@ def check_header(path: Path, max_pixels: int, max_aspect_ratio: float) -> tuple[
     return width, height
 
 
-def prepare(path: Path, image_size: int) -> bytes:
+def prepare(path: Path | BinaryIO, image_size: int) -> bytes:
     """PNG bytes of the RGB image, side `image_size`. Check the header first.
 
     Raises:
         BadImage: the pixels can't be decoded.
     """
     try:
-        with _open(path) as image:
+        with _open(file) as image:
             image.load()
             square = fit(upright_rgb(image), image_size)
     except Exception as error:
@@ -93,10 +97,8 @@ def fit(image: Image.Image, image_size: int) -> Image.Image:
     return resized.crop((left, top, left + image_size, top + image_size))
 
 
-def _open(path: Path) -> Image.Image:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of Pillow's own, laxer bomb limit, and of odd metadata
-        return Image.open(path, formats=FORMATS)
+def _open(file: Path | BinaryIO) -> Image.Image:
+    return Image.open(file, formats=FORMATS)
 
 
 def _as_bad_image(error: Exception) -> BadImage:
