@@ -6,9 +6,10 @@ decoded: a file of a few kilobytes can claim gigabytes.
 """
 
 import io
+import struct
 import warnings
+import zlib
 from pathlib import Path
-from typing import BinaryIO
 from typing import BinaryIO
 
 import numpy as np
@@ -23,6 +24,19 @@ TRUNCATED = "truncated image"
 TOO_MANY_PIXELS = "too many pixels"
 ASPECT_RATIO = "aspect ratio"
 
+# What Pillow's decoders raise on a stranger's bytes; not everything, so that a fault in this code is no bad image.
+DECODING_ERRORS = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    EOFError,
+    LookupError,
+    OverflowError,
+    struct.error,
+    zlib.error,
+)
+
 WHITE = (255, 255, 255)
 
 
@@ -34,7 +48,7 @@ class BadImage(Exception):
         self.reason, self.detail = reason, detail
 
 
-def check_header(path: Path | BinaryIO, max_pixels: int, max_aspect_ratio: float) -> tuple[int, int]:
+def check_header(file: Path | BinaryIO, max_pixels: int, max_aspect_ratio: float) -> tuple[int, int]:
     """Width and height in pixels as the header has them; nothing is decoded.
 
     Raises:
@@ -47,7 +61,7 @@ def check_header(path: Path | BinaryIO, max_pixels: int, max_aspect_ratio: float
                 width, height = image.size
     except Image.DecompressionBombError as error:
         raise BadImage(TOO_MANY_PIXELS, str(error)) from error
-    except Exception as error:  # decoders raise what they like on a stranger's bytes
+    except DECODING_ERRORS as error:
         raise _as_bad_image(error) from error
     if width * height > max_pixels:
         raise BadImage(TOO_MANY_PIXELS, f"{width} x {height} pixels by its header, more than {max_pixels}")
@@ -59,7 +73,7 @@ def check_header(path: Path | BinaryIO, max_pixels: int, max_aspect_ratio: float
     return width, height
 
 
-def prepare(path: Path | BinaryIO, image_size: int) -> bytes:
+def prepare(file: Path | BinaryIO, image_size: int) -> bytes:
     """PNG bytes of the RGB image, side `image_size`. Check the header first.
 
     Raises:
@@ -69,7 +83,7 @@ def prepare(path: Path | BinaryIO, image_size: int) -> bytes:
         with _open(file) as image:
             image.load()
             square = fit(upright_rgb(image), image_size)
-    except Exception as error:
+    except DECODING_ERRORS as error:
         raise _as_bad_image(error) from error
     buffer = io.BytesIO()
     square.save(buffer, format="PNG")
