@@ -1,0 +1,221 @@
+"""A small made-up experiment on disk: recipes, manifests and tables in the layout of `unix_lib/README.md`."""
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from unix_lib.artefacts.manifest import write_manifest
+from unix_lib.recipes.recipe import Recipe, write_recipe
+
+ARCHITECTURES = {"shared": "shared", "unix": "unix 2:1", "mot": "mot", "moe": "moe 1/2"}
+LAYERS = 6
+PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+TASKS = ("single_object", "two_object", "counting", "colors", "position", "color_attr")
+BENCHMARKS = {
+    "geneval": {"scorer": "geneval", "source": "shapes", "chance": 0.0},
+    "pope": {"scorer": "yes_no", "layout": "pope", "source": "shapes", "chance": 0.5},
+    "mmbench": {"scorer": "multiple_choice", "layout": "mmbench", "source": "shapes", "chance": 0.25},
+    "cloze": {"scorer": "lm_eval", "source": "prose", "chance": 0.25},
+}
+
+
+class SyntheticExperiment:
+    """Writes artefacts; `inputs` collects them by role."""
+
+    def __init__(
+        self,
+        results: Path,
+        *,
+        seeds: tuple[int, ...] = (218,),
+        steps: tuple[int, ...] = (0, 200, 400),
+        skill: dict[str, float] | None = None,
+        conflict: dict[str, float] | None = None,
+        image_bits: float = 5.0,
+        prompts: int = 24,
+    ) -> None:
+        self.results = results
+        self.inputs: dict[str, list[str]] = {
+            role: [] for role in ("evaluations", "ceilings", "checkpoints", "conflicts", "entropy")
+        }
+        skill = skill or {"shared": 0.3, "unix": 0.5, "mot": 0.4, "moe": 0.35}
+        for preset, architecture in ARCHITECTURES.items():
+            for seed in seeds:
+                run = preset if len(seeds) == 1 else f"{preset}-seed{seed}"
+                for step in steps:
+                    learned = skill[preset] * step / max(steps)
+                    self._evaluation(run, architecture, seed=seed, step=step, learned=learned, prompts=prompts)
+                    if step:
+                        level = (conflict or {}).get(preset, 0.1)
+                        self._conflict(run, architecture, seed=seed, step=step, level=level)
+                self._checkpoint(run, architecture, seed, max(steps))
+        self._checkpoint("base", "shared", seeds[0], max(steps), image=False)
+        self._ceiling()
+        self._entropy(image_bits)
+
+    def add(self, recipe: Recipe, tables: dict[str, pd.DataFrame], **manifest: Any) -> str:
+        write_recipe(recipe, self.results)
+        folder = self.results / recipe.artefact
+        for name, table in tables.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            table.to_parquet(folder / name)
+        write_manifest(folder, recipe.digest, {name: len(table) for name, table in tables.items()}, **manifest)
+        return recipe.artefact
+
+    def _evaluation(self, run: str, architecture: str, *, seed: int, step: int, learned: float, prompts: int) -> None:
+        rng = np.random.default_rng([seed, step, sum(run.encode())])
+        origin = {"run": run, "step": step, "tokens": step * 2000, "architecture": architecture, "seed": seed}
+        scores, tables = [], {}
+        for name, settings in BENCHMARKS.items():
+            chance = settings["chance"]
+            rate = chance + (1 - chance) * learned
+            values = (rng.random(prompts) < rate).astype(float)
+            tasks = [TASKS[i % 6] for i in range(prompts)] if name == "geneval" else ["all"] * prompts
+            tables[f"samples/{name}.parquet"] = pd.DataFrame(
+                {
+                    "sample_id": [f"{i:05d}" for i in range(prompts)],
+                    "task": tasks,
+                    "prompt": [f"a photo of thing {i} left of a blue square" for i in range(prompts)],
+                    "prediction": "yes",
+                    "answer": "yes",
+                    "value": values,
+                    "reason": "",
+                }
+            )
+            error = float(values.std() / prompts**0.5)
+            value = float(values.mean())
+            metric = "overall" if name == "geneval" else "accuracy"
+            interval = {"value": value, "standard_error": error, "low": value - 2 * error, "high": value + 2 * error}
+            scores.append(origin | {"benchmark": name, "metric": metric} | interval | {"n": prompts, "chance": chance})
+            scores.append(origin | {"benchmark": name, "metric": "other"} | interval | {"n": prompts, "chance": None})
+            if name == "geneval":
+                tables["images.parquet"] = pd.DataFrame(
+                    {
+                        "prompt_index": range(prompts),
+                        "sample_index": 0,
+                        "prompt": tables[f"samples/{name}.parquet"].prompt,
+                        "task": tasks,
+                        "image": [picture(rng) for _ in range(prompts)],
+                        "value": values,
+                        "shuffled_value": 0.0,
+                        "reason": np.where(values == 1, "", "expected circle>=1, found 0"),
+                    }
+                )
+        tables["scores.parquet"] = pd.DataFrame(scores)
+        settings = {"run": run, "step": step, "group": "all", "benchmarks": BENCHMARKS}
+        recipe = Recipe("evaluate", f"{run}-step-{step:05d}-all", 1, settings)
+        self.inputs["evaluations"].append(self.add(recipe, tables))
+
+    def _conflict(self, run: str, architecture: str, *, seed: int, step: int, level: float) -> None:
+        preset = architecture.split(maxsplit=1)[0]
+        rng = np.random.default_rng([seed, step, sum(run.encode()), 1])
+        origin = {"run": run, "step": step, "tokens": step * 2000, "architecture": architecture, "seed": seed}
+        separate = {"shared": (), "unix": (0, 1, 5), "mot": range(LAYERS), "moe": ()}[preset]
+        rows: list[dict[str, Any]] = []
+        for layer in range(LAYERS):
+            for projection in PROJECTIONS:
+                expert = preset == "moe" and layer % 2 == 1 and projection in PROJECTIONS[4:]
+                known = origin | {"layer": layer, "projection": projection}
+                if layer in separate or expert:
+                    rows.append(
+                        known | {"shared": False, "split": None, "s_inter": None, "s_base": None, "conflict": None}
+                    )
+                    continue
+                for split in range(10):
+                    value = level + 0.03 * (layer - 2.5) ** 2 + rng.normal(0, 0.02)
+                    rows.append(
+                        known
+                        | {"shared": True, "split": split, "s_inter": 0.5 - value, "s_base": 0.5, "conflict": value}
+                    )
+        measured = ["split", "s_inter", "s_base", "conflict"]
+        table = pd.DataFrame(rows).astype(dict.fromkeys(measured, float))
+        recipe = Recipe("analyze", f"conflict-{run}-step-{step:05d}", 1, {"run": run, "step": step})
+        self.inputs["conflicts"].append(self.add(recipe, {"conflict.parquet": table}))
+
+    def _checkpoint(self, run: str, architecture: str, seed: int, step: int, image: bool = True) -> None:
+        rng = np.random.default_rng([seed, sum(run.encode()), 2])
+        steps = np.arange(1, step + 1)
+        decay = 6 * np.exp(-steps / 80) + 2
+        log = pd.DataFrame({"step": steps, "tokens": steps * 2000})
+        for modality, shift in (("text", 0.0), ("image", 1.0)):
+            log[f"loss_{modality}"] = decay + shift + rng.normal(0, 0.15, step) if modality == "text" or image else None
+            log[f"tokens_{modality}"] = 900 if modality == "text" or image else 0
+        speed = pd.DataFrame({"step": steps, "tokens_per_second": rng.normal(9000, 300, step), "peak_memory_mb": 700.0})
+        tables = {"log.parquet": log, "heldout.parquet": log[log.step % 100 == 0], "speed.parquet": speed}
+        facts = {
+            "run": run,
+            "step": step,
+            "tokens": step * 2000,
+            "architecture": architecture,
+            "seed": seed,
+            "parameters_text": 1_300_000,
+            "parameters_vision": 1_300_000,
+            "parameters_total": 2_000_000,
+        }
+        recipe = Recipe("train", f"{run}-step-{step:05d}", 1, {"run": run, "step": step})
+        self.inputs["checkpoints"].append(
+            self.add(recipe, tables, facts=facts, execution={"job": {"gpus": 0}}, wall_seconds=61.0)
+        )
+
+    def _ceiling(self) -> None:
+        row = {
+            "run": "",
+            "step": -1,
+            "tokens": -1,
+            "architecture": "",
+            "seed": -1,
+            "benchmark": "geneval",
+            "chance": None,
+        }
+        table = pd.DataFrame(
+            [
+                row
+                | {"metric": metric, "value": value, "standard_error": 0.01, "low": value - 0.02, "high": 1.0, "n": 400}
+                for metric, value in (("detector_accuracy", 0.995), ("overall", 0.9))
+            ]
+        )
+        self.inputs["ceilings"].append(
+            self.add(Recipe("evaluate", "ceiling-geneval", 1, {"benchmark": "geneval"}), {"scores.parquet": table})
+        )
+
+    def _entropy(self, image_bits: float) -> None:
+        rows = []
+        for source, modality, bits in (
+            ("prose", "text", 6.0),
+            ("shapes", "image", image_bits),
+            ("digits", "image", 4.0),
+        ):
+            for tokens in (1000, 10_000, 100_000):
+                for n in range(1, 6):
+                    value = bits / n
+                    at_budget = tokens == 100_000
+                    rows.append(
+                        {
+                            "source": source,
+                            "modality": modality,
+                            "n": n,
+                            "tokens": tokens,
+                            "sequences": tokens // 64,
+                            "plug_in": value * (1 - 100 / tokens) - 0.1 * n * (100_000 / tokens) ** 0.2,
+                            "corrected": value,
+                            "plug_in_standard_error": 0.02 if at_budget else None,
+                            "corrected_standard_error": 0.03 if at_budget else None,
+                            "coverage": 1.0 - 0.12 * n,
+                            "budget": at_budget,
+                        }
+                    )
+        recipe = Recipe("analyze", "entropy", 1, {})
+        self.inputs["entropy"].append(self.add(recipe, {"entropy.parquet": pd.DataFrame(rows)}))
+
+
+def picture(rng: np.random.Generator) -> bytes:
+    """A 32-pixel PNG with a coloured block."""
+    pixels = np.full((32, 32, 3), 240, dtype=np.uint8)
+    x, y = rng.integers(2, 18, 2)
+    pixels[y : y + 10, x : x + 10] = rng.integers(0, 255, 3)
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, format="png")
+    return buffer.getvalue()

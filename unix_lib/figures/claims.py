@@ -1,0 +1,79 @@
+"""The claims table: what the paper says, what this experiment measured, and what may be concluded."""
+
+import textwrap
+
+import pandas as pd
+
+from unix_lib.figures.claim_rules import STATEMENTS, Finding, findings
+from unix_lib.figures.drawn_table import Section, TextTable, draw_table
+from unix_lib.figures.evidence import FAILS, HOLDS, NOT_MEASURABLE, UNDECIDED
+from unix_lib.figures.inputs import Inputs
+from unix_lib.figures.style import Drawing
+
+COLUMNS = [
+    *("claim", "part", "statement", "published", "measured", "difference", "low", "high", "n", "seeds", "scale"),
+    *("verdict", "reason"),
+]
+HEADING = ["part", "published", "measured here", "difference\n[95% interval]", "n", "seeds", "verdict", "reason"]
+REASON_CHARACTERS = 44
+VERDICT_COLORS = {HOLDS: "#00795A", FAILS: "#B34A00", UNDECIDED: "#7A6A00", NOT_MEASURABLE: "#777777"}
+
+
+def draw(inputs: Inputs, scale: str) -> Drawing:
+    """Draw the table."""
+    found = findings(inputs)
+    sections: list[Section] = []
+    colors = {}
+    for number, statement in STATEMENTS.items():
+        rows = [_line(finding) for finding in found if finding.claim == number]
+        for line, finding in enumerate(f for f in found if f.claim == number):
+            colors[(len(sections), line, HEADING.index("verdict"))] = VERDICT_COLORS[finding.verdict]
+        sections.append(Section(f"{number}  {statement}", rows))
+    notes = [
+        "A difference is positive where the claim holds; in bits (1), conflict (2, 3), percentage points (4, 6) and "
+        "percent (5). (?) second-hand.",
+        "A verdict needs a 95% interval that excludes 0; one seed can't decide between architectures.",
+    ]
+    text = TextTable(
+        "Claims of the paper", HEADING, sections, frozenset({0, 1, 2, 6, 7}), cell_colors=colors, notes=notes
+    )
+    return Drawing(claims_table(found, scale), draw_table(text))
+
+
+def claims_table(found: list[Finding], scale: str) -> pd.DataFrame:
+    """One row per claim and part."""
+    rows = []
+    for finding in found:
+        difference = finding.difference
+        rows.append(
+            {
+                "claim": finding.claim,
+                "part": finding.part,
+                "statement": STATEMENTS[finding.claim],
+                "published": finding.published,
+                "measured": finding.measured,
+                "difference": difference.value if difference else None,
+                "low": difference.low if difference else None,
+                "high": difference.high if difference else None,
+                "n": difference.n if difference else 0,
+                "seeds": difference.seeds if difference else 0,
+                "scale": scale,
+                "verdict": finding.verdict,
+                "reason": finding.reason,
+            }
+        )
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _line(finding: Finding) -> list[str]:
+    difference = finding.difference
+    return [
+        finding.part,
+        finding.published,
+        finding.measured or "–",
+        f"{difference.value:+.3g}\n[{difference.low:+.3g}, {difference.high:+.3g}]" if difference else "–",
+        f"{difference.n:,}" if difference else "–",
+        str(difference.seeds or "–") if difference else "–",
+        finding.verdict,
+        textwrap.fill(finding.reason, REASON_CHARACTERS),
+    ]

@@ -1,0 +1,121 @@
+"""A table as a figure: rules above and below, sections, right-aligned numbers; what goes in is text."""
+
+from dataclasses import dataclass, field
+
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from unix_lib.figures.style import GREY
+
+ROW_INCHES = 0.2
+CHARACTER_INCHES = 0.066
+NOTE_CHARACTER_INCHES = 0.054
+COLUMN_GAP_INCHES = 0.16
+MARGIN_INCHES = 0.12
+
+
+@dataclass(frozen=True)
+class Section:
+    """Rows below a heading."""
+
+    heading: str
+    rows: list[list[str]]
+
+
+@dataclass(frozen=True)
+class TextTable:
+    """What is drawn; a cell may have several lines.
+
+    Attributes:
+        left: columns aligned left (the others to the right).
+        cell_colors: (section, row, column) -> text colour.
+        notes: lines below the table.
+    """
+
+    title: str
+    header: list[str]
+    sections: list[Section]
+    left: frozenset[int] = frozenset({0})
+    cell_colors: dict[tuple[int, int, int], str] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+
+def draw_table(table: TextTable) -> Figure:
+    """Draw a table, as large as its text needs."""
+    lines = [table.header] + [row for section in table.sections for row in section.rows]
+    widths = [
+        max(max(len(part) for part in row[column].split("\n")) for row in lines) * CHARACTER_INCHES + COLUMN_GAP_INCHES
+        for column in range(len(table.header))
+    ]
+    heights = [ROW_INCHES * (1.5 if table.title else 0.3), _height(table.header)]
+    for section in table.sections:
+        heights += [ROW_INCHES * 1.25] * bool(section.heading) + [_height(row) for row in section.rows]
+    heights += [ROW_INCHES * 0.8] * len(table.notes)
+    width = max([sum(widths), *(len(note) * NOTE_CHARACTER_INCHES for note in table.notes)]) + 2 * MARGIN_INCHES
+    height = sum(heights) + 2 * MARGIN_INCHES
+    figure = plt.figure(figsize=(width, height))
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.set_axis_off()
+    axes.set_xlim(0, width)
+    axes.set_ylim(0, height)
+    right_edge = MARGIN_INCHES + sum(widths)
+    y = height - MARGIN_INCHES
+    if table.title:
+        axes.text(MARGIN_INCHES, y, table.title, va="top", fontsize=9.5, fontweight="bold")
+    y -= heights[0]
+    _rule(axes, y, right_edge, 1.1)
+    _row(axes, table.header, y, widths, table.left, weight="bold")
+    y -= _height(table.header)
+    _rule(axes, y, right_edge, 0.6)
+    for number, section in enumerate(table.sections):
+        if section.heading:
+            if number:
+                _rule(axes, y, right_edge, 0.4)
+            y -= ROW_INCHES * 1.25
+            axes.text(MARGIN_INCHES, y + ROW_INCHES * 0.35, section.heading, fontsize=7.5, style="italic", color=GREY)
+        for line, row in enumerate(section.rows):
+            colors = {column: table.cell_colors.get((number, line, column), "black") for column in range(len(row))}
+            _row(axes, row, y, widths, table.left, colors=colors)
+            y -= _height(row)
+    _rule(axes, y, right_edge, 1.1)
+    for note in table.notes:
+        y -= ROW_INCHES * 0.8
+        axes.text(MARGIN_INCHES, y + ROW_INCHES * 0.1, note, fontsize=6.8, color=GREY)
+    return figure
+
+
+def _height(row: list[str]) -> float:
+    lines = max(cell.count("\n") + 1 for cell in row)
+    return ROW_INCHES * (1 + 0.72 * (lines - 1)) + (0.06 if lines > 1 else 0.0)
+
+
+def _rule(axes: Axes, y: float, right: float, width: float) -> None:
+    axes.plot([MARGIN_INCHES, right], [y, y], color="black", linewidth=width, solid_capstyle="butt")
+
+
+def _row(
+    axes: Axes,
+    row: list[str],
+    y: float,
+    widths: list[float],
+    left: frozenset[int],
+    *,
+    weight: str = "normal",
+    colors: dict[int, str] | None = None,
+) -> None:
+    x = MARGIN_INCHES
+    for column, cell in enumerate(row):
+        at_left = column in left
+        axes.text(
+            x + (0.02 if at_left else widths[column] - COLUMN_GAP_INCHES / 2),
+            y - 0.045,
+            cell,
+            ha="left" if at_left else "right",
+            va="top",
+            fontsize=7.5,
+            fontweight=weight,
+            color=(colors or {}).get(column, "black"),
+            linespacing=1.15,
+        )
+        x += widths[column]

@@ -1,0 +1,84 @@
+"""Figure "loss curves": training loss per modality and architecture, smoothed, with the held-out loss as points."""
+
+import matplotlib.pyplot as plt
+import pandas as pd
+
+from unix_lib.artefacts.manifest import read_manifest
+from unix_lib.figures.inputs import Inputs
+from unix_lib.figures.style import (
+    GREY,
+    Drawing,
+    architecture_colors,
+    architecture_name,
+    marker_of,
+    nothing_yet,
+    ordered_architectures,
+)
+
+SMOOTHED_SHARE = 0.03  # of a run's steps, the window of the running mean
+COLUMNS = ["origin", "run", "architecture", "seed", "split", "modality", "step", "tokens", "value", "n"]
+
+
+def draw(inputs: Inputs) -> Drawing:
+    """Draw the figure from the last checkpoints' logs."""
+    table = loss_table(inputs)
+    if table.empty:
+        return Drawing(table, nothing_yet("no finished run"))
+    multimodal = set(table[table.modality == "image"].run)
+    compared = table[table.run.isin(multimodal)]
+    names = ordered_architectures(compared.architecture)
+    colors = architecture_colors(names)
+    figure, panels = plt.subplots(1, 2, figsize=(9.0, 3.3), layout="constrained")
+    titles = {"text": "a  Text tokens", "image": "b  Image tokens"}
+    for axes, (modality, title) in zip(panels, titles.items(), strict=True):
+        rows = compared[compared.modality == modality]
+        for name in names:
+            for position, (_, run) in enumerate(rows[rows.architecture == name].groupby("run")):
+                train, heldout = run[run.split == "train"], run[run.split == "heldout"]
+                window = max(1, round(SMOOTHED_SHARE * len(train)))
+                smooth = train.value.rolling(window, center=True, min_periods=1).mean()
+                axes.plot(train.tokens / 1e6, train.value, color=colors[name], linewidth=0.4, alpha=0.15)
+                label = architecture_name(name) if position == 0 else None
+                axes.plot(train.tokens / 1e6, smooth, color=colors[name], label=label, linewidth=1.3)
+                axes.plot(
+                    heldout.tokens / 1e6,
+                    heldout.value,
+                    marker_of(name),
+                    color=colors[name],
+                    markeredgecolor="white",
+                    markersize=5,
+                    markeredgewidth=0.6,
+                    zorder=4,
+                )
+        low, high = rows.value.min(), rows.value.quantile(0.985)
+        axes.set_ylim(low - 0.04 * (high - low), high + 0.1 * (high - low))
+        axes.set_title(title)
+        axes.set_xlabel("training tokens (millions)")
+        axes.set_ylabel("loss (nats per token)")
+    handles, labels = panels[0].get_legend_handles_labels()
+    handles.append(plt.Line2D([], [], color=GREY, marker="o", linestyle="none", markeredgecolor="white"))
+    labels.append("held-out")
+    panels[1].legend(handles, labels, loc="upper right")
+    return Drawing(table, figure)
+
+
+def loss_table(inputs: Inputs) -> pd.DataFrame:
+    """Losses of all runs, a row per step or measurement and modality; `n` is the number of targets."""
+    parts = []
+    for artefact, folder in zip(inputs.existing.get("checkpoints", []), inputs.folders("checkpoints"), strict=True):
+        facts = read_manifest(inputs.results / artefact).facts
+        for split, file in (("train", "log.parquet"), ("heldout", "heldout.parquet")):
+            log = pd.read_parquet(folder / file)
+            for modality in ("text", "image"):
+                part = log[["step", "tokens"]].assign(
+                    origin="measured",
+                    run=facts["run"],
+                    architecture=facts["architecture"],
+                    seed=facts["seed"],
+                    split=split,
+                    modality=modality,
+                    value=log[f"loss_{modality}"].astype(float),
+                    n=log[f"tokens_{modality}"],
+                )
+                parts.append(part.dropna(subset=["value"]))
+    return pd.concat(parts, ignore_index=True)[COLUMNS] if parts else pd.DataFrame(columns=COLUMNS)

@@ -1,0 +1,178 @@
+"""Tables 1 and 2: published rows and measured rows in the paper's columns, every number marked as one or the other.
+
+A column of the paper holds this experiment's number only for a benchmark of the same name. Where the experiment
+made the questions itself, in the benchmark's layout, the section says so: such numbers compare the rows below each
+other, not with the rows above.
+"""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from unix_lib.figures.drawn_table import Section, TextTable, draw_table
+from unix_lib.figures.inputs import Inputs
+from unix_lib.figures.published import SECOND_HAND, PublishedRow
+from unix_lib.figures.scores import final_scores, headline_scores, over_seeds
+from unix_lib.figures.style import Drawing, architecture_name, ordered_architectures
+
+COLUMNS = [
+    *("origin", "certainty", "model", "benchmark", "metric", "value", "standard_error", "low", "high"),
+    *("n", "seeds", "tokens", "local"),
+]
+DASH = "–"
+PERCENT = 100.0
+
+
+def draw_score_table(
+    inputs: Inputs,
+    families: Sequence[str],
+    *,
+    columns: dict[str, str],
+    published: Sequence[PublishedRow],
+    mean_column: bool,
+    title: str,
+) -> Drawing:
+    """Draw one of the paper's score tables.
+
+    Args:
+        inputs: with role `evaluations`.
+        families: benchmark families that belong into the table.
+        columns: benchmark -> heading, in the paper's order.
+        published: the paper's rows, values in that order, plus the mean where `mean_column`.
+        mean_column: the paper's table ends with a mean.
+        title: heading of the table.
+    """
+    keys = [*columns, *(["mean"] if mean_column else [])]
+    measured = measured_rows(inputs, families)
+    if mean_column:
+        measured = _with_mean(measured, list(columns))
+    table = pd.concat([published_rows(published, keys), measured], ignore_index=True).reindex(columns=COLUMNS)
+    own = [name for name in measured.benchmark.unique() if name not in keys] if len(measured) else []
+    heading = ["model", *columns.values(), *(["mean"] if mean_column else []), *(f"{name} (own)" for name in own)]
+    rows = [
+        [row.model + (" (?)" if row.certainty == SECOND_HAND else ""), *map(_number, row.values), *([DASH] * len(own))]
+        for row in published
+    ]
+    sections = [Section("published", rows)]
+    for local, text in ((False, "measured here"), (True, "measured here, on questions of this experiment's own")):
+        part = measured[measured.local == local] if len(measured) else measured
+        lines = _measured_lines(part, keys + own)
+        if lines:
+            sections.append(Section(text, lines))
+    if len(sections) == 1:
+        sections.append(Section("measured here", [["nothing evaluated yet", *([DASH] * (len(heading) - 1))]]))
+    notes = [
+        "Percent, MME as perception score. (?) second-hand. Measured: value ± standard error at the last checkpoint."
+    ]
+    if len(measured) and measured.local.any():
+        notes.append(
+            "Own questions follow the benchmark's layout on this experiment's held-out data, all as percent right: "
+            "compare them with each other only."
+        )
+    return Drawing(table, draw_table(TextTable(title, heading, sections, notes=notes)))
+
+
+def published_rows(published: Sequence[PublishedRow], keys: Sequence[str]) -> pd.DataFrame:
+    """Published numbers as tidy rows."""
+    return pd.DataFrame(
+        [
+            {
+                "origin": "published",
+                "certainty": row.certainty,
+                "model": row.model,
+                "benchmark": key,
+                "value": value,
+                "local": False,
+            }
+            for row in published
+            for key, value in zip(keys, row.values, strict=True)
+            if value is not None
+        ]
+    )
+
+
+def measured_rows(inputs: Inputs, families: Sequence[str]) -> pd.DataFrame:
+    """This experiment's final scores of some families as tidy rows, percent."""
+    headline = headline_scores(inputs)
+    if headline.empty:
+        return pd.DataFrame(columns=[*COLUMNS, "architecture"])
+    scores = final_scores(headline[headline.family.isin(families)])
+    table = over_seeds(scores, ["architecture", "benchmark", "metric", "local"])
+    tokens = scores.groupby("architecture").tokens.max()
+    for name in ("value", "standard_error", "low", "high"):
+        table[name] *= PERCENT
+    perception = _perception(inputs, table)
+    table = table.assign(
+        origin="measured",
+        certainty="measured",
+        model=table.architecture.map(architecture_name),
+        tokens=table.architecture.map(tokens),
+    )
+    return (
+        pd.concat([table[~table.index.isin(perception.index)], perception]).sort_index() if len(perception) else table
+    )
+
+
+def _perception(inputs: Inputs, table: pd.DataFrame) -> pd.DataFrame:
+    """MME's own rows on its published file, where the paper gives the perception score and not a share."""
+    rows = table[(table.benchmark == "mme") & ~table.local]
+    if rows.empty:
+        return rows
+    scores = inputs.table("evaluations", "scores.parquet")
+    scores = final_scores(scores[(scores.benchmark == "mme") & (scores.metric == "perception")])
+    found = over_seeds(scores.assign(local=False), ["architecture", "benchmark", "metric", "local"])
+    merged = rows[["architecture"]].merge(found, on="architecture", how="left").set_index(rows.index)
+    return merged.assign(
+        origin="measured",
+        certainty="measured",
+        model=merged.architecture.map(architecture_name),
+        tokens=merged.architecture.map(scores.groupby("architecture").tokens.max()),
+    )
+
+
+def _with_mean(measured: pd.DataFrame, needed: list[str]) -> pd.DataFrame:
+    """Add the mean over the paper's benchmarks for models that have all of them."""
+    means = []
+    for (model, architecture), rows in measured.groupby(["model", "architecture"], sort=False):
+        own = rows[rows.benchmark.isin(needed)]
+        if own.benchmark.nunique() == len(needed):
+            error = (own.standard_error**2).sum() ** 0.5 / len(needed)
+            value = own.value.mean()
+            means.append(
+                {
+                    "origin": "measured",
+                    "certainty": "measured",
+                    "model": model,
+                    "architecture": architecture,
+                    "benchmark": "mean",
+                    "metric": "mean",
+                    "value": value,
+                    "standard_error": error,
+                    "low": value - 1.96 * error,
+                    "high": value + 1.96 * error,
+                    "n": own.n.sum(),
+                    "seeds": own.seeds.min(),
+                    "tokens": own.tokens.max(),
+                    "local": False,
+                }
+            )
+    return pd.concat([measured, pd.DataFrame(means)], ignore_index=True) if means else measured
+
+
+def _measured_lines(table: pd.DataFrame, keys: list[str]) -> list[list[str]]:
+    if table.empty:
+        return []
+    lines = []
+    for name in ordered_architectures(table.architecture):
+        rows = table[table.architecture == name].set_index("benchmark")
+        cells = [_with_error(rows.value[key], rows.standard_error[key]) if key in rows.index else DASH for key in keys]
+        lines.append([architecture_name(name), *cells])
+    return lines
+
+
+def _number(value: float | None) -> str:
+    return DASH if value is None else f"{value:.1f}"
+
+
+def _with_error(value: float, error: float) -> str:
+    return f"{value:.1f} ± {error:.1f}" if error == error and error > 0 else f"{value:.1f}"  # noqa: PLR0124  NaN

@@ -1,0 +1,107 @@
+"""Figure "scores over training tokens": a panel per benchmark, a line per architecture with 95% intervals.
+
+The dotted line is a blind guesser, the dash-dotted one the ceiling: the score of the same scorer on images that
+passed through the image tokenizer alone.
+"""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+
+from unix_lib.figures.inputs import Inputs
+from unix_lib.figures.scores import headline_scores, over_seeds
+from unix_lib.figures.style import (
+    GREY,
+    Drawing,
+    architecture_colors,
+    architecture_name,
+    marker_of,
+    nothing_yet,
+    ordered_architectures,
+)
+
+PANELS_PER_ROW = 3
+DODGE = 0.012  # of the x range, so that intervals of different architectures stand side by side
+FAMILY_ORDER = ["generation", "understanding", "text"]
+CEILING_METRICS = ("ceiling", "overall", "reconstructed", "accuracy")
+COLUMNS = [
+    *("origin", "family", "benchmark", "metric", "architecture", "step", "tokens", "value", "standard_error"),
+    *("low", "high", "n", "seeds", "chance", "ceiling"),
+]
+
+
+def draw(inputs: Inputs) -> Drawing:
+    """Draw the figure."""
+    scores = headline_scores(inputs)
+    if scores.empty:
+        return Drawing(pd.DataFrame(columns=COLUMNS), nothing_yet("no evaluated checkpoint"))
+    table = over_seeds(scores, ["family", "benchmark", "metric", "architecture", "step"])
+    first = scores.groupby(["architecture", "step"]).tokens.mean().round().rename("tokens")
+    table = table.merge(first, on=["architecture", "step"])
+    table = table.merge(scores.groupby("benchmark").chance.first().reset_index(), on="benchmark")
+    table = table.assign(origin="measured", ceiling=table.benchmark.map(ceilings(inputs)))
+    benchmarks = list(
+        table.drop_duplicates("benchmark")
+        .assign(place=lambda rows: rows.family.map(FAMILY_ORDER.index))
+        .sort_values(["place", "benchmark"], kind="stable")
+        .benchmark
+    )
+    rows_of_panels = -(-(len(benchmarks) + 1) // PANELS_PER_ROW)
+    figure, grid = plt.subplots(
+        rows_of_panels, PANELS_PER_ROW, figsize=(9.0, 2.5 * rows_of_panels), layout="constrained", squeeze=False
+    )
+    panels = grid.flatten()
+    for position, benchmark in enumerate(benchmarks):
+        _panel(panels[position], table[table.benchmark == benchmark], chr(ord("a") + position))
+    for axes in panels[len(benchmarks) :]:
+        axes.set_axis_off()
+    handles, labels = panels[0].get_legend_handles_labels()
+    handles += [plt.Line2D([], [], color=GREY, linestyle=":"), plt.Line2D([], [], color=GREY, linestyle="-.")]
+    labels += ["chance", "ceiling of the image tokenizer"]
+    panels[len(benchmarks)].legend(handles, labels, loc="center", fontsize=8.5)
+    return Drawing(table[COLUMNS], figure)
+
+
+def ceilings(inputs: Inputs) -> dict[str, float]:
+    """Best score that the image tokenizer allows, by benchmark."""
+    table = inputs.table("ceilings", "scores.parquet")
+    found: dict[str, float] = {}
+    for benchmark, rows in table.groupby("benchmark") if len(table) else []:
+        by_metric = rows.set_index("metric").value
+        for metric in CEILING_METRICS:
+            if metric in by_metric:
+                found[str(benchmark)] = float(by_metric[metric])
+                break
+    return found
+
+
+def _panel(axes: plt.Axes, table: pd.DataFrame, letter: str) -> None:
+    names = ordered_architectures(table.architecture)
+    colors = architecture_colors(names)
+    reach = table.tokens.max() / 1e6
+    for place, name in enumerate(names):
+        rows = table[table.architecture == name].sort_values("tokens")
+        shift = (place - (len(names) - 1) / 2) * DODGE * reach
+        below, above = (rows.value - rows.low).clip(lower=0), (rows.high - rows.value).clip(lower=0)
+        axes.errorbar(
+            rows.tokens / 1e6 + shift,
+            rows.value,
+            yerr=np.array([below, above]),
+            color=colors[name],
+            marker=marker_of(name),
+            label=architecture_name(name),
+            linewidth=1.3,
+            elinewidth=0.8,
+            capsize=1.5,
+        )
+    first = table.iloc[0]
+    for value, line in ((first.chance, ":"), (first.ceiling, "-.")):
+        if pd.notna(value):
+            axes.axhline(value, color=GREY, linestyle=line, linewidth=1.0)
+    bounds = table[["low", "high", "chance", "ceiling"]]
+    bottom, top = float(bounds.min().min()), float(bounds.max().max())
+    margin = 0.06 * max(top - bottom, 0.05)
+    axes.set_ylim(max(-0.02, bottom - margin), min(1.03, top + margin))
+    axes.set_title(f"{letter}  {first.benchmark} ({first.family})")
+    axes.set_xlabel("training tokens (millions)")
+    axes.set_ylabel("score" if first.metric == "overall" else "accuracy")
