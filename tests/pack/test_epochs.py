@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from unix_lib.pack.draws import draw_bits, draw_order, draw_uniform, hash_text
+from unix_lib.pack.draws import draw_bits, draw_uniform, hash_text
 from unix_lib.pack.epochs import HELDOUT, choose_documents, record_uses
 from unix_lib.pack.sequences import Format
 from unix_lib.pack.spool import Spool
@@ -119,9 +119,3 @@ def test_draws_are_uniform_and_independent() -> None:
     bits = draw_bits(SAMPLES, "bits")
     set_share = np.array([((bits >> np.uint64(place)) & np.uint64(1)).mean() for place in range(64)])
     assert (np.abs(set_share - 0.5) < 4.5 * 0.5 / len(SAMPLES) ** 0.5).all()
-
-
-def test_order_is_a_permutation() -> None:
-    order = draw_order(1000, "packs")
-    assert sorted(order.tolist()) == list(range(1000))
-    assert (order == np.arange(1000)).sum() < 10

@@ -39,8 +39,3 @@ def draw_bits(samples: np.ndarray, label: str) -> np.ndarray:
 def draw_uniform(samples: np.ndarray, label: str) -> np.ndarray:
     """One number in [0, 1) per sample, float64 (N,); see `draw_bits`."""
     return (draw_bits(samples, label) >> np.uint64(11)) * 2.0**-53
-
-
-def draw_order(count: int, label: str) -> np.ndarray:
-    """A permutation of 0..count-1, int64."""
-    return np.argsort(draw_bits(np.arange(count, dtype=np.uint64), label), kind="stable")

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from unix_lib.artefacts.files import atomic_path
-from unix_lib.pack.draws import draw_order
+from unix_lib.pack.draws import draw_bits, draw_uniform
 from unix_lib.pack.epochs import Documents
 from unix_lib.pack.planner import PackError, PackPlan
 from unix_lib.pack.sequences import FixedParts, Format
@@ -22,6 +22,7 @@ from unix_lib.pack.spool import Spool
 from unix_lib.tokenizers.vocabulary import Vocabulary
 
 TOKENS_PER_BATCH = 1 << 21  # 10 MB in memory
+GOLDEN_RATIO = (5**0.5 - 1) / 2
 FIELDS = [
     pa.field("input_ids", pa.list_(pa.int32())),
     pa.field("loss_mask", pa.list_(pa.bool_())),
@@ -53,7 +54,7 @@ def write_packs(
     vocabulary: Vocabulary,
     label: str,
 ) -> WrittenTokens:
-    """Write an epoch's packs in an order drawn from `label`; the file appears when it is whole.
+    """Write an epoch's packs in the order of `pack_order`; the file appears when it is whole.
 
     Args:
         path: the Arrow file.
@@ -68,8 +69,10 @@ def write_packs(
     packs_per_batch = max(1, TOKENS_PER_BATCH // capacity)
     metadata = {"length": str(capacity), "packs_per_batch": str(packs_per_batch)}
     schema = pa.schema(FIELDS, metadata=metadata)
+    vision = np.bincount(plan.pack_of, documents.vision_tokens(spool), minlength=plan.num_packs)
+    tokens = np.bincount(plan.pack_of, lengths, minlength=plan.num_packs)
     place = np.empty(plan.num_packs, dtype=np.int64)  # pack -> row in the file
-    place[draw_order(plan.num_packs, f"{label}/packs")] = np.arange(plan.num_packs)
+    place[pack_order(vision / tokens, label)] = np.arange(plan.num_packs)
     rows = place[plan.pack_of]
     order = np.lexsort((plan.offset_of, rows))
     borders = np.searchsorted(rows[order], np.arange(0, plan.num_packs + packs_per_batch, packs_per_batch))
@@ -79,13 +82,34 @@ def write_packs(
             chosen = order[start:stop]
             ids, loss_mask = _join(documents.only(chosen), lengths[chosen], spool, fixed)
             vocabulary.check(ids)
-            vision = int(vocabulary.is_vision(ids).sum())
+            seen = int(vocabulary.is_vision(ids).sum())
             written.tokens += len(ids)
             written.trained_tokens += int(loss_mask.sum())
-            written.image_tokens += vision
-            written.text_tokens += len(ids) - vision
+            written.image_tokens += seen
+            written.text_tokens += len(ids) - seen
             writer.write_batch(_batch(ids, loss_mask, lengths[chosen], rows[chosen], schema))
     return written
+
+
+def pack_order(vision_share: np.ndarray, label: str) -> np.ndarray:
+    """A random order of packs in which text and images stay mixed, int64 (P,).
+
+    Best-fit-decreasing puts documents of one length, and so of one kind, together: some packs are all text, others
+    all images. In a plain shuffle an optimizer step of a few packs often has one modality only. Here packs of equal
+    share (in tenths) are shuffled, and the file takes them from all shares in turn, in steps of the golden ratio, so
+    that any few neighbours are about as mixed as the whole.
+
+    Args:
+        vision_share: float64 (P,), share of a pack's tokens that take the vision path.
+        label: seed and epoch.
+    """
+    packs = np.arange(len(vision_share), dtype=np.uint64)
+    by_share = np.lexsort((draw_bits(packs, f"{label}/packs"), np.round(vision_share * 10)))
+    start = draw_uniform(np.zeros(1, dtype=np.uint64), f"{label}/first")
+    rank = np.empty(len(packs), dtype=np.int64)
+    rank[np.argsort((start + packs * GOLDEN_RATIO) % 1.0, kind="stable")] = np.arange(len(packs))
+    order: np.ndarray = by_share[rank]
+    return order
 
 
 def _join(documents: Documents, lengths: np.ndarray, spool: Spool, fixed: FixedParts) -> tuple[np.ndarray, np.ndarray]:
