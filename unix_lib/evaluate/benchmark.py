@@ -9,9 +9,9 @@ import pyarrow as pa
 
 from unix_lib.artefacts.errors import UserError
 from unix_lib.evaluate.checkpoint import Checkpoint
+from unix_lib.evaluate.question_files import RejectedRow
 from unix_lib.evaluate.store import SampleStore
 from unix_lib.evaluate.tables import Score
-from unix_lib.records.rejected import RejectedSamples
 
 
 class BenchmarkError(UserError):
@@ -59,4 +59,4 @@ class BenchmarkResult:
     scores: list[Score]
     samples: list[dict[str, Any]]
     images: list[dict[str, Any]] = field(default_factory=list)
-    rejected: RejectedSamples = field(default_factory=RejectedSamples)
+    rejected: list[RejectedRow] = field(default_factory=list)

@@ -11,7 +11,6 @@ from unix_lib.tokenizers.text import load_text_tokenizer
 from unix_lib.tokenizers.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
-    import torch
     from transformers import PreTrainedTokenizerFast
 
     from unix_lib.models import UnixForCausalLM
@@ -21,18 +20,20 @@ log = logging.getLogger(__name__)
 
 
 class Checkpoint:
-    """A model with its tokenizers, on the fastest device there is."""
+    """A model with its tokenizers, on one device."""
 
-    def __init__(self, folder: Path, image_tokenizer: Path | None, batch_size: int) -> None:
+    def __init__(self, folder: Path, image_tokenizer: Path | None, batch_size: int, device: str = "cpu") -> None:
         """Remember where everything is.
 
         Args:
             folder: artefact `train/<run>-step-00100`, already checked.
             image_tokenizer: artefact `tokenizers/image`; None where no benchmark has images.
             batch_size: sequences decoded together.
+            device: cpu or cuda.
         """
         self.folder = folder
         self.batch_size = batch_size
+        self.device = device
         self._image_tokenizer = image_tokenizer
 
     @cached_property
@@ -42,15 +43,10 @@ class Checkpoint:
         return Origin(**{name: facts[name] for name in ("run", "step", "tokens", "architecture", "seed")})
 
     @cached_property
-    def device(self) -> "torch.device":
-        import torch
-
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-    @cached_property
     def model(self) -> "UnixForCausalLM":
-        import unix_lib.models  # noqa: F401 (registers the model with transformers)
         from transformers import AutoModelForCausalLM
+
+        import unix_lib.models  # noqa: F401 (registers the model with transformers)
 
         log.info("loading %s", self.folder / "model")
         model: Any = AutoModelForCausalLM.from_pretrained(self.folder / "model", dtype="auto", local_files_only=True)
@@ -70,4 +66,4 @@ class Checkpoint:
 
         if self._image_tokenizer is None:
             raise ValueError("this recipe names no image tokenizer, but a benchmark needs one")
-        return load_image_tokenizer(self._image_tokenizer)
+        return load_image_tokenizer(self._image_tokenizer, self.device)

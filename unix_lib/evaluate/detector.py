@@ -51,6 +51,10 @@ class Detection:
         """(x, y) in pixels."""
         return (self.box[0] + self.box[2]) / 2, (self.box[1] + self.box[3]) / 2
 
+    def __str__(self) -> str:
+        x, y = self.centre
+        return f"{self.size} {self.color} {self.shape} at ({x:g}, {y:g}), confidence {self.confidence:.2f}"
+
 
 class Detector:
     """Finds objects of known shapes, sizes and colours on a plain background."""

@@ -106,6 +106,6 @@ def require_fit(detector: Detector, source: Path, limit: int = 200) -> None:
     if accuracy.value < REQUIRED_ACCURACY:
         raise UnfitDetectorError(
             f"{source}: the detector read {accuracy.value:.1%} of {accuracy.n} rendered held-out scenes right, less "
-            f"than {REQUIRED_ACCURACY:.0%}, so it is not fit to judge; use a larger image_size or fewer colors and shapes"
+            f"than {REQUIRED_ACCURACY:.0%}, so it is not fit to judge; use a larger image_size or fewer shapes"
         )
     log.info("the detector read %.1f%% of %d rendered held-out scenes right", 100 * accuracy.value, accuracy.n)

@@ -20,6 +20,7 @@ from unix_lib.evaluate.tables import Score
 
 TASKS = ("single_object", "two_object", "counting", "colors", "position", "color_attr")
 MAX_OBJECTS = 16  # PAPER: GenEval's code keeps the 16 most confident boxes of a class
+OPPOSITE = {"right of": "left of", "below": "above"}
 POSITION_TOLERANCE = 0.1  # PAPER: GenEval's code, share of both objects' sizes that an offset is reduced by
 POSITION_THRESHOLD = 0.5  # PAPER: GenEval's code, share of the offset's length that counts as a direction
 
@@ -143,28 +144,43 @@ def shuffled_prompts(prompts: Sequence[dict[str, Any]], seed: int) -> list[int |
     """For each prompt, another one of the same task whose images serve as its control.
 
     Prompts are put in a seeded order in which equal requirements stand together, then rotated by the largest
-    number of equal ones: nobody gets an equal prompt as long as none makes up more than half of its task.
+    number of equal ones: nobody gets an equal one as long as none makes up more than half of its task.
 
     Returns:
-        Index of the other prompt; None where a task has a single prompt.
+        Index of the other prompt; None where the task has no prompt left with another requirement.
     """
+    requirements = [requirement(prompt) for prompt in prompts]
     rng = np.random.default_rng(seed)
     partner: list[int | None] = [None] * len(prompts)
     for task in dict.fromkeys(prompt["tag"] for prompt in prompts):
         groups: dict[str, list[int]] = defaultdict(list)
         for index, prompt in enumerate(prompts):
             if prompt["tag"] == task:
-                groups[canonical_json([prompt["include"], prompt.get("exclude", [])])].append(index)
+                groups[requirements[index]].append(index)
         names = list(groups)
         order = [
             int(index) for position in rng.permutation(len(names)) for index in rng.permutation(groups[names[position]])
         ]
-        if len(order) < 2:
-            continue
-        shift = min(max(len(group) for group in groups.values()), len(order) - 1)
+        shift = max(len(group) for group in groups.values())
         for place, index in enumerate(order):
-            partner[index] = order[(place + shift) % len(order)]
+            other = order[(place + shift) % len(order)]
+            partner[index] = None if requirements[other] == requirements[index] else other
     return partner
+
+
+def requirement(prompt: dict[str, Any]) -> str:
+    """What a prompt's metadata ask for, the same text for "A left of B" and "B right of A", "A and B" and "B and A"."""
+    things = [[clause["class"], clause["count"], clause.get("color")] for clause in prompt["include"]]
+    relations = []
+    for clause, thing in zip(prompt["include"], things, strict=True):
+        if clause.get("position"):
+            relation, target = clause["position"]
+            pair = [thing, things[target]]
+            relations.append(
+                [relation, *pair] if relation in ("left of", "above") else [OPPOSITE[relation], *reversed(pair)]
+            )
+    exclude = [[clause["class"], clause["count"]] for clause in prompt.get("exclude", [])]
+    return canonical_json([sorted(map(canonical_json, part)) for part in (things, relations, exclude)])
 
 
 def geneval_scores(

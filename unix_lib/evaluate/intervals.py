@@ -2,9 +2,8 @@
 
 In: values of samples, and which samples belong together (two images of one prompt, questions about one image).
 Out: an `Estimate` with a standard error and a 95% interval. Independent yes/no values get Wilson's interval,
-everything else a bootstrap over whole clusters within strata. A percentile bootstrap is a little narrow for
-fewer than about 20 clusters; it is kept because it needs no formula per statistic (F1, sums of shares,
-differences of paired values).
+everything else a bootstrap over whole clusters within strata. A percentile interval is coarse for a handful of
+clusters; it is kept because it needs no formula per statistic (F1, sums of shares, differences of paired values).
 """
 
 import math
@@ -33,9 +32,7 @@ class Estimate:
 
     def minus(self, constant: float) -> "Estimate":
         """The estimate's difference from a number that is known exactly, such as chance."""
-        return Estimate(
-            self.value - constant, self.standard_error, self.low - constant, self.high - constant, self.n
-        )
+        return Estimate(self.value - constant, self.standard_error, self.low - constant, self.high - constant, self.n)
 
 
 def wilson(successes: float, n: float) -> tuple[float, float]:
@@ -105,10 +102,13 @@ def bootstrap(
 ) -> Estimate:
     """Percentile bootstrap that resamples whole clusters, within strata.
 
+    Of a stratum's k clusters k - 1 are drawn with replacement: drawing k would make standard errors of a stratum of
+    three clusters a fifth too small (Rao and Wu 1988). A stratum of one cluster has no spread to show.
+
     Args:
         statistic: from (R, N) sample weights to (R,) values.
         clusters: (N,) labels; samples of one label are drawn together.
-        strata: (N,) labels; each stratum keeps its number of clusters. A cluster lies in one stratum.
+        strata: (N,) labels; each stratum keeps its weight. A cluster lies in one stratum.
         samples: number of resamples.
         seed: of the resampling.
         span: range of what one cluster can contribute. Where all resamples agree (every answer wrong, say),
@@ -130,7 +130,10 @@ def bootstrap(
         resamples = min(step, samples - begin)
         counts = np.zeros((resamples, len(names)))
         for group in groups:
-            counts[:, group] = rng.multinomial(len(group), np.full(len(group), 1 / len(group)), size=resamples)
+            drawn = max(1, len(group) - 1)
+            # Weights add up to the stratum's number of clusters, so that no stratum gains or loses.
+            weights = rng.multinomial(drawn, np.full(len(group), 1 / len(group)), size=resamples)
+            counts[:, group] = weights * (len(group) / drawn)
         values.append(statistic(counts[:, cluster_of]))
     resampled = np.concatenate(values)
     resampled = resampled[np.isfinite(resampled)]  # F1 of a resample without a single yes is undefined

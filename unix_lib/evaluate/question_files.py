@@ -26,6 +26,7 @@ LAYOUTS: dict[str, tuple[str, ...]] = {
 YES_NO_LAYOUTS = ("pope", "mme")
 # VLMEvalKit's own rule: an image field this short is the index of another row, not an image.
 LONGEST_REFERENCE = 64
+MALFORMED = "\t"  # key of a row that has too few or too many columns; no column can be called that
 
 
 class QuestionFileError(UserError):
@@ -53,6 +54,12 @@ class Question:
             ValueError: not base64.
         """
         return base64.b64decode("".join(self.image.split()), validate=True)
+
+
+class _UnusableRow(Exception):
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(reason)
+        self.reason, self.detail = reason, detail
 
 
 @dataclass(frozen=True)
@@ -85,20 +92,25 @@ def read_questions(path: Path, layout: str, limit: int | None = None) -> tuple[l
     except csv.Error as error:
         raise QuestionFileError(f"{path}: not a TSV file ({error}); fetch or make it again") from None
 
-    images = {row["index"]: row["image"] for _, row in rows if len(row.get("image", "")) > LONGEST_REFERENCE}
+    images = {
+        row["index"].strip(): row["image"].strip()
+        for _, row in rows
+        if MALFORMED not in row and len(row["image"].strip()) > LONGEST_REFERENCE
+    }
     questions: list[Question] = []
     rejected: list[RejectedRow] = []
     seen: set[str] = set()
     for number, row in rows:
         if limit is not None and len(questions) >= limit:
             break
-        found = _question(row, layout, images, seen)
-        if isinstance(found, Question):
-            seen.add(found.index)
-            questions.append(found)
-        else:
-            reason, detail = found
-            rejected.append(RejectedRow(row.get("index") or f"row-{number}", f"{path.name}:{number}", reason, detail))
+        try:
+            question = _question(row, layout, images, seen)
+        except _UnusableRow as unusable:
+            where = f"{path.name}:{number}"
+            rejected.append(RejectedRow(row.get("index") or f"row-{number}", where, unusable.reason, unusable.detail))
+            continue
+        seen.add(question.index)
+        questions.append(question)
     if not questions:
         counted = f"; the first was set aside as {rejected[0].reason} ({rejected[0].detail})" if rejected else ""
         raise QuestionFileError(f"{path}: no usable question{counted}")
@@ -121,44 +133,44 @@ def _rows(path: Path, layout: str) -> Iterator[tuple[int, dict[str, str]]]:
                 continue
             row = dict(zip(header, values, strict=False))
             if len(values) != len(header):
-                row["__malformed__"] = f"{len(values)} of {len(header)} columns"
+                row[MALFORMED] = f"{len(values)} of {len(header)} columns"
             yield reader.line_num, row
 
 
-def _question(
-    row: dict[str, str], layout: str, images: dict[str, str], seen: set[str]
-) -> Question | tuple[str, str]:
-    """The row's question, or why it is set aside: (reason, detail)."""
-    if "__malformed__" in row:
-        return "malformed_row", row["__malformed__"]
+def _question(row: dict[str, str], layout: str, images: dict[str, str], seen: set[str]) -> Question:
+    """The row's question.
+
+    Raises:
+        _UnusableRow: says why the row is set aside.
+    """
+    if MALFORMED in row:
+        raise _UnusableRow("malformed row", row[MALFORMED])
     index, text = row["index"].strip(), row["question"].strip()
     if not index or index in seen:
-        return "bad_index", f"index {index!r} is {'repeated' if index else 'empty'}"
+        raise _UnusableRow("bad index", f"index {index!r} is {'repeated' if index else 'empty'}")
     if not text:
-        return "empty_question", ""
+        raise _UnusableRow("empty question", "")
     image = row["image"].strip()
     if len(image) <= LONGEST_REFERENCE:
         if image not in images:
-            return "unknown_image_reference", f"image {image!r} is the index of no row with an image"
+            raise _UnusableRow("unknown image reference", f"image {image!r} is the index of no row with an image")
         image = images[image]
     try:
         base64.b64decode("".join(image.split()), validate=True)
     except (binascii.Error, ValueError) as error:
-        return "bad_base64", str(error)
+        raise _UnusableRow("bad base64", str(error)) from None
 
     options: dict[str, str] = {}
     answer = row["answer"].strip()
     if layout in YES_NO_LAYOUTS:
         answer = answer.lower()
         if answer not in ("yes", "no"):
-            return "unknown_answer", f"answer {answer!r} is neither yes nor no"
+            raise _UnusableRow("unknown answer", f"answer {answer!r} is neither yes nor no")
     else:
-        options = {
-            letter: row[letter].strip() for letter in LETTERS if row.get(letter, "").strip() not in ("", "nan")
-        }
+        options = {letter: row[letter].strip() for letter in LETTERS if row.get(letter, "").strip() not in ("", "nan")}
         answer = answer.upper()
         if answer not in options:
-            return "unknown_answer", f"answer {answer!r} is none of {', '.join(options) or 'no options'}"
+            raise _UnusableRow("unknown answer", f"answer {answer!r} is none of {', '.join(options) or 'no options'}")
     hint = row.get("hint", "").strip()
     return Question(
         index=index,

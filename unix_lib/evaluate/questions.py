@@ -17,10 +17,9 @@ from PIL import Image
 from unix_lib.evaluate.answers import parse_option, parse_yes_no
 from unix_lib.evaluate.benchmark import BenchmarkResult, BenchmarkTask
 from unix_lib.evaluate.checkpoint import Checkpoint
-from unix_lib.evaluate.question_files import YES_NO_LAYOUTS, Question, QuestionFileError, read_questions
+from unix_lib.evaluate.question_files import YES_NO_LAYOUTS, Question, QuestionFileError, RejectedRow, read_questions
 from unix_lib.evaluate.question_scores import SCORES_OF_LAYOUT, Answered
 from unix_lib.records.questions import four_choice_prompt
-from unix_lib.records.rejected import RejectedSamples
 from unix_lib.sources.image_folder.images import BadImage, check_header, prepare
 
 log = logging.getLogger(__name__)
@@ -40,10 +39,7 @@ def score_questions(task: BenchmarkTask) -> BenchmarkResult:
     """Ask a model all questions of a benchmark in TSV layout, and score its answers."""
     layout = task.settings["layout"]
     path = task.benchmark_file(f"{layout}.tsv")
-    questions, unusable = read_questions(path, layout, task.settings.get("limit"))
-    rejected = RejectedSamples()
-    for row in unusable:
-        rejected.add(row.sample_id, row.origin, row.reason, row.detail)
+    questions, rejected = read_questions(path, layout, task.settings.get("limit"))
 
     most = task.settings["max_answer_tokens"]
     answers = task.open_store(ANSWER).fill(
@@ -57,7 +53,7 @@ def score_questions(task: BenchmarkTask) -> BenchmarkResult:
     parsed: list[str | None] = []
     for question, answer in zip(questions, answers, strict=True):
         if answer["rejected"] is not None:
-            rejected.add(question.index, path.name, answer["rejected"], answer["detail"])
+            rejected.append(RejectedRow(question.index, path.name, answer["rejected"], answer["detail"]))
             continue
         reading = read_answer(question, answer["text"], layout)
         asked.append(question)
@@ -65,8 +61,8 @@ def score_questions(task: BenchmarkTask) -> BenchmarkResult:
         samples.append(_sample(question, answer["text"], reading))
     if not asked:
         raise QuestionFileError(f"{path}: not one image can be read; the first is {answers[0]['detail']}")
-    if len(rejected):
-        log.warning("%s: set aside %s", task.name, rejected.counts)
+    if rejected:
+        log.warning("%s: set aside %d rows or images, the first as %s", task.name, len(rejected), rejected[0].reason)
     answered = Answered(
         categories=np.array([question.category for question in asked]),
         images=np.array([question.image_id for question in asked]),
@@ -147,7 +143,7 @@ def answer_questions(checkpoint: Checkpoint, questions: Sequence[Question], most
         batch_size=checkpoint.batch_size,
     )
     for index, ids in zip(usable, answers, strict=True):
-        rows[index]["text"] = checkpoint.tokenizer.decode(ids, skip_special_tokens=True).strip()
+        rows[index]["text"] = str(checkpoint.tokenizer.decode(ids, skip_special_tokens=True)).strip()
     return rows
 
 

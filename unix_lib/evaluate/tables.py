@@ -1,5 +1,6 @@
 """The tables that an evaluation writes: scores, samples and generated images."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -89,7 +90,7 @@ def score_rows(origin: Origin, benchmark: str, scores: list[Score]) -> list[dict
 
 
 def _null_for_nan(value: float) -> float | None:
-    return value if value == value else None  # only NaN differs from itself
+    return None if math.isnan(value) else value
 
 
 def write_table(rows: list[dict[str, Any]], schema: pa.Schema, path: Path) -> int:
