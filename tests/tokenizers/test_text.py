@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from tokenizers import Tokenizer, models
-from transformers import AutoTokenizer, PreTrainedTokenizerFast
+from transformers import AutoTokenizer, PreTrainedTokenizerFast, Qwen2Tokenizer
 
 from tests.pack.experiment import Experiment, make_job
 from unix_lib.pack.phrases import INSTRUCTIONS
@@ -79,6 +79,15 @@ def test_words_split_as_qwen_splits_them() -> None:
     assert [word for word, _ in words] == [
         *("It", "'s", "Ġ", "2", "0", "2", "4", ":", "Ġhe", "'ll", "Ġsay", "...ĊĊ", "Ġ", "ĠOK"),
     ]
+
+
+def test_ids_are_those_of_transformers_qwen_tokenizer() -> None:
+    """transformers' own Qwen2 class, given our vocabulary and merges, splits and merges every text alike."""
+    ours = train_byte_level_bpe(iter(CORPUS), 420)
+    model = json.loads(ours.backend_tokenizer.to_str())["model"]
+    theirs = Qwen2Tokenizer(vocab=model["vocab"], merges=[tuple(merge) for merge in model["merges"]])
+    for text in HARD:
+        assert ours(text)["input_ids"] == theirs(text)["input_ids"]
 
 
 def test_vocabulary_size_counts_all_but_special_tokens() -> None:
