@@ -7,10 +7,13 @@ and the numbers then don't depend on how many processes there are.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from unix_lib.train.log import Row, losses_of
 from unix_lib.train.state import Best
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 MEASUREMENTS = 10  # ASSUME: ten points of the curve are enough to see it, and cost a few percent of training
 HELDOUT_PACKS = 8  # ASSUME: some thousand targets per modality: the loss is known to about 1%
@@ -29,11 +32,17 @@ def chosen_packs(available: int) -> list[int]:
     return [index * available // count for index in range(count)]
 
 
+def loss_sums(output: Any) -> "Tensor":
+    """Summed losses and numbers of targets of a forward pass: text sum, image sum, text, image; float64 (4,)."""
+    import torch
+
+    parts = (output.loss_text_sum, output.loss_image_sum, output.targets_text, output.targets_image)
+    return torch.stack([part.double() for part in parts])
+
+
 def heldout_losses(model: Any, batches: Iterable[dict[str, Any]]) -> Row:
     """Losses per modality of a model (or DeepSpeed's engine around it) on batches that are on its device."""
     import torch
-
-    from unix_lib.train.trainer import loss_sums
 
     was_training = model.training
     model.eval()

@@ -15,6 +15,7 @@ import statistics
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -122,11 +123,13 @@ def _trained(job: Job, processes: Processes, share: Share, work: Path, lock: Run
     transformers.set_seed(settings["seed"])
     vocabulary = Vocabulary.read(job.input("vocabulary"))
     packs = PackReader(job.input("pack"))
-    warn_of_repeats(settings["optimization"]["total_steps"] * share.packs_per_step, len(packs))
+    if processes.first:
+        warn_of_repeats(settings["optimization"]["total_steps"] * share.packs_per_step, len(packs))
     model = _initial_model(job, vocabulary)
     numerics = Numerics(
         micro_batch=execution["micro_batch"],
-        zero_stage=execution["zero_stage"],
+        # Without ZeRO, DeepSpeed 0.19 keeps no float32 weights beside the bfloat16 ones, and small updates are lost.
+        zero_stage=max(execution["zero_stage"], int(execution["precision"] == "bfloat16")),
         precision=execution["precision"],
         gradient_checkpointing=execution["gradient_checkpointing"],
         use_cpu=processes.use_cpu,
@@ -142,16 +145,20 @@ def _trained(job: Job, processes: Processes, share: Share, work: Path, lock: Run
         scratch=work,
     )
 
-    start = state.newest_state(job.results, settings["run"], settings["run_digest"], settings["step"])
-    progress = state.Progress() if start is None else start.progress
-    progress.world_size, progress.zero_stage = processes.world_size, numerics.zero_stage
-    progress.precision = numerics.precision
+    start = _agreed_start(job, processes)
+    progress = replace(
+        state.Progress() if start is None else start.progress,
+        world_size=processes.world_size,
+        zero_stage=numerics.zero_stage,
+        precision=numerics.precision,
+    )
     end = progress.packs if progress.stopped else settings["step"] * share.packs_per_step
     stream = PackStream(packs, share, progress.packs, end, lambda chosen: build_batch(chosen, vocabulary))
     segment = Segment(
         settings=settings,
         model=model,
         execution=execution,
+        numerics=numerics,
         processes=processes,
         stream=stream,
         pack_length=packs.length,
@@ -175,6 +182,19 @@ def _trained(job: Job, processes: Processes, share: Share, work: Path, lock: Run
     if settings["step"] < settings["optimization"]["total_steps"]:
         segment.save(job.folder / "state")
     return segment
+
+
+def _agreed_start(job: Job, processes: Processes) -> state.State | None:
+    """The newest state, found by the first process for all."""
+    import torch
+
+    found: list[state.State | None] = [None]
+    if processes.first:
+        settings = job.settings
+        found[0] = state.newest_state(job.results, settings["run"], settings["run_digest"], settings["step"])
+    if processes.world_size > 1:
+        torch.distributed.broadcast_object_list(found)
+    return found[0]
 
 
 def deadline(runtime_minutes: int, environment: Mapping[str, str]) -> float | None:
@@ -211,6 +231,24 @@ def _write_checkpoint(job: Job, segment: "Segment", weights: "dict[str, Tensor]"
     )
 
 
+def write_model(folder: Path, model: "UnixForCausalLM", weights: "dict[str, Tensor]") -> None:
+    """Write what `from_pretrained` reads: configs and one safetensors file, tied weights once.
+
+    Not `save_pretrained`: that imports DeepSpeed to see whether the model is wrapped, seconds for a step-0 checkpoint.
+    """
+    from safetensors.torch import save_file
+
+    folder.mkdir(parents=True)
+    model.config.architectures = [type(model).__name__]
+    model.config.dtype = next(iter(weights.values())).dtype
+    model.config.save_pretrained(folder)
+    if model.generation_config is not None:
+        model.generation_config.save_pretrained(folder)
+    save_file(
+        {name: value.contiguous() for name, value in weights.items()}, folder / "model.safetensors", {"format": "pt"}
+    )
+
+
 def _write_artefact(
     job: Job,
     model: "UnixForCausalLM",
@@ -227,7 +265,7 @@ def _write_artefact(
     settings = job.settings
     folder = job.folder / "model"
     shutil.rmtree(folder, ignore_errors=True)
-    model.save_pretrained(folder, state_dict=weights)
+    write_model(folder, model, weights)
     for path in sorted((job.input("text_tokenizer") / "tokenizer").iterdir()):
         shutil.copyfile(path, folder / path.name)
     Vocabulary.read(job.input("vocabulary")).write(folder)

@@ -3,6 +3,7 @@
 import logging
 import os
 import socket
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -69,6 +70,9 @@ def prepare_deepspeed(processes: Processes) -> None:
             "has, or to 0 for the CPU"
         )
     logging.getLogger("DeepSpeed").setLevel(logging.WARNING)
+    # Says that the Trainer, not accelerate, counts the accumulation steps, each time: as it should be.
+    logging.getLogger("accelerate.accelerator").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", category=FutureWarning)  # of the libraries among themselves
     import deepspeed
 
     # A shared-memory op for CPU processes, compiled at first use: a minute, a compiler, and a race between processes.

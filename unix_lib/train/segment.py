@@ -29,7 +29,7 @@ from unix_lib.train.lock import RunLock
 from unix_lib.train.processes import Processes
 from unix_lib.train.state import Progress, State
 from unix_lib.train.stream import PackStream
-from unix_lib.train.trainer import SegmentTrainer
+from unix_lib.train.trainer import Numerics, SegmentTrainer
 
 logger = logging.getLogger(__name__)
 
@@ -52,6 +52,7 @@ class Segment(TrainerCallback):
         settings: dict[str, Any],
         model: UnixForCausalLM,
         execution: dict[str, Any],
+        numerics: Numerics,
         processes: Processes,
         stream: PackStream,
         pack_length: int,
@@ -66,14 +67,14 @@ class Segment(TrainerCallback):
 
         Args:
             settings: the checkpoint recipe's settings. model: the initialised model.
-            execution: `TrainConfig`'s numeric and operational keys.
+            execution: `TrainConfig`'s numeric and operational keys. numerics: those in force.
             stream: the segment's packs. pack_length: capacity of a pack, tokens.
             heldout_batches: what the held-out loss is measured on.
             progress: where the run stands. start: the state it stands at, None for the initialised model.
             work: folder of the saves. lock: held by the first process.
             deadline: `time.monotonic()` at which to save and leave.
         """
-        self.settings, self.model, self.execution = settings, model, execution
+        self.settings, self.model, self.execution, self.numerics = settings, model, execution, numerics
         self.processes, self.stream = processes, stream
         self.pack_length, self.heldout_batches = pack_length, heldout_batches
         self.progress, self.start, self.work, self.lock, self.deadline = progress, start, work, lock, deadline
@@ -136,7 +137,10 @@ class Segment(TrainerCallback):
         """Measure the held-out loss, and keep the weights if the run keeps its best."""
         if not self.heldout_batches or any(row["step"] == step for row in self.heldout_rows):
             return
-        losses = heldout.heldout_losses(self.trainer.engine, self._on_device())
+        measured = [heldout.heldout_losses(self.trainer.engine, self._on_device())]
+        if self.processes.world_size > 1:  # the same to the last bit everywhere: decisions hang on it
+            torch.distributed.broadcast_object_list(measured)
+        losses = measured[0]
         self.heldout_rows.append({"step": step, "tokens": self.progress.tokens} | losses)
         if self.settings["keep_best_every"] is None or losses["loss"] is None:
             return
@@ -254,7 +258,7 @@ class Segment(TrainerCallback):
     def _check_numerics(self, start: State) -> None:
         """DeepSpeed's shards fit the number of processes that wrote them."""
         saved = (start.progress.zero_stage, start.progress.precision, start.progress.world_size)
-        wanted = (self.execution["zero_stage"], self.execution["precision"], self.processes.world_size)
+        wanted = (self.numerics.zero_stage, self.numerics.precision, self.processes.world_size)
         if saved[:2] != wanted[:2] or (saved != wanted and saved[0] > 0):
             raise TrainError(
                 f"{start.folder} was written with ZeRO stage {saved[0]}, {saved[1]} and {saved[2]} process(es), this "
@@ -264,7 +268,7 @@ class Segment(TrainerCallback):
 
     def _report_gradient_norm(self) -> None:
         """Without ZeRO, DeepSpeed clips and forgets the norm; keep it for the log."""
-        if self.execution["zero_stage"] or self.execution["precision"] != "float32":
+        if self.numerics.zero_stage:
             return
         engine = self.trainer.engine
 

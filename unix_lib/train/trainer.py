@@ -19,6 +19,7 @@ from torch.utils.data import DataLoader
 from transformers import PreTrainedModel, PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
 from unix_lib.models.routing import move_batch
+from unix_lib.train.heldout import loss_sums
 from unix_lib.train.schedule import learning_rate_factor
 from unix_lib.train.stream import MicroBatch, PackStream
 
@@ -135,10 +136,7 @@ class SegmentTrainer(Trainer):
     def get_batch_samples(
         self, epoch_iterator: Iterator[MicroBatch], num_batches: int, device: torch.device
     ) -> tuple[list[dict[str, Any]], Tensor | None]:
-        """One step's micro-batches of this process, and the divisor of their summed losses.
-
-        The divisor is the targets of all processes / number of processes, since DeepSpeed averages gradients.
-        """
+        """One step's micro-batches of this process, and the number of the step's targets on all processes."""
         batches = [batch for _, batch in zip(range(num_batches), epoch_iterator, strict=False)]
         if not batches:
             return [], None
@@ -146,7 +144,7 @@ class SegmentTrainer(Trainer):
         if self.args.world_size > 1:
             torch.distributed.all_reduce(targets)
         self.counts[4] += sum(batch.tokens for batch in batches)
-        return [batch.inputs for batch in batches], targets.clamp(min=1.0) / self.args.world_size
+        return [batch.inputs for batch in batches], targets.clamp(min=1.0)
 
     def _prepare_inputs(self, inputs: dict[str, Any]) -> dict[str, Any]:
         return move_batch(inputs, self.args.device)
@@ -161,7 +159,10 @@ class SegmentTrainer(Trainer):
         """This micro-batch's share of the step's loss; its sums per modality are counted."""
         output = model(**inputs, num_items_in_batch=num_items_in_batch)
         self.counts[:4] += loss_sums(output)
-        return (output.loss, output) if return_outputs else output.loss
+        # DeepSpeed averages gradients over processes, hence the factor. It must make a new tensor even for one process:
+        # DeepSpeed 0.19 divides the gradient of a tensor that forward itself returned by the accumulation steps.
+        loss = output.loss * self.args.world_size
+        return (loss, output) if return_outputs else loss
 
     def floating_point_ops(self, inputs: dict[str, Any]) -> int:
         """Not counted: the Trainer would walk all modules in each forward pass."""
@@ -178,9 +179,3 @@ class SegmentTrainer(Trainer):
         if self.args.world_size > 1:
             torch.distributed.all_reduce(values)
         return values.tolist()
-
-
-def loss_sums(output: Any) -> Tensor:
-    """Summed losses and numbers of targets of a forward pass: text sum, image sum, text, image; float64 (4,)."""
-    parts = (output.loss_text_sum, output.loss_image_sum, output.targets_text, output.targets_image)
-    return torch.stack([part.double() for part in parts])

@@ -1,0 +1,100 @@
+"""Which state a segment starts from, and which saves stay. The files are small stand-ins for DeepSpeed's."""
+
+from pathlib import Path
+
+import pytest
+
+from unix_lib.artefacts.manifest import MANIFEST, write_manifest
+from unix_lib.train import state
+from unix_lib.train.state import Best, Progress
+
+DIGEST = "ab" * 32
+
+
+def _state(folder: Path, step: int, **progress: object) -> Path:
+    (folder / state.DEEPSPEED).mkdir(parents=True)
+    (folder / state.DEEPSPEED / "weights.pt").write_bytes(bytes(range(step, step + 50)))
+    state.write_progress(folder, Progress(step=step, packs=2 * step, **progress))  # type: ignore[arg-type]
+    state.seal(folder)
+    return folder
+
+
+def _checkpoint(results: Path, step: int, digest: str = DIGEST) -> Path:
+    folder = results / "train" / f"run-step-{step:05d}-{digest[:12]}"
+    _state(folder / "state", step)
+    write_manifest(folder, "0" * 64, {}, facts={"run_digest": digest, "step": step})
+    return folder
+
+
+def _save(results: Path, step: int) -> Path:
+    return _state(state.work_folder(results, "run", DIGEST) / f"step-{step:05d}", step)
+
+
+def _newest(results: Path, step: int) -> int | None:
+    found = state.newest_state(results, "run", DIGEST, step)
+    return None if found is None else found.progress.step
+
+
+def test_the_newest_state_up_to_the_step_of_checkpoints_and_saves(tmp_path: Path) -> None:
+    assert _newest(tmp_path, 100) is None
+    for step in (10, 30):
+        _checkpoint(tmp_path, step)
+    _save(tmp_path, 25)
+    assert [_newest(tmp_path, step) for step in (9, 10, 24, 25, 29, 30, 99)] == [None, 10, 10, 25, 25, 30, 30]
+
+
+def test_states_of_other_settings_are_another_run(tmp_path: Path) -> None:
+    _checkpoint(tmp_path, 10, digest="cd" * 32)
+    assert _newest(tmp_path, 20) is None
+
+
+def test_a_checkpoint_without_manifest_is_not_finished(tmp_path: Path) -> None:
+    _checkpoint(tmp_path, 10)
+    (_checkpoint(tmp_path, 20) / MANIFEST).unlink()
+    assert _newest(tmp_path, 30) == 10
+
+
+@pytest.mark.parametrize("damage", ["flip", "truncate", "delete", "unsealed", "progress"])
+def test_a_damaged_state_is_skipped_and_named(tmp_path: Path, caplog: pytest.LogCaptureFixture, damage: str) -> None:
+    _checkpoint(tmp_path, 10)
+    newest = _save(tmp_path, 20)
+    weights = newest / state.DEEPSPEED / "weights.pt"
+    if damage == "flip":
+        content = bytearray(weights.read_bytes())
+        content[17] ^= 1
+        weights.write_bytes(content)
+    elif damage == "truncate":
+        weights.write_bytes(weights.read_bytes()[:-1])
+    elif damage == "delete":
+        weights.unlink()
+    elif damage == "unsealed":
+        (newest / state.HASHES).unlink()
+    else:
+        (newest / state.PROGRESS).write_text("[]", encoding="utf-8")
+    assert _newest(tmp_path, 30) == 10
+    assert str(newest) in caplog.text
+
+
+def test_progress_survives_with_its_best_measurement(tmp_path: Path) -> None:
+    best = Best(step=3, loss=0.1 + 0.2, tokens=77, worse=1)
+    folder = _state(tmp_path / "s", 7, best=best, tokens=99, next_batch="f00")
+    assert state.read_progress(folder) == Progress(step=7, packs=14, best=best, tokens=99, next_batch="f00")
+
+
+def test_two_saves_are_kept_and_unfinished_ones_removed(tmp_path: Path) -> None:
+    work = state.work_folder(tmp_path, "run", DIGEST)
+    for step in (1, 2, 3, 10):
+        _save(tmp_path, step)
+    (work / ".step-00011").mkdir()
+    state.prune_saves(work)
+    assert sorted(path.name for path in work.iterdir()) == ["step-00003", "step-00010"]
+
+
+def test_a_finished_checkpoint_clears_the_saves_that_led_to_it(tmp_path: Path) -> None:
+    work = state.work_folder(tmp_path, "run", DIGEST)
+    _save(tmp_path, 5)
+    _save(tmp_path, 9)
+    state.clear_work(work, 7)
+    assert [path.name for path in work.iterdir()] == ["step-00009"]
+    state.clear_work(work, 9)
+    assert not work.exists()
