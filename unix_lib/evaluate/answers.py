@@ -11,7 +11,9 @@ _YES_NO = re.compile(r"\b(yes|no)\b", re.IGNORECASE)
 _ONLY_LETTER = re.compile(r"\W*([A-Za-z])\W*")  # "A", "a.", "(B)"
 _LEADING_LETTER = re.compile(r"\s*[(\[]?([A-Za-z])\s*[.):\]]")  # "B. a circle", "(b) red"
 _NAMED_LETTER = re.compile(r"\b(?:answer|option|choice)\b\s*(?:is|:)?\s*[(\[]?([A-Z])\b", re.IGNORECASE)
-_LONE_CAPITAL = re.compile(r"(?<![A-Za-z'])([A-Z])(?![A-Za-z'])(?!\s+[a-z])")  # not the article in "A circle"
+# "A" before a small word is the article, as in "A circle", unless the word can't follow an article.
+_ARTICLE = r"A(?=\s+(?!(?:or|and|is|because)\b)[a-z])"
+_LONE_CAPITAL = re.compile(rf"(?<![A-Za-z'])(?!{_ARTICLE})([A-Z])(?![A-Za-z'])")
 
 
 def parse_yes_no(text: str) -> str | None:
@@ -42,7 +44,7 @@ def parse_option(text: str, options: Mapping[str, str]) -> str | None:
         return leading.group(1).upper()
     for named in _NAMED_LETTER.finditer(text):
         letter, rest = named.group(1), text[named.end() :].strip(" .)]!\n\"'")
-        article = letter in "Aa" and re.match(r"\s+[a-z]", text[named.end() :]) is not None
+        article = re.match(_ARTICLE, text[named.start(1) :]) is not None
         if not article and (letter.isupper() or not rest) and _among(letter, options):
             return letter.upper()
     capitals = {match.group(1) for match in _LONE_CAPITAL.finditer(text)} & set(options)

@@ -3,7 +3,7 @@
 import logging
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from unix_lib.artefacts.manifest import read_manifest
 from unix_lib.evaluate.tables import Origin
@@ -44,13 +44,15 @@ class Checkpoint:
 
     @cached_property
     def model(self) -> "UnixForCausalLM":
-        from transformers import AutoModelForCausalLM
+        import torch
 
-        import unix_lib.models  # noqa: F401 (registers the model with transformers)
+        from unix_lib.models.start import load_model
 
         log.info("loading %s", self.folder / "model")
-        model: Any = AutoModelForCausalLM.from_pretrained(self.folder / "model", dtype="auto", local_files_only=True)
-        return model.to(self.device).eval()
+        # On a GPU in the precision of training; on the CPU bfloat16 is slower than float32 and less exact.
+        model = load_model(self.folder / "model", torch.bfloat16 if self.device == "cuda" else torch.float32)
+        model.to(self.device)  # type: ignore[arg-type]
+        return model.eval()
 
     @cached_property
     def tokenizer(self) -> "PreTrainedTokenizerFast":

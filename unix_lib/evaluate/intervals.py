@@ -2,8 +2,8 @@
 
 In: values of samples, and which samples belong together (two images of one prompt, questions about one image).
 Out: an `Estimate` with a standard error and a 95% interval. Independent yes/no values get Wilson's interval,
-everything else a bootstrap over whole clusters within strata. A percentile interval is coarse for a handful of
-clusters; it is kept because it needs no formula per statistic (F1, sums of shares, differences of paired values).
+everything else a bootstrap over whole clusters within strata: it needs no formula per statistic (F1, sums of shares,
+differences of paired values). Few clusters make a percentile interval too narrow, so its percentiles are moved out.
 """
 
 import math
@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import special
 
 Z_95 = 1.959963984540054  # the normal distribution's 97.5% point
 BOOTSTRAP_SEED = 218
@@ -103,7 +104,9 @@ def bootstrap(
     """Percentile bootstrap that resamples whole clusters, within strata.
 
     Of a stratum's k clusters k - 1 are drawn with replacement: drawing k would make standard errors of a stratum of
-    three clusters a fifth too small (Rao and Wu 1988). A stratum of one cluster has no spread to show.
+    three clusters a fifth too small (Rao and Wu 1988). A stratum of one cluster has no spread to show. For the
+    interval the normal distribution's 2.5% is replaced by what Student's t needs with as many degrees of freedom as
+    there are clusters beyond the strata (Hesterberg 2015, "expanded percentile interval").
 
     Args:
         statistic: from (R, N) sample weights to (R,) values.
@@ -141,7 +144,8 @@ def bootstrap(
     value = float(statistic(np.ones((1, n)))[0])
     if len(resampled) < 2 or not math.isfinite(value):
         return Estimate(value, math.nan, math.nan, math.nan, n)
-    low, high = (float(bound) for bound in np.percentile(resampled, [2.5, 97.5]))
+    tail = 100 * float(special.ndtr(-special.stdtrit(max(1, len(names) - len(groups)), 0.975)))
+    low, high = (float(bound) for bound in np.percentile(resampled, [tail, 100 - tail]))
     if low == high:
         slack = span * (1 - 0.025 ** (1 / len(names)))
         low, high = low - slack, high + slack
