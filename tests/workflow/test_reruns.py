@@ -58,8 +58,12 @@ def test_numeric_and_operational_keys_run_nothing(project: Project) -> None:
 def test_an_added_checkpoint_touches_no_other_checkpoint(project: Project) -> None:
     project.config["train"]["runs"]["unix"]["checkpoints"] = [0, 10, 20, 30]
     assert project.run() == sorted(
-        ["train/unix-step-00020", "evaluate/unix-step-00020-all", "analyze/conflict-unix-step-00020"]
-        + BEHIND_ANY_CHECKPOINT
+        [
+            "train/unix-step-00020",
+            "evaluate/unix-step-00020-all",
+            "analyze/conflict-unix-step-00020",
+            *BEHIND_ANY_CHECKPOINT,
+        ]
     )
 
 
