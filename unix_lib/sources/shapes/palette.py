@@ -12,7 +12,7 @@ COLORS: dict[str, tuple[int, int, int]] = {
     "green": (0, 150, 40),
     "blue": (20, 60, 220),
     "purple": (130, 0, 160),
-    "pink": (255, 130, 200),
+    "pink": (255, 105, 180),
     "brown": (110, 65, 20),
     "black": (0, 0, 0),
     "white": (255, 255, 255),

@@ -4,16 +4,16 @@ What flows in: held-out documents. What flows out: `{"question", "choices", "ans
 document's beginning, the choices its own next words and those of three other documents.
 
 Questions come in blocks of four that share their four choices, each right for one of them and each place right once:
-whoever doesn't read the question gets exactly chance. The choices of a block have the same number of characters and
-words of similar frequency, so that a model that adds up log-probabilities is told apart by how well words fit the
-beginning and not by how likely they are anywhere. The price: a block needs four such places, so a small corpus gives
-fewer questions than asked for.
+whoever doesn't read the question gets exactly chance. The choices of a block have the same number of characters, or
+nearly, and words of similar frequency, so that a model that adds up log-probabilities is told apart by how well words
+fit the beginning and not by how likely they are anywhere. The price: a block needs four such places, so a small
+corpus gives fewer questions than asked for.
 """
 
 import math
 import random
 import re
-from collections import Counter, defaultdict
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +21,8 @@ CHOICES = 4
 SHORTEST_CONTEXT, LONGEST_CONTEXT = 80, 400  # characters
 FEWEST_WORDS, MOST_WORDS = 3, 8
 SPANS_PER_DOCUMENT = 8
+SPANS_PER_QUESTION = 20  # enough for blocks of one length
+LENGTH_TOLERANCE = 3  # characters within a block, where a corpus has too few continuations of one length
 
 WORD = re.compile(r"[^\s]+")
 PROSE = re.compile(r"[A-Za-z'\"(][\w'\"(),.;:-]*")
@@ -72,11 +74,18 @@ def make_cloze(documents: list[str], questions: int, seed: int) -> list[dict[str
         seed: seed of the cuts, of the blocks taken and of the places of the answers.
     """
     rng = random.Random(f"{seed}/cloze")
-    spans = [span for index, document in enumerate(documents) for span in spans_of(document, index, rng)]
+    spans: list[Span] = []
+    for index in rng.sample(range(len(documents)), len(documents)):
+        if len(spans) >= SPANS_PER_QUESTION * questions:  # grouping takes the square of their number
+            break
+        spans += spans_of(documents[index], index, rng)
     frequency = Counter(word for document in documents for word in WORD.findall(document))
-    blocks = blocks_of(spans, frequency)
+    exact, left = blocks_of(spans, frequency, 0)
+    rng.shuffle(exact)
+    loose, _ = blocks_of(left, frequency, LENGTH_TOLERANCE)
+    rng.shuffle(loose)
     made: list[dict[str, Any]] = []
-    for block in rng.sample(blocks, min(questions // CHOICES, len(blocks))):
+    for block in [*exact, *loose][: questions // CHOICES]:
         for place, span in enumerate(rng.sample(block, CHOICES)):
             wrong = [other.continuation for other in block if other is not span]
             rng.shuffle(wrong)
@@ -85,30 +94,28 @@ def make_cloze(documents: list[str], questions: int, seed: int) -> list[dict[str
     return made
 
 
-def blocks_of(spans: list[Span], frequency: Counter[str]) -> list[list[Span]]:
-    """Groups of four spans of different documents, with different continuations of the same length in characters and
-    of neighbouring frequency; no span is in two groups."""
-    by_length: dict[int, list[Span]] = defaultdict(list)
-    for span in spans:
-        by_length[len(span.continuation)].append(span)
-    blocks = []
-    for length in sorted(by_length):
-        waiting: list[list[Span]] = []  # blocks not yet full
-        for span in sorted(by_length[length], key=lambda s: (_log_frequency(s, frequency), s.continuation)):
-            open_to = (
-                block
-                for block in waiting
-                if all(s.document != span.document and s.continuation != span.continuation for s in block)
-            )
-            block = next(open_to, None)
-            if block is None:
-                block = []
-                waiting.append(block)
-            block.append(span)
-            if len(block) == CHOICES:
-                waiting.remove(block)
-                blocks.append(block)
-    return blocks
+def blocks_of(spans: list[Span], frequency: Counter[str], tolerance: int) -> tuple[list[list[Span]], list[Span]]:
+    """Blocks of four spans, and the spans that are left over.
+
+    A block's spans are of different documents; their continuations differ, their lengths by at most `tolerance`
+    characters, and their words are about as frequent, since spans join blocks in that order.
+    """
+    blocks: list[list[Span]] = []
+    filling: list[list[Span]] = []
+    order = sorted(spans, key=lambda s: (len(s.continuation), _log_frequency(s, frequency), s.continuation))
+    for span in order:
+        for block in filling:
+            near = len(span.continuation) - len(block[0].continuation) <= tolerance
+            if near and all(s.document != span.document and s.continuation != span.continuation for s in block):
+                block.append(span)
+                break
+        else:
+            block = [span]
+            filling.append(block)
+        if len(block) == CHOICES:
+            filling.remove(block)
+            blocks.append(block)
+    return blocks, [span for block in filling for span in block]
 
 
 def _log_frequency(span: Span, frequency: Counter[str]) -> float:

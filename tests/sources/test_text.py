@@ -1,0 +1,226 @@
+"""The `text` source: documents within their length, nothing lost but white space, a fair cloze benchmark."""
+
+import json
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from tests.sources.making import make
+from unix_lib.records.shards import read_split
+from unix_lib.sources.errors import SourceError
+from unix_lib.sources.text.cloze import WORD, make_cloze
+from unix_lib.sources.text.corpus import docstrings_of, library_modules
+from unix_lib.sources.text.documents import cut_into_documents, paragraphs_of
+
+
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory):
+    return make(tmp_path_factory.mktemp("results"), "prose", kind="text")
+
+
+def documents_of(folder, split):
+    return read_split(folder, split, ["text"])["text"].to_pylist()
+
+
+def cloze_of(folder):
+    return [json.loads(line) for line in (folder / "benchmarks/cloze.jsonl").read_text(encoding="utf-8").splitlines()]
+
+
+def story(number, paragraphs=4):
+    """A text of its own: words that no other number's text has, among shared ones."""
+    words = [f"{letter}{chr(97 + number % 26)}{chr(97 + number // 26)}" for letter in "klmnprst"]
+    line = "the {} went over to the {} because it saw the {} there"
+    blocks = [
+        "\n".join(line.format(words[(i + j) % 8], words[(i + 2 * j + 1) % 8], words[(3 * i + j) % 8]) for j in range(4))
+        for i in range(paragraphs)
+    ]
+    return "\n\n".join(blocks)
+
+
+def write_stories(folder, count):
+    folder.mkdir()
+    for number in range(count):
+        (folder / f"{number:03d}.txt").write_text(story(number), encoding="utf-8")
+
+
+@pytest.mark.parametrize("longest", [100, 137, 1200, 10**6])
+def test_documents_are_short_enough_and_lose_only_white_space(longest):
+    from pydoc_data.topics import topics
+
+    for name in ("typesseq", "assert", "lambda"):
+        documents = cut_into_documents(topics[name], longest)
+        assert all(0 < len(document) <= longest for document in documents)
+        assert "".join("".join(documents).split()) == "".join(topics[name].split())
+
+
+def test_documents_are_cut_at_paragraph_borders_where_they_fit():
+    text = "one one\n\n  two two\n   \nthree three\r\n\r\nfour"
+    assert paragraphs_of(text) == ["one one", "  two two", "three three", "four"]
+    assert cut_into_documents(text, 18) == ["one one\n\n  two two", "three three\n\nfour"]
+    assert cut_into_documents(text, 1000) == ["one one\n\n  two two\n\nthree three\n\nfour"]
+
+
+@pytest.mark.parametrize(
+    ("text", "longest", "documents"),
+    [
+        ("", 10, []),
+        (" \n\n \n", 10, []),
+        ("aaaa bbbb cccc", 9, ["aaaa bbbb", "cccc"]),
+        ("aaaa\nbbb cccc", 9, ["aaaa", "bbb cccc"]),
+        ("a" * 25, 10, ["a" * 10, "a" * 10, "a" * 5]),
+        ("aaaaaaaaaa", 10, ["aaaaaaaaaa"]),
+        ("aaaaaaaaaaaa\n\nbb", 10, ["aaaaaaaaaa", "aa\n\nbb"]),
+    ],
+)
+def test_where_long_paragraphs_are_cut(text, longest, documents):
+    assert cut_into_documents(text, longest) == documents
+
+
+def test_docstrings_are_read_without_running_the_module(tmp_path):
+    mark = tmp_path / "ran"
+    source = (
+        f'"""Of the module.\n\n    Indented.\n    """\nopen({str(mark)!r}, "w")\n'
+        'class A:\n    """Of the class."""\n    async def f(self):\n        "Of the method."\n'
+        'def g():\n    """   """\n    "not a docstring"\nx = "no docstring"\n'
+    )
+    assert docstrings_of(source) == ["Of the module.\n\nIndented.", "Of the class.", "Of the method."]
+    assert not mark.exists()
+
+
+def test_the_library_is_read_without_importing_it_tests_or_packages(reference):
+    folder, manifest = reference
+    assert not {"antigravity", "this", "turtle", "tkinter"} & set(sys.modules)
+    ids = [i for s in ("train", "heldout") for i in read_split(folder, s, ["sample_id"])["sample_id"].to_pylist()]
+    assert len(ids) == len(set(ids))
+    names = {sample_id.split("#")[0] for sample_id in ids}
+    assert {"topics/assert", "library/argparse.py", "library/email/message.py"} <= names
+    assert not [n for n in names if "/test/" in n or "site-packages" in n or "idlelib" in n or "lib2to3" in n]
+    assert set(manifest.rejected) <= {"duplicate document"}
+
+
+def test_library_modules_leave_out_tests_and_packages(tmp_path):
+    for name in ("b.py", "a.py", "p/c.py", "test/t.py", "p/tests/t.py", "site-packages/x.py", "sitecustomize.py"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("")
+    assert [p.relative_to(tmp_path).as_posix() for p in library_modules(tmp_path)] == ["a.py", "b.py", "p/c.py"]
+
+
+def test_the_reference_corpus_is_large_enough_and_split_clean(reference):
+    folder, manifest = reference
+    train, heldout = documents_of(folder, "train"), documents_of(folder, "heldout")
+    assert not set(train) & set(heldout)
+    assert len(train) + len(heldout) == len({*train, *heldout})
+    assert manifest.facts["train_characters"] == sum(map(len, train)) > 1_000_000
+    assert manifest.facts["heldout_characters"] == sum(map(len, heldout))
+    assert len(heldout) / (len(train) + len(heldout)) == pytest.approx(0.08, abs=0.001)
+    assert max(map(len, train)) <= 1200
+
+
+def test_cloze_questions_continue_held_out_documents(reference):
+    folder, manifest = reference
+    questions = cloze_of(folder)
+    assert len(questions) == manifest.facts["cloze_questions"] == 200
+    heldout = documents_of(folder, "heldout")
+    for question in questions:
+        assert set(question) == {"question", "choices", "answer"}
+        right = question["choices"][question["answer"]]
+        beginning = f"{question['question']} "
+        assert any(document.startswith(beginning + right) for document in heldout)
+        for place, choice in enumerate(question["choices"]):
+            assert 3 <= len(WORD.findall(choice)) <= 8
+            assert sum(document.startswith(beginning + choice) for document in heldout) == (place == question["answer"])
+
+
+def test_cloze_choices_alone_give_nothing_away(reference):
+    questions = cloze_of(reference[0])
+    assert Counter(q["answer"] for q in questions) == dict.fromkeys(range(4), 50)
+    right = Counter()
+    for question in questions:
+        lengths = [len(choice) for choice in question["choices"]]
+        assert max(lengths) - min(lengths) <= 3
+        assert len(set(question["choices"])) == 4
+        right[(tuple(sorted(question["choices"])), question["choices"][question["answer"]])] += 1
+    by_block = {}
+    for (choices, _), count in right.items():
+        by_block.setdefault(choices, []).append(count)
+    assert all(counts == [1, 1, 1, 1] for counts in by_block.values())
+
+
+def test_cloze_can_be_answered_by_reading(reference):
+    """Counting which choice shares most words with the beginning already beats a guesser."""
+    correct = 0
+    for question in cloze_of(reference[0]):
+        context = set(question["question"].lower().split())
+        shared = [len(context & set(choice.lower().split())) for choice in question["choices"]]
+        correct += shared.index(max(shared)) == question["answer"]
+    assert correct / 200 > 0.25 + 2 * 0.031  # two standard errors of 200 guesses
+
+
+def test_cloze_takes_what_the_documents_give():
+    assert make_cloze([], 8, 1) == []
+    assert make_cloze([story(1)], 8, 1) == []
+    documents = [story(n) for n in range(40)]
+    assert make_cloze(documents, 0, 1) == []
+    assert len(make_cloze(documents, 10, 1)) == 8
+    assert make_cloze(documents, 12, 1) == make_cloze(documents, 12, 1) != make_cloze(documents, 12, 2)
+
+
+def test_making_it_twice_gives_the_same_content(tmp_path):
+    first, again = (make(tmp_path / name, "prose", kind="text", max_characters=600_000)[1] for name in ("a", "b"))
+    assert first.digest == again.digest
+
+
+def test_max_characters_ends_the_corpus(tmp_path):
+    _, manifest = make(tmp_path, "prose", kind="text", max_characters=60_000, cloze_questions=4)
+    total = manifest.facts["train_characters"] + manifest.facts["heldout_characters"]
+    assert 58_800 <= total <= 60_000
+    assert manifest.facts["cloze_questions"] == 4
+
+
+def test_a_users_files(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_stories(tmp_path / "texts", 40)
+    (tmp_path / "texts" / "bad.txt").write_bytes(b"latin \xe9t\xe9")
+    (tmp_path / "texts" / "empty.txt").write_text(" \n\n")
+    (tmp_path / "texts" / "copy.txt").write_text(story(0), encoding="utf-8")
+    folder, manifest = make(
+        tmp_path / "results",
+        "mine",
+        kind="text",
+        corpus="files",
+        files=["texts/*.txt", "texts/00*.txt"],
+        cloze_questions=8,
+        heldout_share=0.4,
+    )
+    assert manifest.rejected == {"duplicate document": 1, "empty text": 1, "not UTF-8": 1}
+    rejected = {row["origin"]: row["reason"] for row in pq.read_table(folder / "rejected.parquet").to_pylist()}
+    assert rejected["texts/bad.txt"] == "not UTF-8" and rejected["texts/empty.txt"] == "empty text"
+    documents = documents_of(folder, "train") + documents_of(folder, "heldout")
+    assert sorted(documents) == sorted(story(n) for n in range(40))
+    ids = read_split(folder, "train", ["sample_id"])["sample_id"].to_pylist()
+    assert all(Path(name.split("#")[0]).parent.name == "texts" for name in ids)
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ({"files": ["nothing/*.txt"]}, r"sources\.mine\.files: 'nothing/\*\.txt' matches no file"),
+        ({"files": ["texts/000.txt"]}, r"sources\.mine: 1 usable samples, too few"),
+        ({"files": ["texts/*.txt"], "heldout_share": 0.1}, "too short for a cloze question; add text, or set"),
+    ],
+)
+def test_too_little_text_is_one_line_with_a_remedy(tmp_path, monkeypatch, more, message):
+    monkeypatch.chdir(tmp_path)
+    write_stories(tmp_path / "texts", 3)
+    with pytest.raises(SourceError, match=message):
+        make(tmp_path / "results", "mine", kind="text", corpus="files", **more)
+
+
+def test_an_empty_corpus_is_refused(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty.txt").write_text("")
+    with pytest.raises(SourceError, match=r"sources\.mine: 0 usable samples"):
+        make(tmp_path / "results", "mine", kind="text", corpus="files", files=["empty.txt"])
