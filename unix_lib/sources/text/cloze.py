@@ -21,7 +21,7 @@ CHOICES = 4
 SHORTEST_CONTEXT, LONGEST_CONTEXT = 80, 400  # characters
 FEWEST_WORDS, MOST_WORDS = 3, 8
 SPANS_PER_DOCUMENT = 8
-SPANS_PER_QUESTION = 20  # enough for blocks of one length
+ENOUGH_SPANS, SPANS_PER_QUESTION = 1000, 20  # for blocks of one length
 LENGTH_TOLERANCE = 3  # characters within a block, where a corpus has too few continuations of one length
 
 WORD = re.compile(r"[^\s]+")
@@ -76,7 +76,7 @@ def make_cloze(documents: list[str], questions: int, seed: int) -> list[dict[str
     rng = random.Random(f"{seed}/cloze")
     spans: list[Span] = []
     for index in rng.sample(range(len(documents)), len(documents)):
-        if len(spans) >= SPANS_PER_QUESTION * questions:  # grouping takes the square of their number
+        if len(spans) >= ENOUGH_SPANS + SPANS_PER_QUESTION * questions:  # grouping takes the square of their number
             break
         spans += spans_of(documents[index], index, rng)
     frequency = Counter(word for document in documents for word in WORD.findall(document))
