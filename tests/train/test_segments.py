@@ -1,0 +1,318 @@
+"""Whole segments on a tiny model: however a run is cut, stopped or killed, its checkpoints are the same."""
+
+import json
+import logging
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+import torch
+from safetensors.torch import load_file
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+import unix_lib.models  # noqa: F401  registers the model
+from tests.train.experiment import LENGTH, Experiment
+from unix_lib.artefacts.manifest import Manifest
+from unix_lib.train import state
+from unix_lib.train.errors import Interrupted, TrainError
+from unix_lib.train.lock import RunLock
+from unix_lib.train.make import deadline, make_checkpoint
+
+ROOT = Path(__file__).resolve().parents[2]
+LAST = 12  # steps of two packs; the experiment has seven, so every run repeats them
+
+
+def _train(experiment: Experiment, step: int, **changes: Any) -> Manifest:
+    manifest = make_checkpoint(experiment.job(step, **changes))
+    assert manifest is not None
+    return manifest
+
+
+def _weights(experiment: Experiment, manifest: Manifest) -> dict[str, torch.Tensor]:
+    return load_file(experiment.results / manifest.artefact / "model" / "model.safetensors")
+
+
+def _rows(experiment: Experiment, manifest: Manifest, table: str) -> list[dict[str, Any]]:
+    return pq.read_table(experiment.results / manifest.artefact / table).to_pylist()
+
+
+def _optimizer(experiment: Experiment, manifest: Manifest) -> dict[str, Any]:
+    folder = experiment.results / manifest.artefact / "state" / state.DEEPSPEED
+    saved = torch.load(next(folder.rglob("mp_rank_00_model_states.pt")), weights_only=False)
+    return saved["optimizer"]["state"]
+
+
+@pytest.fixture(scope="module")
+def straight(tmp_path_factory: pytest.TempPathFactory) -> tuple[Experiment, dict[int, Manifest]]:
+    """A run without interruption: its checkpoints at steps 0, 11 and 12."""
+    experiment = Experiment(tmp_path_factory.mktemp("straight"))
+    return experiment, {step: _train(experiment, step) for step in (0, 11, LAST)}
+
+
+@pytest.fixture(scope="module")
+def chained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Experiment, dict[int, Manifest]]:
+    """The same run in other segments."""
+    experiment = Experiment(tmp_path_factory.mktemp("chained"))
+    return experiment, {step: _train(experiment, step) for step in (3, 8, 11)}
+
+
+def test_resuming_is_exact_across_the_end_of_the_packs(straight: Any, chained: Any) -> None:
+    (one, whole), (other, parts) = straight, chained
+    assert whole[11].digest == parts[11].digest  # weights, log, held-out table and facts
+    mine, theirs = _optimizer(one, whole[11]), _optimizer(other, parts[11])
+    assert mine.keys() == theirs.keys()
+    for parameter, values in mine.items():
+        assert all(torch.equal(values[name], theirs[parameter][name]) for name in ("exp_avg", "exp_avg_sq", "step"))
+
+
+def test_a_checkpoint_added_later_trains_nothing_before_it(chained: Any, caplog: pytest.LogCaptureFixture) -> None:
+    experiment, parts = chained
+    caplog.set_level(logging.INFO)
+    added = _train(experiment, 9)
+    assert f"continues at step 8 from {experiment.results / parts[8].artefact / 'state'}" in caplog.text
+    assert [row["step"] for row in _rows(experiment, added, "log.parquet")] == list(range(1, 10))
+    speeds = {step: _rows(experiment, manifest, "speed.parquet") for step, manifest in parts.items()}
+    assert _rows(experiment, added, "speed.parquet")[:8] == speeds[8]  # not trained again: the same measured speeds
+
+
+def test_damage_to_the_newest_state_costs_time_and_nothing_else(
+    straight: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    one, whole = straight
+    copy = tmp_path / "results"
+    shutil.copytree(one.results, copy)
+    damaged = next((copy / whole[11].artefact).rglob("mp_rank_00_model_states.pt"))
+    damaged.write_bytes(damaged.read_bytes()[:-100])
+    shutil.rmtree(copy / whole[LAST].artefact)
+    experiment = object.__new__(Experiment)
+    experiment.results = copy
+    again = _train(experiment, LAST)
+    assert "damaged state skipped" in caplog.text
+    assert again.digest == whole[LAST].digest
+
+
+def test_a_checkpoint_loads_like_any_hugging_face_model(straight: Any) -> None:
+    experiment, whole = straight
+    folder = experiment.results / whole[LAST].artefact / "model"
+    model, report = AutoModelForCausalLM.from_pretrained(folder, output_loading_info=True)
+    assert not any(report.values())
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    logits = model(torch.tensor([tokenizer("w30 w31 w32")["input_ids"]])).logits
+    assert logits.shape == (1, 3, 112) and torch.isfinite(logits).all()
+    assert (folder / "vocabulary.json").is_file()
+
+
+def test_the_tables_and_facts_say_what_happened(straight: Any) -> None:
+    experiment, whole = straight
+    rows = _rows(experiment, whole[LAST], "log.parquet")
+    assert [row["step"] for row in rows] == list(range(1, LAST + 1))
+    assert rows[-1]["loss"] < rows[0]["loss"]
+    tokens = 0
+    for row in rows:
+        assert row["tokens"] - tokens == round((1 - row["padding_share"]) * 2 * LENGTH)
+        tokens = row["tokens"]
+        mean = row["loss_text"] * row["tokens_text"] + row["loss_image"] * row["tokens_image"]
+        assert row["loss"] * (row["tokens_text"] + row["tokens_image"]) == pytest.approx(mean)
+        assert row["grad_norm"] > 0
+    # cosine with three steps of warm-up, over the run's steps
+    rates = [row["learning_rate"] for row in rows]
+    assert rates[0] == 0 and max(rates) == rates[3] == pytest.approx(1e-2) and 0 < rates[-1] < 1e-3
+    facts = whole[LAST].facts
+    assert facts["tokens"] == tokens and facts["architecture"] == "unix 1:1" and facts["step"] == LAST
+    assert 0 < facts["parameters_text"] == facts["parameters_vision"] < facts["parameters_total"]
+    heldout = _rows(experiment, whole[LAST], "heldout.parquet")
+    assert [row["step"] for row in heldout] == list(range(LAST + 1))
+    assert heldout[0] == _rows(experiment, whole[0], "heldout.parquet")[0]
+    assert heldout[-1]["loss_image"] < heldout[0]["loss_image"]
+
+
+def test_only_checkpoints_that_a_segment_can_follow_have_a_state(straight: Any) -> None:
+    experiment, whole = straight
+    states = {step: (experiment.results / manifest.artefact / "state").exists() for step, manifest in whole.items()}
+    assert states == {0: False, 11: True, LAST: False}
+    assert not state.work_folder(experiment.results, "tiny", whole[0].facts["run_digest"]).exists()
+
+
+def test_the_micro_batch_changes_nothing_but_rounding(straight: Any, tmp_path: Path) -> None:
+    one, whole = straight
+    other = Experiment(tmp_path)
+    manifest = _train(other, LAST, execution={"micro_batch": 2})
+    for mine, theirs in zip(_rows(one, whole[LAST], "log.parquet"), _rows(other, manifest, "log.parquet"), strict=True):
+        assert mine["loss"] == pytest.approx(theirs["loss"], rel=1e-4)
+        assert mine["grad_norm"] == pytest.approx(theirs["grad_norm"], rel=1e-3)
+        assert mine["tokens"] == theirs["tokens"]
+
+
+def test_weight_decay_spares_norms_and_biases(tmp_path: Path) -> None:
+    """With a learning rate that only decay can feel, what is decayed shrinks by exactly its factor."""
+    experiment = Experiment(tmp_path)
+    settings = {"weight_decay": 1e6, "learning_rate": 1e-7, "schedule": "constant", "warmup_ratio": 0.0}
+    after = _weights(experiment, _train(experiment, 1, optimization=settings))
+    before = _weights(experiment, _train(experiment, 0, optimization=settings))
+    for name, value in before.items():
+        kept = "norm" in name or "bias" in name
+        torch.testing.assert_close(after[name], value if kept else 0.9 * value, rtol=0, atol=1e-6)
+
+
+def test_the_best_weights_are_kept_and_training_stops(tmp_path: Path) -> None:
+    settings = {
+        "keep_best_every": 2,
+        "optimization": {"total_steps": 40, "learning_rate": 0.3, "schedule": "constant", "gradient_clip": 100.0},
+    }
+    experiment = Experiment(tmp_path / "one")
+    manifest = _train(experiment, 40, **settings)
+    heldout = _rows(experiment, manifest, "heldout.parquet")
+    best = min(heldout, key=lambda row: row["loss"])
+    assert manifest.facts["best_step"] == best["step"] and manifest.facts["tokens"] == best["tokens"]
+    assert heldout[-1]["step"] < 40 and [row["step"] for row in heldout] == list(range(0, heldout[-1]["step"] + 1, 2))
+    assert all(row["loss"] >= best["loss"] for row in heldout[-2:])
+    # The checkpoint holds the best weights, also when the run was interrupted after them.
+    other = Experiment(tmp_path / "other")
+    with _signal_at(f"step {best['step'] + 1}/40"), pytest.raises(Interrupted):
+        _train(other, 40, execution={"log_steps": 1}, **settings)
+    assert _train(other, 40, **settings).digest == manifest.digest
+
+
+class _signal_at(logging.Handler):
+    """Sends this process SIGTERM when the training log shows a text."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.text, self.logger = text, logging.getLogger("unix_lib.train.segment")
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if self.text in record.getMessage():
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    def __enter__(self) -> None:
+        self.level_before = self.logger.level
+        self.logger.setLevel(logging.INFO)
+        self.logger.addHandler(self)
+
+    def __exit__(self, *_: object) -> None:
+        self.logger.removeHandler(self)
+        self.logger.setLevel(self.level_before)
+
+
+def test_sigterm_saves_and_the_next_attempt_continues(straight: Any, tmp_path: Path) -> None:
+    _, whole = straight
+    experiment = Experiment(tmp_path)
+    with _signal_at("step 6/12"), pytest.raises(Interrupted, match=r"SIGTERM at step \d+/12.*saved"):
+        _train(experiment, LAST, execution={"log_steps": 1})
+    assert not (experiment.job(LAST).folder / "manifest.json").exists()
+    assert _train(experiment, LAST).digest == whole[LAST].digest
+
+
+def test_the_time_limit_counts_under_slurm_only() -> None:
+    assert deadline(60, {}) is None
+    now = time.monotonic()
+    by_shape = deadline(60, {"SLURM_JOB_ID": "1"})
+    by_slurm = deadline(60, {"SLURM_JOB_ID": "1", "SLURM_JOB_END_TIME": str(time.time() + 1000)})
+    assert by_shape is not None and by_slurm is not None
+    assert 3300 < by_shape - now < 3600 and 700 < by_slurm - now < 1000
+
+
+def test_at_the_time_limit_a_segment_saves_and_leaves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    experiment = Experiment(tmp_path)
+    monkeypatch.setenv("SLURM_JOB_ID", "1")
+    monkeypatch.setenv("SLURM_JOB_END_TIME", str(time.time()))
+    with pytest.raises(Interrupted, match="the job's time limit at step 1/12"):
+        _train(experiment, LAST)
+    with pytest.raises(Interrupted, match="the job's time limit at step 2/12"):  # every attempt makes progress
+        _train(experiment, LAST)
+
+
+def test_a_run_that_somebody_trains_is_refused(straight: Any) -> None:
+    experiment, whole = straight
+    with (
+        RunLock(state.work_folder(experiment.results, "tiny", whole[LAST].facts["run_digest"])),
+        pytest.raises(TrainError, match=f"trained by process {os.getpid()}"),
+    ):
+        _train(experiment, LAST)
+
+
+def test_a_loss_that_is_not_finite_names_the_step(tmp_path: Path) -> None:
+    experiment = Experiment(tmp_path)
+    settings = {"learning_rate": 1e30, "schedule": "constant", "warmup_ratio": 0.0, "gradient_clip": 1e9}
+    with pytest.raises(TrainError, match=r"the loss of step [2-9] is (nan|inf)"):
+        _train(experiment, LAST, optimization=settings)
+
+
+def test_packs_that_changed_under_a_state_are_refused(tmp_path: Path) -> None:
+    experiment = Experiment(tmp_path)
+    _train(experiment, 2)
+    shutil.rmtree(tmp_path / "pack")
+    shutil.copytree(Experiment(tmp_path / "other", packs=6).results / "pack", tmp_path / "pack")
+    with pytest.raises(TrainError, match="packs at position 4 are not those"):
+        _train(experiment, 3)
+
+
+def _command(experiment: Experiment, step: int, **changes: Any) -> list[str]:
+    recipe, execution, output = experiment.paths(step, **changes)
+    return [
+        sys.executable, str(ROOT / "scripts" / "train.py"),
+        "--recipe", str(recipe), "--execution", str(execution), "--output", str(output),
+    ]  # fmt: skip
+
+
+def _environment() -> dict[str, str]:
+    """This process's environment without what its own training left in it."""
+    launched = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+    return {name: value for name, value in os.environ.items() if name not in launched}
+
+
+def test_killed_at_any_moment_the_run_ends_the_same(tmp_path: Path) -> None:
+    """SIGKILL while saves are being written at every step; the rest is trained by a second process."""
+    settings = {"optimization": {"total_steps": 150}}
+    experiment, undisturbed = Experiment(tmp_path / "killed"), Experiment(tmp_path / "undisturbed")
+    command = _command(experiment, 150, execution={"save_seconds": 0}, **settings)
+    work = state.work_folder(
+        experiment.results, "tiny", json.loads(Path(command[3]).read_text())["settings"]["run_digest"]
+    )
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, cwd=ROOT, env=_environment())
+    while process.poll() is None and not any(work.glob("step-0000[5-9]")):
+        time.sleep(0.001)
+    process.kill()
+    _, errors = process.communicate()
+    assert process.returncode == -signal.SIGKILL, errors.decode()
+    assert (work / "lock.json").exists()
+    assert _train(experiment, 150, **settings).digest == _train(undisturbed, 150, **settings).digest
+    assert not work.exists()
+
+
+def test_two_processes_agree_with_one(straight: Any, tmp_path: Path) -> None:
+    one, whole = straight
+    experiment = Experiment(tmp_path)
+    shape = {"threads": 1, "gpus": 0, "nodes": 2, "memory_mb": 1000, "runtime_minutes": 60}
+    command = _command(experiment, 4, execution={"job": shape, "zero_stage": 2})
+    subprocess.run(command, check=True, cwd=ROOT, env=_environment())
+    folder = experiment.results / experiment.job(4, execution={"job": shape}).recipe.artefact
+    rows = pq.read_table(folder / "log.parquet").to_pylist()
+    assert len(rows) == 4
+    for mine, theirs in zip(rows, _rows(one, whole[LAST], "log.parquet"), strict=False):
+        assert mine["loss"] == pytest.approx(theirs["loss"], rel=1e-4)
+        assert mine["grad_norm"] == pytest.approx(theirs["grad_norm"], rel=1e-3)
+        assert mine["tokens"] == theirs["tokens"]
+    # Shards of two processes do not fit one.
+    with pytest.raises(TrainError, match=r"ZeRO stage 2, float32 and 2 process\(es\)"):
+        _train(experiment, 5, execution={"zero_stage": 2})
+
+
+def test_the_initialised_model_needs_no_deepspeed(tmp_path: Path) -> None:
+    command = _command(Experiment(tmp_path), 0)
+    program = (
+        "import sys, runpy; sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0], run_name='__main__'); "
+        "print('deepspeed' in sys.modules)"
+    )
+    done = subprocess.run(
+        [command[0], "-c", program, *command[1:]],
+        check=True, cwd=ROOT, env=_environment(), capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.stdout.strip() == "False"
