@@ -174,7 +174,7 @@ def test_making_it_twice_gives_the_same_content(tmp_path):
 
 
 def test_max_characters_ends_the_corpus(tmp_path):
-    _, manifest = make(tmp_path, "prose", kind="text", max_characters=60_000, cloze_questions=4)
+    _, manifest = make(tmp_path, "prose", kind="text", max_characters=60_000, cloze_questions=4, heldout_share=0.3)
     total = manifest.facts["train_characters"] + manifest.facts["heldout_characters"]
     assert 58_800 <= total <= 60_000
     assert manifest.facts["cloze_questions"] == 4
