@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+from unix_lib.artefacts.files import write_json
+from unix_lib.artefacts.job import RECIPE
 from unix_lib.artefacts.manifest import write_manifest
 from unix_lib.recipes.recipe import Recipe, write_recipe
 
@@ -62,7 +64,9 @@ class SyntheticExperiment:
         for name, table in tables.items():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             table.to_parquet(folder / name)
-        write_manifest(folder, recipe.digest, {name: len(table) for name, table in tables.items()}, **manifest)
+        write_json(folder / RECIPE, recipe.as_json())
+        files = {name: len(table) for name, table in tables.items()}
+        write_manifest(folder, recipe.digest, {**files, RECIPE: None}, **manifest)
         return recipe.artefact
 
     def _evaluation(self, run: str, architecture: str, *, seed: int, step: int, learned: float, prompts: int) -> None:
@@ -90,7 +94,8 @@ class SyntheticExperiment:
             metric = "overall" if name == "geneval" else "accuracy"
             interval = {"value": value, "standard_error": error, "low": value - 2 * error, "high": value + 2 * error}
             scores.append(origin | {"benchmark": name, "metric": metric} | interval | {"n": prompts, "chance": chance})
-            scores.append(origin | {"benchmark": name, "metric": "other"} | interval | {"n": prompts, "chance": None})
+            control = interval | {"value": chance, "n": prompts, "chance": None}
+            scores.append(origin | {"benchmark": name, "metric": "overall_shuffled"} | control)
             if name == "geneval":
                 tables["images.parquet"] = pd.DataFrame(
                     {
@@ -174,7 +179,7 @@ class SyntheticExperiment:
             [
                 row
                 | {"metric": metric, "value": value, "standard_error": 0.01, "low": value - 0.02, "high": 1.0, "n": 400}
-                for metric, value in (("detector_accuracy", 0.995), ("overall", 0.9))
+                for metric, value in (("detector_accuracy", 0.995), ("overall_ceiling", 0.9))
             ]
         )
         self.inputs["ceilings"].append(

@@ -37,7 +37,7 @@ def draw(inputs: Inputs) -> Drawing:
     else:
         at_budget = measured[measured.budget]
         budget = int(at_budget.n.iloc[0])
-        _over_orders(panels[1], at_budget, f"b  Measured, {budget:,} tokens per source")
+        _over_orders(panels[1], at_budget, f"b  Measured, {budget:,} tokens each")
         _over_sizes(panels[2], measured[measured.order == CURVE_ORDER])
         panels[1].sharey(panels[0])
     panels[0].set_ylabel("conditional entropy $H_n$ (bits)")

@@ -1,6 +1,7 @@
 """A table as a figure: rules above and below, sections, right-aligned numbers; what goes in is text."""
 
 from dataclasses import dataclass, field
+from textwrap import wrap
 
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
@@ -9,8 +10,11 @@ from matplotlib.figure import Figure
 from unix_lib.figures.style import GREY
 
 ROW_INCHES = 0.2
+LINE_INCHES = 0.135  # between the lines of a cell
+BASELINE_INCHES = 0.14  # from a row's top to its first baseline
 CHARACTER_INCHES = 0.066
-NOTE_CHARACTER_INCHES = 0.054
+NOTE_CHARACTER_INCHES = 0.058
+LEAST_WIDTH_INCHES = 4.5
 COLUMN_GAP_INCHES = 0.16
 MARGIN_INCHES = 0.12
 
@@ -51,8 +55,9 @@ def draw_table(table: TextTable) -> Figure:
     heights = [ROW_INCHES * (1.5 if table.title else 0.3), _height(table.header)]
     for section in table.sections:
         heights += [ROW_INCHES * 1.25] * bool(section.heading) + [_height(row) for row in section.rows]
-    heights += [ROW_INCHES * 0.8] * len(table.notes)
-    width = max([sum(widths), *(len(note) * NOTE_CHARACTER_INCHES for note in table.notes)]) + 2 * MARGIN_INCHES
+    width = max(sum(widths), LEAST_WIDTH_INCHES) + 2 * MARGIN_INCHES
+    notes = [line for note in table.notes for line in wrap(note, int((width - MARGIN_INCHES) / NOTE_CHARACTER_INCHES))]
+    heights += [ROW_INCHES * 0.8] * len(notes)
     height = sum(heights) + 2 * MARGIN_INCHES
     figure = plt.figure(figsize=(width, height))
     axes = figure.add_axes((0, 0, 1, 1))
@@ -79,15 +84,14 @@ def draw_table(table: TextTable) -> Figure:
             _row(axes, row, y, widths, table.left, colors=colors)
             y -= _height(row)
     _rule(axes, y, right_edge, 1.1)
-    for note in table.notes:
+    for note in notes:
         y -= ROW_INCHES * 0.8
         axes.text(MARGIN_INCHES, y + ROW_INCHES * 0.1, note, fontsize=6.8, color=GREY)
     return figure
 
 
 def _height(row: list[str]) -> float:
-    lines = max(cell.count("\n") + 1 for cell in row)
-    return ROW_INCHES * (1 + 0.72 * (lines - 1)) + (0.06 if lines > 1 else 0.0)
+    return ROW_INCHES + LINE_INCHES * max(cell.count("\n") for cell in row)
 
 
 def _rule(axes: Axes, y: float, right: float, width: float) -> None:
@@ -107,15 +111,15 @@ def _row(
     x = MARGIN_INCHES
     for column, cell in enumerate(row):
         at_left = column in left
-        axes.text(
-            x + (0.02 if at_left else widths[column] - COLUMN_GAP_INCHES / 2),
-            y - 0.045,
-            cell,
-            ha="left" if at_left else "right",
-            va="top",
-            fontsize=7.5,
-            fontweight=weight,
-            color=(colors or {}).get(column, "black"),
-            linespacing=1.15,
-        )
+        for number, line in enumerate(cell.split("\n")):  # a baseline per line: letters' heights don't shift it
+            axes.text(
+                x + (0.02 if at_left else widths[column] - COLUMN_GAP_INCHES / 2),
+                y - BASELINE_INCHES - number * LINE_INCHES,
+                line,
+                ha="left" if at_left else "right",
+                va="baseline",
+                fontsize=7.5,
+                fontweight=weight,
+                color=(colors or {}).get(column, "black"),
+            )
         x += widths[column]

@@ -5,13 +5,15 @@ recipe of an evaluation says which scorer made a benchmark's scores and from whe
 don't.
 """
 
+import json
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 import pandas as pd
 
-from unix_lib.recipes.recipe import Recipe, read_recipe
+from unix_lib.artefacts.job import RECIPE
+from unix_lib.recipes.recipe import Recipe
 
 FAMILIES = {"lm_eval": "text", "yes_no": "understanding", "multiple_choice": "understanding", "geneval": "generation"}
 
@@ -35,9 +37,8 @@ class Inputs:
         return [self.results / artefact for artefact in self.existing.get(role, [])]
 
     def recipe(self, artefact: str) -> Recipe:
-        """The recipe that an artefact followed."""
-        stage, key = artefact.split("/")
-        return read_recipe(self.results / "recipes" / stage / f"{key}.json")
+        """The recipe that an artefact followed, from its own folder."""
+        return Recipe(**json.loads((self.results / artefact / RECIPE).read_text(encoding="utf-8")))
 
     def table(self, role: str, file: str) -> pd.DataFrame:
         """One table of all artefacts of a role, one below the other, with the artefact's name in `artefact`."""

@@ -74,6 +74,11 @@ ARCHITECTURE_ROWS = (
 BEST_SPLIT = PublishedRow("Uni-X 9:5 is best", (None,), SECOND_HAND)
 
 
+def benchmark_name(benchmark: str) -> str:
+    """The name that the field writes: `geneval` -> `GenEval`."""
+    return (TEXT_BENCHMARKS | MULTIMODAL_BENCHMARKS).get(benchmark, benchmark.replace("_", " ").capitalize())
+
+
 def published_entropy() -> pd.DataFrame:
     """Fig. 2 as tidy rows: source, modality, order, value (bits)."""
     rows = [

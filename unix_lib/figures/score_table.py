@@ -11,7 +11,7 @@ import pandas as pd
 
 from unix_lib.figures.drawn_table import Section, TextTable, draw_table
 from unix_lib.figures.inputs import Inputs
-from unix_lib.figures.published import SECOND_HAND, PublishedRow
+from unix_lib.figures.published import SECOND_HAND, PublishedRow, benchmark_name
 from unix_lib.figures.scores import final_scores, headline_scores, over_seeds
 from unix_lib.figures.style import Drawing, architecture_name, ordered_architectures
 
@@ -21,6 +21,7 @@ COLUMNS = [
 ]
 DASH = "–"
 PERCENT = 100.0
+MME_NOTE = ", published MME as perception score"
 
 
 def draw_score_table(
@@ -48,7 +49,7 @@ def draw_score_table(
         measured = _with_mean(measured, list(columns))
     table = pd.concat([published_rows(published, keys), measured], ignore_index=True).reindex(columns=COLUMNS)
     own = [name for name in measured.benchmark.unique() if name not in keys] if len(measured) else []
-    heading = ["model", *columns.values(), *(["mean"] if mean_column else []), *(f"{name} (own)" for name in own)]
+    heading = ["model", *columns.values(), *(["mean"] if mean_column else []), *(benchmark_name(name) for name in own)]
     rows = [
         [row.model + (" (?)" if row.certainty == SECOND_HAND else ""), *map(_number, row.values), *([DASH] * len(own))]
         for row in published
@@ -61,9 +62,8 @@ def draw_score_table(
             sections.append(Section(text, lines))
     if len(sections) == 1:
         sections.append(Section("measured here", [["nothing evaluated yet", *([DASH] * (len(heading) - 1))]]))
-    notes = [
-        "Percent, MME as perception score. (?) second-hand. Measured: value ± standard error at the last checkpoint."
-    ]
+    mme = MME_NOTE if "mme" in columns else ""
+    notes = [f"Percent{mme}. (?) second-hand. Measured: value ± standard error at the last checkpoint."]
     if len(measured) and measured.local.any():
         notes.append(
             "Own questions follow the benchmark's layout on this experiment's held-out data, all as percent right: "
@@ -175,4 +175,4 @@ def _number(value: float | None) -> str:
 
 
 def _with_error(value: float, error: float) -> str:
-    return f"{value:.1f} ± {error:.1f}" if error == error and error > 0 else f"{value:.1f}"  # noqa: PLR0124  NaN
+    return f"{value:.1f} ± {error:.1f}" if pd.notna(error) and error > 0 else f"{value:.1f}"

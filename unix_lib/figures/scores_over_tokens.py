@@ -1,7 +1,7 @@
 """Figure "scores over training tokens": a panel per benchmark, a line per architecture with 95% intervals.
 
-The dotted line is a blind guesser, the dash-dotted one the ceiling: the score of the same scorer on images that
-passed through the image tokenizer alone.
+The dotted line is a blind guesser, the dashed one the same images scored against other prompts, the dash-dotted one
+the ceiling: the score of perfect images that passed through the image tokenizer.
 """
 
 import matplotlib.pyplot as plt
@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from unix_lib.figures.inputs import Inputs
+from unix_lib.figures.published import benchmark_name
 from unix_lib.figures.scores import headline_scores, over_seeds
 from unix_lib.figures.style import (
     GREY,
@@ -23,10 +24,11 @@ from unix_lib.figures.style import (
 PANELS_PER_ROW = 3
 DODGE = 0.012  # of the x range, so that intervals of different architectures stand side by side
 FAMILY_ORDER = ["generation", "understanding", "text"]
-CEILING_METRICS = ("ceiling", "overall", "reconstructed", "accuracy")
+CEILING_METRIC = "overall_ceiling"
+CONTROL_METRIC = "overall_shuffled"  # the same images scored against other prompts
 COLUMNS = [
     *("origin", "family", "benchmark", "metric", "architecture", "step", "tokens", "value", "standard_error"),
-    *("low", "high", "n", "seeds", "chance", "ceiling"),
+    *("low", "high", "n", "seeds", "chance", "control", "ceiling"),
 ]
 
 
@@ -39,6 +41,7 @@ def draw(inputs: Inputs) -> Drawing:
     first = scores.groupby(["architecture", "step"]).tokens.mean().round().rename("tokens")
     table = table.merge(first, on=["architecture", "step"])
     table = table.merge(scores.groupby("benchmark").chance.first().reset_index(), on="benchmark")
+    table = table.merge(_controls(inputs), on=["benchmark", "step"], how="left")
     table = table.assign(origin="measured", ceiling=table.benchmark.map(ceilings(inputs)))
     benchmarks = list(
         table.drop_duplicates("benchmark")
@@ -56,8 +59,8 @@ def draw(inputs: Inputs) -> Drawing:
     for axes in panels[len(benchmarks) :]:
         axes.set_axis_off()
     handles, labels = panels[0].get_legend_handles_labels()
-    handles += [plt.Line2D([], [], color=GREY, linestyle=":"), plt.Line2D([], [], color=GREY, linestyle="-.")]
-    labels += ["chance", "ceiling of the image tokenizer"]
+    handles += [plt.Line2D([], [], color=GREY, linestyle=line) for line in (":", "--", "-.")]
+    labels += ["blind guesser", "same images, other prompts", "ceiling of the image tokenizer"]
     panels[len(benchmarks)].legend(handles, labels, loc="center", fontsize=8.5)
     return Drawing(table[COLUMNS], figure)
 
@@ -65,14 +68,16 @@ def draw(inputs: Inputs) -> Drawing:
 def ceilings(inputs: Inputs) -> dict[str, float]:
     """Best score that the image tokenizer allows, by benchmark."""
     table = inputs.table("ceilings", "scores.parquet")
-    found: dict[str, float] = {}
-    for benchmark, rows in table.groupby("benchmark") if len(table) else []:
-        by_metric = rows.set_index("metric").value
-        for metric in CEILING_METRICS:
-            if metric in by_metric:
-                found[str(benchmark)] = float(by_metric[metric])
-                break
-    return found
+    if table.empty:
+        return {}
+    return table[table.metric == CEILING_METRIC].set_index("benchmark").value.to_dict()
+
+
+def _controls(inputs: Inputs) -> pd.DataFrame:
+    """Mean over architectures and seeds of the control, by benchmark and step."""
+    table = inputs.table("evaluations", "scores.parquet")
+    control = table[table.metric == CONTROL_METRIC]
+    return control.groupby(["benchmark", "step"]).value.mean().rename("control").reset_index()
 
 
 def _panel(axes: plt.Axes, table: pd.DataFrame, letter: str) -> None:
@@ -98,10 +103,12 @@ def _panel(axes: plt.Axes, table: pd.DataFrame, letter: str) -> None:
     for value, line in ((first.chance, ":"), (first.ceiling, "-.")):
         if pd.notna(value):
             axes.axhline(value, color=GREY, linestyle=line, linewidth=1.0)
-    bounds = table[["low", "high", "chance", "ceiling"]]
+    control = table.drop_duplicates("step").sort_values("tokens").dropna(subset=["control"])
+    axes.plot(control.tokens / 1e6, control.control, "--", color=GREY, linewidth=1.0)
+    bounds = table[["low", "high", "chance", "control", "ceiling"]]
     bottom, top = float(bounds.min().min()), float(bounds.max().max())
     margin = 0.06 * max(top - bottom, 0.05)
     axes.set_ylim(max(-0.02, bottom - margin), min(1.03, top + margin))
-    axes.set_title(f"{letter}  {first.benchmark} ({first.family})")
+    axes.set_title(f"{letter}  {benchmark_name(first.benchmark)} ({first.family})")
     axes.set_xlabel("training tokens (millions)")
     axes.set_ylabel("score" if first.metric == "overall" else "accuracy")

@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import wrap
 
 import matplotlib as mpl
 
@@ -35,7 +36,7 @@ SPLIT_COLORS = ("#D55E00", "#8C3D00", "#F0A070", "#5C2A00", "#FFC9A3")
 TEXT_COLORS = ("#332288", "#6F63B5", "#A9A2D6")
 IMAGE_COLORS = ("#B8860B", "#DDAA33", "#F0CF87")
 GREY, LIGHT_GREY = "#555555", "#BBBBBB"
-CORRECT_COLOR, WRONG_COLOR = "#009E73", "#D55E00"
+CORRECT_COLOR = "#009E73"
 
 plt.rcParams.update(
     {
@@ -157,7 +158,7 @@ def save(drawing: Drawing, folder: Path, name: str, scale: str, missing: list[st
 def _footer(figure: Figure, sentences: list[str]) -> None:
     """Put sentences below everything, wrapped, and shrink the axes' room to make place for them."""
     width, height = figure.get_size_inches()
-    lines = [line for sentence in sentences for line in _wrapped(sentence, int(width * FOOTER_CHARACTERS_PER_INCH))]
+    lines = [line for sentence in sentences for line in wrap(sentence, int(width * FOOTER_CHARACTERS_PER_INCH))]
     room = FOOTER_LINE_INCHES * (len(lines) + 0.5)
     figure.set_size_inches(width, height + room)
     share = room / (height + room)
@@ -169,14 +170,3 @@ def _footer(figure: Figure, sentences: list[str]) -> None:
             left, bottom, wide, high = axes.get_position().bounds
             axes.set_position((left, share + bottom * (1 - share), wide, high * (1 - share)))
     figure.text(0.012, share - 0.04 / (height + room), "\n".join(lines), ha="left", va="top", fontsize=6.5, color=GREY)
-
-
-def _wrapped(sentence: str, width: int) -> list[str]:
-    lines, line = [], ""
-    for word in sentence.split():
-        if line and len(line) + 1 + len(word) > width:
-            lines.append(line)
-            line = word
-        else:
-            line = f"{line} {word}".strip()
-    return [*lines, line] if line else lines

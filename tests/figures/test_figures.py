@@ -1,0 +1,157 @@
+"""Every figure on a made-up experiment: files, columns, stable bytes, and what it says when inputs are missing."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from tests.figures.synthetic import SyntheticExperiment
+from unix_lib.artefacts.errors import UserError
+from unix_lib.artefacts.job import Job
+from unix_lib.artefacts.manifest import MANIFEST, ArtefactError, read_manifest
+from unix_lib.config.figures import ALL_FIGURES
+from unix_lib.figures.inputs import Inputs
+from unix_lib.figures.make import draw_existing, draw_figure, make_figure
+from unix_lib.figures.style import architecture_colors, missing_note, ordered_architectures
+from unix_lib.recipes.plan import FIGURE_ROLES
+from unix_lib.recipes.recipe import Recipe, write_recipe
+
+SCALE = "a made-up experiment"
+
+
+@pytest.fixture(scope="module")
+def experiment(tmp_path_factory: pytest.TempPathFactory) -> SyntheticExperiment:
+    return SyntheticExperiment(tmp_path_factory.mktemp("results"))
+
+
+def roles(experiment: SyntheticExperiment, figure: str) -> dict[str, list[str]]:
+    return {role: experiment.inputs[role] for role in FIGURE_ROLES[figure]}
+
+
+@pytest.mark.parametrize("figure", ALL_FIGURES)
+def test_job_writes_three_stable_files(experiment: SyntheticExperiment, figure: str, tmp_path: Path) -> None:
+    recipe = Recipe("figures", figure, 1, {"scale": SCALE}, roles(experiment, figure))
+    write_recipe(recipe, experiment.results)
+    execution = tmp_path / "execution.json"
+    execution.write_text("{}")
+    folder = experiment.results / recipe.artefact
+    job = Job.from_files(recipe.path(experiment.results), execution, folder / MANIFEST)
+    manifest = make_figure(job)
+    assert {entry.path for entry in manifest.files} >= {f"{figure}.csv", f"{figure}.png", f"{figure}.pdf"}
+    table = pd.read_csv(folder / f"{figure}.csv")
+    assert len(table) == next(entry.rows for entry in manifest.files if entry.path.endswith("csv"))
+    assert len(table) > 0
+    # A second time, elsewhere: the same bytes.
+    again = draw_existing(figure, experiment.results, roles(experiment, figure), {}, tmp_path / "again", SCALE)
+    for path in again:
+        assert path.read_bytes() == (folder / path.name).read_bytes(), path.name
+    assert read_manifest(folder).digest == manifest.digest
+
+
+@pytest.mark.parametrize("figure", [name for name in ALL_FIGURES if name != "claims"])
+def test_csv_says_origin_and_n(experiment: SyntheticExperiment, figure: str) -> None:
+    table = draw_figure(figure, Inputs(experiment.results, roles(experiment, figure)), SCALE).table
+    assert set(table.origin) <= {"published", "measured"}
+    assert "measured" in set(table.origin)
+    assert (table[table.origin == "measured"].n > 0).all()
+
+
+@pytest.mark.parametrize("figure", ALL_FIGURES)
+def test_nothing_exists_yet(figure: str, tmp_path: Path) -> None:
+    """A preview before anything ran draws what is published and says what it waits for."""
+    missing = {role: [f"evaluate/{role}-step-00100-abcdefabcdef"] for role in FIGURE_ROLES[figure]}
+    files = draw_existing(figure, tmp_path / "results", {}, missing, tmp_path / "out", SCALE)
+    assert sorted(path.suffix for path in files) == [".csv", ".pdf", ".png"]
+    table = pd.read_csv(tmp_path / "out" / f"{figure}.csv")
+    assert "measured" not in set(table.get("origin", []))
+
+
+def test_missing_note_names_runs_and_counts_the_rest() -> None:
+    missing = [f"evaluate/run{i}-step-00100-all-0123456789ab" for i in range(9)]
+    note = missing_note(missing)
+    assert "run0-step-00100-all," in note
+    assert "and 3 more" in note
+    assert missing_note([]) == ""
+
+
+def test_preview_with_one_run_missing_differs_and_says_so(experiment: SyntheticExperiment, tmp_path: Path) -> None:
+    evaluations = experiment.inputs["evaluations"]
+    existing = {"evaluations": [a for a in evaluations if "mot" not in a], "ceilings": []}
+    missing = {"evaluations": [a for a in evaluations if "mot" in a]}
+    draw_existing("scores_over_tokens", experiment.results, existing, missing, tmp_path, SCALE)
+    table = pd.read_csv(tmp_path / "scores_over_tokens.csv")
+    assert set(table.architecture) == {"shared", "unix 2:1", "moe 1/2"}
+
+
+def test_pdf_carries_scale_and_missing_runs(experiment: SyntheticExperiment) -> None:
+    from unix_lib.figures.style import _footer
+
+    drawing = draw_figure("loss_curves", Inputs(experiment.results, roles(experiment, "loss_curves")), SCALE)
+    _footer(drawing.figure, [f"Scale: {SCALE}.", missing_note(["train/mot-step-00400-0123456789ab"])])
+    texts = " ".join(text.get_text() for text in drawing.figure.texts)
+    assert SCALE in texts
+    assert "mot-step-00400" in texts
+
+
+def test_damaged_input_is_refused(tmp_path: Path) -> None:
+    experiment = SyntheticExperiment(tmp_path, prompts=6)
+    table = tmp_path / experiment.inputs["entropy"][0] / "entropy.parquet"
+    table.write_bytes(table.read_bytes()[:-5])
+    with pytest.raises(ArtefactError, match=r"entropy\.parquet"):
+        draw_existing("conditional_entropy", tmp_path, {"entropy": experiment.inputs["entropy"]}, {}, tmp_path, SCALE)
+
+
+def test_unknown_figure_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="unknown figure 'table9'"):
+        draw_figure("table9", Inputs(tmp_path, {}), SCALE)
+
+
+def test_colors_are_the_same_in_every_figure() -> None:
+    names = ordered_architectures(pd.Series(["moe 1/2", "unix 9:5", "shared", "unix 10:5", "mot", "unix 9:5"]))
+    assert names == ["shared", "unix 9:5", "unix 10:5", "mot", "moe 1/2"]
+    colors = architecture_colors(names)
+    assert len(set(colors.values())) == 5
+    assert architecture_colors(["shared", "mot"])["mot"] == colors["mot"]
+
+
+def test_scores_table_keeps_values(experiment: SyntheticExperiment) -> None:
+    """A number in the figure is the number in the evaluation's table."""
+    inputs = Inputs(experiment.results, roles(experiment, "scores_over_tokens"))
+    table = draw_figure("scores_over_tokens", inputs, SCALE).table
+    scores = inputs.table("evaluations", "scores.parquet")
+    one = scores[(scores.architecture == "mot") & (scores.step == 400) & (scores.benchmark == "pope")]
+    one = one[one.metric == "accuracy"].iloc[0]
+    drawn = table[(table.architecture == "mot") & (table.step == 400) & (table.benchmark == "pope")].iloc[0]
+    assert (drawn.value, drawn.low, drawn.high, drawn.n) == (one.value, one.low, one.high, one.n)
+    assert set(table[table.benchmark == "geneval"].ceiling) == {0.9}
+
+
+def test_second_hand_numbers_keep_their_mark(experiment: SyntheticExperiment) -> None:
+    table = draw_figure("table1_text", Inputs(experiment.results, roles(experiment, "table1_text")), SCALE).table
+    published = table[table.origin == "published"].groupby("model").certainty.unique()
+    assert list(published["Janus-Pro-7B"]) == ["second-hand"]
+    assert list(published["Uni-X-3B"]) == ["quoted"]
+
+
+def test_seeds_are_averaged_with_a_wider_interval(tmp_path: Path) -> None:
+    experiment = SyntheticExperiment(tmp_path, seeds=(1, 2, 3), prompts=12)
+    inputs = Inputs(tmp_path, roles(experiment, "table3_architectures"))
+    table = draw_figure("table3_architectures", inputs, SCALE).table
+    measured = table[table.origin == "measured"]
+    assert set(measured.seeds) == {3}
+    assert set(measured.family) == {"text", "generation", "understanding", "mean"}
+    assert measured.standard_error.gt(0).all()
+
+
+def test_figures_import_no_torch() -> None:
+    code = (
+        "import sys, json, importlib\n"
+        f"for name in {list(ALL_FIGURES)!r}: importlib.import_module('unix_lib.figures.' + name)\n"
+        "import unix_lib.figures.make, unix_lib.report.make\n"
+        "print(json.dumps([m for m in ('torch', 'transformers', 'sklearn') if m in sys.modules]))"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert json.loads(run.stdout) == []

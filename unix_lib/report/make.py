@@ -1,0 +1,66 @@
+"""One report job: `index.html`, one page with everything in it, and `metrics.json`, the final scores.
+
+`metrics.json` repeats exactly and is what the manifest hashes. `index.html` also says when, where and how fast the
+experiment ran; that never repeats, so the page is not listed in the manifest, and its hash stands in the provenance.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from unix_lib.artefacts.files import sha256_of, write_json, write_text
+from unix_lib.artefacts.job import Job
+from unix_lib.artefacts.manifest import Manifest
+from unix_lib.figures.inputs import Inputs
+from unix_lib.report.gather import (
+    claims_rows,
+    data_rows,
+    figures_on_page,
+    final_score_metrics,
+    fitness_rows,
+    provenance_rows,
+    run_rows,
+)
+
+TEMPLATE = "page.html"
+PAGE, METRICS = "index.html", "metrics.json"
+
+
+def make_report(job: Job) -> Manifest:
+    """Make `report/summary`."""
+    existing = {role: [value] if isinstance(value, str) else list(value) for role, value in job.recipe.inputs.items()}
+    for role in existing:
+        job.inputs(role)  # checks the files
+    inputs = Inputs(job.results, existing)
+    metrics = final_score_metrics(inputs)
+    write_json(job.folder / METRICS, metrics)
+    write_text(job.folder / PAGE, render_page(inputs, job.settings["title"], job.settings["scale"]))
+    return job.finish({METRICS: None}, facts={"scores": metrics}, metrics={"page_sha256": sha256_of(job.folder / PAGE)})
+
+
+def render_page(inputs: Inputs, title: str, scale: str) -> str:
+    """The whole page, without a link to anything outside it."""
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+    environment.filters["number"] = _number
+    return environment.get_template(TEMPLATE).render(
+        title=title,
+        scale=scale,
+        claims=claims_rows(inputs),
+        figures=figures_on_page(inputs),
+        data=data_rows(inputs),
+        fitness=fitness_rows(inputs),
+        runs=run_rows(inputs),
+        provenance=provenance_rows(inputs),
+    )
+
+
+def _number(value: Any, digits: int = 3) -> str:
+    """A number for the page; a dash for a missing one."""
+    if value is None or value == "":
+        return "–"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{float(value):.{digits}g}"
