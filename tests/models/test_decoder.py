@@ -55,6 +55,19 @@ def test_packed_equals_unpacked_and_padded(plan: str) -> None:
         torch.testing.assert_close(padded[row, mask[row].bool()], logits, rtol=0, atol=1e-5)
 
 
+def test_a_plain_call_without_mask_takes_right_padding() -> None:
+    """lm-eval pads on the right with a text id and gives no mask."""
+    model, random = small_model(PLANS["unix 1:1"]), np.random.default_rng(6)
+    documents = [text(random, 12), text(random, 2) + image(random), text(random, 5)]
+    ids = torch.ones(3, 13, dtype=torch.long)
+    for row, document in enumerate(documents):
+        ids[row, : len(document)] = torch.tensor(document)
+    with torch.no_grad():
+        logits = model(ids).logits
+    for row, (document, expected) in enumerate(zip(documents, logits_of(model, documents), strict=True)):
+        torch.testing.assert_close(logits[row, : len(document)], expected, rtol=0, atol=1e-5)
+
+
 @pytest.mark.parametrize("plan", list(PLANS))
 def test_documents_do_not_see_each_other(plan: str) -> None:
     model, random = small_model(PLANS[plan]), np.random.default_rng(1)

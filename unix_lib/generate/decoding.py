@@ -18,9 +18,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from unix_lib.models.attention import rotate
 from unix_lib.models.configuration import ModelError
 from unix_lib.models.decoder import UnixForCausalLM
-from unix_lib.models.layers import rotary, rotate
+from unix_lib.models.layers import rotary
 from unix_lib.models.routing import Documents, build_batch, is_vision, move_batch
 
 _NOT_FOR_THE_MODEL = ("target_rows", "targets", "target_is_image", "packed_rows")
@@ -62,7 +63,7 @@ class Decoding:
 
         documents = Documents.of(distinct)
         batch = move_batch(build_batch([documents], model.config), device)
-        kept: list[tuple[Tensor, Tensor]] = []
+        kept: list[Tensor] = []
         inputs = {name: value for name, value in batch.items() if name not in _NOT_FOR_THE_MODEL}
         hidden = model.model(**inputs, kept=kept)
         lengths = documents.document_lengths.astype(np.int64)
@@ -75,11 +76,10 @@ class Decoding:
             "joint": self._align(documents, batch["packed_rows"], rows, np.ones_like(vision_tokens), new_tokens),
             "within_modality": self._align(documents, batch["packed_rows"], rows, vision_tokens == vision, new_tokens),
         }
-        self._keys, self._values = [], []
-        for layer, (key, value) in zip(model.model.layers, kept, strict=True):
-            alignment = self._alignments[layer.plan.attention_scope]
-            self._keys.append(_cache(key, alignment, rows, len(distinct), new_tokens))
-            self._values.append(_cache(value, alignment, rows, len(distinct), new_tokens))
+        self._caches = [
+            _cache(states, self._alignments[layer.plan.attention_scope], rows, len(distinct), new_tokens)
+            for layer, states in zip(model.model.layers, kept, strict=True)
+        ]
 
     def _align(
         self,
@@ -114,19 +114,18 @@ class Decoding:
         config = self.model.config
         hidden = self.model.model.embed_tokens(ids)
         cosine, sine = rotary(self._positions + self.steps, config.head_dim, config.rope_theta, hidden.dtype)
-        for index, layer in enumerate(self.model.model.layers):
+        heads, pairs = config.num_attention_heads, config.num_key_value_heads
+        for layer, cache in zip(self.model.model.layers, self._caches, strict=True):
             norm, attention = layer.attention_of(self.vision)
-            query, key, value = attention.project(norm(hidden))
-            query, key = rotate(query, cosine, sine), rotate(key, cosine, sine)
+            states = rotate(attention.project(norm(hidden)), cosine, sine, pairs)
             alignment = self._alignments[layer.plan.attention_scope]
             column = alignment.width + self.steps
-            keys, values = self._keys[index], self._values[index]
-            keys[:, :, column], values[:, :, column] = key, value
+            cache[:, :, column] = states[:, heads:]
             # The query heads of one key head stand where a sequence of queries would: (R, K, G, E).
             attended = functional.scaled_dot_product_attention(
-                query.unflatten(1, (config.num_key_value_heads, -1)),
-                keys[:, :, : column + 1],
-                values[:, :, : column + 1],
+                states[:, :heads].unflatten(1, (pairs, -1)),
+                cache[:, :pairs, : column + 1],
+                cache[:, pairs:, : column + 1],
                 attn_mask=None if alignment.mask is None else alignment.mask[..., : column + 1],
             )
             hidden = hidden + attention.o_proj(attended.flatten(1))
@@ -138,7 +137,7 @@ class Decoding:
 
 
 def _cache(array: Tensor, alignment: _Alignment, rows: Tensor, prompts: int, new_tokens: int) -> Tensor:
-    """A cache (R, K, C, E) that begins with the prompts' keys or values, taken from (T, K, E)."""
+    """A cache (R, 2 K, C, E) that begins with the prompts' keys and values, taken from (T, 2 K, E)."""
     filled = array.new_zeros(prompts, array.shape[1], alignment.width + new_tokens, array.shape[2])
     filled[alignment.prompt, :, alignment.column] = array[alignment.tokens]
     return filled[rows]

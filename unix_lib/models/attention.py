@@ -41,20 +41,53 @@ class SelectRows(torch.autograd.Function):
         return whole.index_copy_(0, rows, gradients[0]), None
 
 
-def segment_attention(query: Tensor, key: Tensor, value: Tensor, segments: list[Tensor], slots: Tensor) -> Tensor:
+class _Rotate(torch.autograd.Function):
+    """The rotary embedding on the first `heads` heads of (T, heads + K, E); its backward turns the other way."""
+
+    @staticmethod
+    def forward(ctx: Any, states: Tensor, cosine: Tensor, sine: Tensor, heads: int) -> Tensor:
+        ctx.save_for_backward(cosine, sine)
+        ctx.heads = heads
+        return _turned(states, cosine, sine, heads)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
+        cosine, sine = ctx.saved_tensors
+        return _turned(gradients[0], cosine, -sine, ctx.heads), None, None, None
+
+
+def _turned(states: Tensor, cosine: Tensor, sine: Tensor, heads: int) -> Tensor:
+    turned = torch.empty_like(states)
+    turned[:, heads:] = states[:, heads:]
+    first, second = states[:, :heads].chunk(2, dim=-1)
+    new_first, new_second = turned[:, :heads].chunk(2, dim=-1)
+    torch.mul(first, cosine, out=new_first).sub_(second * sine)
+    torch.mul(second, cosine, out=new_second).add_(first * sine)
+    return turned
+
+
+def rotate(states: Tensor, cosine: Tensor, sine: Tensor, key_value_heads: int) -> Tensor:
+    """Apply the rotary embedding to the queries and keys of (T, H + 2 K, E); the values stay.
+
+    Args:
+        cosine, sine: (T, 1, E / 2). key_value_heads: K.
+    """
+    return _Rotate.apply(states, cosine, sine, states.shape[1] - key_value_heads)
+
+
+def segment_attention(states: Tensor, key_value_heads: int, segments: list[Tensor], slots: Tensor) -> Tensor:
     """Causal attention in which a token sees the earlier tokens of its own segment.
 
     Args:
-        query: (T, H, E). key, value: (T, K, E).
+        states: queries, keys and values, (T, H + 2 K, E). key_value_heads: K.
         segments: buckets (S, L) of rows, right-padded; slots: (T,), see `unix_lib.models.routing.build_batch`.
 
     Returns:
         (T, H * E).
     """
-    heads, width = query.shape[1], query.shape[2]
-    groups = (heads, key.shape[1], key.shape[1])
-    rows = torch.cat([query, key, value], dim=1)  # (T, H + 2 K, E)
-    padded = _Pad.apply(rows, torch.cat([bucket.flatten() for bucket in segments]), slots)
+    heads, width = states.shape[1] - 2 * key_value_heads, states.shape[2]
+    groups = (heads, key_value_heads, key_value_heads)
+    padded = _Pad.apply(states, torch.cat([bucket.flatten() for bucket in segments]), slots)
     outputs = []
     for bucket, part in zip(segments, padded.split([bucket.numel() for bucket in segments]), strict=True):
         split = part.view(*bucket.shape, sum(groups), width).transpose(1, 2).split(groups, dim=1)  # (S, heads, L, E)

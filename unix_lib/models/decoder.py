@@ -73,11 +73,11 @@ class UnixModel(UnixPreTrainedModel):
         joint_slots: Tensor,
         within_segments: list[Tensor],
         within_slots: Tensor,
-        kept: list[tuple[Tensor, Tensor]] | None = None,
+        kept: list[Tensor] | None = None,
     ) -> Tensor:
         """Flat tokens (T,) to normed hidden states (T, D), both in modality order.
 
-        `kept`, where given, collects every layer's rotated keys and values, each (T, K, E).
+        `kept`, where given, collects every layer's rotated keys and values, (T, 2 K, E).
         """
         hidden = self.embed_tokens(input_ids)
         cosine, sine = rotary(

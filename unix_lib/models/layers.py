@@ -14,7 +14,7 @@ from torch.nn import functional
 from transformers.modeling_layers import GradientCheckpointingLayer
 
 from unix_lib.layer_plans import LayerPlan
-from unix_lib.models.attention import segment_attention
+from unix_lib.models.attention import rotate, segment_attention
 from unix_lib.models.configuration import UnixConfig
 
 
@@ -27,7 +27,7 @@ class Route:
     sine: Tensor  # (T, 1, E / 2)
     segments: dict[str, list[Tensor]]  # by attention scope
     slots: dict[str, Tensor]  # by attention scope, (T,)
-    kept: list[tuple[Tensor, Tensor]] | None = None  # where decoding wants each layer's keys and values
+    kept: list[Tensor] | None = None  # where decoding wants each layer's keys and values, (T, 2 K, E)
 
 
 class RMSNorm(nn.Module):
@@ -57,12 +57,6 @@ def rotary(positions: Tensor, width: int, theta: float, dtype: torch.dtype) -> t
     return angles.cos().to(dtype), angles.sin().to(dtype)
 
 
-def rotate(heads: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
-    """Apply the rotary embedding to (T, heads, E)."""
-    first, second = heads.chunk(2, dim=-1)
-    return torch.cat([first * cosine - second * sine, second * cosine + first * sine], dim=-1)
-
-
 class Attention(nn.Module):
     """Projections of one attention layer; who sees whom is decided by the caller."""
 
@@ -77,14 +71,14 @@ class Attention(nn.Module):
         self.q_norm = RMSNorm(self.head_dim, config.rms_norm_eps) if config.query_key_norm else None
         self.k_norm = RMSNorm(self.head_dim, config.rms_norm_eps) if config.query_key_norm else None
 
-    def project(self, hidden: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Normed hidden states (T, D) to q (T, H, E), k and v (T, K, E), before rotation."""
+    def project(self, hidden: Tensor) -> Tensor:
+        """Normed hidden states (T, D) to queries, keys and values, (T, H + 2 K, E), before rotation."""
         query = self.q_proj(hidden).unflatten(-1, (-1, self.head_dim))
         key = self.k_proj(hidden).unflatten(-1, (-1, self.head_dim))
         value = self.v_proj(hidden).unflatten(-1, (-1, self.head_dim))
         if self.q_norm is not None and self.k_norm is not None:
             query, key = self.q_norm(query), self.k_norm(key)
-        return query, key, value
+        return torch.cat([query, key, value], dim=1)
 
 
 class FeedForward(nn.Module):
@@ -105,7 +99,7 @@ class DecoderLayer(GradientCheckpointingLayer):
 
     def __init__(self, config: UnixConfig, plan: LayerPlan) -> None:
         super().__init__()
-        self.plan = plan
+        self.plan, self.key_value_heads = plan, config.num_key_value_heads
         self.input_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps)
         self.self_attn = Attention(config)
         self.post_attention_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps)
@@ -132,11 +126,11 @@ class DecoderLayer(GradientCheckpointingLayer):
     def forward(self, hidden: Tensor, route: Route) -> Tensor:
         """(T, D) to (T, D), both in modality order."""
         separate = self.plan.attention_weights == "per_modality"
-        query, key, value = self.query_key_value(hidden, route)
+        states = self.query_key_value(hidden, route)
         if route.kept is not None:
-            route.kept.append((key, value))
+            route.kept.append(states[:, -2 * self.key_value_heads :])
         scope = self.plan.attention_scope
-        attended = segment_attention(query, key, value, route.segments[scope], route.slots[scope])
+        attended = segment_attention(states, self.key_value_heads, route.segments[scope], route.slots[scope])
         if separate:
             text, vision = attended.split(route.sizes)
             hidden = hidden + torch.cat([self.self_attn.o_proj(text), self.vision_self_attn.o_proj(vision)])
@@ -144,19 +138,19 @@ class DecoderLayer(GradientCheckpointingLayer):
             hidden = hidden + self.self_attn.o_proj(attended)
         return self.feed_forward(hidden, route.sizes)
 
-    def query_key_value(self, hidden: Tensor, route: Route) -> tuple[Tensor, Tensor, Tensor]:
-        """Hidden states (T, D) to rotated q (T, H, E), rotated k and v (T, K, E)."""
+    def query_key_value(self, hidden: Tensor, route: Route) -> Tensor:
+        """Hidden states (T, D) to rotated queries, rotated keys and values, (T, H + 2 K, E)."""
         if self.plan.attention_weights == "per_modality":
             text, vision = hidden.split(route.sizes)
-            parts = zip(
-                self.self_attn.project(self.input_layernorm(text)),
-                self.vision_self_attn.project(self.vision_input_layernorm(vision)),
-                strict=True,
+            states = torch.cat(
+                [
+                    self.self_attn.project(self.input_layernorm(text)),
+                    self.vision_self_attn.project(self.vision_input_layernorm(vision)),
+                ]
             )
-            query, key, value = (torch.cat(pair) for pair in parts)
         else:
-            query, key, value = self.self_attn.project(self.input_layernorm(hidden))
-        return rotate(query, route.cosine, route.sine), rotate(key, route.cosine, route.sine), value
+            states = self.self_attn.project(self.input_layernorm(hidden))
+        return rotate(states, route.cosine, route.sine, self.key_value_heads)
 
     def feed_forward(self, hidden: Tensor, sizes: tuple[int, int]) -> Tensor:
         """The second half of the layer, (T, D) to (T, D)."""

@@ -25,13 +25,12 @@ class _SummedCrossEntropy(torch.autograd.Function):
         weight_gradient = torch.zeros_like(weight, dtype=wide) if needs_weight else None
         for begin in range(0, targets.shape[0], rows):
             chunk = slice(begin, begin + rows)
-            logits = (hidden[chunk] @ weight.T).to(wide)
+            log_probability = torch.log_softmax(hidden[chunk] @ weight.T, dim=-1, dtype=wide)
             wanted = targets[chunk, None]
-            normalizer = logits.logsumexp(-1, keepdim=True)
-            losses[chunk] = (normalizer - logits.gather(1, wanted)).squeeze(1)
+            losses[chunk] = -log_probability.gather(1, wanted).squeeze(1)
             if hidden_gradient is None and weight_gradient is None:
                 continue
-            gradient = logits.sub_(normalizer).exp_()
+            gradient = log_probability.exp_()
             gradient.scatter_add_(1, wanted, -torch.ones_like(wanted, dtype=wide))
             gradient = gradient.to(hidden.dtype)
             if hidden_gradient is not None:
