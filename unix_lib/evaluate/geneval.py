@@ -195,19 +195,17 @@ def geneval_scores(
         shuffled: float (N,) 1 where the image is right for another prompt of the task; NaN without a control.
         bootstrap_samples: resamples of each interval.
     """
-    scores = []
+    scores = [Score("overall", clustered_share(values, prompts, strata=tasks, samples=bootstrap_samples))]
     for task in TASKS:
         of_task = tasks == task
         if of_task.any():
             estimate = clustered_share(values[of_task], prompts[of_task], samples=bootstrap_samples)
             scores.append(Score(task, estimate))
-    overall = clustered_share(values, prompts, strata=tasks, samples=bootstrap_samples)
-    scores.append(Score("overall", overall))
     controlled = np.isfinite(shuffled)
     if controlled.any():
         some = {"clusters": prompts[controlled], "strata": tasks[controlled], "samples": bootstrap_samples}
         scores.append(Score("overall_shuffled", clustered_share(shuffled[controlled], **some)))
         difference = values[controlled] - shuffled[controlled]
-        paired = bootstrap(mean_of_strata(difference, tasks[controlled]), **some)
+        paired = bootstrap(mean_of_strata(difference, tasks[controlled]), **some, bounds=(-1.0, 1.0))
         scores.append(Score("overall_minus_shuffled", paired, chance=0.0))
     return scores

@@ -99,6 +99,7 @@ def bootstrap(
     strata: np.ndarray | None = None,
     samples: int,
     seed: int = BOOTSTRAP_SEED,
+    bounds: tuple[float, float] = (-math.inf, math.inf),
     span: float = 1.0,
 ) -> Estimate:
     """Percentile bootstrap that resamples whole clusters, within strata.
@@ -114,6 +115,7 @@ def bootstrap(
         strata: (N,) labels; each stratum keeps its weight. A cluster lies in one stratum.
         samples: number of resamples.
         seed: of the resampling.
+        bounds: values outside are impossible; the interval is cut there.
         span: range of what one cluster can contribute. Where all resamples agree (every answer wrong, say),
             the bootstrap would claim certainty; the interval is then widened by span x (1 - 0.025^(1/k)), what
             k clusters without a single deviation leave possible.
@@ -149,7 +151,7 @@ def bootstrap(
     if low == high:
         slack = span * (1 - 0.025 ** (1 / len(names)))
         low, high = low - slack, high + slack
-    return Estimate(value, float(resampled.std(ddof=1)), low, high, n)
+    return Estimate(value, float(resampled.std(ddof=1)), max(low, bounds[0]), min(high, bounds[1]), n)
 
 
 def clustered_share(
@@ -162,7 +164,5 @@ def clustered_share(
 ) -> Estimate:
     """Mean over strata of the share of 0/1 values, bootstrapped over clusters, kept within 0..1."""
     labels = np.zeros(len(values)) if strata is None else strata
-    estimate = bootstrap(mean_of_strata(values, labels), clusters, strata=strata, samples=samples, seed=seed)
-    return Estimate(
-        estimate.value, estimate.standard_error, max(estimate.low, 0.0), min(estimate.high, 1.0), estimate.n
-    )
+    statistic = mean_of_strata(values, labels)
+    return bootstrap(statistic, clusters, strata=strata, samples=samples, seed=seed, bounds=(0.0, 1.0))

@@ -75,7 +75,8 @@ def pope_scores(answered: Answered, chance: float, samples: int) -> list[Score]:
     }
     scores = _accuracy(answered, chance, samples)
     scores += [
-        Score(name, bootstrap(statistic, answered.images, samples=samples)) for name, statistic in statistics.items()
+        Score(name, bootstrap(statistic, answered.images, samples=samples, bounds=(0.0, 1.0)))
+        for name, statistic in statistics.items()
     ]
     scores.append(Score("yes_share", clustered_share(said_yes, answered.images, samples=samples)))
     return [*scores, _unreadable(answered, samples)]
@@ -101,8 +102,14 @@ def mme_scores(answered: Answered, chance: float, samples: int) -> list[Score]:
         part = answered.only(np.isin(answered.categories, perception))
         # A cluster is an image within a category, so that every category keeps its number of images.
         clusters = np.char.add(np.char.add(part.categories.astype(str), "\t"), part.images.astype(str))
+        most = 200.0 * len(perception)
         estimate = bootstrap(
-            _perception(part, clusters), clusters, strata=part.categories, samples=samples, span=200 * len(perception)
+            _perception(part, clusters),
+            clusters,
+            strata=part.categories,
+            samples=samples,
+            bounds=(0.0, most),
+            span=most,
         )
         scores.append(Score("perception", estimate, 100 * len(perception) * (chance + chance**2)))
     return [*scores, _unreadable(answered, samples)]
