@@ -2,49 +2,16 @@
 
 import numpy as np
 import pytest
-import torch
 
+from tests.analyze.tiny import CODES, IMAGE_OFFSET, image_document, text_document, tiny_model
 from unix_lib.analyze.conflict import conflict_table, inner_products, projections_of, split_groups
 from unix_lib.analyze.conflict_documents import Chunks, sample_chunks
 from unix_lib.analyze.errors import AnalysisError
-from unix_lib.layer_plans import layer_plan
-from unix_lib.models import UnixConfig, UnixForCausalLM
+from unix_lib.models import UnixForCausalLM
 from unix_lib.models.routing import Documents, build_batch
 
-TEXT_IDS, IMAGE_OFFSET, CODES = 40, 64, 16
 PROJECTIONS = {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"}
 PLENTY = 1 << 30
-
-
-def tiny_model(preset: dict[str, object], layers: int = 3) -> UnixForCausalLM:
-    torch.manual_seed(0)
-    config = UnixConfig(
-        vocab_size=IMAGE_OFFSET + CODES,
-        hidden_size=16,
-        intermediate_size=24,
-        num_hidden_layers=layers,
-        num_attention_heads=2,
-        num_key_value_heads=1,
-        initializer_range=0.2,
-        layer_plan=[row.as_dict() for row in layer_plan(preset, layers)],
-        text_size=TEXT_IDS,
-        padded_text_size=IMAGE_OFFSET,
-        image_offset=IMAGE_OFFSET,
-        codebook_size=CODES,
-        codes_per_image=8,
-        vision_start_id=0,
-        vision_end_id=1,
-    )
-    return UnixForCausalLM(config).eval()
-
-
-def text_document(rng: np.random.Generator) -> list[int]:
-    return rng.integers(2, TEXT_IDS, rng.integers(5, 20)).tolist()
-
-
-def image_document(rng: np.random.Generator) -> list[int]:
-    codes = IMAGE_OFFSET + rng.integers(0, CODES, 8)
-    return [*rng.integers(2, TEXT_IDS, 4).tolist(), 0, *codes.tolist(), 1]
 
 
 def chunks_of(make_text, make_image, chunks: int = 4, documents: int = 3) -> Chunks:

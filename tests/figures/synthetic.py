@@ -1,6 +1,7 @@
 """A small made-up experiment on disk: recipes, manifests and tables in the layout of `unix_lib/README.md`."""
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -58,15 +59,17 @@ class SyntheticExperiment:
         self._ceiling()
         self._entropy(image_bits)
 
-    def add(self, recipe: Recipe, tables: dict[str, pd.DataFrame], **manifest: Any) -> str:
+    def add(
+        self, recipe: Recipe, tables: dict[str, pd.DataFrame], *, other_files: Sequence[str] = (), **manifest: Any
+    ) -> str:
         write_recipe(recipe, self.results)
         folder = self.results / recipe.artefact
         for name, table in tables.items():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             table.to_parquet(folder / name)
         write_json(folder / RECIPE, recipe.as_json())
-        files = {name: len(table) for name, table in tables.items()}
-        write_manifest(folder, recipe.digest, {**files, RECIPE: None}, **manifest)
+        rows = {name: len(table) for name, table in tables.items()}
+        write_manifest(folder, recipe.digest, {**rows, **dict.fromkeys((*other_files, RECIPE))}, **manifest)
         return recipe.artefact
 
     def _evaluation(self, run: str, architecture: str, *, seed: int, step: int, learned: float, prompts: int) -> None:

@@ -100,11 +100,11 @@ def _finite(value: float) -> float | None:
 
 def make_conflict(job: Job) -> Manifest:
     """Gradient conflict of one checkpoint; see `unix_lib.analyze.conflict`."""
+    checkpoint, pack = job.input("checkpoint"), job.input("pack")
+    facts = read_manifest(checkpoint).facts
     from unix_lib.analyze.conflict import conflict_of_checkpoint  # imports torch
 
-    checkpoint = job.input("checkpoint")
-    facts = read_manifest(checkpoint).facts
-    table, counted = conflict_of_checkpoint(checkpoint / "model", job.input("pack"), job.settings, job.execution)
+    table, counted = conflict_of_checkpoint(checkpoint / "model", pack, job.settings, job.execution)
     described = {name: facts[name] for name in ("run", "step", "tokens", "architecture", "seed")}
     for position, (name, value) in enumerate(described.items()):
         table = table.add_column(position, name, pa.array([value] * len(table)))
