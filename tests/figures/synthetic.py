@@ -211,7 +211,7 @@ class SyntheticExperiment:
                             "corrected": value,
                             "plug_in_standard_error": 0.02 if at_budget else None,
                             "corrected_standard_error": 0.03 if at_budget else None,
-                            "coverage": 1.0 - 0.12 * n,
+                            "coverage": 1.0 - 0.05 * n,
                             "budget": at_budget,
                         }
                     )

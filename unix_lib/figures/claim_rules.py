@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from unix_lib.artefacts.manifest import read_manifest
+from unix_lib.figures.conditional_entropy import LEAST_COVERAGE
 from unix_lib.figures.evidence import (
     NOT_MEASURABLE,
     REPLICATES,
@@ -40,7 +41,6 @@ STATEMENTS = {
     7: "With 3B active parameters it matches or beats 7B autoregressive models",
 }
 ENTROPY_ORDERS = (2, 3)
-LEAST_COVERAGE = 0.5
 WARM_UP_SHARE = 0.1  # of the steps, left out of throughput
 
 
@@ -93,8 +93,10 @@ def entropy_claim(entropy: pd.DataFrame) -> Iterator[Finding]:
                 int(picture.tokens),
             )
             verdict, reason = verdict_of(difference, compares_architectures=False)
-            if min(picture.coverage, text.coverage) < LEAST_COVERAGE:
-                verdict, reason = UNDECIDED, f"{picture.tokens:,} tokens show under half of the n-grams: too few"
+            seen = min(picture.coverage, text.coverage)
+            if seen < LEAST_COVERAGE:
+                verdict = UNDECIDED
+                reason = f"{picture.tokens:,} tokens show only {seen:.0%} of the n-grams, the estimate still moves"
             measured = f"{picture.source} {picture.corrected:.2f}, {text.source} {text.corrected:.2f} bits"
             yield Finding(1, f"n = {order}, {picture.source}", published, measured, difference, verdict, reason)
 

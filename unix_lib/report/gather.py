@@ -57,7 +57,7 @@ CAPTIONS: dict[str, tuple[str, str]] = {
     "conditional_entropy": (
         "How predictable text and image tokens are",
         "How many bits of surprise remain about the next token once the tokens before it are known. The paper finds "
-        "image tokens harder to predict than text; hollow points rest on too small a sample.",
+        "image tokens harder to predict than text; hollow points rest on a sample too small to tell.",
     ),
     "loss_curves": (
         "Losses during training",
