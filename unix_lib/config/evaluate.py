@@ -8,6 +8,7 @@ from unix_lib.config.jobs import JobShape
 from unix_lib.config.strict import StrictModel, key
 
 Scorer = Literal["lm_eval", "yes_no", "multiple_choice", "geneval"]
+LAYOUTS = {"yes_no": ("pope", "mme"), "multiple_choice": ("mmbench", "seed")}
 
 
 class Benchmark(StrictModel):
@@ -30,6 +31,14 @@ class Benchmark(StrictModel):
             raise ValueError(f"'task' goes with scorer lm_eval, not {self.scorer}")
         if (self.layout is None) == (self.scorer in ("yes_no", "multiple_choice")):
             raise ValueError("'layout' goes with the scorers yes_no and multiple_choice, and only with them")
+        if self.layout is not None and self.layout not in LAYOUTS[self.scorer]:
+            known = ", ".join(LAYOUTS[self.scorer])
+            raise ValueError(f"scorer {self.scorer} knows the layouts {known}, not {self.layout}")
+        if self.scorer == "geneval" and self.source is None:
+            raise ValueError(
+                "scorer geneval needs 'source', a source of kind shapes: the judge of GenEval's own prompts "
+                "(Mask2Former and CLIP) is not in this version"
+            )
         return self
 
 

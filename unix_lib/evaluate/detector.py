@@ -21,6 +21,7 @@ from unix_lib.sources.shapes.scenes import SHAPES, SIZES, SceneObject, covered, 
 MIN_CONFIDENCE = 0.8
 LEAST_AGREEMENT = 0.5  # share of an object's pixels that are nearest to its colour; less is a patchwork
 MOST_OVERLAP = 0.25  # of a template's area that may lie under a more certain object
+MOST_AROUND = 0.4  # mean presence in the frame around an object; more is a piece of something larger
 MAX_OBJECTS = 16
 LEAST_BACKGROUND = 0.2  # share of an image; three large objects leave 0.58. Less is no scene, and nothing is seen in it
 LEAST_CONTRAST = SMALLEST_DISTANCE / 2  # RGB levels from the background that an object reaches somewhere
@@ -173,6 +174,8 @@ class Detector:
             solid = template.cover >= 0.5
             if (taken[box] & solid).sum() > MOST_OVERLAP * solid.sum():
                 continue
+            if self._surroundings(presence, top, left, height, width) > MOST_AROUND:
+                continue
             # Squared: an object's colour is that of its middle, its edges are half background.
             color, agreement = self.color_of(pixels[box][solid], presence[box][solid] ** 2, background)
             confidence = min(float(scores[index, top, left]), 1.0) * (1 + agreement) / 2
@@ -184,6 +187,16 @@ class Detector:
             if len(found) == MAX_OBJECTS:
                 break
         return sorted(found, key=lambda one: -one.confidence)
+
+    def _surroundings(self, presence: np.ndarray, top: int, left: int, height: int, width: int) -> float:
+        """Mean presence in the frame one margin away from a box, where no object of a scene may be."""
+        far, near = 2 * self._margin, self._margin
+        padded = np.pad(presence, far)
+        outer = padded[top : top + height + 2 * far, left : left + width + 2 * far]
+        inner = outer[near:-near, near:-near]
+        inside = np.pad(np.ones_like(presence), far)[top : top + height + 2 * far, left : left + width + 2 * far]
+        pixels = inside.sum() - inside[near:-near, near:-near].sum()
+        return float((outer.sum() - inner.sum()) / max(pixels, 1.0))
 
     def _scores(self, presence: np.ndarray) -> np.ndarray:
         """Dice agreement 2 sum(p t) / (sum(p^2) + sum(t^2)) of presence p and template t, float32 (T, S, S).

@@ -9,8 +9,9 @@ import json
 import logging
 import os
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -19,6 +20,9 @@ from unix_lib.evaluate.benchmark import BenchmarkError, BenchmarkResult, Benchma
 from unix_lib.evaluate.checkpoint import Checkpoint
 from unix_lib.evaluate.intervals import share
 from unix_lib.evaluate.tables import SAMPLES, Score
+
+if TYPE_CHECKING:
+    from lm_eval.tasks import TaskManager
 
 log = logging.getLogger(__name__)
 METRICS = ("acc", "acc_norm")  # of lm-eval; the second divides a choice's log-likelihood by its bytes
@@ -126,6 +130,14 @@ def run_registered_task(checkpoint: Checkpoint, name: str, limit: int | None) ->
         ) from None
 
 
+@cache
+def _tasks(include_defaults: bool) -> "TaskManager":
+    """lm-eval's index of tasks; reading its registry takes ten seconds, so it is read once."""
+    from lm_eval.tasks import TaskManager
+
+    return TaskManager(include_defaults=include_defaults)
+
+
 def _run(
     checkpoint: Checkpoint, task: str | dict[str, Any], *, include_defaults: bool, limit: int | None
 ) -> list[dict[str, Any]]:
@@ -133,11 +145,10 @@ def _run(
         os.environ.setdefault(variable, "1")
     from lm_eval.evaluator import evaluate
     from lm_eval.models.huggingface import HFLM
-    from lm_eval.tasks import TaskManager
 
     for noisy in ("lm_eval", "lm_eval.api.task", "lm_eval.evaluator", "lm_eval.models.huggingface"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
-    loaded = TaskManager(include_defaults=include_defaults).load([task])
+    loaded = _tasks(include_defaults).load([task])
     for each in loaded["tasks"].values():
         each.set_config(key="num_fewshot", value=0)  # PAPER: all five text tasks are zero-shot
     model = HFLM(pretrained=checkpoint.model, tokenizer=checkpoint.tokenizer, batch_size=checkpoint.batch_size)
