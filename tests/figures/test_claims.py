@@ -167,8 +167,13 @@ def test_paired_bootstrap_equals_a_plain_one(tmp_path: Path) -> None:
     assert difference.n == 120
 
 
-def test_prompt_values_are_of_the_last_step(tmp_path: Path) -> None:
-    experiment = SyntheticExperiment(tmp_path, prompts=6)
-    values = prompt_values(Inputs(tmp_path, experiment.inputs))
+def test_prompt_values_are_of_the_last_step_that_all_runs_have(tmp_path: Path) -> None:
+    experiment = SyntheticExperiment(tmp_path, prompts=6, steps=(0, 100, 200))
+    inputs = Inputs(tmp_path, experiment.inputs)
+    values = prompt_values(inputs)
     assert len(values) == 4 * 4 * 6
-    assert set(values[values.family == "generation"].stratum) > {""} or values.stratum.nunique() > 1
+    assert values[values.family == "generation"].stratum.nunique() == 6
+    early = {"evaluations": [a for a in experiment.inputs["evaluations"] if "mot-step-00200" not in a]}
+    at_100 = {"evaluations": [a for a in experiment.inputs["evaluations"] if "step-00100" in a]}
+    assert prompt_values(Inputs(tmp_path, early)).equals(prompt_values(Inputs(tmp_path, at_100)))
+    assert not prompt_values(Inputs(tmp_path, early)).equals(values)

@@ -18,6 +18,7 @@ HOLDS, FAILS, UNDECIDED, NOT_MEASURABLE = "holds", "does not hold", "undecided",
 REPLICATES = 4000
 SEED = 218
 Z_95 = 1.959964
+VALUE_COLUMNS = ["architecture", "seed", "family", "benchmark", "stratum", "prompt", "value"]
 
 
 @dataclass(frozen=True)
@@ -122,15 +123,18 @@ def _bootstrap(paired: pd.DataFrame, rng: np.random.Generator) -> tuple[np.ndarr
 
 
 def prompt_values(inputs: Inputs) -> pd.DataFrame:
-    """Value of every prompt at each run's last step: `architecture, seed, family, benchmark, stratum, prompt, value`.
+    """Value of every prompt at the last step that all runs have: equal data, also while some still train.
+
+    Columns: `architecture, seed, family, benchmark, stratum, prompt, value`.
 
     Images of one prompt belong together; GenEval's score is a mean over tasks, so they are its strata.
     """
     scores = inputs.table("evaluations", "scores.parquet")
     if scores.empty:
-        return pd.DataFrame(columns=["architecture", "seed", "family", "benchmark", "stratum", "prompt", "value"])
+        return pd.DataFrame(columns=VALUE_COLUMNS)
     origin = scores.drop_duplicates("artefact")[["artefact", "run", "step", "architecture", "seed"]]
-    final = origin[origin.step == origin.groupby("run").step.transform("max")]
+    common = set.intersection(*(set(rows.step) for _, rows in origin.groupby("run")))
+    final = origin[origin.step == max(common, default=-1)]
     families = inputs.benchmarks.set_index("benchmark").family
     parts = []
     for row in final.itertuples():
@@ -150,4 +154,4 @@ def prompt_values(inputs: Inputs) -> pd.DataFrame:
                     }
                 )
             )
-    return pd.concat(parts, ignore_index=True)
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=VALUE_COLUMNS)
