@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from transformers.models.chameleon.configuration_chameleon import ChameleonVQVAEConfig
 
@@ -105,7 +106,7 @@ def load_image_tokenizer(folder: Path, device: str = "cpu") -> ImageTokenizer:
             ChameleonVQVAEConfig(**{name: values[name] for name in CONFIG_KEYS}), with_decoder=values["decoder"]
         )
         model.load_state_dict(load_file(folder / WEIGHTS_FILE))
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise ImageTokenizerError(
             f"{folder}: not an image tokenizer ({type(error).__name__}: {error}); run the workflow again to make it"
         ) from None

@@ -1,14 +1,16 @@
 """Between pictures and tensors: 8-bit RGB on one side, float32 in [-1, 1] on the other.
 
-No resizing here: a source stores its images at the tokenizer's size. Transparency is blended on white (PAPER: facts
-on data preparation). The way back rounds to the nearest of 256 levels, so picture -> tensor -> picture is exact.
+No resizing here: a source stores its images at the tokenizer's size. The way back rounds to the nearest of 256 levels,
+so picture -> tensor -> picture is exact.
 """
 
 import io
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
+
+from unix_lib.sources.image_folder.images import DECODING_ERRORS, FORMATS, upright_rgb
 
 HALF_RANGE = 127.5
 
@@ -24,10 +26,7 @@ class UnreadableImageError(ValueError):
 
 def rgb_from_image(image: Image.Image) -> np.ndarray:
     """Any PIL image as uint8 (3, S, S), transparency blended on white."""
-    if image.mode != "RGB":
-        rgba = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", rgba.size, (255, 255, 255, 255)), rgba).convert("RGB")
-    return np.ascontiguousarray(np.asarray(image, dtype=np.uint8).transpose(2, 0, 1))
+    return np.ascontiguousarray(np.asarray(upright_rgb(image), dtype=np.uint8).transpose(2, 0, 1))
 
 
 def rgb_from_bytes(data: bytes | None, image_size: int) -> np.ndarray:
@@ -39,14 +38,17 @@ def rgb_from_bytes(data: bytes | None, image_size: int) -> np.ndarray:
     if not data:
         raise UnreadableImageError("no image", "the record has no image bytes")
     try:
-        with Image.open(io.BytesIO(data)) as image:
-            if image.size != (image_size, image_size):
-                raise UnreadableImageError("wrong image size", f"{image.width}x{image.height}, expected {image_size}")
-            return rgb_from_image(image)
-    except UnreadableImageError:
-        raise
-    except Exception as error:  # PIL's decoders raise many types on damaged bytes (OSError, SyntaxError, struct.error)
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            if image.size == (image_size, image_size):
+                return rgb_from_image(image)
+            size = f"{image.width}x{image.height}"
+    except Image.DecompressionBombError as error:
+        raise UnreadableImageError("wrong image size", str(error)) from error
+    except UnidentifiedImageError as error:  # its own message holds an address in memory, which no result may
+        raise UnreadableImageError("unreadable image", f"none of {', '.join(FORMATS)}") from error
+    except DECODING_ERRORS as error:
         raise UnreadableImageError("unreadable image", f"{type(error).__name__}: {error}") from error
+    raise UnreadableImageError("wrong image size", f"{size}, expected {image_size}x{image_size}")
 
 
 def pixels_from_rgb(rgb: np.ndarray) -> torch.Tensor:

@@ -88,6 +88,7 @@ class VQGANTrainer:
             commitment = functional.mse_loss(flat, nearest)
             nearest = nearest.view(latents.permute(0, 2, 3, 1).shape).permute(0, 3, 1, 2)
             quantized = latents + (nearest - latents).detach()  # straight-through
+        quantized, pixels = self._mixed(quantized, pixels)
         decoded = self.model.pixels_from_latents(quantized)
         reconstruction = functional.l1_loss(decoded, pixels) + functional.mse_loss(decoded, pixels)
         loss = reconstruction + training.commitment_weight * commitment
@@ -98,9 +99,9 @@ class VQGANTrainer:
         self.optimizer.step()
         self.step += 1
         return {
-            "loss": float(loss),
-            "reconstruction": float(reconstruction),
-            "commitment": float(commitment),
+            "loss": loss.item(),
+            "reconstruction": reconstruction.item(),
+            "commitment": commitment.item(),
             "codes": used,
             "revived": revived,
         }
@@ -134,6 +135,21 @@ class VQGANTrainer:
         self.optimizer.load_state_dict(state["optimizer"])
         self.codebook = None if state["codebook"] is None else MovingAverageCodebook(**state["codebook"])
         self.step = state["step"]
+
+    def _mixed(self, latents: torch.Tensor, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Put a random rectangle of each image's neighbour in the batch into it, in latents and pixels alike.
+
+        The encoder sees whole images and could describe any place in any code. Where codes of two images must decode
+        side by side, a code pays only for what it says about its own patch: codes become local and repeatable.
+        """
+        grid, factor = latents.shape[-1], pixels.shape[-1] // latents.shape[-1]
+        rng = np.random.default_rng([self.training.seed, self.step])
+        top, left = rng.integers(0, grid, 2)
+        height, width = rng.integers(1, grid, 2)
+        mask = torch.zeros(grid, grid, dtype=torch.bool)
+        mask[top : top + height, left : left + width] = True
+        large = mask.repeat_interleave(factor, 0).repeat_interleave(factor, 1)
+        return torch.where(mask, latents.roll(1, 0), latents), torch.where(large, pixels.roll(1, 0), pixels)
 
     def _generator(self) -> torch.Generator:
         return torch.Generator().manual_seed(self.training.seed * 1_000_003 + self.step)

@@ -1,0 +1,130 @@
+"""Training the VQGAN: it learns, it repeats, and it continues from where it was killed."""
+
+import os
+import signal
+import subprocess
+import sys
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from unix_lib.config.tokenizers import VQGANShape
+from unix_lib.tokenizers.image import ImageTokenizer, quality
+from unix_lib.tokenizers.train_vqgan import (
+    STATE_FILE,
+    VQGANTrainer,
+    VQGANTraining,
+    batch_at,
+    learning_rate_at,
+    train_vqgan,
+)
+from unix_lib.tokenizers.vqgan import VQGAN, vqgan_config
+
+SHAPE = VQGANShape(
+    codebook_size=16,
+    image_size=8,
+    embedding_width=4,
+    latent_width=8,
+    base_channels=32,
+    channel_multipliers=[1, 1],
+    residual_blocks=1,
+    attention=False,
+)
+TRAINING = VQGANTraining(steps=20, batch_size=4, learning_rate=3e-3, commitment_weight=0.25, seed=11)
+
+
+def blocks(count: int = 40) -> np.ndarray:
+    """uint8 (count, 3, 8, 8): one of four colours, one of 16 places, on grey."""
+    rng = np.random.default_rng(5)
+    colors = np.array([[220, 20, 20], [20, 60, 220], [0, 150, 40], [250, 230, 0]], np.uint8)
+    images = np.full((count, 3, 8, 8), 200, np.uint8)
+    for image in images:
+        y, x = rng.integers(0, 5, 2)
+        image[:, y : y + 4, x : x + 4] = colors[rng.integers(4)][:, None, None]
+    return images
+
+
+def weights(model: VQGAN) -> dict[str, torch.Tensor]:
+    return dict(model.state_dict())
+
+
+def assert_equal_weights(a: VQGAN, b: VQGAN) -> None:
+    assert weights(a).keys() == weights(b).keys()
+    assert all(torch.equal(weights(a)[name], weights(b)[name]) for name in weights(a))
+
+
+def test_training_reconstructs_what_it_was_shown() -> None:
+    images = blocks()
+    training = VQGANTraining(steps=150, batch_size=8, learning_rate=5e-3, commitment_weight=0.25, seed=1)
+    model = train_vqgan(images, vqgan_config(SHAPE), training)
+    after = quality(ImageTokenizer(model), images)
+    untrained = VQGAN(vqgan_config(SHAPE))
+    untrained.initialize_afresh(1)
+    before = quality(ImageTokenizer(untrained), images)
+    assert after["heldout_psnr_db"] > before["heldout_psnr_db"] + 5
+    assert after["codes_used"] >= 8
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others() -> None:
+    images, config = blocks(), vqgan_config(SHAPE)
+    first, second = train_vqgan(images, config, TRAINING), train_vqgan(images, config, TRAINING)
+    assert_equal_weights(first, second)
+    other = train_vqgan(images, config, VQGANTraining(**vars(TRAINING) | {"seed": 12}))
+    assert not torch.equal(other.encoder.conv_in.weight, first.encoder.conv_in.weight)
+
+
+@pytest.mark.parametrize("stop", [2, 5, 17])
+def test_resumed_equals_undisturbed(tmp_path: Path, stop: int) -> None:
+    """Before, at and after the codebook's start; another use of the global generator in between changes nothing."""
+    images, config = blocks(), vqgan_config(SHAPE)
+    trainer = VQGANTrainer(images, config, TRAINING)
+    for _ in range(stop):
+        trainer.advance()
+    trainer.save(tmp_path / STATE_FILE)
+    torch.manual_seed(stop)
+    resumed = train_vqgan(images, config, TRAINING, work=tmp_path)
+    assert_equal_weights(resumed, train_vqgan(images, config, TRAINING))
+
+
+def test_killed_process_continues_to_the_same_weights(tmp_path: Path) -> None:
+    """SIGKILL right after a save, in a process of its own; the second attempt must not start again."""
+    program = (
+        "import os, signal, sys; from pathlib import Path; "
+        "from tests.tokenizers.test_vqgan_training import *; "
+        "save = VQGANTrainer.save\n"
+        "def save_and_die(self, path):\n"
+        "    save(self, path)\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+        "VQGANTrainer.save = save_and_die\n"
+        "train_vqgan(blocks(), vqgan_config(SHAPE), TRAINING, work=Path(sys.argv[1]), checkpoint_seconds=0.05)"
+    )
+    root = Path(__file__).parents[2]
+    killed = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path)], cwd=root, env=dict(os.environ), check=False, capture_output=True
+    )
+    assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
+    state = torch.load(tmp_path / STATE_FILE, weights_only=True)
+    assert 0 < state["step"] < TRAINING.steps
+    images, config = blocks(), vqgan_config(SHAPE)
+    assert_equal_weights(train_vqgan(images, config, TRAINING, work=tmp_path), train_vqgan(images, config, TRAINING))
+
+
+def test_every_image_is_seen_once_an_epoch_whatever_the_batch_size() -> None:
+    stream = np.concatenate([batch_at(step, 10, 4, 3) for step in range(10)])
+    for epoch in range(4):
+        assert sorted(stream[10 * epoch : 10 * epoch + 10]) == list(range(10))
+    assert not np.array_equal(stream[:10], stream[10:20])
+    assert np.array_equal(stream[:15], np.concatenate([batch_at(step, 10, 3, 3) for step in range(5)]))
+    assert len(batch_at(0, 3, 8, 0)) == 8  # more images a step than there are
+
+
+def test_learning_rate_rises_then_falls_to_nearly_nothing() -> None:
+    rates = [learning_rate_at(step, 100, 1.0) for step in range(100)]
+    assert max(rates) == rates[int(np.argmax(rates))] == 1.0
+    assert rates[0] < 0.3
+    assert rates[-1] < 0.01
+    assert all(a >= b for a, b in pairwise(rates[10:]))
+    assert 0 < learning_rate_at(0, 1, 1.0) <= 1
