@@ -14,6 +14,7 @@ from unix_lib.artefacts.job import Job
 from unix_lib.artefacts.manifest import MANIFEST, ArtefactError, read_manifest
 from unix_lib.config.figures import ALL_FIGURES
 from unix_lib.figures.inputs import Inputs
+from unix_lib.figures.loss_curves import smoothed
 from unix_lib.figures.make import draw_existing, draw_figure, make_figure
 from unix_lib.figures.style import architecture_colors, missing_note, ordered_architectures
 from unix_lib.recipes.plan import FIGURE_ROLES
@@ -155,3 +156,10 @@ def test_figures_import_no_torch() -> None:
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert json.loads(run.stdout) == []
+
+
+def test_loss_is_smoothed_over_targets_not_steps() -> None:
+    """Every other step has 10 easy targets beside 1,000 hard ones: the mean over targets stays near the hard ones."""
+    train = pd.DataFrame({"value": [1.0, 5.0] * 100, "n": [10, 1000] * 100})
+    expected = (10 * 1.0 + 1000 * 5.0) / 1010
+    assert smoothed(train).iloc[20:180].to_numpy() == pytest.approx(expected, rel=0.01)
