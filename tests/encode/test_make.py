@@ -122,7 +122,7 @@ def test_two_runs_are_identical_and_a_stopped_one_too(tmp_path: Path, monkeypatc
     chunks = 4 + 2  # of 4 rows: 15 training and 5 held-out records
     assert done_before == 2
     assert len(calls) - 3 == chunks - done_before
-    assert not (job.folder.parent / ".work" / job.recipe.key).exists()
+    assert not job.work.exists()
 
 
 def test_batch_size_changes_codes_by_rounding_at_most(tmp_path: Path) -> None:

@@ -119,7 +119,7 @@ def test_job_trains_on_the_sources_and_reports_quality(tmp_path: Path) -> None:
     tokenizer = load_image_tokenizer(job.folder)
     codes = tokenizer.encode(pixels_from_rgb(blocks(3)))
     assert (tokenizer.codes_per_image, codes.shape) == (16, (3, 16))
-    assert not (job.folder.parent / ".work" / job.recipe.key).exists()
+    assert not job.work.exists()
 
 
 def test_reported_psnr_is_that_of_the_decoded_pictures(tmp_path: Path) -> None:

@@ -113,7 +113,7 @@ class Experiment:
         values = {
             "job": {"threads": 1, "gpus": 0, "nodes": 1, "memory_mb": 1000, "runtime_minutes": 60},
             "micro_batch": 1, "zero_stage": 0, "precision": "float32", "gradient_checkpointing": False,
-            "attention_backend": "sdpa", "save_seconds": 3600, "log_steps": 4,
+            "save_seconds": 3600, "log_steps": 4,
         }  # fmt: skip
         values |= execution or {}
         path = self.results / f"execution-{step}.json"

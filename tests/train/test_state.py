@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from unix_lib.artefacts.manifest import MANIFEST, write_manifest
+from unix_lib.artefacts.sealed import HASHES, seal
 from unix_lib.train import state
 from unix_lib.train.state import Best, Progress
 
@@ -15,7 +16,7 @@ def _state(folder: Path, step: int, **progress: object) -> Path:
     (folder / state.DEEPSPEED).mkdir(parents=True)
     (folder / state.DEEPSPEED / "weights.pt").write_bytes(bytes(range(step, step + 50)))
     state.write_progress(folder, Progress(step=step, packs=2 * step, **progress))  # type: ignore[arg-type]
-    state.seal(folder)
+    seal(folder)
     return folder
 
 
@@ -68,7 +69,7 @@ def test_a_damaged_state_is_skipped_and_named(tmp_path: Path, caplog: pytest.Log
     elif damage == "delete":
         weights.unlink()
     elif damage == "unsealed":
-        (newest / state.HASHES).unlink()
+        (newest / HASHES).unlink()
     else:
         (newest / state.PROGRESS).write_text("[]", encoding="utf-8")
     assert _newest(tmp_path, 30) == 10

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from unix_lib.artefacts.errors import UserError
 from unix_lib.artefacts.manifest import MANIFEST, check_files, read_manifest
+from unix_lib.artefacts.sealed import HASHES, seal_fault
 from unix_lib.recipes.recipe import read_recipe
 
 
@@ -59,6 +60,10 @@ def verify(results: Path, progress: Callable[[str], None] = lambda line: None) -
                 f"{folder}: its manifest follows recipe {manifest.recipe[:12]}; delete the folder"
             )
         verification.faults.extend(check_files(folder, manifest, hash_up_to=None))
+        for sealed in sorted(folder.rglob(HASHES)):
+            fault = seal_fault(sealed.parent)
+            if fault is not None:
+                verification.faults.append(f"{sealed.parent}: {fault}")
         verification.files += len(manifest.files)
         verification.bytes += sum(entry.bytes for entry in manifest.files)
     return verification

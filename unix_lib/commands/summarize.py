@@ -5,7 +5,6 @@ run, and `git diff` shows in what a new run differs from it.
 """
 
 import csv
-import json
 import shutil
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from unix_lib.artefacts.files import atomic_path, write_text
+from unix_lib.artefacts.job import RECIPE
 from unix_lib.artefacts.manifest import MANIFEST, open_artefact, read_manifest
 from unix_lib.commands.experiment import PlannedExperiment
 from unix_lib.recipes.workspace import link_current
@@ -29,7 +29,7 @@ def run(config: Path, console: Console) -> int:
         if not (folder / MANIFEST).is_file():
             continue
         for entry in open_artefact(folder).files:
-            if Path(entry.path).suffix in (".csv", ".json"):
+            if entry.path != RECIPE and Path(entry.path).suffix in (".csv", ".json"):
                 _copy(folder / entry.path, summary / entry.path)
                 copied.add(entry.path)
     if not copied:
@@ -68,10 +68,10 @@ def _print_claims(path: Path, console: Console) -> None:
     table = Table(title="Claims of the paper, in this experiment", title_justify="left")
     with open(path, newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    for heading in ("claim", "statement", "verdict", "reason"):
+    for heading in ("claim", "part", "verdict", "difference (95%)", "reason"):
         table.add_column(heading)
     for row in rows:
-        table.add_row(row["claim"], row["statement"], row["verdict"], row["reason"])
+        numbers = [float(row[name]) for name in ("difference", "low", "high") if row[name]]
+        interval = "{:.3g} [{:.3g}, {:.3g}]".format(*numbers) if len(numbers) == 3 else ""
+        table.add_row(row["claim"], row["part"], row["verdict"], interval, row["reason"])
     console.print(table)
-    verdicts = [row["verdict"] for row in rows]
-    console.print(json.dumps({verdict: verdicts.count(verdict) for verdict in dict.fromkeys(verdicts)}))

@@ -12,7 +12,7 @@ class ConflictAnalysis(StrictModel):
     runs: list[str] = key("runs analysed; empty takes every compared run", [], kind="operational")
     steps: list[int] = key("checkpoint steps analysed; empty takes all but 0", [], kind="operational")
     documents: int = key("documents per modality", 500, ge=4)
-    chunks: int = key("chunks each modality's documents are cut into; random splits recombine them", 8, ge=2)
+    chunks: int = key("chunks each modality's documents are cut into; random splits recombine them", 8, multiple_of=4)
     splits: int = key("random splits behind the spread", 20, ge=2)
     seed: int = key("seed of the documents and of the splits", 218)
 

@@ -62,7 +62,6 @@ class TrainConfig(StrictModel):
         "precision of the forward and backward pass", "float32", kind="numeric"
     )
     gradient_checkpointing: bool = key("recompute activations in the backward pass", False, kind="numeric")
-    attention_backend: Literal["sdpa", "flash"] = key("attention kernel", "sdpa", kind="numeric")
     save_seconds: int = key("seconds between the saves that a killed job resumes from", 60, kind="operational", ge=1)
     log_steps: int = key("steps between two log lines", 10, kind="operational", ge=1)
     job: JobShape = key("shape of a training job", JobShape(threads=1, runtime_minutes=720), kind="operational")

@@ -38,7 +38,7 @@ def make_encoding(job: Job) -> Manifest:
     """Make `encode/<source>`: both splits, unreadable images set aside."""
     source = job.input("source")
     tokenizer = load_image_tokenizer(job.input("image_tokenizer"), device_of(job.execution))
-    work = job.folder.parent / ".work" / job.recipe.key
+    work = job.work
     progress = Progress(sum(count_rows(source, split) for split in SPLITS))
     rejected = RejectedSamples()
     code_counts = np.zeros(tokenizer.codebook_size, np.int64)

@@ -34,7 +34,6 @@ SCORERS: dict[str, Callable[[BenchmarkTask], BenchmarkResult]] = {
     "multiple_choice": score_questions,
     "geneval": score_geneval,
 }
-STORES = ".samples"
 
 
 def make_evaluation(job: Job) -> Manifest:
@@ -97,7 +96,7 @@ def _task(job: Job, name: str, settings: dict[str, Any], checkpoint: Checkpoint)
 
     def open_store(schema: pa.Schema) -> SampleStore:
         key = Path(str(job.recipe.inputs["checkpoint"])).name
-        return SampleStore(job.results / "evaluate" / STORES, key, identity, schema)
+        return SampleStore(job.results / "work" / "evaluate", key, identity, schema)
 
     return BenchmarkTask(
         name=name,

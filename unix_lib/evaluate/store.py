@@ -1,6 +1,6 @@
 """Per-sample results of an unfinished or repeated evaluation, kept so that nothing is computed twice.
 
-`results/<experiment>/evaluate/.samples/<checkpoint>/<digest>/part-<begin>-<end>.parquet` holds what a benchmark gave
+`results/<experiment>/work/evaluate/<checkpoint>/<digest>/part-<begin>-<end>.parquet` holds what a benchmark gave
 for a stretch of its samples on a checkpoint. The digest covers the benchmark's settings and inputs and nothing
 else, so a group that gains a benchmark finds the others here, and a killed job goes on at its first missing
 sample. Nothing downstream reads these files; an evaluation's artefact is written from them. Pages carry checksums:
@@ -31,7 +31,7 @@ class SampleStore:
         """Look up what is already there.
 
         Args:
-            samples: the folder of all stores, `results/<experiment>/evaluate/.samples`.
+            samples: the folder of all stores, `results/<experiment>/work/evaluate`.
             checkpoint: key of the checkpoint's artefact, `<run>-step-00100-<digest>`.
             identity: JSON value of all that decides the results: settings, scorer version, inputs.
             schema: of a result.

@@ -21,8 +21,7 @@ class Unreached:
 def unreached(plans: list[Plan], results: Path) -> list[Unreached]:
     """Everything below `results/<experiment>` that belongs to none of the plans of that experiment.
 
-    A work folder (`<stage>/.work/<name>-<digest>`) is kept while an artefact of a plan still has to be made
-    from it, so only folders whose name no planned artefact or run carries are listed.
+    A folder in `work/<stage>/` belongs to a plan when it is named after one of its artefacts or runs.
     """
     reached = {artefact for plan in plans for artefact in plan.jobs}
     keys = {artefact.partition("/")[2] for artefact in reached}
@@ -34,8 +33,8 @@ def unreached(plans: list[Plan], results: Path) -> list[Unreached]:
     }
     found: list[Path] = []
     for stage in STAGES:
-        found += [p for p in (results / stage).glob("*") if p.name[0] != "." and f"{stage}/{p.name}" not in reached]
-        found += [p for p in (results / stage).glob(".*/*") if p.name not in work_keys]
+        found += [p for p in (results / stage).glob("*") if f"{stage}/{p.name}" not in reached]
+        found += [p for p in (results / "work" / stage).glob("*") if p.name not in work_keys]
         for folder in ("recipes", "logs", "benchmarks"):
             found += [p for p in (results / folder / stage).glob("*") if JOB_FILE.sub("", p.name) not in keys]
     return [Unreached(path, _size(path)) for path in sorted(found)]

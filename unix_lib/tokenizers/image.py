@@ -137,7 +137,7 @@ def make_image_tokenizer(job: Job) -> Manifest:
         **{name: job.settings[name] for name in ("steps", "batch_size", "learning_rate", "commitment_weight", "seed")}
     )
     # Beside the artefact, not in it: the workflow deletes a failed job's outputs, never this.
-    work = job.folder.parent / ".work" / job.recipe.key
+    work = job.work
     model = train_vqgan(
         images, vqgan_config(shape), training, work=work, checkpoint_seconds=job.execution.get("checkpoint_seconds", 30)
     )

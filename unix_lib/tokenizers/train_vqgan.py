@@ -1,12 +1,18 @@
 """Training a small VQGAN: images in, encoder, codebook and decoder out.
 
-The loss is L1 + L2 reconstruction plus commitment. There is no adversarial and no perceptual (LPIPS) loss, which the
-published VQGANs have: on flat shapes and digits of 32 pixels they would buy little for several times the compute, and
-LPIPS needs a downloaded network. Expect blur on photographs.
+The codebook is clustered from image patches first (`vqgan_codebook`). Then one loss trains the rest:
 
-The first steps run without quantization; then the codebook starts from k-means over the latents (`vqgan_codebook`).
+* reconstruction, L1 + L2, through the codes (straight-through gradient);
+* commitment of each latent to the code of its own patch, and the cross-entropy of choosing that code by distance, so
+  that the quantizer's plain nearest-code rule finds it. At first the decoder is shown the patches' codes instead of
+  the encoder's, which are still noise.
+
+There is no adversarial and no perceptual (LPIPS) loss, which the published VQGANs have: on flat shapes and digits of
+32 pixels they would buy little for several times the compute, and LPIPS needs a downloaded network. Expect blur on
+photographs.
+
 Everything random follows from (seed, step), so a resumed run equals an undisturbed one bit for bit: the state is the
-step, the weights, the optimizer's moments and the codebook's averages.
+step, the weights, the optimizer's moments and the codebook.
 
 Shapes: N images, B batch, S pixels along a side, E embedding width, G codes along a side.
 """
@@ -25,17 +31,15 @@ from transformers.models.chameleon.configuration_chameleon import ChameleonVQVAE
 
 from unix_lib.artefacts.files import atomic_path
 from unix_lib.tokenizers.pixels import pixels_from_rgb
-from unix_lib.tokenizers.vqgan import VQGAN
-from unix_lib.tokenizers.vqgan_codebook import MovingAverageCodebook, squared_distances
+from unix_lib.tokenizers.vqgan import VQGAN, grid_of
+from unix_lib.tokenizers.vqgan_codebook import PatchCodebook, squared_distances
 
 logger = logging.getLogger(__name__)
 
 STATE_FILE = "state.pt"
 WARM_UP_SHARE = 0.05  # ASSUME: of the steps, while the learning rate rises
-UNQUANTIZED_SHARE = 0.15  # ASSUME: of the steps, before the codebook starts; long enough for latents worth clustering
-REVIVE_UNTIL_SHARE = 0.8  # ASSUME: of the steps; afterwards codes only settle
-REVIVE_EVERY = 10  # steps
-KMEANS_IMAGES = 256
+TAUGHT_SHARE = 0.3  # ASSUME: of the steps, while the decoder is shown the patches' own codes
+CROSS_ENTROPY_WEIGHT = 0.3  # ASSUME: enough to name 98% of codes right without slowing the decoder (tried 0.1, 0.3)
 WEIGHT_DECAY = 0.01
 BETAS = (0.9, 0.95)
 LARGEST_GRADIENT = 1.0
@@ -62,36 +66,35 @@ class VQGANTrainer:
         self.model.initialize_afresh(training.seed)
         learned = [p for name, p in self.model.named_parameters() if not name.startswith("quantize.")]
         self.optimizer = torch.optim.AdamW(learned, lr=training.learning_rate, betas=BETAS, weight_decay=WEIGHT_DECAY)
-        self.codebook: MovingAverageCodebook | None = None
+        self.codebook: PatchCodebook | None = None
         self.step = 0
 
     def advance(self) -> dict[str, float]:
-        """One optimizer step; returns its losses, `codes` (different ones in this batch) and `revived`."""
-        training = self.training
-        if self.codebook is None and self.step >= UNQUANTIZED_SHARE * training.steps:
-            self._start_codebook()
+        """One optimizer step; returns `loss`, `reconstruction`, `commitment` and `agreement`.
+
+        Agreement is the share of patches whose code the encoder finds.
+        """
+        training, codebook = self.training, self._codebook()
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate_at(self.step, training.steps, training.learning_rate)
         pixels = pixels_from_rgb(self.images[batch_at(self.step, len(self.images), training.batch_size, training.seed)])
+        patch_codes = codebook.codes_of(pixels).flatten()
 
         latents = self.model.latents(pixels)
-        quantized, commitment, used, revived = latents, latents.new_zeros(()), 0, 0
-        if self.codebook is not None:
-            flat = latents.permute(0, 2, 3, 1).reshape(-1, latents.shape[1])
-            with torch.no_grad():
-                codes = squared_distances(flat, self.codebook.vectors).argmin(1)
-                nearest = self.codebook.vectors[codes]
-                self.codebook.update(flat, codes)
-                if self.step % REVIVE_EVERY == 0 and self.step < REVIVE_UNTIL_SHARE * training.steps:
-                    revived = self.codebook.revive(flat, self._generator())
-            used = len(codes.unique())
-            commitment = functional.mse_loss(flat, nearest)
-            nearest = nearest.view(latents.permute(0, 2, 3, 1).shape).permute(0, 3, 1, 2)
-            quantized = latents + (nearest - latents).detach()  # straight-through
-        quantized, pixels = self._mixed(quantized, pixels)
+        flat = latents.permute(0, 2, 3, 1).flatten(0, 2)
+        distances = squared_distances(flat, codebook.vectors)
+        found = distances.argmin(1)
+        commitment = functional.mse_loss(flat, codebook.vectors[patch_codes])
+        choice = functional.cross_entropy(-distances, patch_codes)
+
+        taught = self.step < TAUGHT_SHARE * training.steps
+        quantized = codebook.vectors[patch_codes if taught else found]
+        quantized = quantized.view(latents.permute(0, 2, 3, 1).shape).permute(0, 3, 1, 2)
+        if not taught:
+            quantized = latents + (quantized - latents).detach()
         decoded = self.model.pixels_from_latents(quantized)
         reconstruction = functional.l1_loss(decoded, pixels) + functional.mse_loss(decoded, pixels)
-        loss = reconstruction + training.commitment_weight * commitment
+        loss = reconstruction + training.commitment_weight * commitment + CROSS_ENTROPY_WEIGHT * choice
 
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -102,17 +105,27 @@ class VQGANTrainer:
             "loss": loss.item(),
             "reconstruction": reconstruction.item(),
             "commitment": commitment.item(),
-            "codes": used,
-            "revived": revived,
+            "agreement": (found == patch_codes).float().mean().item(),
         }
 
     def finished(self) -> VQGAN:
         """The model with its codebook in place, in evaluation mode."""
-        if self.codebook is None:
-            self._start_codebook()
         with torch.no_grad():
-            self.model.quantize.embedding.weight.copy_(self.codebook.vectors)  # type: ignore[union-attr]
+            self.model.quantize.embedding.weight.copy_(self._codebook().vectors)
         return self.model.eval()
+
+    def _codebook(self) -> PatchCodebook:
+        if self.codebook is None:
+            config, training = self.model.config, self.training
+            order = batch_at(0, len(self.images), len(self.images), training.seed)
+            self.codebook = PatchCodebook.fit(
+                self.images[order],
+                config.resolution // grid_of(config),
+                config.embed_dim,
+                config.num_embeddings,
+                torch.Generator().manual_seed(training.seed),
+            )
+        return self.codebook
 
     def save(self, path: Path) -> None:
         """Write the whole state atomically."""
@@ -133,39 +146,8 @@ class VQGANTrainer:
         state: dict[str, Any] = torch.load(path, weights_only=True)
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
-        self.codebook = None if state["codebook"] is None else MovingAverageCodebook(**state["codebook"])
+        self.codebook = None if state["codebook"] is None else PatchCodebook(**state["codebook"])
         self.step = state["step"]
-
-    def _mixed(self, latents: torch.Tensor, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Put a random rectangle of each image's neighbour in the batch into it, in latents and pixels alike.
-
-        The encoder sees whole images and could describe any place in any code. Where codes of two images must decode
-        side by side, a code pays only for what it says about its own patch: codes become local and repeatable.
-        """
-        grid, factor = latents.shape[-1], pixels.shape[-1] // latents.shape[-1]
-        rng = np.random.default_rng([self.training.seed, self.step])
-        top, left = rng.integers(0, grid, 2)
-        height, width = rng.integers(1, grid, 2)
-        mask = torch.zeros(grid, grid, dtype=torch.bool)
-        mask[top : top + height, left : left + width] = True
-        large = mask.repeat_interleave(factor, 0).repeat_interleave(factor, 1)
-        return torch.where(mask, latents.roll(1, 0), latents), torch.where(large, pixels.roll(1, 0), pixels)
-
-    def _generator(self) -> torch.Generator:
-        return torch.Generator().manual_seed(self.training.seed * 1_000_003 + self.step)
-
-    @torch.no_grad()
-    def _start_codebook(self) -> None:
-        count = min(KMEANS_IMAGES, len(self.images))
-        pixels = pixels_from_rgb(self.images[batch_at(0, len(self.images), count, self.training.seed)])
-        latents = torch.cat([self.model.latents(part) for part in pixels.split(self.training.batch_size)])
-        flat = latents.permute(0, 2, 3, 1).reshape(-1, latents.shape[1])
-        self.codebook = MovingAverageCodebook.from_latents(
-            flat,
-            self.model.config.num_embeddings,
-            self.training.batch_size * latents.shape[2] * latents.shape[3],
-            self._generator(),
-        )
 
 
 def train_vqgan(
@@ -198,13 +180,13 @@ def train_vqgan(
             logged = now
             seconds = (now - started) / (trainer.step - first)
             logger.info(
-                "image tokenizer: step %d/%d, reconstruction %.4f, commitment %.4f, %d codes in the batch, "
+                "image tokenizer: step %d/%d, reconstruction %.4f, commitment %.4f, %.1f%% of codes found, "
                 "%.0f images/s, %.0f s left",
                 trainer.step,
                 training.steps,
                 losses["reconstruction"],
                 losses["commitment"],
-                losses["codes"],
+                100 * losses["agreement"],
                 training.batch_size / seconds,
                 seconds * (training.steps - trainer.step),
             )

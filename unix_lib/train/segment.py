@@ -21,6 +21,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from unix_lib.artefacts.sealed import seal
 from unix_lib.models import UnixForCausalLM
 from unix_lib.models.routing import move_batch
 from unix_lib.train import heldout, log, state
@@ -230,7 +231,7 @@ class Segment(TrainerCallback):
             state.write_progress(part, self.progress)
         barrier()
         if first:
-            state.seal(part)
+            seal(part)
             shutil.rmtree(folder, ignore_errors=True)
             part.rename(folder)
             if folder.parent == self.work:

@@ -1,7 +1,7 @@
 """States: what a later process needs to go on exactly where an earlier one stopped.
 
 One folder per state, the same inside a checkpoint's artefact (`state/`) and in a run's work folder
-(`.work/<run>-<run digest>/step-00123/`):
+(`work/train/<run>-<run digest>/step-00123/`):
 
     deepspeed/          weights, optimizer state (a plain DeepSpeed checkpoint)
     random-00000.pt     random number generators, a file per process
@@ -15,18 +15,18 @@ checked here, before anything is unpickled. No torch in this module: finding out
 
 import json
 import logging
-import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from unix_lib.artefacts.files import sha256_of, write_json
+from unix_lib.artefacts.files import write_json
 from unix_lib.artefacts.manifest import ArtefactError, read_manifest
+from unix_lib.artefacts.sealed import HASHES, seal_fault
 
 logger = logging.getLogger(__name__)
 
-HASHES, PROGRESS, DEEPSPEED, BEST = "hashes.json", "progress.json", "deepspeed", "best.safetensors"
+PROGRESS, DEEPSPEED, BEST = "progress.json", "deepspeed", "best.safetensors"
 LOG, HELDOUT = "log.parquet", "heldout.parquet"
 KEPT_SAVES = 2  # the newest save and one to fall back on
 
@@ -67,7 +67,7 @@ class State:
 
 def work_folder(results: Path, run: str, run_digest: str) -> Path:
     """Where a run's saves between checkpoints go; no declared output, so that a failed job leaves it alone."""
-    return results / "train" / ".work" / f"{run}-{run_digest[:12]}"
+    return results / "work" / "train" / f"{run}-{run_digest[:12]}"
 
 
 def write_progress(folder: Path, progress: Progress) -> None:
@@ -80,34 +80,14 @@ def read_progress(folder: Path) -> Progress:
     return Progress(best=None if best is None else Best(**best), **values)
 
 
-def _files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if path.is_file() and path.name != HASHES)
-
-
-def seal(folder: Path) -> None:
-    """Flush a state's files to disk and write their hashes: the state's last file."""
-    entries = {}
-    for path in _files(folder):
-        with open(path, "rb") as file:
-            os.fsync(file.fileno())
-        entries[path.relative_to(folder).as_posix()] = {"bytes": path.stat().st_size, "sha256": sha256_of(path)}
-    write_json(folder / HASHES, entries)
-
-
 def fault_of(folder: Path) -> str | None:
     """What is wrong with a state's files, or None."""
+    fault = seal_fault(folder)
+    if fault is not None:
+        return fault
     try:
-        entries = json.loads((folder / HASHES).read_text(encoding="utf-8"))
-        for name, entry in entries.items():
-            path = folder / name
-            if not path.is_file():
-                return f"{name} is missing"
-            if path.stat().st_size != entry["bytes"] or sha256_of(path) != entry["sha256"]:
-                return f"{name} differs from its hash"
         read_progress(folder)
-    except FileNotFoundError:
-        return f"no {HASHES}, so it was never finished"
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         return f"unreadable ({error})"
     return None
 
