@@ -13,6 +13,7 @@ import torch
 
 from unix_lib.config.tokenizers import VQGANShape
 from unix_lib.tokenizers.image import ImageTokenizer, quality
+from unix_lib.tokenizers.pixels import pixels_from_rgb
 from unix_lib.tokenizers.train_vqgan import (
     STATE_FILE,
     VQGANTrainer,
@@ -78,7 +79,7 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others() -> None:
 
 @pytest.mark.parametrize("stop", [2, 5, 17])
 def test_resumed_equals_undisturbed(tmp_path: Path, stop: int) -> None:
-    """Before, at and after the codebook's start; another use of the global generator in between changes nothing."""
+    """While the decoder is taught and after; another use of the global generator in between changes nothing."""
     images, config = blocks(), vqgan_config(SHAPE)
     trainer = VQGANTrainer(images, config, TRAINING)
     for _ in range(stop):
@@ -110,6 +111,19 @@ def test_killed_process_continues_to_the_same_weights(tmp_path: Path) -> None:
     assert 0 < state["step"] < TRAINING.steps
     images, config = blocks(), vqgan_config(SHAPE)
     assert_equal_weights(train_vqgan(images, config, TRAINING, work=tmp_path), train_vqgan(images, config, TRAINING))
+
+
+def test_the_encoder_finds_the_codes_of_patches() -> None:
+    """After training, the plain nearest-code rule of the quantizer names patches as the codebook does."""
+    images = blocks()
+    training = VQGANTraining(steps=150, batch_size=8, learning_rate=5e-3, commitment_weight=0.25, seed=1)
+    trainer = VQGANTrainer(images, vqgan_config(SHAPE), training)
+    agreement = [trainer.advance()["agreement"] for _ in range(training.steps)]
+    assert np.mean(agreement[-5:]) > 0.9 > np.mean(agreement[:5])
+    codes = ImageTokenizer(trainer.finished()).encode(pixels_from_rgb(images))
+    assert trainer.codebook is not None
+    expected = trainer.codebook.codes_of(pixels_from_rgb(images))
+    assert float((codes == expected).float().mean()) > 0.9
 
 
 def test_every_image_is_seen_once_an_epoch_whatever_the_batch_size() -> None:
