@@ -54,7 +54,11 @@ def fresh_model(
 
 
 def start_from_checkpoint(
-    model_folder: Path | str, plan_settings: dict[str, Any], vision_start: VisionStart, seed: int
+    model_folder: Path | str,
+    plan_settings: dict[str, Any],
+    vision_start: VisionStart,
+    seed: int,
+    image_rows: Literal["kept", "fresh"] = "kept",
 ) -> UnixForCausalLM:
     """Give a trained shared decoder another plan.
 
@@ -63,6 +67,9 @@ def start_from_checkpoint(
         plan_settings: see `unix_lib.layer_plans.layer_plan`.
         vision_start: vision weights are copies of the text layer's, or fresh.
         seed: seed of fresh weights.
+        image_rows: `fresh` draws the embedding (and head) rows of the image codes anew, with the mean and spread of
+            the text rows. Text-only training pushes the rows it never uses all the same way, which costs the first
+            steps on images dearly; the logits of text tokens stay what they were.
 
     Raises:
         ModelError: the checkpoint has separate layers already, or is incomplete.
@@ -74,7 +81,13 @@ def start_from_checkpoint(
             "start from a run with plan shared"
         )
     values = base.config.to_dict() | _plan_fields(plan_settings, base.config.num_hidden_layers)
-    return _with_plan(dict(base.state_dict()), UnixConfig(**values), vision_start, seed)
+    weights = dict(base.state_dict())
+    if image_rows == "fresh":
+        for name in ("model.embed_tokens.weight", "lm_head.weight"):
+            if name in weights:
+                text_rows = weights[name][: base.config.image_offset]
+                weights[name] = _grown(text_rows, len(weights[name]), name, seed, noise=1.0)
+    return _with_plan(weights, UnixConfig(**values), vision_start, seed)
 
 
 def start_from_pretrained(  # noqa: PLR0917
@@ -127,7 +140,7 @@ def start_from_pretrained(  # noqa: PLR0917
     base = AutoModelForCausalLM.from_pretrained(path, revision=revision, dtype=dtype)
     weights = dict(base.state_dict())
     for name in ("model.embed_tokens.weight", "lm_head.weight"):
-        weights[name] = _grown(weights[name], config.vocab_size, name, seed)
+        weights[name] = _grown(weights[name], config.vocab_size, name, seed, noise=NEW_ROW_NOISE)
     return _with_plan(weights, config, vision_start, seed, dtype)
 
 
@@ -230,8 +243,8 @@ def _fresh_tensor(name: str, like: Tensor, spread: float, seed: int) -> Tensor:
     return torch.randn(like.shape, generator=_generator(seed, name)) * spread
 
 
-def _grown(old: Tensor, rows: int, name: str, seed: int) -> Tensor:
-    """Rows appended to (old rows, D): the old rows' mean plus small noise."""
+def _grown(old: Tensor, rows: int, name: str, seed: int, noise: float) -> Tensor:
+    """Rows appended to (old rows, D): the old rows' mean plus noise, in units of the old rows' spread."""
     mean, spread = old.float().mean(0), old.float().std(0)
-    noise = torch.randn(rows - old.shape[0], old.shape[1], generator=_generator(seed, name))
-    return torch.cat([old, (mean + NEW_ROW_NOISE * spread * noise).to(old.dtype)])
+    drawn = torch.randn(rows - old.shape[0], old.shape[1], generator=_generator(seed, name))
+    return torch.cat([old, (mean + noise * spread * drawn).to(old.dtype)])

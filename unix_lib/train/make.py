@@ -79,7 +79,8 @@ def _initial_model(job: Job, vocabulary: Vocabulary) -> "UnixForCausalLM":
     if start["kind"] == "fresh":
         return fresh_model(start["shape"], plan, vocabulary, seed)
     if start["kind"] == "run":
-        return start_from_checkpoint(job.input("start") / "model", plan, settings["vision_start"], seed)
+        folder = job.input("start") / "model"
+        return start_from_checkpoint(folder, plan, settings["vision_start"], seed, start["image_rows"])
     return start_from_pretrained(start["path"], start["revision"], plan, vocabulary, settings["vision_start"], seed)
 
 
