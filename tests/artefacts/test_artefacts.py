@@ -9,6 +9,7 @@ import pytest
 from unix_lib.artefacts.files import atomic_path, sha256_of
 from unix_lib.artefacts.job import Job
 from unix_lib.artefacts.manifest import ArtefactError, open_artefact, read_manifest, tombstone
+from unix_lib.artefacts.sealed import seal
 from unix_lib.artefacts.verify import verify
 from unix_lib.recipes.recipe import Recipe, write_recipe
 
@@ -134,3 +135,15 @@ def test_a_job_refuses_an_output_that_is_not_its_own(tmp_path: Path) -> None:
     execution.write_text("{}")
     with pytest.raises(ValueError, match="is not the output of recipe"):
         Job.from_files(recipe.path(tmp_path), execution, tmp_path / "elsewhere" / "manifest.json")
+
+
+def test_verify_checks_sealed_folders_beside_the_manifest(results: Path) -> None:
+    state = folder_of(results, "sources") / "state"
+    state.mkdir()
+    (state / "optimizer.pt").write_bytes(b"moments")
+    seal(state)
+    assert verify(results).faults == []
+    (state / "optimizer.pt").write_bytes(b"momentz")
+    assert verify(results).faults == [f"{state}: optimizer.pt differs from its hash"]
+    (state / "optimizer.pt").unlink()
+    assert verify(results).faults == [f"{state}: optimizer.pt is missing"]

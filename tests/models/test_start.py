@@ -152,3 +152,20 @@ def test_parameter_counts() -> None:
             "text": shared["total"],
             "vision": shared["total"],
         }, name
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_fresh_image_rows_leave_text_logits_as_they_were(tied: bool, tmp_path) -> None:
+    base = small_model(PLANS["shared"], tie_word_embeddings=tied)
+    base.save_pretrained(tmp_path)
+    kept = start_from_checkpoint(tmp_path, PLANS["unix 1:1"], "copy", 1, "kept").eval()
+    fresh = start_from_checkpoint(tmp_path, PLANS["unix 1:1"], "copy", 1, "fresh").eval()
+    offset = base.config.image_offset
+    rows, new = base.get_input_embeddings().weight, fresh.get_input_embeddings().weight
+    torch.testing.assert_close(new[:offset], rows[:offset], rtol=0, atol=0)
+    torch.testing.assert_close(kept.get_input_embeddings().weight, rows, rtol=0, atol=0)
+    assert not torch.isclose(new[offset:], rows[offset:]).any(1).all()
+    torch.testing.assert_close(new[offset:].std(), rows[:offset].std(), rtol=0.5, atol=0)
+    documents = [document for document in document_sets()["text only"] if VOCABULARY.vision_start_id not in document]
+    for expected, logits in zip(logits_of(base, documents), logits_of(fresh, documents), strict=True):
+        torch.testing.assert_close(logits[..., :offset], expected[..., :offset], rtol=0, atol=1e-5)

@@ -8,9 +8,7 @@ from typing import Any
 
 from unix_lib.artefacts.files import write_json
 from unix_lib.artefacts.manifest import MANIFEST, Manifest, open_artefact, write_manifest
-from unix_lib.recipes.recipe import Recipe, read_recipe
-
-RECIPE = "recipe.json"
+from unix_lib.recipes.recipe import RECIPE, Recipe, read_recipe
 
 
 @dataclass

@@ -87,7 +87,7 @@ class RunStart(StrictModel):
     kind: Literal["run"]
     run: str = key("name of the run")
     image_rows: Literal["kept", "fresh"] = key(
-        "embedding rows of the image codes: kept, or drawn anew like the text rows, which a text-only run only pushed away",
+        "embedding rows of the image codes: kept, or drawn anew; a text-only run has only pushed them away",
         "kept",
     )
 

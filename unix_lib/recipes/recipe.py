@@ -15,6 +15,7 @@ from typing import Any
 from unix_lib.artefacts.errors import UserError
 from unix_lib.artefacts.files import canonical_json
 
+RECIPE = "recipe.json"  # its name in the folder of the artefact that it made
 DIGEST_CHARACTERS = 12  # 48 bits: a thousand artefacts collide with probability 2e-9
 
 
@@ -83,19 +84,31 @@ def write_recipe(recipe: Recipe, results: Path) -> None:
 
 
 def read_recipe(path: Path) -> Recipe:
-    """Read a recipe and check that it is the one its file name promises.
+    """Read a planned recipe and check that it is the one its file name promises.
 
     Raises:
         RecipeError: missing, unreadable or changed.
     """
-    remedy = "run the workflow again from the main process; it writes missing recipes"
+    return _checked(path, path.stem, "run the workflow again from the main process; it writes missing recipes")
+
+
+def recipe_of(artefact: Path) -> Recipe:
+    """The recipe that an artefact carries in its own folder, checked against the folder's name.
+
+    Raises:
+        RecipeError: missing, unreadable or changed.
+    """
+    return _checked(artefact / RECIPE, artefact.name, f"delete {artefact} and run the workflow again")
+
+
+def _checked(path: Path, key: str, remedy: str) -> Recipe:
     try:
         recipe = Recipe(**json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
         raise RecipeError(f"{path}: no such recipe; {remedy}") from None
     except (ValueError, TypeError) as error:
         raise RecipeError(f"{path}: unreadable recipe ({error}); delete it, then {remedy}") from None
-    if path.name != f"{recipe.key}.json":
+    if recipe.key != key:
         raise RecipeError(
             f"{path}: the recipe was changed (its digest now gives {recipe.key}); delete it, then {remedy}"
         )
