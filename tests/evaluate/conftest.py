@@ -111,9 +111,21 @@ class SmallExperiment:
         }
         known: dict[str, dict[str, Any]] = {
             "geneval": {"scorer": "geneval", "layout": None, "chance": 0.0, "image_sampling": sampling},
-            "pope": {"scorer": "yes_no", "layout": "pope", "chance": 0.5, "max_answer_tokens": 3},
-            "mme": {"scorer": "yes_no", "layout": "mme", "chance": 0.5, "max_answer_tokens": 3},
-            "mmbench": {"scorer": "multiple_choice", "layout": "mmbench", "chance": 0.25, "max_answer_tokens": 3},
+            "pope": {
+                "scorer": "yes_no",
+                "layout": "pope",
+                "chance": 0.5,
+                "max_answer_tokens": 3,
+                "question_suffix": "",
+            },
+            "mme": {"scorer": "yes_no", "layout": "mme", "chance": 0.5, "max_answer_tokens": 3, "question_suffix": ""},
+            "mmbench": {
+                "scorer": "multiple_choice",
+                "layout": "mmbench",
+                "chance": 0.25,
+                "max_answer_tokens": 3,
+                "question_suffix": "",
+            },
             "cloze": {"scorer": "lm_eval", "layout": None, "chance": 0.25},
         }
         common = {"limit": None, "file": None, "task": None, "source": "as named", "logic_version": 1}

@@ -15,14 +15,14 @@ from unix_lib.evaluate import generation, questions, text
 from unix_lib.evaluate.benchmark import BenchmarkError
 from unix_lib.evaluate.generation import image_seed, read_prompts
 from unix_lib.evaluate.geneval import GenEvalError
-from unix_lib.evaluate.make import STORES, make_evaluation
+from unix_lib.evaluate.make import make_evaluation
 from unix_lib.evaluate.tables import IMAGES, SAMPLES, SCORES
 
 ALL = ("geneval", "pope", "mme", "mmbench", "cloze")
 
 
 def forget(small):
-    shutil.rmtree(small.results / "evaluate" / STORES, ignore_errors=True)
+    shutil.rmtree(small.results / "work" / "evaluate", ignore_errors=True)
 
 
 def table(job, name):
@@ -76,11 +76,11 @@ def test_a_killed_evaluation_goes_on_and_gives_the_same(small, monkeypatch):
     forget(small)
     original, calls = questions.answer_questions, []
 
-    def dies(checkpoint, batch, most):
+    def dies(checkpoint, batch, most, suffix):
         if len(calls) == 4:
             raise KeyboardInterrupt
         calls.append(len(batch))
-        return original(checkpoint, batch, most)
+        return original(checkpoint, batch, most, suffix)
 
     monkeypatch.setattr(questions, "answer_questions", dies)
     job = small.evaluation("pope", "mme", group="killed")
@@ -89,9 +89,9 @@ def test_a_killed_evaluation_goes_on_and_gives_the_same(small, monkeypatch):
         make_evaluation(job)
     asked = []
 
-    def counts(checkpoint, batch, most):
+    def counts(checkpoint, batch, most, suffix):
         asked.append(len(batch))
-        return original(checkpoint, batch, most)
+        return original(checkpoint, batch, most, suffix)
 
     monkeypatch.setattr(questions, "answer_questions", counts)
     assert make_evaluation(job).digest == undisturbed.digest
@@ -117,13 +117,20 @@ def test_changed_settings_of_a_benchmark_are_computed_anew(small, monkeypatch):
     make_evaluation(small.evaluation("pope", group="settings"))
     asked = []
     original = questions.answer_questions
-    monkeypatch.setattr(
-        questions, "answer_questions", lambda c, batch, most: asked.append(most) or original(c, batch, most)
-    )
+
+    def notes(checkpoint, batch, most, suffix):
+        asked.append((most, suffix))
+        return original(checkpoint, batch, most, suffix)
+
+    monkeypatch.setattr(questions, "answer_questions", notes)
     make_evaluation(small.evaluation("pope", group="settings", max_answer_tokens=2))
-    assert asked == [2]
+    assert asked == [(2, "")]
     make_evaluation(small.evaluation("pope", group="settings", logic_version=2))
-    assert asked == [2, 3]
+    assert asked == [(2, ""), (3, "")]
+    job = small.evaluation("pope", group="settings", question_suffix=" So?")
+    make_evaluation(job)
+    assert asked[2:] == [(3, " So?")]
+    assert all(prompt.endswith(" So?") for prompt in table(job, "samples/pope.parquet")["prompt"].to_pylist())
 
 
 def test_an_unreadable_image_is_set_aside_and_counted(small):

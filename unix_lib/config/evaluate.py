@@ -60,6 +60,7 @@ class EvaluateConfig(StrictModel):
     benchmarks: dict[str, Benchmark] = key("benchmarks by name", min_length=1)
     groups: dict[str, list[str]] = key("benchmarks that one job evaluates together, by group name", min_length=1)
     image_sampling: ImageSampling = key("sampling of generated images", ImageSampling())
+    question_suffix: str = key("text that every question about an image ends with", "")
     max_answer_tokens: int = key("longest generated answer, tokens", 8, ge=1)
     bootstrap_samples: int = key("resamples behind a bootstrap interval", 2000, ge=100)
     batch_size: int = key("sequences decoded together", 64, kind="numeric", ge=1)

@@ -19,7 +19,7 @@ from unix_lib.evaluate.benchmark import BenchmarkResult, BenchmarkTask
 from unix_lib.evaluate.checkpoint import Checkpoint
 from unix_lib.evaluate.question_files import YES_NO_LAYOUTS, Question, QuestionFileError, RejectedRow, read_questions
 from unix_lib.evaluate.question_scores import SCORES_OF_LAYOUT, Answered
-from unix_lib.records.questions import four_choice_prompt
+from unix_lib.records.questions import choice_prompt
 from unix_lib.sources.image_folder.images import BadImage, check_header, prepare
 
 log = logging.getLogger(__name__)
@@ -41,10 +41,10 @@ def score_questions(task: BenchmarkTask) -> BenchmarkResult:
     path = task.benchmark_file(f"{layout}.tsv")
     questions, rejected = read_questions(path, layout, task.settings.get("limit"))
 
-    most = task.settings["max_answer_tokens"]
+    most, suffix = task.settings["max_answer_tokens"], task.settings["question_suffix"]
     answers = task.open_store(ANSWER).fill(
         questions,
-        lambda batch: answer_questions(task.checkpoint, batch, most),
+        lambda batch: answer_questions(task.checkpoint, batch, most, suffix),
         batch_size=task.checkpoint.batch_size,
         name=task.name,
     )
@@ -58,7 +58,7 @@ def score_questions(task: BenchmarkTask) -> BenchmarkResult:
         reading = read_answer(question, answer["text"], layout)
         asked.append(question)
         parsed.append(reading)
-        samples.append(_sample(question, answer["text"], reading))
+        samples.append(_sample(question, suffix, answer["text"], reading))
     if not asked:
         raise QuestionFileError(f"{path}: not one image can be read; the first is {answers[0]['detail']}")
     if rejected:
@@ -73,10 +73,10 @@ def score_questions(task: BenchmarkTask) -> BenchmarkResult:
     return BenchmarkResult(scores, samples, rejected=rejected)
 
 
-def question_prompt(question: Question) -> str:
-    """What the model is shown, worded as in training."""
+def question_prompt(question: Question, suffix: str) -> str:
+    """What the model is shown: worded as in training, then the suffix that leads to the answer."""
     text = f"{question.hint}\n{question.text}" if question.hint else question.text
-    return four_choice_prompt(text, list(question.options.values())) if question.options else text
+    return (choice_prompt(text, question.options) if question.options else text) + suffix
 
 
 def read_answer(question: Question, text: str, layout: str) -> str | None:
@@ -84,12 +84,12 @@ def read_answer(question: Question, text: str, layout: str) -> str | None:
     return parse_yes_no(text) if layout in YES_NO_LAYOUTS else parse_option(text, question.options)
 
 
-def _sample(question: Question, text: str, reading: str | None) -> dict[str, Any]:
+def _sample(question: Question, suffix: str, text: str, reading: str | None) -> dict[str, Any]:
     reason = "" if reading == question.answer else f"answered {reading}" if reading else "unreadable answer"
     return {
         "sample_id": question.index,
         "task": question.category,
-        "prompt": question_prompt(question),
+        "prompt": question_prompt(question, suffix),
         "prediction": text,
         "answer": question.answer,
         "value": float(reading == question.answer),
@@ -107,7 +107,9 @@ def question_pixels(data: bytes, image_size: int) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(prepare(io.BytesIO(data), image_size))))
 
 
-def answer_questions(checkpoint: Checkpoint, questions: Sequence[Question], most_tokens: int) -> list[dict[str, Any]]:
+def answer_questions(
+    checkpoint: Checkpoint, questions: Sequence[Question], most_tokens: int, suffix: str
+) -> list[dict[str, Any]]:
     """Answers to a batch of questions, rows of `ANSWER`; an image asked about several times is encoded once."""
     from unix_lib.generate.text import generate_text
     from unix_lib.pack.sequences import vqa_prompt_ids
@@ -131,7 +133,7 @@ def answer_questions(checkpoint: Checkpoint, questions: Sequence[Question], most
             checkpoint.tokenizer,
             checkpoint.vocabulary,
             codes[questions[index].image_id],
-            question_prompt(questions[index]),
+            question_prompt(questions[index], suffix),
         )
         for index in usable
     ]

@@ -212,6 +212,7 @@ def _evaluate(plan: Plan, experiment: Experiment, root: Path, hashes: FileHashes
             described[name]["image_sampling"] = config.image_sampling.semantic()
         elif benchmark.scorer != "lm_eval":
             described[name]["max_answer_tokens"] = config.max_answer_tokens
+            described[name]["question_suffix"] = config.question_suffix
 
     for run in experiment.compared_runs():
         for step in experiment.train.runs[run].checkpoints:

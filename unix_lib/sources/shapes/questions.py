@@ -13,7 +13,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from unix_lib.records.questions import LETTERS, four_choice_prompt
+from unix_lib.records.questions import LETTERS, choice_prompt
 from unix_lib.sources.shapes.captions import plural
 from unix_lib.sources.shapes.combinations import COUNTS, Combination
 from unix_lib.sources.shapes.drawing import SceneSpace
@@ -50,7 +50,7 @@ class Question:
     @property
     def prompt(self) -> str:
         """What the model is shown."""
-        return four_choice_prompt(self.text, list(self.options)) if self.options else self.text
+        return choice_prompt(self.text, dict(zip(LETTERS, self.options, strict=True))) if self.options else self.text
 
     def reply(self, answer: str) -> str:
         """What the model should say: the answer itself, or its letter."""
