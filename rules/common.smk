@@ -23,7 +23,9 @@ PLAN = None
 if workflow.is_main_process:
     try:
         if config:
-            experiment = parse_experiment(dict(config), origin="config", folder=DEFAULT_CONFIG.parent)
+            experiment = parse_experiment(
+                dict(config), origin="config", folder=DEFAULT_CONFIG.parent
+            )
         else:
             experiment = load_experiment(DEFAULT_CONFIG)
         results = Path("results") / experiment.experiment

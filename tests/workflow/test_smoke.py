@@ -1,0 +1,86 @@
+"""The real chain, end to end, from a copy of the project: every stage makes what it promises, and nothing is damaged."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from unix_lib.artefacts.verify import verify
+from unix_lib.config.figures import ALL_FIGURES
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def smoke(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the project in which `config/smoke.yaml` ran to its report."""
+    folder = tmp_path_factory.mktemp("smoke") / "clone"
+    for name in ("workflow", "rules", "scripts", "unix_lib", "config"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"), symlinks=True)
+    run_chain(folder)
+    return folder
+
+
+def run_chain(folder: Path) -> str:
+    finished = subprocess.run(
+        [sys.executable, "-m", "snakemake", "--cores", "2", "--configfile", "config/smoke.yaml", "--", "all"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+    return finished.stderr
+
+
+@pytest.mark.slow
+def test_every_artefact_is_whole_and_a_second_run_does_nothing(smoke: Path) -> None:
+    found = verify(smoke / "results" / "smoke")
+    assert found.faults == []
+    assert found.artefacts > 30
+    assert "Nothing to be done" in run_chain(smoke)
+
+
+@pytest.mark.slow
+def test_the_report_shows_every_figure_and_every_score_has_an_interval(smoke: Path) -> None:
+    current = smoke / "results" / "smoke" / "current"
+    page = (current / "report" / "summary" / "index.html").read_text()
+    assert page.count("data:image/png;base64") >= len(ALL_FIGURES)
+    for figure in ALL_FIGURES:
+        for suffix in ("csv", "png", "pdf"):
+            assert (current / "figures" / figure / f"{figure}.{suffix}").stat().st_size > 0
+    scores = pd.concat(pd.read_parquet(path) for path in sorted(current.glob("evaluate/*/scores.parquet")))
+    assert {"geneval", "pope", "mme", "mmbench", "cloze"} <= set(scores["benchmark"])
+    assert scores[["value", "low", "high", "n"]].notna().all().all()
+    assert (scores["low"] <= scores["value"] + 1e-9).all() and (scores["value"] <= scores["high"] + 1e-9).all()
+
+
+@pytest.mark.slow
+def test_the_claims_say_what_was_not_decided(smoke: Path) -> None:
+    claims = pd.read_csv(smoke / "results" / "smoke" / "current" / "figures" / "claims" / "claims.csv")
+    assert set(claims["claim"]) == set(range(1, 8))
+    verdicts = {"holds", "does not hold", "undecided", "not measurable here"}
+    assert set(claims["verdict"]) <= verdicts
+    architecture_claims = claims[claims["claim"].isin([3, 4, 5, 6])]
+    assert not architecture_claims["verdict"].isin(["holds", "does not hold"]).any()  # one seed can't decide them
+
+
+@pytest.mark.slow
+def test_tables_are_copied_for_git_and_figures_drawn_on_demand(smoke: Path) -> None:
+    for arguments in (
+        ("summarize", "config/smoke.yaml"),
+        ("figures", "config/smoke.yaml"),
+        ("plan", "config/smoke.yaml"),
+    ):
+        finished = subprocess.run(
+            [sys.executable, "-m", "unix_lib", *arguments], cwd=smoke, capture_output=True, text=True, check=False
+        )
+        assert finished.returncode == 0, finished.stdout + finished.stderr
+    summary = smoke / "results" / "smoke" / "summary"
+    assert {"claims.csv", "metrics.json", "wall_times.csv"} <= {path.name for path in summary.iterdir()}
+    assert json.loads((summary / "metrics.json").read_text())
+    assert (smoke / "results" / "smoke" / "preview" / "loss_curves.png").is_file()
