@@ -1,4 +1,4 @@
-"""The real chain, end to end, from a copy of the project: every stage makes what it promises, and nothing is damaged."""
+"""The real chain, end to end, in a copy of the project: every stage makes what it promises, nothing is damaged."""
 
 import json
 import shutil
