@@ -74,7 +74,7 @@ def run(path: Path, console: Console) -> int:
         )
     console.print(runs)
 
-    times = WallTimes(Path("results"))
+    times = WallTimes(results)
     stages = Table(title="Stages", title_justify="left")
     for heading in ("stage", "jobs", "done", "would run", "estimated", "why"):
         stages.add_column(heading, justify="left" if heading in ("stage", "why") else "right")

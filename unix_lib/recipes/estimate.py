@@ -16,19 +16,22 @@ from unix_lib.recipes.recipe import Recipe
 
 
 class WallTimes:
-    """Wall times read from every manifest below `results/`, and from the summaries kept in git."""
+    """Wall times of one experiment, `results/<experiment>`: from its manifests, and from its summary kept in git.
 
-    def __init__(self, results_root: Path) -> None:
+    Other experiments don't count: a training job of one says nothing about a training job of another.
+    """
+
+    def __init__(self, results: Path) -> None:
         self._seconds: dict[str, list[float]] = {}
-        for experiment in sorted(results_root.glob("*")):
-            for folder in finished_artefacts(experiment):
-                try:
-                    self._note(folder, read_manifest(folder))
-                except UserError:
-                    continue  # `verify` names damaged manifests; an estimate does without them
+        for folder in finished_artefacts(results):
+            try:
+                self._note(folder, read_manifest(folder))
+            except UserError:
+                continue  # `verify` names damaged manifests; an estimate does without them
         measured_here = set(self._seconds)
-        for path in sorted(results_root.glob("*/summary/wall_times.csv")):
-            with open(path, newline="", encoding="utf-8") as file:
+        summary = results / "summary" / "wall_times.csv"
+        if summary.is_file():
+            with open(summary, newline="", encoding="utf-8") as file:
                 for row in csv.DictReader(file):
                     self._add(row["stage"], row["name"], float(row["wall_seconds"]), skip=measured_here)
 
