@@ -23,6 +23,8 @@ rule segment:
         log_path("train"),
     benchmark:
         benchmark_path("train")
+    # Training is the longest chain: what waits for it must not take its turn when cores are few.
+    priority: 10
     threads: threads_of("train")
     resources:
         mem_mb=memory_mb("train"),
