@@ -44,7 +44,7 @@ doctor: setup ## what works here, what is missing, how to get it
 	@$(RUN) -m unix_lib doctor $(CONFIG)
 
 test: setup ## all tests
-	$(RUN) -m pytest
+	$(RUN) -m pytest -n $(CORES) --dist loadfile
 
 lint: setup ## ruff, snakefmt, mypy
 	$(VENV)/bin/ruff check .
