@@ -1,6 +1,7 @@
 """The real chain, end to end, in a copy of the project: every stage makes what it promises, nothing is damaged."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -29,6 +30,7 @@ def run_chain(folder: Path) -> str:
     finished = subprocess.run(
         [sys.executable, "-m", "snakemake", "--cores", "2", "--configfile", "config/smoke.yaml", "--", "all"],
         cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(folder)},
         capture_output=True,
         text=True,
         check=False,
@@ -77,7 +79,12 @@ def test_tables_are_copied_for_git_and_figures_drawn_on_demand(smoke: Path) -> N
         ("plan", "config/smoke.yaml"),
     ):
         finished = subprocess.run(
-            [sys.executable, "-m", "unix_lib", *arguments], cwd=smoke, capture_output=True, text=True, check=False
+            [sys.executable, "-m", "unix_lib", *arguments],
+            cwd=smoke,
+            env={**os.environ, "PYTHONPATH": str(smoke)},
+            capture_output=True,
+            text=True,
+            check=False,
         )
         assert finished.returncode == 0, finished.stdout + finished.stderr
     summary = smoke / "results" / "smoke" / "summary"

@@ -17,8 +17,9 @@ from unix_lib.artefacts.job import Job
 
 # Python puts a script's folder first on the path, where scripts/tokenizers.py and scripts/evaluate.py would hide
 # the libraries of those names.
-SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
-sys.path[:] = [entry for entry in sys.path if Path(entry or ".").resolve() != SCRIPTS]
+RUNNING = Path(sys.argv[0]).resolve().parent
+if RUNNING.name == "scripts":
+    sys.path[:] = [entry for entry in sys.path if Path(entry or ".").resolve() != RUNNING]
 
 
 def run_script(make: Callable[[Job], object], description: str | None) -> None:
