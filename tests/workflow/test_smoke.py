@@ -26,11 +26,17 @@ def smoke(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def environment(folder: Path) -> dict[str, str]:
+    """A user's shell: this code first, and nothing of a process group that another test of this process started."""
+    group = {"RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"}
+    return {name: value for name, value in os.environ.items() if name not in group} | {"PYTHONPATH": str(folder)}
+
+
 def run_chain(folder: Path) -> str:
     finished = subprocess.run(
         [sys.executable, "-m", "snakemake", "--cores", "2", "--configfile", "config/smoke.yaml", "--", "all"],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(folder)},
+        env=environment(folder),
         capture_output=True,
         text=True,
         check=False,
@@ -82,7 +88,7 @@ def test_tables_are_copied_for_git_and_figures_drawn_on_demand(smoke: Path) -> N
         finished = subprocess.run(
             [sys.executable, "-m", "unix_lib", *arguments],
             cwd=smoke,
-            env={**os.environ, "PYTHONPATH": str(smoke)},
+            env=environment(smoke),
             capture_output=True,
             text=True,
             check=False,
