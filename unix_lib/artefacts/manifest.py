@@ -4,14 +4,13 @@
 `provenance` says how it came about and is never hashed.
 """
 
-import hashlib
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from unix_lib.artefacts.errors import UserError
-from unix_lib.artefacts.files import canonical_json, sha256_of, write_json
+from unix_lib.artefacts.files import digest_of, sha256_of, write_json
 from unix_lib.artefacts.provenance import provenance_now
 
 MANIFEST = "manifest.json"
@@ -57,7 +56,7 @@ class Manifest:
     @property
     def digest(self) -> str:
         """The artefact's identity: SHA-256 of its content, hexadecimal."""
-        return hashlib.sha256(canonical_json(self.content).encode()).hexdigest()
+        return digest_of(self.content)
 
 
 def write_manifest(

@@ -7,7 +7,6 @@ sample. Nothing downstream reads these files; an evaluation's artefact is writte
 a damaged part, and everything after it, is computed again.
 """
 
-import hashlib
 import logging
 import re
 import time
@@ -18,7 +17,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from unix_lib.artefacts.files import atomic_path, canonical_json
+from unix_lib.artefacts.files import atomic_path, digest_of
 
 log = logging.getLogger(__name__)
 _PART = re.compile(r"part-(\d{8})-(\d{8})\.parquet")
@@ -36,7 +35,7 @@ class SampleStore:
             identity: JSON value of all that decides the results: settings, scorer version, inputs.
             schema: of a result.
         """
-        digest = hashlib.sha256(canonical_json(identity).encode()).hexdigest()[:16]
+        digest = digest_of(identity)[:16]
         self.folder = samples / checkpoint / digest
         self.schema = schema
         self._tables: list[pa.Table] = []

@@ -4,12 +4,11 @@ What flows in: a checked `Experiment`. What flows out: a `Plan`, from which the 
 The stages are resolved in the order in which data flows, each from the artefacts of those before it.
 """
 
-import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from unix_lib.artefacts.files import canonical_json
+from unix_lib.artefacts.files import digest_of
 from unix_lib.config.experiment import Experiment, has_images
 from unix_lib.config.jobs import JobShape
 from unix_lib.config.models import RunStart
@@ -168,9 +167,7 @@ def _train(plan: Plan, experiment: Experiment) -> None:
             last = config.runs[run.start.run].checkpoints[-1]
             inputs["start"] = plan.named("train", checkpoint_name(run.start.run, last))
         # What all checkpoints of the run share: a later segment finds its predecessors by this.
-        identity = hashlib.sha256(
-            canonical_json([name, LOGIC_VERSIONS["train"], settings, inputs]).encode()
-        ).hexdigest()
+        identity = digest_of([name, LOGIC_VERSIONS["train"], settings, inputs])
         previous: list[str] = []
         for step in run.checkpoints:
             recipe = Recipe(

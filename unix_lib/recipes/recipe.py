@@ -4,7 +4,6 @@ A recipe is never changed. Its digest stands in the path of what it makes, so a 
 path and a job runs exactly when its manifest is missing.
 """
 
-import hashlib
 import json
 import os
 from dataclasses import dataclass, field
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from unix_lib.artefacts.errors import UserError
-from unix_lib.artefacts.files import canonical_json
+from unix_lib.artefacts.files import digest_of
 
 RECIPE = "recipe.json"  # its name in the folder of the artefact that it made
 DIGEST_CHARACTERS = 12  # 48 bits: a thousand artefacts collide with probability 2e-9
@@ -36,7 +35,7 @@ class Recipe:
     @cached_property
     def digest(self) -> str:
         """SHA-256 of the whole recipe, hexadecimal."""
-        return hashlib.sha256(canonical_json(self.as_json()).encode()).hexdigest()
+        return digest_of(self.as_json())
 
     @cached_property
     def key(self) -> str:
