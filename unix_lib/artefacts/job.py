@@ -1,6 +1,7 @@
 """One job as its script sees it: the recipe, the folders of its inputs, and where its output goes."""
 
 import json
+import shutil
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -53,6 +54,11 @@ class Job:
     def work(self) -> Path:
         """Undeclared folder for what a killed job resumes from; nothing but the job itself clears it."""
         return self.results / "work" / self.recipe.artefact
+
+    def clear_work(self) -> None:
+        """Delete the work folder, once the manifest is written and nothing is left to resume."""
+        if self.work.is_dir():
+            shutil.rmtree(self.work)
 
     def input(self, role: str) -> Path:
         """Folder of the one input in a role, its files checked."""

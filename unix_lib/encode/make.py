@@ -21,7 +21,7 @@ from unix_lib.artefacts.manifest import Manifest
 from unix_lib.records.rejected import RejectedSamples
 from unix_lib.records.schema import ENCODED_RECORD, IMAGE_TEXT
 from unix_lib.records.shards import SPLITS, ShardWriter, Split, count_rows, iterate_batches
-from unix_lib.tokenizers.image import ImageTokenizer, device_of, load_image_tokenizer, remove_work
+from unix_lib.tokenizers.image import ImageTokenizer, device_of, load_image_tokenizer
 from unix_lib.tokenizers.pixels import UnreadableImageError, pixels_from_rgb, rgb_from_bytes
 
 logger = logging.getLogger(__name__)
@@ -62,7 +62,7 @@ def make_encoding(job: Job) -> Manifest:
         },
         metrics={"images_encoded": progress.images, "images_per_second": round(progress.images_per_second, 1)},
     )
-    remove_work(work)
+    job.clear_work()
     return manifest
 
 

@@ -5,15 +5,13 @@ recipe of an evaluation says which scorer made a benchmark's scores and from whe
 don't.
 """
 
-import json
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 import pandas as pd
 
-from unix_lib.artefacts.job import RECIPE
-from unix_lib.recipes.recipe import Recipe
+from unix_lib.recipes.recipe import Recipe, recipe_of
 
 FAMILIES = {"lm_eval": "text", "yes_no": "understanding", "multiple_choice": "understanding", "geneval": "generation"}
 
@@ -38,7 +36,7 @@ class Inputs:
 
     def recipe(self, artefact: str) -> Recipe:
         """The recipe that an artefact followed, from its own folder."""
-        return Recipe(**json.loads((self.results / artefact / RECIPE).read_text(encoding="utf-8")))
+        return recipe_of(self.results / artefact)
 
     def table(self, role: str, file: str) -> pd.DataFrame:
         """One table of all artefacts of a role, one below the other, with the artefact's name in `artefact`."""

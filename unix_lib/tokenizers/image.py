@@ -146,7 +146,7 @@ def make_image_tokenizer(job: Job) -> Manifest:
     facts = {"training_images": len(images)} | quality(ImageTokenizer(model), heldout)
     logger.info("image tokenizer: %s", facts)
     manifest = job.finish(files, rejected=rejected, facts=facts)
-    remove_work(work)
+    job.clear_work()
     return manifest
 
 
@@ -192,11 +192,3 @@ def quality(tokenizer: ImageTokenizer, images: np.ndarray) -> dict[str, Any]:
         "codes_used": int((counts > 0).sum()),
         "code_perplexity": round(float(np.exp(-(shares * np.log(shares)).sum())), 3),
     }
-
-
-def remove_work(folder: Path) -> None:
-    """Delete a resumable job's work folder, once its manifest is written."""
-    if folder.is_dir():
-        for path in folder.iterdir():
-            path.unlink()
-        folder.rmdir()
