@@ -32,6 +32,7 @@ SHAPE = {
     "tie_embeddings": True,
     "max_positions": 256,
     "rope_theta": 10000.0,
+    "initializer_range": 0.02,
 }
 CUSTOM = [
     {"attention_weights": "per_modality", "attention_scope": "joint", "ffn": "shared"},

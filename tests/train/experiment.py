@@ -18,7 +18,7 @@ from unix_lib.tokenizers.vocabulary import build_vocabulary
 LENGTH, CODES, CODEBOOK = 64, 9, 16
 SHAPE = {
     "hidden_size": 32, "intermediate_size": 64, "layers": 3, "heads": 2, "key_value_heads": 1,
-    "tie_embeddings": True, "max_positions": 128, "rope_theta": 10000.0,
+    "tie_embeddings": True, "max_positions": 128, "rope_theta": 10000.0, "initializer_range": 0.02,
 }  # fmt: skip
 UNIX = {"preset": "unix", "first": 1, "last": 1}
 

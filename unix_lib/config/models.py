@@ -18,6 +18,9 @@ class DecoderShape(StrictModel):
     tie_embeddings: bool = key("the head shares the embedding's weights", True)
     max_positions: int = key("longest document, tokens", 2048, ge=16)
     rope_theta: float = key("base of the rotary frequencies", 10000.0, gt=0)
+    initializer_range: float = key(
+        "standard deviation of random matrices; Qwen's suits widths in the thousands", 0.02, gt=0
+    )
 
     @model_validator(mode="after")
     def _heads_fit(self) -> "DecoderShape":

@@ -43,6 +43,7 @@ def fresh_model(
         tie_word_embeddings=shape["tie_embeddings"],
         max_position_embeddings=shape["max_positions"],
         rope_theta=shape["rope_theta"],
+        initializer_range=shape["initializer_range"],
         **_plan_fields(plan_settings, shape["layers"]),
         **_vocabulary_fields(vocabulary),
     )

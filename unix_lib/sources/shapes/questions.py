@@ -66,11 +66,8 @@ def yes_no_questions(space: SceneSpace) -> list[Question]:
             questions.append(Question("count", f"Are there {word} {plural(shape)}?", _counts(shape, count)))
         for color in space.colors:
             article = "an" if color[0] in "aeiou" else "a"
-            affirmed = ("colors", color, shape)
-            questions.append(
-                Question("existence", f"Is there {article} {color} {shape}?", _exists(shape, color), affirms=affirmed)
-            )
-            questions.append(Question("color", f"Is the {shape} {color}?", _has_color(shape, color), affirms=affirmed))
+            questions.append(Question("existence", f"Is there {article} {color} {shape}?", _exists(shape, color)))
+            questions.append(Question("color", f"Is the {shape} {color}?", _has_color(shape, color)))
     for a, b in itertools.permutations(space.shapes, 2):
         for relation in RELATIONS:
             stated = (a, relation, b) if relation in ("left of", "above") else (b, OPPOSITE[relation], a)
