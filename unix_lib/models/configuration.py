@@ -39,7 +39,7 @@ class UnixConfig(PreTrainedConfig):
     tie_word_embeddings: bool = True
     use_cache: bool = False
     # Architecture: one LayerPlan per layer as plain values; None is the shared transformer.
-    layer_plan: list[dict[str, str]] | None = None
+    layer_plan: list[dict[str, str | int]] | None = None
     architecture: str = "shared"
     # Vocabulary: text ids 0..text_size, unused up to padded_text_size, then the image codes.
     text_size: int = 1024

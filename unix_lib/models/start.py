@@ -164,14 +164,15 @@ def load_model(folder: Path | str, dtype: torch.dtype = torch.float32) -> UnixFo
 
 def parameter_counts(model: UnixForCausalLM) -> dict[str, int]:
     """Parameters: `total`, and active per text token (`text`) and per vision token (`vision`), tied rows once."""
-    total = vision_only = replaced = 0
-    names = dict(model.named_parameters())
-    for name, parameter in names.items():
-        total += parameter.numel()
-        if "vision_" in name:
-            vision_only += parameter.numel()
-            replaced += names[_text_name(name)].numel()
-    return {"total": total, "text": total - vision_only, "vision": total - replaced}
+
+    def size(*modules: torch.nn.Module) -> int:
+        return sum(parameter.numel() for module in modules for parameter in module.parameters())
+
+    layers = model.model.layers
+    text, vision = (size(*(part for layer in layers for part in layer.modules_of(seen))) for seen in (False, True))
+    total = size(model)
+    outside = total - size(layers)
+    return {"total": total, "text": outside + text, "vision": outside + vision}
 
 
 def _plan_fields(plan_settings: dict[str, Any], layers: int) -> dict[str, Any]:
@@ -217,16 +218,26 @@ def _with_plan(
     seed: int,
     dtype: torch.dtype = torch.float32,
 ) -> UnixForCausalLM:
-    """A decoder of `config` holding a shared decoder's weights."""
+    """A decoder of `config` holding a shared decoder's weights.
+
+    A feed-forward layer added for all tokens starts without effect (its last matrix is zero), so that text keeps the
+    base's logits. A vision expert of another width copies the text layer's first neurons; those beyond are fresh.
+    """
     model = _empty_model(config, dtype)
     with torch.no_grad():
         for name, parameter in model.named_parameters():
-            if "vision_" not in name:
+            if name in weights:
                 parameter.copy_(weights[name])
-            elif vision_start == "copy":
-                parameter.copy_(weights[_text_name(name)])
-            else:
-                parameter.copy_(_fresh_tensor(name, parameter, config.initializer_range, seed))
+                continue
+            value = _fresh_tensor(name, parameter, config.initializer_range, seed)
+            if "shared_mlp.down_proj" in name:
+                value.zero_()
+            elif "vision_" in name and vision_start == "copy":
+                text = weights[_text_name(name)]
+                # ASSUME: which neurons a narrower expert starts from is unknown; any choice is as good as another.
+                kept = tuple(slice(min(sizes)) for sizes in zip(value.shape, text.shape, strict=True))
+                value[kept] = text[kept].to(value.dtype)
+            parameter.copy_(value)
     return model
 
 
