@@ -6,7 +6,7 @@ from transformers import Qwen2Config, Qwen2ForCausalLM, Qwen3Config, Qwen3ForCau
 
 from tests.models.small import LAYERS, PLANS, SHAPE, VOCABULARY, document_sets, logits_of, small_model
 from unix_lib.models import ModelError
-from unix_lib.models.start import fresh_model, parameter_counts, start_from_checkpoint, start_from_pretrained
+from unix_lib.models.start import freeze, fresh_model, parameter_counts, start_from_checkpoint, start_from_pretrained
 
 FAMILIES = {"qwen2": (Qwen2Config, Qwen2ForCausalLM), "qwen3": (Qwen3Config, Qwen3ForCausalLM)}
 
@@ -169,3 +169,28 @@ def test_fresh_image_rows_leave_text_logits_as_they_were(tied: bool, tmp_path) -
     documents = [document for document in document_sets()["text only"] if VOCABULARY.vision_start_id not in document]
     for expected, logits in zip(logits_of(base, documents), logits_of(fresh, documents), strict=True):
         torch.testing.assert_close(logits[..., :offset], expected[..., :offset], rtol=0, atol=1e-5)
+
+
+def test_frozen_tensors_are_chosen_by_pattern() -> None:
+    model = fresh_model(SHAPE, PLANS["mot"], VOCABULARY, 1)
+    names = [name for name, _ in model.named_parameters()]
+    trainable = freeze(model, ["model.layers.*.vision_*", "model.embed_tokens.weight"])
+    assert trainable == [name for name in names if "vision_" not in name and "embed_tokens" not in name]
+    assert trainable == [name for name, parameter in model.named_parameters() if parameter.requires_grad]
+    assert freeze(model, []) == names
+
+
+@pytest.mark.parametrize(
+    ("patterns", "message"),
+    [
+        (
+            ["model.norm.*", "layers.0.*"],
+            r"pattern 'layers\.0\.\*' matches no tensor; names are like model\.embed_tokens",
+        ),
+        (["lm_head.*"], r"tied to model\.embed_tokens\.weight"),
+        (["*"], "leave no tensor to train"),
+    ],
+)
+def test_a_pattern_that_freezes_nothing_or_all_is_refused(patterns: list[str], message: str) -> None:
+    with pytest.raises(ModelError, match=message):
+        freeze(fresh_model(SHAPE, PLANS["shared"], VOCABULARY, 1), patterns)

@@ -19,6 +19,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from unix_lib.artefacts.files import write_json
 from unix_lib.artefacts.job import Job
 from unix_lib.artefacts.manifest import Manifest
 from unix_lib.pack.reader import PackReader
@@ -71,17 +72,19 @@ def make_checkpoint(job: Job) -> Manifest | None:
 
 
 def _initial_model(job: Job, vocabulary: Vocabulary) -> "UnixForCausalLM":
-    """The model that a run begins with."""
-    from unix_lib.models.start import fresh_model, start_from_checkpoint, start_from_pretrained
+    """The model that a run begins with, its frozen tensors frozen."""
+    from unix_lib.models.start import freeze, fresh_model, start_from_checkpoint, start_from_pretrained
 
     settings = job.settings
-    start, plan, seed = settings["start"], settings["plan"], settings["seed"]
+    start, plan, seed, vision = settings["start"], settings["plan"], settings["seed"], settings["vision_start"]
     if start["kind"] == "fresh":
-        return fresh_model(start["shape"], plan, vocabulary, seed)
-    if start["kind"] == "run":
-        folder = job.input("start") / "model"
-        return start_from_checkpoint(folder, plan, settings["vision_start"], seed, start["image_rows"])
-    return start_from_pretrained(start["path"], start["revision"], plan, vocabulary, settings["vision_start"], seed)
+        model = fresh_model(start["shape"], plan, vocabulary, seed)
+    elif start["kind"] == "run":
+        model = start_from_checkpoint(job.input("start") / "model", plan, vision, seed, start["image_rows"])
+    else:
+        model = start_from_pretrained(start["path"], start["revision"], plan, vocabulary, vision, seed)
+    freeze(model, settings.get("freeze", []))
+    return model
 
 
 def _heldout_batches(job: Job, packs: PackReader, vocabulary: Vocabulary) -> list[dict[str, Any]]:
@@ -284,6 +287,10 @@ def _write_artefact(
         log.HELDOUT_SCHEMA,
     )
     log.write_rows(job.folder / "speed.parquet", rows, log.SPEED_SCHEMA)  # never repeats: not in the manifest
+    if "freeze" in settings:
+        trainable = [name for name, parameter in model.named_parameters() if parameter.requires_grad]
+        write_json(job.folder / "trainable.json", trainable)
+        files["trainable.json"] = len(trainable)
     counts = parameter_counts(model)
     return job.finish(
         files,
