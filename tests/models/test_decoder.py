@@ -1,5 +1,7 @@
 """The decoder against a plain implementation, and what must not change it: packing, padding, other documents."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -110,6 +112,16 @@ def test_losses_per_modality() -> None:
     labels[0] = -100
     plain = model(ids[None], labels=labels[None])
     torch.testing.assert_close(plain.loss, output.loss)
+
+
+def test_separators_are_vision_tokens_and_image_targets() -> None:
+    vocabulary = replace(VOCABULARY, separator_id=4, separator_every=3)
+    codes = list(range(VOCABULARY.image_offset, VOCABULARY.image_offset + 6))
+    document = [7, VOCABULARY.vision_start_id, *codes[:3], 4, *codes[3:], 4, VOCABULARY.vision_end_id, 8]
+    batch = build_batch([Documents.of([document])], vocabulary)
+    assert batch["vision_positions"].tolist() == list(range(1, 10))
+    assert batch["target_is_image"].tolist() == [False] + [True] * 8 + [False] * 2
+    assert build_batch([Documents.of([document])], VOCABULARY)["vision_positions"].tolist() == [1, 2, 3, 4, 6, 7, 8]
 
 
 def test_a_batch_without_targets_has_a_zero_loss_and_gradients() -> None:

@@ -1,11 +1,13 @@
 """Where weights come from: transformers' own Qwen models, trained checkpoints, seeds."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from transformers import Qwen2Config, Qwen2ForCausalLM, Qwen3Config, Qwen3ForCausalLM
 
 from tests.models.small import LAYERS, PLANS, SHAPE, VOCABULARY, document_sets, logits_of, small_model
-from unix_lib.models import ModelError
+from unix_lib.models import ModelError, UnixConfig
 from unix_lib.models.start import freeze, fresh_model, parameter_counts, start_from_checkpoint, start_from_pretrained
 
 FAMILIES = {"qwen2": (Qwen2Config, Qwen2ForCausalLM), "qwen3": (Qwen3Config, Qwen3ForCausalLM)}
@@ -185,7 +187,7 @@ def test_frozen_tensors_are_chosen_by_pattern() -> None:
     [
         (
             ["model.norm.*", "layers.0.*"],
-            r"pattern 'layers\.0\.\*' matches no tensor; names are like model\.embed_tokens",
+            r"matches no tensor; names are like model\.embed_tokens",
         ),
         (["lm_head.*"], r"tied to model\.embed_tokens\.weight"),
         (["*"], "leave no tensor to train"),
@@ -194,3 +196,14 @@ def test_frozen_tensors_are_chosen_by_pattern() -> None:
 def test_a_pattern_that_freezes_nothing_or_all_is_refused(patterns: list[str], message: str) -> None:
     with pytest.raises(ModelError, match=message):
         freeze(fresh_model(SHAPE, PLANS["shared"], VOCABULARY, 1), patterns)
+
+
+def test_separators_are_kept_with_the_checkpoint_and_absent_without(tmp_path) -> None:
+    plain, separated = (
+        fresh_model(SHAPE, PLANS["shared"], vocabulary, 1).config
+        for vocabulary in (VOCABULARY, replace(VOCABULARY, separator_id=4, separator_every=3))
+    )
+    assert "separator" not in plain.to_json_string()
+    separated.save_pretrained(tmp_path)
+    loaded = UnixConfig.from_pretrained(tmp_path)
+    assert (loaded.separator_id, loaded.separator_every) == (4, 3)

@@ -41,7 +41,7 @@ def test_frozen_tensors_stay_and_a_run_in_two_segments_is_the_same(zero_stage: i
 
 
 def test_a_pattern_without_a_tensor_is_refused_before_training(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="'model.layer.*' matches no tensor"):
+    with pytest.raises(ModelError, match=r"'model\.layer\.\*' matches no tensor"):
         make_checkpoint(Experiment(tmp_path).job(2, freeze=["model.layer.*"]))
 
 

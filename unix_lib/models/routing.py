@@ -49,6 +49,8 @@ class VocabularyLike(Protocol):
     def codebook_size(self) -> int: ...
     @property
     def vision_start_id(self) -> int: ...
+    @property
+    def separator_id(self) -> int | None: ...
 
 
 @dataclass(frozen=True)
@@ -71,8 +73,9 @@ class Documents:
 
 
 def is_vision(ids: npt.NDArray[Any], vocabulary: VocabularyLike) -> npt.NDArray[np.bool_]:
-    """Which tokens take the vision branch: image codes and `<|vision_start|>` (`<|vision_end|>` is text)."""
-    return (ids >= vocabulary.image_offset) | (ids == vocabulary.vision_start_id)
+    """Which tokens take the vision branch: image codes, separators, `<|vision_start|>` (`<|vision_end|>` is text)."""
+    vision: npt.NDArray[np.bool_] = (ids >= vocabulary.image_offset) | (ids == vocabulary.vision_start_id)
+    return vision if vocabulary.separator_id is None else vision | (ids == vocabulary.separator_id)
 
 
 def build_batch(packs: Sequence[PackLike], vocabulary: VocabularyLike) -> dict[str, Any]:
@@ -84,7 +87,7 @@ def build_batch(packs: Sequence[PackLike], vocabulary: VocabularyLike) -> dict[s
         joint_segments, within_segments: lists of (S, L), rows of tokens in modality order; padding repeats row 0.
         joint_slots, within_slots: (T,), where each token sits in the concatenated buckets.
         target_rows, targets: (R,), the rows that predict, and the ids they should predict.
-        target_is_image: bool (R,), whether the target is an image code.
+        target_is_image: bool (R,), whether the target is an image code or a separator.
         packed_rows: (T,), the row of each token of the packs, to bring results back into their order.
 
     Raises:
@@ -120,7 +123,7 @@ def build_batch(packs: Sequence[PackLike], vocabulary: VocabularyLike) -> dict[s
         "within_slots": within_slots,
         "target_rows": packed_rows[predicted - 1],
         "targets": ids[predicted],
-        "target_is_image": ids[predicted] >= vocabulary.image_offset,
+        "target_is_image": vision[predicted] & (ids[predicted] != vocabulary.vision_start_id),
         "packed_rows": packed_rows,
     }
     tensors: dict[str, Any] = {name: torch.from_numpy(np.ascontiguousarray(value)) for name, value in batch.items()}

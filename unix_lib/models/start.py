@@ -222,6 +222,8 @@ def _vocabulary_fields(vocabulary: "Vocabulary") -> dict[str, Any]:
         "codes_per_image": vocabulary.codes_per_image,
         "vision_start_id": vocabulary.vision_start_id,
         "vision_end_id": vocabulary.vision_end_id,
+        "separator_id": vocabulary.separator_id,
+        "separator_every": vocabulary.separator_every,
         "eos_token_id": vocabulary.eos_id,
         "pad_token_id": vocabulary.pad_id,
     }
