@@ -15,7 +15,7 @@ from torch.nn import functional
 from transformers.modeling_layers import GradientCheckpointingLayer
 
 from unix_lib.layer_plans import LayerPlan
-from unix_lib.models.attention import rotate, segment_attention
+from unix_lib.models.attention import Layout, rotate
 from unix_lib.models.configuration import UnixConfig
 
 
@@ -26,8 +26,7 @@ class Route:
     sizes: tuple[int, int]  # text tokens, vision tokens
     cosine: Tensor  # (T, 1, E / 2)
     sine: Tensor  # (T, 1, E / 2)
-    segments: dict[str, list[Tensor]]  # by attention scope
-    slots: dict[str, Tensor]  # by attention scope, (T,)
+    layouts: dict[str, Layout]  # by attention scope
     kept: list[Tensor] | None = None  # where decoding wants each layer's keys and values, (T, 2 K, E)
 
 
@@ -159,8 +158,7 @@ class DecoderLayer(GradientCheckpointingLayer):
         states = self.query_key_value(hidden, route)
         if route.kept is not None:
             route.kept.append(states[:, -2 * self.key_value_heads :])
-        scope = self.plan.attention_scope
-        attended = segment_attention(states, self.key_value_heads, route.segments[scope], route.slots[scope])
+        attended = route.layouts[self.plan.attention_scope].attend(states, self.key_value_heads)
         if separate:
             text, vision = attended.split(route.sizes)
             hidden = hidden + torch.cat([self.self_attn.o_proj(text), self.vision_self_attn.o_proj(vision)])

@@ -96,7 +96,9 @@ def _heldout_batches(job: Job, packs: PackReader, vocabulary: Vocabulary) -> lis
             f"run {job.settings['run']}: keep_best_every needs held-out packs, and mixture "
             f"{job.settings['mixture']} has none; add a source with held-out records or remove keep_best_every"
         )
-    return [build_batch([reader[index]], vocabulary) for index in heldout.chosen_packs(len(reader))]
+    # Step 0 is measured on whatever machine it is made.
+    attention: Any = job.execution["attention"] if job.settings["step"] else "sdpa"
+    return [build_batch([reader[index]], vocabulary, attention) for index in heldout.chosen_packs(len(reader))]
 
 
 def _initial_checkpoint(job: Job) -> Manifest:
@@ -119,6 +121,7 @@ def _trained(job: Job, processes: Processes, share: Share, work: Path, lock: Run
     import torch
     import transformers
 
+    from unix_lib.models.gpu_attention import check_kernels
     from unix_lib.models.routing import build_batch
     from unix_lib.train.segment import Segment
     from unix_lib.train.trainer import Numerics, SegmentTrainer, training_arguments
@@ -137,6 +140,12 @@ def _trained(job: Job, processes: Processes, share: Share, work: Path, lock: Run
         precision=execution["precision"],
         gradient_checkpointing=execution["gradient_checkpointing"],
         use_cpu=processes.use_cpu,
+    )
+    check_kernels(
+        execution["attention"],
+        torch.device("cpu" if numerics.use_cpu else "cuda"),
+        torch.bfloat16 if numerics.precision == "bfloat16" else torch.float32,
+        training=True,
     )
     if numerics.gradient_checkpointing:
         model.gradient_checkpointing_enable({"use_reentrant": False})
@@ -157,7 +166,9 @@ def _trained(job: Job, processes: Processes, share: Share, work: Path, lock: Run
         precision=numerics.precision,
     )
     end = progress.packs if progress.stopped else settings["step"] * share.packs_per_step
-    stream = PackStream(packs, share, progress.packs, end, lambda chosen: build_batch(chosen, vocabulary))
+    stream = PackStream(
+        packs, share, progress.packs, end, lambda chosen: build_batch(chosen, vocabulary, execution["attention"])
+    )
     segment = Segment(
         settings=settings,
         model=model,
