@@ -5,7 +5,7 @@ It lives outside `unix_lib.models` because importing that package registers the 
 imports torch; this module may be imported by the workflow.
 """
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal, get_args
 
 from unix_lib.artefacts.errors import UserError
@@ -51,7 +51,15 @@ class LayerPlan:
 
     @classmethod
     def from_dict(cls, row: dict[str, Any]) -> "LayerPlan":
-        """From plain JSON values; what is left out is shared and joint."""
+        """From plain JSON values; what is left out is shared and joint.
+
+        Raises:
+            PlanError: a field or a value that no layer has.
+        """
+        known = [field.name for field in fields(cls)]
+        for name in row:
+            if name not in known:
+                raise PlanError(f"layer plan: unknown field '{name}'; known: {', '.join(known)}")
         return cls(**row)
 
     def as_dict(self) -> dict[str, str | int]:

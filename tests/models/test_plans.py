@@ -37,6 +37,7 @@ def test_presets() -> None:
             {"preset": "unix_shared_ffn", "first": 3, "last": 1, "shared_width": 8, "vision_width": 8},
             "unix_shared_ffn 3:1 leaves no shared layer of 4",
         ),
+        ({"preset": "custom", "table": [{"attention": "joint"}] * 4}, "unknown field 'attention'; known: attention_we"),
         ({"preset": "uni"}, "unknown plan preset 'uni'"),
     ],
 )

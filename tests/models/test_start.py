@@ -8,7 +8,8 @@ from transformers import Qwen2Config, Qwen2ForCausalLM, Qwen3Config, Qwen3ForCau
 
 from tests.models.small import LAYERS, PLANS, SHAPE, VOCABULARY, document_sets, logits_of, small_model
 from unix_lib.models import ModelError, UnixConfig
-from unix_lib.models.start import freeze, fresh_model, parameter_counts, start_from_checkpoint, start_from_pretrained
+from unix_lib.models.freezing import freeze
+from unix_lib.models.start import fresh_model, parameter_counts, start_from_checkpoint, start_from_pretrained
 
 FAMILIES = {"qwen2": (Qwen2Config, Qwen2ForCausalLM), "qwen3": (Qwen3Config, Qwen3ForCausalLM)}
 
@@ -207,3 +208,23 @@ def test_separators_are_kept_with_the_checkpoint_and_absent_without(tmp_path) ->
     separated.save_pretrained(tmp_path)
     loaded = UnixConfig.from_pretrained(tmp_path)
     assert (loaded.separator_id, loaded.separator_every) == (4, 3)
+
+
+def test_a_checkpoint_with_another_vocabulary_is_refused(tmp_path) -> None:
+    small_model(PLANS["shared"]).save_pretrained(tmp_path)
+    start_from_checkpoint(tmp_path, PLANS["mot"], "copy", 1, vocabulary=VOCABULARY)
+    other = replace(VOCABULARY, vision_end_id=5)
+    with pytest.raises(ModelError, match="the model has vision_end_id 3, the vocabulary 5"):
+        start_from_checkpoint(tmp_path, PLANS["mot"], "copy", 1, vocabulary=other)
+
+
+def test_a_pretrained_model_must_have_the_planned_shape_and_finite_weights(tmp_path) -> None:
+    base = pretrained("qwen2", True, tmp_path)
+    start_from_pretrained(tmp_path, "main", PLANS["mot"], VOCABULARY, "copy", 1, shape=SHAPE)
+    with pytest.raises(ModelError, match=r"has num_hidden_layers 5, the run's start\.shape\.layers is 6; set it to 5"):
+        start_from_pretrained(tmp_path, "main", PLANS["mot"], VOCABULARY, "copy", 1, shape=SHAPE | {"layers": 6})
+    with torch.no_grad():
+        base.model.layers[1].mlp.up_proj.weight[3, 4] = float("nan")
+    base.save_pretrained(tmp_path)
+    with pytest.raises(ModelError, match=r"model\.layers\.1\.mlp\.up_proj\.weight holds NaN or infinity; download"):
+        start_from_pretrained(tmp_path, "main", PLANS["shared"], VOCABULARY, "copy", 1)

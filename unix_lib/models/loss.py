@@ -98,6 +98,7 @@ def _(
 
 def _keep(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
     *_, ctx.needs_hidden, ctx.needs_weight = inputs
+    ctx.set_materialize_grads(False)  # else a zero of the head's size would be made for an output that nobody uses
     ctx.save_for_backward(*output[2:])
 
 

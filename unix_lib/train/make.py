@@ -73,16 +73,19 @@ def make_checkpoint(job: Job) -> Manifest | None:
 
 def _initial_model(job: Job, vocabulary: Vocabulary) -> "UnixForCausalLM":
     """The model that a run begins with, its frozen tensors frozen."""
-    from unix_lib.models.start import freeze, fresh_model, start_from_checkpoint, start_from_pretrained
+    from unix_lib.models.freezing import freeze
+    from unix_lib.models.start import fresh_model, start_from_checkpoint, start_from_pretrained
 
     settings = job.settings
     start, plan, seed, vision = settings["start"], settings["plan"], settings["seed"], settings["vision_start"]
     if start["kind"] == "fresh":
         model = fresh_model(start["shape"], plan, vocabulary, seed)
     elif start["kind"] == "run":
-        model = start_from_checkpoint(job.input("start") / "model", plan, vision, seed, start["image_rows"])
+        folder = job.input("start") / "model"
+        model = start_from_checkpoint(folder, plan, vision, seed, start["image_rows"], vocabulary=vocabulary)
     else:
-        model = start_from_pretrained(start["path"], start["revision"], plan, vocabulary, vision, seed)
+        path, revision, shape = start["path"], start["revision"], start["shape"]
+        model = start_from_pretrained(path, revision, plan, vocabulary, vision, seed, shape=shape)
     freeze(model, settings.get("freeze", []))
     return model
 
