@@ -120,14 +120,15 @@ def layer_plan(plan_settings: dict[str, Any], layers: int) -> list[LayerPlan]:
 def architecture_label(plan_settings: dict[str, Any]) -> str:
     """Short name of an architecture for tables and figures.
 
-    `shared`, `unix 2:1`, `unix 2:1 joint`, `unix 2:1 ffn 64+192` (shared and vision width), `mot`, `moe 1/2`, `custom`.
+    `shared`, `unix 2:1`, `unix_joint 2:1`, `unix_shared_ffn 2:1 64+192` (shared and vision width), `mot`, `moe 1/2`,
+    `custom`. The first word is what figures and claims go by, so a variant of Uni-X is never taken for Uni-X.
     """
     preset = plan_settings["preset"]
     if preset in ("unix", "unix_shared_ffn"):
-        split = f"unix {plan_settings['first']}:{plan_settings['last']}"
+        split = f"{plan_settings['first']}:{plan_settings['last']}"
         if preset == "unix_shared_ffn":
-            return f"{split} ffn {plan_settings['shared_width']}+{plan_settings['vision_width']}"
-        return f"{split} joint" if plan_settings.get("attention_scope") == "joint" else split
+            return f"{preset} {split} {plan_settings['shared_width']}+{plan_settings['vision_width']}"
+        return f"unix_joint {split}" if plan_settings.get("attention_scope") == "joint" else f"unix {split}"
     if preset == "moe":
         return f"moe 1/{plan_settings['every']}"
     return str(preset)

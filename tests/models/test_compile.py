@@ -49,7 +49,7 @@ def test_packs_of_any_composition_take_two_graphs() -> None:
 
 @pytest.mark.parametrize(
     ("plan", "backend"),
-    [("unix 1:1 ffn 24+40", "eager"), ("custom", "eager"), ("unix 1:1", "aot_eager"), ("mot", "aot_eager")],
+    [("unix_shared_ffn 1:1 24+40", "eager"), ("custom", "eager"), ("unix 1:1", "aot_eager"), ("mot", "aot_eager")],
 )
 def test_the_graph_computes_the_same(plan: str, backend: str) -> None:
     torch._dynamo.reset()

@@ -27,7 +27,9 @@ def test_parameters_are_those_of_the_model(plan: str) -> None:
     assert counts["vision"] == costs.vision.parameters
 
 
-@pytest.mark.parametrize("plan", ["shared", "unix 1:1", "mot", "moe 1/2", "unix 1:1 ffn 24+40", "unix 1:0 ffn 0+64"])
+@pytest.mark.parametrize(
+    "plan", ["shared", "unix 1:1", "mot", "moe 1/2", "unix_shared_ffn 1:1 24+40", "unix_shared_ffn 1:0 0+64"]
+)
 def test_flops_are_those_of_the_matrix_products(plan: str) -> None:
     random = np.random.default_rng(1)
     model, costs = fresh_model(SHAPE, PLANS[plan], VOCABULARY, 1), costs_of(PLANS[plan])
@@ -61,7 +63,7 @@ def _inputs(ids: list[int]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(("dtype", "size"), [(torch.float32, 4), (torch.bfloat16, 2)])
-@pytest.mark.parametrize("plan", ["shared", "unix 1:1", "unix 1:1 ffn 24+40"])
+@pytest.mark.parametrize("plan", ["shared", "unix 1:1", "unix_shared_ffn 1:1 24+40"])
 def test_activations_are_what_the_backward_pass_keeps(plan: str, dtype: torch.dtype, size: int) -> None:
     random = np.random.default_rng(2)
     model = fresh_model(SHAPE, PLANS[plan], VOCABULARY, 1).to(dtype)

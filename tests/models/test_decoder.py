@@ -218,7 +218,7 @@ def test_a_checkpoint_of_another_plan_or_vocabulary_is_refused(changes: dict, me
     plan = {"preset": "unix_shared_ffn", "first": 0, "last": 0, "shared_width": 16, "vision_width": 0}
     small_model(plan).save_pretrained(tmp_path)
     VOCABULARY.write(tmp_path)
-    assert load_model(tmp_path).config.architecture == "unix 0:0 ffn 16+0"
+    assert load_model(tmp_path).config.architecture == "unix_shared_ffn 0:0 16+0"
     config = json.loads((tmp_path / "config.json").read_text())
     (tmp_path / "config.json").write_text(json.dumps(config | changes))
     with pytest.raises(ModelError, match=message):

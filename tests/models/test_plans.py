@@ -50,9 +50,9 @@ def test_labels() -> None:
     assert architecture_label({"preset": "unix", "first": 9, "last": 5}) == "unix 9:5"
     assert architecture_label({"preset": "moe", "every": 2}) == "moe 1/2"
     assert architecture_label({"preset": "mot"}) == "mot"
-    assert architecture_label({"preset": "unix", "first": 9, "last": 5, "attention_scope": "joint"}) == "unix 9:5 joint"
+    assert architecture_label({"preset": "unix", "first": 9, "last": 5, "attention_scope": "joint"}) == "unix_joint 9:5"
     ffn = {"preset": "unix_shared_ffn", "first": 2, "last": 1, "shared_width": 64, "vision_width": 192}
-    assert architecture_label(ffn) == "unix 2:1 ffn 64+192"
+    assert architecture_label(ffn) == "unix_shared_ffn 2:1 64+192"
 
 
 def test_a_row_survives_json() -> None:
