@@ -1,4 +1,4 @@
-"""What a decoder costs, by arithmetic alone: parameters, FLOPs and memory per token.
+"""What a decoder costs, by arithmetic alone: parameters, FLOPs and memory per token, for text and for vision tokens.
 
 Flows in: a decoder's shape, its layer plans and the sizes of the vocabulary. Flows out: `DecoderCosts`. It
 imports no torch, so that a plan can be looked at on a login node; a test holds it against real models.
@@ -11,55 +11,111 @@ from unix_lib.layer_plans import LayerPlan
 
 
 @dataclass(frozen=True)
-class DecoderCosts:
-    """Sizes of one architecture. Active parameters are those that a token of the modality passes through."""
+class TokenCosts:
+    """What one token of a modality costs."""
 
-    parameters_total: int
-    # In every plan a vision token passes through as many parameters as a text token: copies have the text width.
-    parameters_active: int  # embedding and head included, once when tied
-    training_flops_per_token: int  # forward and backward, matrix products only, without attention scores
-    cache_values_per_token: int  # keys and values kept per token while decoding
+    parameters: int  # that it passes through, embedding and head included, once when tied
+    training_flops: int  # forward and backward, matrix products only, without attention scores; every token a target
+    activation_bytes: int  # kept from the forward pass for the backward pass, without padding
 
 
 @dataclass(frozen=True)
-class _LayerParts:
-    attention: int  # projections, biases and the norm before them
-    attention_matrices: int
-    ffn: int
-    ffn_matrices: int
+class DecoderCosts:
+    """Sizes of one architecture."""
+
+    parameters_total: int
+    text: TokenCosts
+    vision: TokenCosts
+    # Keys and values kept per token while decoding: a layer whose scope is within a modality keeps the tokens of the
+    # modality that is being decoded only.
+    cache_values_own: int  # of a token of that modality
+    cache_values_other: int  # of a token of the other one
 
 
-def _layer_parts(shape: DecoderShape) -> _LayerParts:
+@dataclass(frozen=True)
+class _Parts:
+    """Sizes of what a token passes through, or of weights."""
+
+    parameters: int = 0
+    matrices: int = 0  # those of them in matrix products
+    activations: int = 0  # values kept for the backward pass, without the norms'
+
+    def __add__(self, other: "_Parts") -> "_Parts":
+        return _Parts(
+            self.parameters + other.parameters,
+            self.matrices + other.matrices,
+            self.activations + other.activations,
+        )
+
+
+def _attention(shape: DecoderShape) -> _Parts:
+    """The projections with their biases, and the norm before them."""
     head_width = shape.hidden_size // shape.heads
-    queries = shape.heads * head_width
-    key_values = shape.key_value_heads * head_width
+    queries, key_values = shape.heads * head_width, shape.key_value_heads * head_width
     matrices = shape.hidden_size * (queries + 2 * key_values) + queries * shape.hidden_size
     biases = queries + 2 * key_values  # Qwen2 has them on q, k and v
-    ffn = 3 * shape.hidden_size * shape.intermediate_size
-    return _LayerParts(matrices + biases + shape.hidden_size, matrices, ffn + shape.hidden_size, ffn)
+    # Queries, keys and values; what attention gives, as it is padded and as the output projection takes it.
+    return _Parts(matrices + biases + shape.hidden_size, matrices, 3 * queries + 2 * key_values)
 
 
-def decoder_costs(shape: DecoderShape, plans: list[LayerPlan], vocabulary_size: int) -> DecoderCosts:
+def _ffn(shape: DecoderShape, width: int) -> _Parts:
+    matrices = 3 * shape.hidden_size * width
+    return _Parts(matrices, matrices, 4 * width)  # gate, its activation, up, their product
+
+
+def _ffns(shape: DecoderShape, plan: LayerPlan) -> tuple[list[_Parts], list[_Parts], list[_Parts]]:
+    """A layer's feed-forward layers: all there are, those of a text token, those of a vision token."""
+    text = _ffn(shape, shape.intermediate_size)
+    if plan.ffn == "shared":
+        return [text], [text], [text]
+    if plan.ffn == "per_modality":
+        norm = _Parts(parameters=shape.hidden_size)
+        return [text, text, norm], [text], [text]
+    shared, vision = _ffn(shape, plan.ffn_shared_width), _ffn(shape, plan.ffn_vision_width)
+    return [text, shared, vision], [text, shared], [vision, shared]
+
+
+def decoder_costs(
+    shape: DecoderShape,
+    plans: list[LayerPlan],
+    vocabulary_size: int,
+    *,
+    bytes_per_value: int = 4,
+    gradient_checkpointing: bool = False,
+) -> DecoderCosts:
     """Costs of a Qwen2-class decoder.
 
     Args:
         shape: the decoder.
         plans: one plan per layer.
         vocabulary_size: rows of the embedding, image codes included.
+        bytes_per_value: of activations; 2 in bfloat16 (norms keep one copy of their input in float32).
+        gradient_checkpointing: only the input of each layer is kept.
     """
-    parts = _layer_parts(shape)
-    embedding = vocabulary_size * shape.hidden_size
-    outside = embedding * (1 if shape.tie_embeddings else 2) + shape.hidden_size
-    copies = [
-        parts.attention * (plan.attention_weights == "per_modality") + parts.ffn * (plan.ffn == "per_modality")
-        for plan in plans
-    ]
-    active = len(plans) * (parts.attention + parts.ffn) + outside
-    matrices = len(plans) * (parts.attention_matrices + parts.ffn_matrices) + embedding
-    head_width = shape.hidden_size // shape.heads
+    width = shape.hidden_size
+    embedding = vocabulary_size * width
+    outside = _Parts(embedding * (1 if shape.tie_embeddings else 2) + width, embedding)
+    norms = 2 * width * (4 + 2 * bytes_per_value)  # bytes; each keeps its input, the scaled input and its output
+    attention = _attention(shape)
+    total, text, vision = outside, outside, outside
+    for plan in plans:
+        weights, of_text, of_vision = _ffns(shape, plan)
+        copies = 2 if plan.attention_weights == "per_modality" else 1
+        second_norm = _Parts(parameters=width)
+        total = sum([attention] * copies + weights, start=total + second_norm)
+        text = sum(of_text, start=text + attention + second_norm)
+        vision = sum(of_vision, start=vision + attention + second_norm)
+
+    def token(parts: _Parts) -> TokenCosts:
+        whole = len(plans) * norms + parts.activations * bytes_per_value
+        kept = len(plans) * width * bytes_per_value if gradient_checkpointing else whole
+        return TokenCosts(parts.parameters, 6 * parts.matrices, kept)
+
+    per_layer = 2 * shape.key_value_heads * (width // shape.heads)
     return DecoderCosts(
-        parameters_total=active + sum(copies),
-        parameters_active=active,
-        training_flops_per_token=6 * matrices,
-        cache_values_per_token=2 * len(plans) * shape.key_value_heads * head_width,
+        parameters_total=total.parameters,
+        text=token(text),
+        vision=token(vision),
+        cache_values_own=len(plans) * per_layer,
+        cache_values_other=sum(plan.attention_scope == "joint" for plan in plans) * per_layer,
     )

@@ -105,7 +105,7 @@ def test_groups_hold_equally_many_documents() -> None:
 
 
 class Vocabulary:
-    image_offset, codebook_size, vision_start_id = IMAGE_OFFSET, CODES, 0
+    image_offset, codebook_size, vision_start_id, separator_id = IMAGE_OFFSET, CODES, 0, None
 
 
 def packs_with(text: int, image: int) -> list[Documents]:

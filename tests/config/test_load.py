@@ -55,6 +55,21 @@ def test_the_schema_is_up_to_date_and_describes_every_field() -> None:
         ({"train.runs.unix.mixture": "mixd"}, ["train.runs.unix.mixture", "unknown mixture 'mixd'", "'mixed'"]),
         ({"train.runs.unix.start.run": "bse"}, ["unknown run 'bse'", "'base'"]),
         ({"train.runs.unix.plan.last": 3}, ["N + M = 1 + 3 leaves no shared layer of 4"]),
+        ({"train.runs.unix.plan": {"preset": "moe", "every": 5}}, ["every 5 leaves no layer of 4"]),
+        (
+            {"train.runs.unix.plan": {"preset": "unix_shared_ffn", "first": 1, "last": 1, "shared_width": 0}},
+            ["vision_width"],
+        ),
+        (
+            {"train.runs.unix.plan": {"preset": "custom", "table": [{"ffn_vision_width": 8}] * 4}},
+            ["belong to ffn 'shared_plus_vision'"],
+        ),
+        ({"train.attention": "flex_attention"}, ["'flex_attention' trains on GPUs only", "set attention: sdpa"]),
+        (
+            {"train.attention": "flash_attention_2", "train.job": {"gpus": 1}},
+            ["'flash_attention_2' needs precision: bfloat16"],
+        ),
+        ({"tokenizers.image_separator_every": 7}, ["image_separator_every 7 does not divide an image's 64 codes"]),
         ({"train.runs.unix.plan": {"preset": "custom", "table": [{}]}}, ["has 1 rows for 4 layers"]),
         ({"train.runs.base.start": {"kind": "run", "run": "shared"}}, ["circle"]),
         ({"train.runs.unix.checkpoints": [10, 5]}, ["must rise"]),
@@ -118,3 +133,17 @@ def test_each_key_is_of_one_kind() -> None:
     assert "checkpoints" not in train.runs["unix"].semantic()
     assert train.runs["unix"].semantic()["optimization"]["total_steps"] == 30
     assert issubclass(TrainConfig, StrictModel)
+
+
+def test_a_sparse_key_at_its_default_stays_out_of_recipes() -> None:
+    """Else adding it would have made every result so far stale."""
+    train = parse_experiment(copy.deepcopy(CONFIG), "test", ROOT).train
+    assert "freeze" not in train.runs["unix"].semantic()
+    assert train.runs["unix"].semantic()["plan"] == {"preset": "unix", "first": 1, "last": 1}
+    values = copy.deepcopy(CONFIG)
+    values["train"]["runs"]["unix"] |= {
+        "freeze": ["model.norm.*"],
+        "plan": {"preset": "unix", "first": 1, "last": 1, "attention_scope": "joint"},
+    }
+    run = parse_experiment(values, "test", ROOT).train.runs["unix"].semantic()
+    assert run["freeze"] == ["model.norm.*"] and run["plan"]["attention_scope"] == "joint"

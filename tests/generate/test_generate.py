@@ -9,6 +9,7 @@ from unix_lib.generate import generate_images, generate_text, sequence_log_proba
 from unix_lib.generate.decoding import Decoding
 from unix_lib.generate.sampling import sample, uniforms
 from unix_lib.models import ModelError, UnixForCausalLM
+from unix_lib.models.routing import Documents, build_batch
 
 START, OFFSET, CODES = VOCABULARY.vision_start_id, VOCABULARY.image_offset, VOCABULARY.codes_per_image
 SAMPLING = {"temperature": 0.9, "top_k": 0, "top_p": 0.95}
@@ -79,6 +80,31 @@ def test_images_equal_a_loop_without_caches(plan: str, guidance_scale: float) ->
             chosen = sample(logits[None], torch.from_numpy(drawn[position : position + 1]), **SAMPLING)
             taken.append(int(chosen) + OFFSET)
         assert (codes[row] == np.asarray(taken) - OFFSET).all()
+
+
+@pytest.mark.parametrize("guidance_scale", [1.0, 3.0])
+def test_separators_stand_in_their_places_and_are_not_sampled(guidance_scale: float) -> None:
+    model, prompts, free, pad, every = small_model(PLANS["unix 1:1"]), prompts_for_images()[:3], [9, START], 4, 3
+    model.config.separator_id, model.config.separator_every = pad, every
+    codes = generate_images(
+        model, prompts, free, list(range(3)), guidance_scale=guidance_scale, batch_size=3, **SAMPLING
+    )
+
+    def logits_after(ids: list[int]) -> torch.Tensor:
+        with torch.no_grad():
+            return model(**build_batch([Documents.of([ids])], model.config), return_logits=True).logits[-1]
+
+    for row, prompt in enumerate(prompts):
+        drawn = uniforms([row], CODES)[0]
+        taken: list[int] = []
+        for position in range(CODES):
+            conditional, unconditional = logits_after(prompt + taken), logits_after(free + taken)
+            logits = (unconditional + guidance_scale * (conditional - unconditional))[OFFSET:]
+            chosen = int(sample(logits[None], torch.from_numpy(drawn[position : position + 1]), **SAMPLING))
+            assert chosen == codes[row, position]
+            taken.append(chosen + OFFSET)
+            if (position + 1) % every == 0:
+                taken.append(pad)
 
 
 @pytest.mark.parametrize("plan", ["shared", "unix 1:1", "mot"])

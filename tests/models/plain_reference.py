@@ -57,9 +57,15 @@ def _layer(layer: dict[str, Tensor], config: UnixConfig, plan: LayerPlan, hidden
         middle = hidden[token] + layer[f"{copy}self_attn.o_proj.weight"] @ attended[token]
         copy = "vision_" if plan.ffn == "per_modality" and vision[token] else ""
         normed = _norm(middle, layer[f"{copy}post_attention_layernorm.weight"], config.rms_norm_eps)
-        gate = layer[f"{copy}mlp.gate_proj.weight"] @ normed
-        up = layer[f"{copy}mlp.up_proj.weight"] @ normed
-        result.append(middle + layer[f"{copy}mlp.down_proj.weight"] @ (gate * torch.sigmoid(gate) * up))
+        passed = [f"{copy}mlp"]
+        if plan.ffn == "shared_plus_vision":
+            passed = ["vision_mlp"] if vision[token] and plan.ffn_vision_width else [] if vision[token] else ["mlp"]
+            passed += ["shared_mlp"] if plan.ffn_shared_width else []
+        for module in passed:
+            gate = layer[f"{module}.gate_proj.weight"] @ normed
+            up = layer[f"{module}.up_proj.weight"] @ normed
+            middle = middle + layer[f"{module}.down_proj.weight"] @ (gate * torch.sigmoid(gate) * up)
+        result.append(middle)
     return torch.stack(result)
 
 

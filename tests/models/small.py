@@ -39,7 +39,12 @@ CUSTOM = [
     {"attention_weights": "shared", "attention_scope": "within_modality", "ffn": "shared"},
     {"attention_weights": "shared", "attention_scope": "joint", "ffn": "per_modality"},
     {"attention_weights": "per_modality", "attention_scope": "within_modality", "ffn": "shared"},
-    {"attention_weights": "shared", "attention_scope": "joint", "ffn": "shared"},
+    {
+        "attention_weights": "per_modality",
+        "attention_scope": "within_modality",
+        "ffn": "shared_plus_vision",
+        "ffn_shared_width": 8,
+    },
 ]
 PLANS: dict[str, dict[str, Any]] = {
     "shared": {"preset": "shared"},
@@ -47,6 +52,28 @@ PLANS: dict[str, dict[str, Any]] = {
     "unix 3:0": {"preset": "unix", "first": 3, "last": 0},
     "unix 0:3": {"preset": "unix", "first": 0, "last": 3},
     "unix 1:3": {"preset": "unix", "first": 1, "last": 3},
+    "unix_joint 1:3": {"preset": "unix", "first": 1, "last": 3, "attention_scope": "joint"},
+    "unix_shared_ffn 1:1 24+40": {
+        "preset": "unix_shared_ffn",
+        "first": 1,
+        "last": 1,
+        "shared_width": 24,
+        "vision_width": 40,
+    },
+    "unix_shared_ffn 1:0 0+64": {
+        "preset": "unix_shared_ffn",
+        "first": 1,
+        "last": 0,
+        "shared_width": 0,
+        "vision_width": 64,
+    },
+    "unix_shared_ffn 0:0 16+0": {
+        "preset": "unix_shared_ffn",
+        "first": 0,
+        "last": 0,
+        "shared_width": 16,
+        "vision_width": 0,
+    },
     "mot": {"preset": "mot"},
     "moe 1/2": {"preset": "moe", "every": 2},
     "custom": {"preset": "custom", "table": CUSTOM},

@@ -1,12 +1,15 @@
 """The decoder against a plain implementation, and what must not change it: packing, padding, other documents."""
 
+import json
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from torch.nn import functional
 
 from tests.models.plain_reference import reference_logits
-from tests.models.small import PLANS, VOCABULARY, document_sets, image, logits_of, small_model, text
+from tests.models.small import LAYERS, PLANS, VOCABULARY, document_sets, image, logits_of, small_model, text
 from unix_lib.models import ModelError, UnixForCausalLM
 from unix_lib.models.routing import Documents, build_batch
 
@@ -112,6 +115,16 @@ def test_losses_per_modality() -> None:
     torch.testing.assert_close(plain.loss, output.loss)
 
 
+def test_separators_are_vision_tokens_and_image_targets() -> None:
+    vocabulary = replace(VOCABULARY, separator_id=4, separator_every=3)
+    codes = list(range(VOCABULARY.image_offset, VOCABULARY.image_offset + 6))
+    document = [7, VOCABULARY.vision_start_id, *codes[:3], 4, *codes[3:], 4, VOCABULARY.vision_end_id, 8]
+    batch = build_batch([Documents.of([document])], vocabulary)
+    assert batch["vision_positions"].tolist() == list(range(1, 10))
+    assert batch["target_is_image"].tolist() == [False] + [True] * 8 + [False] * 2
+    assert build_batch([Documents.of([document])], VOCABULARY)["vision_positions"].tolist() == [1, 2, 3, 4, 6, 7, 8]
+
+
 def test_a_batch_without_targets_has_a_zero_loss_and_gradients() -> None:
     model = small_model(PLANS["mot"])
     output = model(**build_batch([Documents.of([[5, 6, 7]], [[False] * 3])], VOCABULARY))
@@ -174,6 +187,41 @@ def test_a_damaged_checkpoint_is_refused(tmp_path) -> None:
     del weights["model.layers.1.vision_mlp.up_proj.weight"]
     save_file(weights, path, metadata={"format": "pt"})
     with pytest.raises(ModelError, match=r"missing keys, first model\.layers\.1\.vision_mlp\.up_proj\.weight"):
+        load_model(tmp_path)
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(ModelError, match=r"unreadable weights .* damaged, make it again"):
+        load_model(tmp_path)
+    with pytest.raises(ModelError, match="no checkpoint here"):
+        load_model(tmp_path / "elsewhere")
+
+
+SMALLER = [{"ffn": "shared_plus_vision", "ffn_shared_width": 8}] * LAYERS
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"layer_plan": [{}] * LAYERS, "architecture": "shared"},
+            r"unexpected keys, .* config\.json \(plan 'shared'",
+        ),
+        ({"layer_plan": SMALLER}, r"mismatched keys, first model\.layers\.0\.shared_mlp.* another plan or vocabulary"),
+        ({"vocab_size": VOCABULARY.size + 8}, r"mismatched keys, first .* 80 ids"),
+        ({"vocab_size": VOCABULARY.size - 8}, "does not hold the image codes"),
+        ({"layer_plan": [{}] * 3}, "layer_plan has 3 rows for 5 layers"),
+        ({"image_offset": 50}, "the model has image_offset 50, the vocabulary 56; take the checkpoint and"),
+    ],
+)
+def test_a_checkpoint_of_another_plan_or_vocabulary_is_refused(changes: dict, message: str, tmp_path) -> None:
+    from unix_lib.models.start import load_model
+
+    plan = {"preset": "unix_shared_ffn", "first": 0, "last": 0, "shared_width": 16, "vision_width": 0}
+    small_model(plan).save_pretrained(tmp_path)
+    VOCABULARY.write(tmp_path)
+    assert load_model(tmp_path).config.architecture == "unix_shared_ffn 0:0 16+0"
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(config | changes))
+    with pytest.raises(ModelError, match=message):
         load_model(tmp_path)
 
 

@@ -1,11 +1,14 @@
 """Where weights come from: transformers' own Qwen models, trained checkpoints, seeds."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from transformers import Qwen2Config, Qwen2ForCausalLM, Qwen3Config, Qwen3ForCausalLM
 
 from tests.models.small import LAYERS, PLANS, SHAPE, VOCABULARY, document_sets, logits_of, small_model
-from unix_lib.models import ModelError
+from unix_lib.models import ModelError, UnixConfig
+from unix_lib.models.freezing import freeze
 from unix_lib.models.start import fresh_model, parameter_counts, start_from_checkpoint, start_from_pretrained
 
 FAMILIES = {"qwen2": (Qwen2Config, Qwen2ForCausalLM), "qwen3": (Qwen3Config, Qwen3ForCausalLM)}
@@ -169,3 +172,59 @@ def test_fresh_image_rows_leave_text_logits_as_they_were(tied: bool, tmp_path) -
     documents = [document for document in document_sets()["text only"] if VOCABULARY.vision_start_id not in document]
     for expected, logits in zip(logits_of(base, documents), logits_of(fresh, documents), strict=True):
         torch.testing.assert_close(logits[..., :offset], expected[..., :offset], rtol=0, atol=1e-5)
+
+
+def test_frozen_tensors_are_chosen_by_pattern() -> None:
+    model = fresh_model(SHAPE, PLANS["mot"], VOCABULARY, 1)
+    names = [name for name, _ in model.named_parameters()]
+    trainable = freeze(model, ["model.layers.*.vision_*", "model.embed_tokens.weight"])
+    assert trainable == [name for name in names if "vision_" not in name and "embed_tokens" not in name]
+    assert trainable == [name for name, parameter in model.named_parameters() if parameter.requires_grad]
+    assert freeze(model, []) == names
+
+
+@pytest.mark.parametrize(
+    ("patterns", "message"),
+    [
+        (
+            ["model.norm.*", "layers.0.*"],
+            r"matches no tensor; names are like model\.embed_tokens",
+        ),
+        (["lm_head.*"], r"tied to model\.embed_tokens\.weight"),
+        (["*"], "leave no tensor to train"),
+    ],
+)
+def test_a_pattern_that_freezes_nothing_or_all_is_refused(patterns: list[str], message: str) -> None:
+    with pytest.raises(ModelError, match=message):
+        freeze(fresh_model(SHAPE, PLANS["shared"], VOCABULARY, 1), patterns)
+
+
+def test_separators_are_kept_with_the_checkpoint_and_absent_without(tmp_path) -> None:
+    plain, separated = (
+        fresh_model(SHAPE, PLANS["shared"], vocabulary, 1).config
+        for vocabulary in (VOCABULARY, replace(VOCABULARY, separator_id=4, separator_every=3))
+    )
+    assert "separator" not in plain.to_json_string()
+    separated.save_pretrained(tmp_path)
+    loaded = UnixConfig.from_pretrained(tmp_path)
+    assert (loaded.separator_id, loaded.separator_every) == (4, 3)
+
+
+def test_a_checkpoint_with_another_vocabulary_is_refused(tmp_path) -> None:
+    small_model(PLANS["shared"]).save_pretrained(tmp_path)
+    start_from_checkpoint(tmp_path, PLANS["mot"], "copy", 1, vocabulary=VOCABULARY)
+    other = replace(VOCABULARY, vision_end_id=5)
+    with pytest.raises(ModelError, match="the model has vision_end_id 3, the vocabulary 5"):
+        start_from_checkpoint(tmp_path, PLANS["mot"], "copy", 1, vocabulary=other)
+
+
+def test_a_pretrained_model_must_have_the_planned_shape_and_finite_weights(tmp_path) -> None:
+    base = pretrained("qwen2", True, tmp_path)
+    start_from_pretrained(tmp_path, "main", PLANS["mot"], VOCABULARY, "copy", 1, shape=SHAPE)
+    with pytest.raises(ModelError, match=r"has num_hidden_layers 5, the run's start\.shape\.layers is 6; set it to 5"):
+        start_from_pretrained(tmp_path, "main", PLANS["mot"], VOCABULARY, "copy", 1, shape=SHAPE | {"layers": 6})
+    with torch.no_grad():
+        base.model.layers[1].mlp.up_proj.weight[3, 4] = float("nan")
+    base.save_pretrained(tmp_path)
+    with pytest.raises(ModelError, match=r"model\.layers\.1\.mlp\.up_proj\.weight holds NaN or infinity; download"):
+        start_from_pretrained(tmp_path, "main", PLANS["shared"], VOCABULARY, "copy", 1)

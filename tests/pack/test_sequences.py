@@ -1,6 +1,7 @@
 """Every sequence format token by token, and that prompts are what training shows."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -87,6 +88,25 @@ def test_image_to_text(
     answer = plain(tokenizer, CAPTION) + special["eos"]
     assert ids == prompt + answer
     assert mask == [False] * len(prompt) + [True] * len(answer)
+
+
+def test_separators_follow_every_second_code(
+    tokenizer: PreTrainedTokenizerFast, vocabulary: Vocabulary, special: dict[str, list[int]]
+) -> None:
+    pad = tokenizer.convert_tokens_to_ids("<|vision_pad|>")
+    separated = replace(vocabulary, separator_id=pad, separator_every=2)
+    codes = special["codes"]
+    image = [*codes[:2], pad, *codes[2:], pad]
+    ids, mask = document(tokenizer, separated, Format.TEXT_TO_IMAGE, CAPTION)
+    prompt = plain(tokenizer, f"{CAPTION} {INSTRUCTIONS[0]}") + special["start"]
+    assert ids == prompt + image + special["end"] + special["eos"]
+    assert mask == [False] * len(prompt) + [True] * 8
+    question = vqa_prompt_ids(tokenizer, separated, CODES, "What is it?")
+    assert question[:8] == special["start"] + image + special["end"]
+    lengths = FixedParts(tokenizer, separated).lengths(
+        np.array([Format.TEXT_TO_IMAGE]), np.array([0]), np.array([len(plain(tokenizer, CAPTION))]), np.array([4])
+    )
+    assert lengths.tolist() == [len(ids)]
 
 
 @pytest.mark.parametrize("form", list(Format))

@@ -54,6 +54,15 @@ def test_operational_and_numeric_keys_alter_nothing() -> None:
     assert changed(other_machine) == set()
 
 
+def test_separators_alter_the_vocabulary_and_what_is_behind_it() -> None:
+    def a_row_each(values: dict[str, Any]) -> None:
+        values["tokenizers"]["image_separator_every"] = 8
+
+    names = changed(a_row_each)
+    assert {"tokenizers/vocabulary", "pack/mixed", "train/unix-step-00000"} <= names
+    assert not any(name.startswith(("sources/", "encode/", "tokenizers/text", "tokenizers/image")) for name in names)
+
+
 def test_a_checkpoint_depends_on_its_run_and_step_not_on_the_list_of_checkpoints() -> None:
     def one_more(values: dict[str, Any]) -> None:
         values["train"]["runs"]["unix"]["checkpoints"] = [0, 10, 20, 30]

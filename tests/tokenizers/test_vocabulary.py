@@ -3,7 +3,7 @@
 import json
 import subprocess
 import sys
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +20,7 @@ def vocabulary() -> Vocabulary:
 
 
 def test_codes_follow_the_padded_text_vocabulary(vocabulary: Vocabulary) -> None:
-    assert asdict(vocabulary) == {
+    assert vocabulary.as_dict() == {
         "text_size": 100,
         "padded_text_size": 128,
         "image_offset": 128,
@@ -82,6 +82,20 @@ def test_vision_tokens_are_codes_and_vision_start(vocabulary: Vocabulary) -> Non
     ids = np.array([0, 97, 98, 99, 128, 143], dtype=np.int32)
     assert vocabulary.is_vision(ids).tolist() == [False, False, True, False, True, True]
     assert vocabulary.is_image(ids).tolist() == [False, False, False, False, True, True]
+
+
+def test_separators_follow_every_so_many_codes(tmp_path: Path) -> None:
+    with pytest.raises(VocabularyError, match=r"lacks <\|vision_pad\|>"):
+        build_vocabulary(TEXT_IDS, 16, 4, 64, None, separator_every=2)
+    vocabulary = build_vocabulary(TEXT_IDS | {"<|vision_pad|>": 100}, 16, 4, 64, None, separator_every=2)
+    tokens = vocabulary.image_tokens(np.array([3, 0, 15, 7], dtype=np.uint16))
+    assert tokens.dtype == np.int32
+    assert tokens.tolist() == [131, 128, 100, 143, 135, 100]
+    assert vocabulary.image_tokens(np.zeros(0, dtype=np.uint16)).tolist() == []
+    assert vocabulary.image_lengths(np.array([0, 4])).tolist() == [0, 6]
+    assert vocabulary.is_vision(tokens).all() and vocabulary.is_image(tokens).sum() == 4
+    vocabulary.write(tmp_path)
+    assert Vocabulary.read(tmp_path) == vocabulary
 
 
 @pytest.mark.parametrize("token", [-1, 100, 127, 144])

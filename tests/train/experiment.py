@@ -112,7 +112,8 @@ class Experiment:
         write_recipe(recipe, self.results)
         values = {
             "job": {"threads": 1, "gpus": 0, "nodes": 1, "memory_mb": 1000, "runtime_minutes": 60},
-            "micro_batch": 1, "zero_stage": 0, "precision": "float32", "gradient_checkpointing": False,
+            "micro_batch": 1, "zero_stage": 0, "precision": "float32", "attention": "sdpa",
+            "gradient_checkpointing": False,
             "save_seconds": 3600, "log_steps": 4,
         }  # fmt: skip
         values |= execution or {}

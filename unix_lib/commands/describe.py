@@ -6,9 +6,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from unix_lib.commands.plan import run_costs
+from unix_lib.commands.plan import pair, run_costs
 from unix_lib.config import load_experiment
-from unix_lib.layer_plans import architecture_label, layer_plan
+from unix_lib.layer_plans import LayerPlan, architecture_label, layer_plan
 
 
 def run(path: Path, console: Console) -> int:
@@ -24,16 +24,17 @@ def run(path: Path, console: Console) -> int:
         for plan, group in groupby(plans):
             count = len(list(group))
             layers = f"{first}" if count == 1 else f"{first}-{first + count - 1}"
-            table.add_row(layers, plan.attention_weights, plan.attention_scope, plan.ffn)
+            table.add_row(layers, plan.attention_weights, plan.attention_scope, _ffn_text(plan))
             first += count
         console.print(table)
 
-    costs_table = Table(title="Costs", title_justify="left")
+    costs_table = Table(title="Costs; where text and vision tokens differ: text / vision", title_justify="left")
     headings = (
         "run",
         "parameters",
         "active per token",
         "training GFLOP per token",
+        "activations, kB per token",
         "cache bytes per token (bf16)",
         "weights and AdamW state, GB",
     )
@@ -41,14 +42,27 @@ def run(path: Path, console: Console) -> int:
         costs_table.add_column(heading, justify="left" if heading == "run" else "right")
     for name in config.train.runs:
         costs = run_costs(config, name)
+        text, vision = costs.text, costs.vision
         # 16 bytes a parameter: float32 weight, gradient and two moments.
         row = (
             f"{costs.parameters_total:,}",
-            f"{costs.parameters_active:,}",
-            f"{costs.training_flops_per_token / 1e9:.4g}",
-            f"{2 * costs.cache_values_per_token:,}",
+            pair(f"{text.parameters:,}", f"{vision.parameters:,}"),
+            pair(f"{text.training_flops / 1e9:.4g}", f"{vision.training_flops / 1e9:.4g}"),
+            pair(f"{text.activation_bytes / 1e3:,.4g}", f"{vision.activation_bytes / 1e3:,.4g}"),
+            pair(f"{2 * costs.cache_values_own:,}", f"{2 * costs.cache_values_other:,}"),
             f"{16 * costs.parameters_total / 1e9:.3g}",
         )
         costs_table.add_row(name, *row)
     console.print(costs_table)
+    kept = "each layer's input only" if config.train.gradient_checkpointing else "all that the backward pass needs"
+    console.print(
+        f"Activations: {kept}, in {config.train.precision}, without padding. Cache: per token of the modality that is "
+        "being decoded / of the other one, which layers that see within a modality don't keep."
+    )
     return 0
+
+
+def _ffn_text(plan: LayerPlan) -> str:
+    if plan.ffn != "shared_plus_vision":
+        return plan.ffn
+    return f"{plan.ffn}, {plan.ffn_shared_width} shared + {plan.ffn_vision_width} vision"

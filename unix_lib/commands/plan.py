@@ -36,7 +36,13 @@ def run_costs(config: Experiment, run: str) -> DecoderCosts:
     """Costs of a run's decoder."""
     shape = config.shape_of(run)
     plans = layer_plan(config.train.runs[run].plan.semantic(), shape.layers)
-    return decoder_costs(shape, plans, vocabulary_rows(config))
+    return decoder_costs(
+        shape,
+        plans,
+        vocabulary_rows(config),
+        bytes_per_value=2 if config.train.precision == "bfloat16" else 4,
+        gradient_checkpointing=config.train.gradient_checkpointing,
+    )
 
 
 def run(path: Path, console: Console) -> int:
@@ -50,7 +56,7 @@ def run(path: Path, console: Console) -> int:
         "run",
         "architecture",
         "parameters",
-        "active",
+        "active (text / vision)",
         "steps",
         "tokens",
         "trained",
@@ -67,7 +73,7 @@ def run(path: Path, console: Console) -> int:
             name,
             architecture_label(settings.plan.semantic()),
             _short(costs.parameters_total),
-            _short(costs.parameters_active),
+            pair(_short(costs.text.parameters), _short(costs.vision.parameters)),
             str(settings.checkpoints[-1]),
             f"<= {_short(tokens)}",
             *done,
@@ -146,6 +152,11 @@ def _changed_keys(old: dict[str, Any], new: dict[str, Any], prefix: str = "") ->
         else:
             keys.append(prefix + name)
     return keys
+
+
+def pair(text: str, vision: str) -> str:
+    """Two figures of text and vision tokens, once where they are the same."""
+    return text if text == vision else f"{text} / {vision}"
 
 
 def _short(number: int) -> str:

@@ -12,7 +12,7 @@ from unix_lib.config.evaluate import EvaluateConfig
 from unix_lib.config.fetch import FetchConfig
 from unix_lib.config.figures import FiguresConfig
 from unix_lib.config.jobs import JobShape
-from unix_lib.config.models import CustomPlan, DecoderShape, RunStart, UnixPlan
+from unix_lib.config.models import CustomPlan, DecoderShape, MoEPlan, RunStart, UnixPlan, UnixSharedFfnPlan
 from unix_lib.config.pack import PackConfig
 from unix_lib.config.report import ReportConfig
 from unix_lib.config.sources import SourceConfig
@@ -101,11 +101,13 @@ class Experiment(StrictModel):
 
     def _images_fit(self) -> None:
         shape = self.tokenizers.image.shape
-        needed = shape.codes_per_image + SPECIAL_TOKENS_PER_IMAGE
+        every = self.tokenizers.image_separator_every
+        separators = 0 if every is None else shape.codes_per_image // every
+        needed = shape.codes_per_image + separators + SPECIAL_TOKENS_PER_IMAGE
         if any(has_images(source) for source in self.sources.values()) and self.pack.length <= needed:
             raise ValueError(
-                f"pack.length {self.pack.length} is too short for an image of {shape.codes_per_image} codes and its "
-                f"two markers; set it above {needed}"
+                f"pack.length {self.pack.length} is too short for an image of {shape.codes_per_image} codes, its "
+                f"separators and its two markers; set it above {needed}"
             )
         for name, source in self.sources.items():
             if has_images(source) and source.image_size != shape.image_size:  # type: ignore[union-attr]
@@ -117,10 +119,15 @@ class Experiment(StrictModel):
     def _plans_fit(self) -> None:
         for name, run in self.train.runs.items():
             layers = self.shape_of(name).layers
-            if isinstance(run.plan, UnixPlan) and run.plan.first + run.plan.last >= layers:
+            if isinstance(run.plan, UnixPlan | UnixSharedFfnPlan) and run.plan.first + run.plan.last >= layers:
                 raise ValueError(
                     f"train.runs.{name}.plan: N + M = {run.plan.first} + {run.plan.last} leaves no shared layer of "
                     f"{layers}; lower first or last"
+                )
+            if isinstance(run.plan, MoEPlan) and run.plan.every > layers:
+                raise ValueError(
+                    f"train.runs.{name}.plan.every {run.plan.every} leaves no layer of {layers} with a vision expert; "
+                    f"set it to at most {layers}"
                 )
             if isinstance(run.plan, CustomPlan) and len(run.plan.table) != layers:
                 raise ValueError(f"train.runs.{name}.plan.table has {len(run.plan.table)} rows for {layers} layers")

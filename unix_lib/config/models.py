@@ -37,7 +37,21 @@ class LayerRow(StrictModel):
 
     attention_weights: Literal["shared", "per_modality"] = key("whose projections and norms", "shared")
     attention_scope: Literal["joint", "within_modality"] = key("which tokens a token may see", "joint")
-    ffn: Literal["shared", "per_modality"] = key("whose feed-forward layer", "shared")
+    ffn: Literal["shared", "per_modality", "shared_plus_vision"] = key("whose feed-forward layer", "shared")
+    ffn_shared_width: int = key(
+        "of shared_plus_vision: width of the feed-forward layer that all tokens pass", 0, ge=0, sparse=True
+    )
+    ffn_vision_width: int = key("of shared_plus_vision: width of the vision tokens' expert", 0, ge=0, sparse=True)
+
+    @model_validator(mode="after")
+    def _widths_fit(self) -> "LayerRow":
+        given = self.ffn_shared_width + self.ffn_vision_width > 0
+        if given != (self.ffn == "shared_plus_vision"):
+            raise ValueError(
+                "ffn_shared_width and ffn_vision_width belong to ffn 'shared_plus_vision', which needs at least one "
+                f"above 0; ffn is '{self.ffn}' with {self.ffn_shared_width} and {self.ffn_vision_width}"
+            )
+        return self
 
 
 class SharedPlan(StrictModel):
@@ -52,6 +66,29 @@ class UnixPlan(StrictModel):
     preset: Literal["unix"]
     first: int = key("N, separate shallow layers", ge=0)
     last: int = key("M, separate deep layers", ge=0)
+    attention_scope: Literal["within_modality", "joint"] = key(
+        "which tokens a token of the separate layers may see", "within_modality", sparse=True
+    )
+
+
+class UnixSharedFfnPlan(StrictModel):
+    """Uni-X whose middle layers add a feed-forward layer for all tokens, and give vision tokens one of their own.
+
+    In the middle a text token passes the text model's feed-forward layer and the shared one, a vision token the
+    vision expert and the shared one; attention and norms are shared.
+    """
+
+    preset: Literal["unix_shared_ffn"]
+    first: int = key("N, separate shallow layers", ge=0)
+    last: int = key("M, separate deep layers", ge=0)
+    shared_width: int = key("width of the feed-forward layer that all tokens of the middle pass; 0 has none", ge=0)
+    vision_width: int = key("width of the vision tokens' expert in the middle; 0 has none", ge=0)
+
+    @model_validator(mode="after")
+    def _vision_has_some(self) -> "UnixSharedFfnPlan":
+        if not self.shared_width + self.vision_width:
+            raise ValueError("shared_width and vision_width are both 0: set one, or take preset unix")
+        return self
 
 
 class MoTPlan(StrictModel):
@@ -74,7 +111,9 @@ class CustomPlan(StrictModel):
     table: list[LayerRow] = key("one row per layer, first layer first", min_length=1)
 
 
-PlanConfig = Annotated[SharedPlan | UnixPlan | MoTPlan | MoEPlan | CustomPlan, Field(discriminator="preset")]
+PlanConfig = Annotated[
+    SharedPlan | UnixPlan | UnixSharedFfnPlan | MoTPlan | MoEPlan | CustomPlan, Field(discriminator="preset")
+]
 
 
 class FreshStart(StrictModel):

@@ -23,9 +23,17 @@ class ConfigError(UserError):
     """A config that can't be run; the message names the key and the remedy."""
 
 
-def key(description: str, default: Any = ..., *, kind: KeyKind = "semantic", **constraints: Any) -> Any:
-    """Declare a config field with its description and its kind; `default=...` makes it required."""
+def key(
+    description: str, default: Any = ..., *, kind: KeyKind = "semantic", sparse: bool = False, **constraints: Any
+) -> Any:
+    """Declare a config field with its description and its kind; `default=...` makes it required.
+
+    A `sparse` key stays out of recipes while it has its default: it may be added to a released config model, and
+    what was made before it existed keeps its digest.
+    """
     extra: dict[str, Any] = {"kind": kind}
+    if sparse:
+        extra["sparse"] = True
     if isinstance(default, list | dict):
         return Field(
             default_factory=lambda: type(default)(default),
@@ -39,6 +47,11 @@ def key(description: str, default: Any = ..., *, kind: KeyKind = "semantic", **c
 def _kind_of(field: FieldInfo) -> KeyKind:
     extra = field.json_schema_extra
     return extra["kind"] if isinstance(extra, dict) and "kind" in extra else "semantic"  # type: ignore[return-value]
+
+
+def _is_left_out(field: FieldInfo, value: Any) -> bool:
+    extra = field.json_schema_extra
+    return isinstance(extra, dict) and "sparse" in extra and bool(value == field.get_default(call_default_factory=True))
 
 
 class StrictModel(BaseModel):
@@ -60,7 +73,7 @@ class StrictModel(BaseModel):
         return values
 
     def of_kind(self, kind: KeyKind) -> dict[str, Any]:
-        """The keys of one kind as plain JSON values, nested models included, empty branches left out.
+        """The keys of one kind as plain JSON values, nested models included, empty branches and sparse keys left out.
 
         A field's kind covers everything inside it, except that the sub-models of a semantic field are
         asked for their own keys' kinds.
@@ -68,6 +81,8 @@ class StrictModel(BaseModel):
         chosen: dict[str, Any] = {}
         for name, field in type(self).model_fields.items():
             value = getattr(self, name)
+            if _is_left_out(field, value):
+                continue
             field_kind = _kind_of(field)
             if field_kind == kind:
                 chosen[name] = _plain(value, kind)

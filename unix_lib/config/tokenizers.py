@@ -91,4 +91,17 @@ class TokenizersConfig(StrictModel):
     padded_text_vocabulary: int | None = key(
         "exact padded size (a pretrained model's embedding rows); null computes it", None
     )
+    image_separator_every: int | None = key(
+        "<|vision_pad|> follows every this many codes of an image, such as a row's; null puts none",
+        None,
+        ge=1,
+        sparse=True,
+    )
     job: JobShape = key("shape of a tokenizer job", JobShape(threads=1, runtime_minutes=120), kind="operational")
+
+    @model_validator(mode="after")
+    def _separators_fit(self) -> "TokenizersConfig":
+        every, codes = self.image_separator_every, self.image.shape.codes_per_image
+        if every is not None and codes % every:
+            raise ValueError(f"image_separator_every {every} does not divide an image's {codes} codes; take a divisor")
+        return self

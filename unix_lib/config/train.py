@@ -28,6 +28,9 @@ class Run(StrictModel):
     plan: PlanConfig = key("table of layer plans")
     start: StartConfig = key("where the weights come from")
     vision_start: Literal["copy", "fresh"] = key("vision weights begin as copies of the text layer's, or fresh", "copy")
+    freeze: list[str] = key(
+        "tensors that are not trained: patterns of their names, such as 'model.layers.*.mlp.*'", [], sparse=True
+    )
     mixture: str = key("name of a mixture")
     optimization: Optimization
     checkpoints: list[int] = key(
@@ -61,7 +64,20 @@ class TrainConfig(StrictModel):
     precision: Literal["float32", "bfloat16"] = key(
         "precision of the forward and backward pass", "float32", kind="numeric"
     )
+    attention: Literal["sdpa", "flash_attention_2", "flex_attention"] = key(
+        "attention kernels: PyTorch's on any device; flash-attn (bfloat16) and FlexAttention on GPUs",
+        "sdpa",
+        kind="numeric",
+    )
     gradient_checkpointing: bool = key("recompute activations in the backward pass", False, kind="numeric")
     save_seconds: int = key("seconds between the saves that a killed job resumes from", 60, kind="operational", ge=1)
     log_steps: int = key("steps between two log lines", 10, kind="operational", ge=1)
     job: JobShape = key("shape of a training job", JobShape(threads=1, runtime_minutes=720), kind="operational")
+
+    @model_validator(mode="after")
+    def _attention_runs_here(self) -> "TrainConfig":
+        if self.attention != "sdpa" and not self.job.gpus:
+            raise ValueError(f"attention '{self.attention}' trains on GPUs only and job.gpus is 0; set attention: sdpa")
+        if self.attention == "flash_attention_2" and self.precision != "bfloat16":
+            raise ValueError("attention 'flash_attention_2' needs precision: bfloat16, or set attention: sdpa")
+        return self

@@ -58,12 +58,14 @@ def generate_images(
     codes = np.empty((len(prompts), config.codes_per_image), dtype=np.uint16)
     head = model.lm_head.weight[config.image_rows]
     guided = guidance_scale != 1.0
+    every = config.separator_every or config.codes_per_image
+    separators = (config.codes_per_image - 1) // every  # those that a code follows
     # Neighbours in length decode together: less of the caches is padding.
     order = sorted(range(len(prompts)), key=lambda request: len(prompts[request]))
     for begin in range(0, len(order), batch_size):
         requests = order[begin : begin + batch_size]
         rows = [prompts[request] for request in requests] + [unconditional] * (len(requests) if guided else 0)
-        decoding = Decoding(model, rows, config.codes_per_image - 1, vision=True)
+        decoding = Decoding(model, rows, config.codes_per_image - 1 + separators, vision=True)
         numbers = torch.from_numpy(uniforms([seeds[request] for request in requests], config.codes_per_image))
         numbers = numbers.to(model.device)
         sampled: list[torch.Tensor] = []
@@ -78,6 +80,8 @@ def generate_images(
                 break
             ids = sampled[-1] + config.image_offset
             decoding.step(torch.cat([ids, ids]) if guided else ids)
+            if len(sampled) % every == 0:  # not sampled: a separator's place is known
+                decoding.step(torch.full((len(rows),), config.separator_id, device=ids.device))
         codes[requests] = torch.stack(sampled, dim=1).cpu().numpy().astype(np.uint16)
         if progress is not None:
             progress(begin + len(requests), len(order))

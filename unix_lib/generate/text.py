@@ -42,6 +42,8 @@ def generate_text(
         while True:
             logits = functional.linear(decoding.hidden, head)
             logits[:, config.vision_start_id] = -torch.inf  # opens an image, so it is not text
+            if config.separator_id is not None:
+                logits[:, config.separator_id] = -torch.inf
             chosen.append(logits.argmax(-1))
             ended |= torch.isin(chosen[-1], stops)
             if len(chosen) == max_new_tokens or bool(ended.all()):

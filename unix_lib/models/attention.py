@@ -1,18 +1,37 @@
 """Causal attention inside segments: rows in modality order in, rows in modality order out.
 
+Which tokens share a segment is prepared once per batch as a `Layout`, of one of three kinds; the layout is the choice
+of the kernels. `BucketLayout` trains on any device with PyTorch's own attention; `unix_lib.models.gpu_attention` has
+those of flash-attn and FlexAttention.
+
 Legend: T tokens, P padded slots of all buckets, S segments of a bucket, L its length, H query heads, K key and value
 heads, E head width.
 """
 
-from typing import Any
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Protocol, Self
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 
-class _Pad(torch.autograd.Function):
-    """Rows to padded slots. Backward is a gather too: padding never reaches a real token, so it has no gradient."""
+class Layout(Protocol):
+    """The segments of one attention scope, ready for one kind of kernel."""
+
+    def to(self, device: torch.device) -> Self:
+        """The same on a device."""
+        ...
+
+    def attend(self, states: Tensor, key_value_heads: int) -> Tensor:
+        """Queries, keys and values (T, H + 2 K, E) to (T, H * E): a token sees the earlier ones of its segment."""
+        ...
+
+
+class Gather(torch.autograd.Function):
+    """Rows to other places, some perhaps twice. Backward gathers from `slots`, where each row's one gradient arrives:
+    padding never reaches a real token, so it has none."""
 
     @staticmethod
     def forward(ctx: Any, rows: Tensor, members: Tensor, slots: Tensor) -> Tensor:
@@ -72,26 +91,78 @@ def rotate(states: Tensor, cosine: Tensor, sine: Tensor, key_value_heads: int) -
     Args:
         cosine, sine: (T, 1, E / 2). key_value_heads: K.
     """
-    return _Rotate.apply(states, cosine, sine, states.shape[1] - key_value_heads)
+    heads = states.shape[1] - key_value_heads
+    if torch.compiler.is_compiling():  # which fuses this, and can't follow writing into views
+        first, second = states[:, :heads].chunk(2, dim=-1)
+        turned = torch.cat([first * cosine - second * sine, second * cosine + first * sine], dim=-1)
+        return torch.cat([turned, states[:, heads:]], dim=1)
+    return _Rotate.apply(states, cosine, sine, heads)
 
 
-def segment_attention(states: Tensor, key_value_heads: int, segments: list[Tensor], slots: Tensor) -> Tensor:
-    """Causal attention in which a token sees the earlier tokens of its own segment.
+@dataclass(frozen=True)
+class BucketLayout:
+    """Segments right-padded to a common length, in buckets of similar length, so that no mask is ever built."""
 
-    Args:
-        states: queries, keys and values, (T, H + 2 K, E). key_value_heads: K.
-        segments: buckets (S, L) of rows, right-padded; slots: (T,), see `unix_lib.models.routing.build_batch`.
+    members: Tensor  # (P,), the row in each slot, bucket after bucket; row 0 in padding
+    slots: Tensor  # (T,), the slot of each row
+    shapes: Tensor  # int64 on the CPU, S and L of each bucket in turn
 
-    Returns:
-        (T, H * E).
-    """
-    heads, width = states.shape[1] - 2 * key_value_heads, states.shape[2]
+    def to(self, device: torch.device) -> "BucketLayout":
+        """The shapes stay where Python reads them."""
+        return BucketLayout(self.members.to(device), self.slots.to(device), self.shapes)
+
+    def attend(self, states: Tensor, key_value_heads: int) -> Tensor:
+        """See `Layout`."""
+        padded = Gather.apply(states, self.members, self.slots)
+        # While compiling one opaque operation, so that one graph serves all numbers and shapes of buckets.
+        attention = _opaque_attention if torch.compiler.is_compiling() else _bucket_attention
+        return SelectRows.apply(attention(padded, self.shapes, key_value_heads), self.slots)
+
+
+def _bucket_attention(padded: Tensor, shapes: Tensor, key_value_heads: int) -> Tensor:
+    """Causal attention in each segment, (P, H + 2 K, E) to (P, H * E)."""
+    heads, width = padded.shape[1] - 2 * key_value_heads, padded.shape[2]
     groups = (heads, key_value_heads, key_value_heads)
-    padded = _Pad.apply(states, torch.cat([bucket.flatten() for bucket in segments]), slots)
+    buckets = shapes.view(-1, 2).tolist()
     outputs = []
-    for bucket, part in zip(segments, padded.split([bucket.numel() for bucket in segments]), strict=True):
-        split = part.view(*bucket.shape, sum(groups), width).transpose(1, 2).split(groups, dim=1)  # (S, heads, L, E)
+    for shape, part in zip(buckets, padded.split([count * length for count, length in buckets]), strict=True):
+        split = part.view(*shape, sum(groups), width).transpose(1, 2).split(groups, dim=1)  # (S, heads, L, E)
         queries, keys, values = split
         attended = functional.scaled_dot_product_attention(queries, keys, values, is_causal=True, enable_gqa=True)
-        outputs.append(attended.transpose(1, 2).reshape(bucket.numel(), heads * width))
-    return SelectRows.apply(torch.cat(outputs), slots)
+        outputs.append(attended.transpose(1, 2).reshape(part.shape[0], heads * width))
+    return torch.cat(outputs)
+
+
+@torch.library.custom_op("unix_lib::bucket_attention", mutates_args=())
+def _opaque_attention(padded: Tensor, shapes: Tensor, key_value_heads: int) -> Tensor:
+    return _bucket_attention(padded, shapes, key_value_heads)
+
+
+@_opaque_attention.register_fake
+def _(padded: Tensor, shapes: Tensor, key_value_heads: int) -> Tensor:
+    return padded.new_empty(padded.shape[0], (padded.shape[1] - 2 * key_value_heads) * padded.shape[2])
+
+
+@torch.library.custom_op("unix_lib::bucket_attention_gradient", mutates_args=())
+def _opaque_gradient(gradient: Tensor, padded: Tensor, shapes: Tensor, key_value_heads: int) -> Tensor:
+    """Runs the forward pass again: what it would keep has no shape that a graph could know."""
+    attend = partial(_bucket_attention, shapes=shapes, key_value_heads=key_value_heads)
+    _, pull_back = torch.func.vjp(attend, padded)  # type: ignore[misc]
+    return pull_back(gradient)[0]
+
+
+@_opaque_gradient.register_fake
+def _(gradient: Tensor, padded: Tensor, shapes: Tensor, key_value_heads: int) -> Tensor:
+    return torch.empty_like(padded)
+
+
+def _keep(ctx: Any, inputs: tuple[Tensor, Tensor, int], output: Tensor) -> None:
+    padded, shapes, ctx.key_value_heads = inputs
+    ctx.save_for_backward(padded, shapes)
+
+
+def _backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+    return _opaque_gradient(gradient, *ctx.saved_tensors, ctx.key_value_heads), None, None
+
+
+_opaque_attention.register_autograd(_backward, setup_context=_keep)

@@ -39,7 +39,7 @@ class UnixConfig(PreTrainedConfig):
     tie_word_embeddings: bool = True
     use_cache: bool = False
     # Architecture: one LayerPlan per layer as plain values; None is the shared transformer.
-    layer_plan: list[dict[str, str]] | None = None
+    layer_plan: list[dict[str, str | int]] | None = None
     architecture: str = "shared"
     # Vocabulary: text ids 0..text_size, unused up to padded_text_size, then the image codes.
     text_size: int = 1024
@@ -49,6 +49,8 @@ class UnixConfig(PreTrainedConfig):
     codes_per_image: int = 64
     vision_start_id: int = 0
     vision_end_id: int = 1
+    separator_id: int | None = None  # follows every `separator_every` codes of an image, where there are separators
+    separator_every: int | None = None
     pad_token_id: int | None = None
     eos_token_id: int | None = None
 
@@ -68,6 +70,11 @@ class UnixConfig(PreTrainedConfig):
                 f"{self.image_offset + self.codebook_size}; the checkpoint belongs to another vocabulary"
             )
         super().__post_init__(**kwargs)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As stored; without separators where there are none, so that such a checkpoint's bytes don't know of them."""
+        absent = [name for name in ("separator_id", "separator_every") if getattr(self, name) is None]
+        return {name: value for name, value in super().to_dict().items() if name not in absent}
 
     @property
     def plans(self) -> list[LayerPlan]:

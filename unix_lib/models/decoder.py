@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from transformers import GenerationMixin, PreTrainedModel
 from transformers.utils import ModelOutput
 
-from unix_lib.models.attention import SelectRows
+from unix_lib.models.attention import Layout, SelectRows
 from unix_lib.models.configuration import UnixConfig
 from unix_lib.models.layers import DecoderLayer, RMSNorm, Route, rotary
 from unix_lib.models.loss import summed_cross_entropy
@@ -69,10 +69,8 @@ class UnixModel(UnixPreTrainedModel):
         *,
         text_positions: Tensor,
         vision_positions: Tensor,
-        joint_segments: list[Tensor],
-        joint_slots: Tensor,
-        within_segments: list[Tensor],
-        within_slots: Tensor,
+        joint: Layout,
+        within: Layout,
         kept: list[Tensor] | None = None,
     ) -> Tensor:
         """Flat tokens (T,) to normed hidden states (T, D), both in modality order.
@@ -87,8 +85,7 @@ class UnixModel(UnixPreTrainedModel):
             sizes=(text_positions.shape[0], vision_positions.shape[0]),
             cosine=cosine,
             sine=sine,
-            segments={"joint": joint_segments, "within_modality": within_segments},
-            slots={"joint": joint_slots, "within_modality": within_slots},
+            layouts={"joint": joint, "within_modality": within},
             kept=kept,
         )
         for layer in self.layers:
@@ -116,10 +113,8 @@ class UnixForCausalLM(UnixPreTrainedModel, GenerationMixin):
         *,
         text_positions: Tensor | None = None,
         vision_positions: Tensor | None = None,
-        joint_segments: list[Tensor] | None = None,
-        joint_slots: Tensor | None = None,
-        within_segments: list[Tensor] | None = None,
-        within_slots: Tensor | None = None,
+        joint: Layout | None = None,
+        within: Layout | None = None,
         target_rows: Tensor | None = None,
         targets: Tensor | None = None,
         target_is_image: Tensor | None = None,
@@ -143,10 +138,8 @@ class UnixForCausalLM(UnixPreTrainedModel, GenerationMixin):
             input_ids,
             text_positions=text_positions,
             vision_positions=vision_positions,
-            joint_segments=joint_segments,
-            joint_slots=joint_slots,
-            within_segments=within_segments,
-            within_slots=within_slots,
+            joint=joint,
+            within=within,
         )
         output = UnixOutput()
         if targets is not None:

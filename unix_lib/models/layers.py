@@ -6,6 +6,7 @@ modules with the prefix `vision_`.
 Legend: T tokens in modality order, D width, H query heads, K key and value heads, E head width.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -14,7 +15,7 @@ from torch.nn import functional
 from transformers.modeling_layers import GradientCheckpointingLayer
 
 from unix_lib.layer_plans import LayerPlan
-from unix_lib.models.attention import rotate, segment_attention
+from unix_lib.models.attention import Layout, rotate
 from unix_lib.models.configuration import UnixConfig
 
 
@@ -25,8 +26,7 @@ class Route:
     sizes: tuple[int, int]  # text tokens, vision tokens
     cosine: Tensor  # (T, 1, E / 2)
     sine: Tensor  # (T, 1, E / 2)
-    segments: dict[str, list[Tensor]]  # by attention scope
-    slots: dict[str, Tensor]  # by attention scope, (T,)
+    layouts: dict[str, Layout]  # by attention scope
     kept: list[Tensor] | None = None  # where decoding wants each layer's keys and values, (T, 2 K, E)
 
 
@@ -84,14 +84,25 @@ class Attention(nn.Module):
 class FeedForward(nn.Module):
     """SwiGLU."""
 
-    def __init__(self, config: UnixConfig) -> None:
+    def __init__(self, hidden_size: int, width: int) -> None:
         super().__init__()
-        self.gate_proj = nn.Linear(config.hidden_size, config.intermediate_size, bias=False)
-        self.up_proj = nn.Linear(config.hidden_size, config.intermediate_size, bias=False)
-        self.down_proj = nn.Linear(config.intermediate_size, config.hidden_size, bias=False)
+        self.gate_proj = nn.Linear(hidden_size, width, bias=False)
+        self.up_proj = nn.Linear(hidden_size, width, bias=False)
+        self.down_proj = nn.Linear(width, hidden_size, bias=False)
 
     def forward(self, hidden: Tensor) -> Tensor:
         return self.down_proj(functional.silu(self.gate_proj(hidden)) * self.up_proj(hidden))
+
+
+class _Summed:
+    """Feed-forward layers whose changes are added."""
+
+    def __init__(self, parts: list[FeedForward]) -> None:
+        self.parts = parts
+
+    def __call__(self, hidden: Tensor) -> Tensor:
+        first, *others = (part(hidden) for part in self.parts)
+        return sum(others, start=first)
 
 
 class DecoderLayer(GradientCheckpointingLayer):
@@ -103,13 +114,17 @@ class DecoderLayer(GradientCheckpointingLayer):
         self.input_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps)
         self.self_attn = Attention(config)
         self.post_attention_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps)
-        self.mlp = FeedForward(config)
+        self.mlp = FeedForward(config.hidden_size, config.intermediate_size)
         if plan.attention_weights == "per_modality":
             self.vision_input_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps)
             self.vision_self_attn = Attention(config)
         if plan.ffn == "per_modality":
             self.vision_post_attention_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps)
-            self.vision_mlp = FeedForward(config)
+            self.vision_mlp = FeedForward(config.hidden_size, config.intermediate_size)
+        if plan.ffn_shared_width:
+            self.shared_mlp = FeedForward(config.hidden_size, plan.ffn_shared_width)
+        if plan.ffn_vision_width:
+            self.vision_mlp = FeedForward(config.hidden_size, plan.ffn_vision_width)
 
     def attention_of(self, vision: bool) -> tuple[RMSNorm, Attention]:
         """The norm and the attention weights that a modality's tokens use."""
@@ -117,11 +132,25 @@ class DecoderLayer(GradientCheckpointingLayer):
             return self.vision_input_layernorm, self.vision_self_attn
         return self.input_layernorm, self.self_attn
 
-    def ffn_of(self, vision: bool) -> tuple[RMSNorm, FeedForward]:
-        """The norm and the feed-forward weights that a modality's tokens use."""
+    def ffn_of(self, vision: bool) -> tuple[RMSNorm, Callable[[Tensor], Tensor]]:
+        """The norm and the feed-forward layer that a modality's tokens use."""
+        norm, parts = self._ffn_parts(vision)
+        return norm, parts[0] if len(parts) == 1 else _Summed(parts)
+
+    def modules_of(self, vision: bool) -> list[nn.Module]:
+        """All modules that a modality's tokens pass."""
+        norm, parts = self._ffn_parts(vision)
+        return [*self.attention_of(vision), norm, *parts]
+
+    def _ffn_parts(self, vision: bool) -> tuple[RMSNorm, list[FeedForward]]:
         if vision and self.plan.ffn == "per_modality":
-            return self.vision_post_attention_layernorm, self.vision_mlp
-        return self.post_attention_layernorm, self.mlp
+            return self.vision_post_attention_layernorm, [self.vision_mlp]
+        parts = [] if vision and self.plan.ffn == "shared_plus_vision" else [self.mlp]
+        if vision and self.plan.ffn_vision_width:
+            parts.append(self.vision_mlp)
+        if self.plan.ffn_shared_width:
+            parts.append(self.shared_mlp)
+        return self.post_attention_layernorm, parts
 
     def forward(self, hidden: Tensor, route: Route) -> Tensor:
         """(T, D) to (T, D), both in modality order."""
@@ -129,8 +158,7 @@ class DecoderLayer(GradientCheckpointingLayer):
         states = self.query_key_value(hidden, route)
         if route.kept is not None:
             route.kept.append(states[:, -2 * self.key_value_heads :])
-        scope = self.plan.attention_scope
-        attended = segment_attention(states, self.key_value_heads, route.segments[scope], route.slots[scope])
+        attended = route.layouts[self.plan.attention_scope].attend(states, self.key_value_heads)
         if separate:
             text, vision = attended.split(route.sizes)
             hidden = hidden + torch.cat([self.self_attn.o_proj(text), self.vision_self_attn.o_proj(vision)])
@@ -163,4 +191,10 @@ class DecoderLayer(GradientCheckpointingLayer):
                 ]
             )
             return hidden + change
+        if self.plan.ffn == "shared_plus_vision":
+            normed = self.post_attention_layernorm(hidden)
+            text, vision = normed.split(sizes)
+            seen = self.vision_mlp(vision) if self.plan.ffn_vision_width else torch.zeros_like(vision)
+            hidden = hidden + torch.cat([self.mlp(text), seen])
+            return hidden + self.shared_mlp(normed) if self.plan.ffn_shared_width else hidden
         return hidden + self.mlp(self.post_attention_layernorm(hidden))

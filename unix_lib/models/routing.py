@@ -3,8 +3,9 @@
 Tokens travel through the whole decoder in *modality order*: all text tokens first, then all vision tokens, each in
 the order of the packs. The modalities are then two slices of one array, and separated layers cost no permutation at
 all. Only attention needs to know documents: for each scope the batch holds *segments* (documents, or the tokens of one
-modality in a document) right-padded to a common length, in a few buckets of similar length, so that plain causal
-attention serves and no mask is ever built. The price is a gather and a scatter of q, k and v per layer.
+modality in a document) laid out for the attention kernels in use. For PyTorch's own they are right-padded to a common
+length, in a few buckets of similar length, so that plain causal attention serves and no mask is ever built. The price
+is a gather and a scatter of q, k and v per layer.
 
 Legend: T tokens of the batch, T_text + T_vision = T, R targets, S segments of a bucket, L its longest segment.
 """
@@ -17,7 +18,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from unix_lib.models.attention import BucketLayout, Layout
 from unix_lib.models.configuration import ModelError
+from unix_lib.models.gpu_attention import FlashLayout, FlexLayout, Kernels
 
 # Segments are put in one bucket down to this share of the longest one's length ...
 SHORTEST_IN_BUCKET = 0.7
@@ -49,6 +52,8 @@ class VocabularyLike(Protocol):
     def codebook_size(self) -> int: ...
     @property
     def vision_start_id(self) -> int: ...
+    @property
+    def separator_id(self) -> int | None: ...
 
 
 @dataclass(frozen=True)
@@ -71,20 +76,23 @@ class Documents:
 
 
 def is_vision(ids: npt.NDArray[Any], vocabulary: VocabularyLike) -> npt.NDArray[np.bool_]:
-    """Which tokens take the vision branch: image codes and `<|vision_start|>` (`<|vision_end|>` is text)."""
-    return (ids >= vocabulary.image_offset) | (ids == vocabulary.vision_start_id)
+    """Which tokens take the vision branch: image codes, separators, `<|vision_start|>` (`<|vision_end|>` is text)."""
+    vision: npt.NDArray[np.bool_] = (ids >= vocabulary.image_offset) | (ids == vocabulary.vision_start_id)
+    return vision if vocabulary.separator_id is None else vision | (ids == vocabulary.separator_id)
 
 
-def build_batch(packs: Sequence[PackLike], vocabulary: VocabularyLike) -> dict[str, Any]:
+def build_batch(packs: Sequence[PackLike], vocabulary: VocabularyLike, attention: Kernels = "sdpa") -> dict[str, Any]:
     """Everything `UnixForCausalLM.forward` needs for some packs, as int64 tensors unless said otherwise.
+
+    Args:
+        attention: the kernels that are to compute it; whether they can is `check_kernels`'s to say.
 
     Returns:
         input_ids: (T,), in modality order.
         text_positions, vision_positions: (T_text,), (T_vision,), counted from each document's start.
-        joint_segments, within_segments: lists of (S, L), rows of tokens in modality order; padding repeats row 0.
-        joint_slots, within_slots: (T,), where each token sits in the concatenated buckets.
+        joint, within: the `Layout` of each attention scope: segments are documents, or a modality's tokens in one.
         target_rows, targets: (R,), the rows that predict, and the ids they should predict.
-        target_is_image: bool (R,), whether the target is an image code.
+        target_is_image: bool (R,), whether the target is an image code or a separator.
         packed_rows: (T,), the row of each token of the packs, to bring results back into their order.
 
     Raises:
@@ -110,31 +118,24 @@ def build_batch(packs: Sequence[PackLike], vocabulary: VocabularyLike) -> dict[s
     target = mask.copy()
     target[starts] = False  # the first token of a document has nothing before it
     predicted = np.flatnonzero(target)
-    joint_segments, joint_slots = _segments(document, packed_rows)
-    within_segments, within_slots = _segments(document[order] + len(lengths) * vision[order], np.arange(len(ids)))
     batch: dict[str, Any] = {
         "input_ids": ids[order],
         "text_positions": positions[order][:text_count],
         "vision_positions": positions[order][text_count:],
-        "joint_slots": joint_slots,
-        "within_slots": within_slots,
         "target_rows": packed_rows[predicted - 1],
         "targets": ids[predicted],
-        "target_is_image": ids[predicted] >= vocabulary.image_offset,
+        "target_is_image": vision[predicted] & (ids[predicted] != vocabulary.vision_start_id),
         "packed_rows": packed_rows,
     }
     tensors: dict[str, Any] = {name: torch.from_numpy(np.ascontiguousarray(value)) for name, value in batch.items()}
-    tensors["joint_segments"] = [torch.from_numpy(bucket) for bucket in joint_segments]
-    tensors["within_segments"] = [torch.from_numpy(bucket) for bucket in within_segments]
+    tensors["joint"] = _layout(attention, document, packed_rows)
+    tensors["within"] = _layout(attention, document[order] + len(lengths) * vision[order], np.arange(len(ids)))
     return tensors
 
 
 def move_batch(batch: dict[str, Any], device: torch.device) -> dict[str, Any]:
     """A batch of `build_batch` on a device."""
-    return {
-        name: [tensor.to(device) for tensor in value] if isinstance(value, list) else value.to(device)
-        for name, value in batch.items()
-    }
+    return {name: value.to(device) for name, value in batch.items()}
 
 
 def _check_ids(ids: IntArray, vocabulary: VocabularyLike) -> None:
@@ -149,22 +150,26 @@ def _check_ids(ids: IntArray, vocabulary: VocabularyLike) -> None:
         )
 
 
-def _segments(segment: IntArray, rows: IntArray) -> tuple[list[IntArray], IntArray]:
-    """Right-padded buckets of segments of similar length.
+def _layout(attention: Kernels, segment: IntArray, rows: IntArray) -> Layout:
+    """Segments as the kernels want them.
 
     Args:
         segment: (T,), the segment of each token; equal values are neighbours, in the order of their positions.
         rows: (T,), the row of each of these tokens in modality order.
-
-    Returns:
-        buckets, each (S, L) of rows, and the slot of each row in the concatenated flat buckets, (T,).
     """
     begins = np.flatnonzero(np.concatenate([[True], segment[1:] != segment[:-1]]))
-    lengths = np.diff(np.append(begins, len(segment)))
+    if attention == "flash_attention_2":
+        return FlashLayout.of(begins, rows)
+    return FlexLayout.of(begins, rows) if attention == "flex_attention" else _buckets(begins, rows)
+
+
+def _buckets(begins: IntArray, rows: IntArray) -> BucketLayout:
+    """Right-padded buckets of segments of similar length, from where segments begin, (S,)."""
+    lengths = np.diff(np.append(begins, len(rows)))
     longest_first = np.argsort(-lengths, kind="stable")
     begins, lengths = begins[longest_first], lengths[longest_first]
     slots = np.empty(len(rows), dtype=np.int64)
-    buckets: list[IntArray] = []
+    buckets: list[IntArray] = []  # each (S, L) of rows
     done = taken = 0
     while done < len(lengths):
         longest = int(lengths[done])
@@ -180,4 +185,6 @@ def _segments(segment: IntArray, rows: IntArray) -> tuple[list[IntArray], IntArr
         buckets.append(bucket)
         taken += bucket.size
         done = end
-    return buckets, slots
+    members = np.concatenate([bucket.ravel() for bucket in buckets])
+    shapes = np.concatenate([bucket.shape for bucket in buckets])
+    return BucketLayout(torch.from_numpy(members), torch.from_numpy(slots), torch.from_numpy(shapes))

@@ -6,26 +6,34 @@ with the same seed begin with the same text weights, and adding a layer copy cha
 
 import hashlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from unix_lib.layer_plans import architecture_label, layer_plan
+from unix_lib.models.checkpoint import load_model, require_finite, require_vocabulary, vocabulary_fields
 from unix_lib.models.configuration import ModelError, UnixConfig
 from unix_lib.models.decoder import UnixForCausalLM
-
-if TYPE_CHECKING:
-    from unix_lib.tokenizers.vocabulary import Vocabulary
+from unix_lib.tokenizers.vocabulary import Vocabulary
 
 VisionStart = Literal["copy", "fresh"]
 # ASSUME: noise of new rows relative to the spread of the old ones; the authors' initialisation of codes is unknown.
 NEW_ROW_NOISE = 0.1
+# Names of a `DecoderShape` that decide tensors, and transformers' names for them.
+_SHAPE_FIELDS = {
+    "hidden_size": "hidden_size",
+    "intermediate_size": "intermediate_size",
+    "layers": "num_hidden_layers",
+    "heads": "num_attention_heads",
+    "key_value_heads": "num_key_value_heads",
+    "tie_embeddings": "tie_word_embeddings",
+}
 
 
 def fresh_model(
-    shape: dict[str, Any], plan_settings: dict[str, Any], vocabulary: "Vocabulary", seed: int
+    shape: dict[str, Any], plan_settings: dict[str, Any], vocabulary: Vocabulary, seed: int
 ) -> UnixForCausalLM:
     """A decoder with random weights.
 
@@ -45,7 +53,7 @@ def fresh_model(
         rope_theta=shape["rope_theta"],
         initializer_range=shape["initializer_range"],
         **_plan_fields(plan_settings, shape["layers"]),
-        **_vocabulary_fields(vocabulary),
+        **vocabulary_fields(vocabulary),
     )
     model = _empty_model(config, torch.float32)
     with torch.no_grad():
@@ -60,6 +68,8 @@ def start_from_checkpoint(
     vision_start: VisionStart,
     seed: int,
     image_rows: Literal["kept", "fresh"] = "kept",
+    *,
+    vocabulary: Vocabulary | None = None,
 ) -> UnixForCausalLM:
     """Give a trained shared decoder another plan.
 
@@ -71,11 +81,14 @@ def start_from_checkpoint(
         image_rows: `fresh` draws the embedding (and head) rows of the image codes anew, with the mean and spread of
             the text rows. Text-only training pushes the rows it never uses all the same way, which costs the first
             steps on images dearly; the logits of text tokens stay what they were.
+        vocabulary: what the checkpoint's ids must be, where that is known.
 
     Raises:
-        ModelError: the checkpoint has separate layers already, or is incomplete.
+        ModelError: the checkpoint has separate layers already, another vocabulary, or is not whole.
     """
     base = load_model(model_folder)
+    if vocabulary is not None:
+        require_vocabulary(base.config, vocabulary, str(model_folder))  # type: ignore[arg-type]
     if any(plan.separate for plan in base.config.plans):
         raise ModelError(
             f"{model_folder} has plan '{base.config.architecture}', and only a shared one can take another plan; "
@@ -95,10 +108,12 @@ def start_from_pretrained(  # noqa: PLR0917
     path: Path | str,
     revision: str,
     plan_settings: dict[str, Any],
-    vocabulary: "Vocabulary",
+    vocabulary: Vocabulary,
     vision_start: VisionStart,
     seed: int,
     dtype: torch.dtype = torch.float32,
+    *,
+    shape: dict[str, Any] | None = None,
 ) -> UnixForCausalLM:
     """Give a pretrained Qwen2, Qwen2.5 or Qwen3 model image codes and a plan.
 
@@ -106,9 +121,11 @@ def start_from_pretrained(  # noqa: PLR0917
         path: local folder or hub id. revision: pinned revision on the hub.
         vocabulary: image codes must come right after the model's padded text vocabulary.
         dtype: of the weights.
+        shape: `DecoderShape` as plain values that the model must have, where one was planned with.
 
     Raises:
-        ModelError: another model family, a variant that is not supported, or a vocabulary that doesn't fit.
+        ModelError: another model family, a variant that is not supported, a vocabulary or a shape that doesn't fit, or
+            weights that are not finite.
     """
     source = AutoConfig.from_pretrained(path, revision=revision)
     if source.model_type not in ("qwen2", "qwen3"):
@@ -116,6 +133,12 @@ def start_from_pretrained(  # noqa: PLR0917
     rope = source.rope_parameters
     if rope.get("rope_type", "default") != "default" or source.use_sliding_window:
         raise ModelError(f"{path} uses scaled rotary embeddings or sliding windows, which are not supported")
+    for name, field in _SHAPE_FIELDS.items():
+        if shape is not None and shape[name] != getattr(source, field):
+            raise ModelError(
+                f"{path} has {field} {getattr(source, field)}, the run's start.shape.{name} is {shape[name]}; set it "
+                f"to {getattr(source, field)}, so that plan and costs are this model's"
+            )
     if vocabulary.padded_text_size != source.vocab_size:
         raise ModelError(
             f"{path} has {source.vocab_size} embedding rows, the vocabulary pads its text to "
@@ -136,64 +159,34 @@ def start_from_pretrained(  # noqa: PLR0917
         query_key_norm=source.model_type == "qwen3",
         tie_word_embeddings=source.tie_word_embeddings,
         **_plan_fields(plan_settings, source.num_hidden_layers),
-        **_vocabulary_fields(vocabulary),
+        **vocabulary_fields(vocabulary),
     )
     base = AutoModelForCausalLM.from_pretrained(path, revision=revision, dtype=dtype)
     weights = dict(base.state_dict())
     for name in ("model.embed_tokens.weight", "lm_head.weight"):
         weights[name] = _grown(weights[name], config.vocab_size, name, seed, noise=NEW_ROW_NOISE)
-    return _with_plan(weights, config, vision_start, seed, dtype)
-
-
-def load_model(folder: Path | str, dtype: torch.dtype = torch.float32) -> UnixForCausalLM:
-    """Load a checkpoint of any plan, refusing one with missing, unexpected or non-finite tensors.
-
-    Raises:
-        ModelError: names the folder and the first faulty tensor.
-    """
-    load: Any = UnixForCausalLM.from_pretrained
-    model, report = load(folder, dtype=dtype, output_loading_info=True)
-    for fault in ("missing_keys", "unexpected_keys", "mismatched_keys"):
-        if report[fault]:
-            names = sorted(str(name) for name in report[fault])
-            raise ModelError(f"{folder}: {fault.replace('_', ' ')}, first {names[0]}; the checkpoint is not whole")
-    for name, parameter in model.named_parameters():
-        if not torch.isfinite(parameter).all():
-            raise ModelError(f"{folder}: {name} holds NaN or infinity; go back to an earlier checkpoint")
+    model = _with_plan(weights, config, vision_start, seed, dtype)
+    require_finite(str(path), model, "download it again")
     return model
 
 
 def parameter_counts(model: UnixForCausalLM) -> dict[str, int]:
     """Parameters: `total`, and active per text token (`text`) and per vision token (`vision`), tied rows once."""
-    total = vision_only = replaced = 0
-    names = dict(model.named_parameters())
-    for name, parameter in names.items():
-        total += parameter.numel()
-        if "vision_" in name:
-            vision_only += parameter.numel()
-            replaced += names[_text_name(name)].numel()
-    return {"total": total, "text": total - vision_only, "vision": total - replaced}
+
+    def size(*modules: torch.nn.Module) -> int:
+        return sum(parameter.numel() for module in modules for parameter in module.parameters())
+
+    layers = model.model.layers
+    text, vision = (size(*(part for layer in layers for part in layer.modules_of(seen))) for seen in (False, True))
+    total = size(model)
+    outside = total - size(layers)
+    return {"total": total, "text": outside + text, "vision": outside + vision}
 
 
 def _plan_fields(plan_settings: dict[str, Any], layers: int) -> dict[str, Any]:
     return {
         "layer_plan": [plan.as_dict() for plan in layer_plan(plan_settings, layers)],
         "architecture": architecture_label(plan_settings),
-    }
-
-
-def _vocabulary_fields(vocabulary: "Vocabulary") -> dict[str, Any]:
-    return {
-        "vocab_size": vocabulary.image_offset + vocabulary.codebook_size,
-        "text_size": vocabulary.text_size,
-        "padded_text_size": vocabulary.padded_text_size,
-        "image_offset": vocabulary.image_offset,
-        "codebook_size": vocabulary.codebook_size,
-        "codes_per_image": vocabulary.codes_per_image,
-        "vision_start_id": vocabulary.vision_start_id,
-        "vision_end_id": vocabulary.vision_end_id,
-        "eos_token_id": vocabulary.eos_id,
-        "pad_token_id": vocabulary.pad_id,
     }
 
 
@@ -218,16 +211,26 @@ def _with_plan(
     seed: int,
     dtype: torch.dtype = torch.float32,
 ) -> UnixForCausalLM:
-    """A decoder of `config` holding a shared decoder's weights."""
+    """A decoder of `config` holding a shared decoder's weights.
+
+    A feed-forward layer added for all tokens starts without effect (its last matrix is zero), so that text keeps the
+    base's logits. A vision expert of another width copies the text layer's first neurons; those beyond are fresh.
+    """
     model = _empty_model(config, dtype)
     with torch.no_grad():
         for name, parameter in model.named_parameters():
-            if "vision_" not in name:
+            if name in weights:
                 parameter.copy_(weights[name])
-            elif vision_start == "copy":
-                parameter.copy_(weights[_text_name(name)])
-            else:
-                parameter.copy_(_fresh_tensor(name, parameter, config.initializer_range, seed))
+                continue
+            value = _fresh_tensor(name, parameter, config.initializer_range, seed)
+            if "shared_mlp.down_proj" in name:
+                value.zero_()
+            elif "vision_" in name and vision_start == "copy":
+                text = weights[_text_name(name)]
+                # ASSUME: which neurons a narrower expert starts from is unknown; any choice is as good as another.
+                kept = tuple(slice(min(sizes)) for sizes in zip(value.shape, text.shape, strict=True))
+                value[kept] = text[kept].to(value.dtype)
+            parameter.copy_(value)
     return model
 
 

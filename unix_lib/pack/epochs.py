@@ -14,6 +14,7 @@ from unix_lib.pack.draws import draw_bits, draw_uniform
 from unix_lib.pack.phrases import INSTRUCTIONS
 from unix_lib.pack.sequences import FORMATS, Format
 from unix_lib.pack.spool import Spool
+from unix_lib.tokenizers.vocabulary import Vocabulary
 
 HELDOUT = "heldout"
 
@@ -29,11 +30,11 @@ class Documents:
     def only(self, chosen: np.ndarray) -> "Documents":
         return Documents(self.records[chosen], self.forms[chosen], self.instructions[chosen])
 
-    def vision_tokens(self, spool: Spool) -> np.ndarray:
-        """Image codes and <|vision_start|> of each document, int64."""
+    def vision_tokens(self, spool: Spool, vocabulary: Vocabulary) -> np.ndarray:
+        """Image codes, their separators and <|vision_start|> of each document, int64."""
         with_image = np.isin(self.forms, [form for form, parts in FORMATS.items() if ("vision_start", False) in parts])
         codes = spool.code_starts[self.records + 1] - spool.code_starts[self.records]
-        vision: np.ndarray = with_image * (codes + 1)
+        vision: np.ndarray = with_image * (vocabulary.image_lengths(codes) + 1)
         return vision
 
 

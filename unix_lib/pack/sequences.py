@@ -66,7 +66,7 @@ class FixedParts:
         phrases = encode_texts(tokenizer, [UNCONDITIONAL, CAPTION_PHRASE, *(f" {line}" for line in INSTRUCTIONS)])
         arrays = [np.array(ids, dtype=np.int32) for ids in phrases]
         self.mask_instructions = mask_instructions
-        self.image_offset = vocabulary.image_offset
+        self.vocabulary = vocabulary
         self.instructions = arrays[2:]
         self.parts = {
             "unconditional": arrays[0],
@@ -80,7 +80,7 @@ class FixedParts:
         if part == "text":
             return text
         if part == "codes":
-            return codes.astype(np.int32) + np.int32(self.image_offset)
+            return self.vocabulary.image_tokens(codes)
         return self.instructions[instruction] if part == "instruction" else self.parts[part]
 
     def document(
@@ -126,7 +126,7 @@ class FixedParts:
                 if name == "text":
                     lengths[chosen] += text_lengths[chosen]
                 elif name == "codes":
-                    lengths[chosen] += code_lengths[chosen]
+                    lengths[chosen] += self.vocabulary.image_lengths(code_lengths[chosen])
                 elif name == "instruction":
                     lengths[chosen] += instruction_lengths[instructions[chosen]]
                 else:

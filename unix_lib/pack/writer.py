@@ -69,7 +69,7 @@ def write_packs(
     packs_per_batch = max(1, TOKENS_PER_BATCH // capacity)
     metadata = {"length": str(capacity), "packs_per_batch": str(packs_per_batch)}
     schema = pa.schema(FIELDS, metadata=metadata)
-    vision = np.bincount(plan.pack_of, documents.vision_tokens(spool), minlength=plan.num_packs)
+    vision = np.bincount(plan.pack_of, documents.vision_tokens(spool, vocabulary), minlength=plan.num_packs)
     tokens = np.bincount(plan.pack_of, lengths, minlength=plan.num_packs)
     place = np.empty(plan.num_packs, dtype=np.int64)  # pack -> row in the file
     place[pack_order(vision / tokens, label)] = np.arange(plan.num_packs)

@@ -114,6 +114,8 @@ def _tokenizers(plan: Plan, experiment: Experiment) -> None:
         "multiple": config.vocabulary_multiple,
         "padded_text_vocabulary": config.padded_text_vocabulary,
     }
+    if config.image_separator_every is not None:
+        settings["image_separator_every"] = config.image_separator_every
     recipe = Recipe(
         "tokenizers",
         "vocabulary",

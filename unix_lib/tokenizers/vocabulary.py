@@ -5,7 +5,8 @@
 
 Text ids keep the places that the text tokenizer gave them. The text part is padded (a pretrained model has
 more embedding rows than its tokenizer has ids), and image code `c` is id `image_offset + c` behind the
-padding, so that no code shares a row with a reserved text id. Importing this imports no torch.
+padding, so that no code shares a row with a reserved text id. Where an image has separators, `<|vision_pad|>` follows
+every so many of its codes. Importing this imports no torch.
 """
 
 import json
@@ -21,6 +22,7 @@ from unix_lib.artefacts.manifest import Manifest
 
 VOCABULARY_FILE = "vocabulary.json"
 END_OF_TEXT, VISION_START, VISION_END = "<|endoftext|>", "<|vision_start|>", "<|vision_end|>"
+SEPARATOR = "<|vision_pad|>"
 
 
 class VocabularyError(UserError):
@@ -41,6 +43,8 @@ class Vocabulary:
     pad_id: int
     vision_start_id: int
     vision_end_id: int
+    separator_id: int | None = None
+    separator_every: int | None = None  # codes between two separators; one ends the image
 
     def __post_init__(self) -> None:
         if self.padded_text_size < self.text_size:
@@ -71,8 +75,12 @@ class Vocabulary:
 
     def write(self, folder: Path) -> Path:
         """Write `vocabulary.json` into a folder."""
-        write_json(folder / VOCABULARY_FILE, asdict(self))
+        write_json(folder / VOCABULARY_FILE, self.as_dict())
         return folder / VOCABULARY_FILE
+
+    def as_dict(self) -> dict[str, int]:
+        """Plain values, without what there is not."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
 
     def image_ids(self, codes: np.ndarray) -> np.ndarray:
         """Ids (int32) of image codes.
@@ -85,6 +93,22 @@ class Vocabulary:
         if outside.any():
             raise VocabularyError(f"image code {codes[outside][0]} is outside 0..{self.codebook_size - 1}")
         return (codes + self.image_offset).astype(np.int32)
+
+    def image_tokens(self, codes: np.ndarray) -> np.ndarray:
+        """Ids (int32) that stand for an image between its markers: its codes (n,) with their separators.
+
+        Raises:
+            VocabularyError: a code is not in 0..codebook_size - 1.
+        """
+        ids = self.image_ids(codes)
+        if self.separator_every is None:
+            return ids
+        rows = ids.reshape(-1, self.separator_every)
+        return np.insert(rows, self.separator_every, np.int32(self.separator_id or 0), axis=1).reshape(-1)
+
+    def image_lengths(self, code_counts: np.ndarray) -> np.ndarray:
+        """How many tokens images of so many codes are, separators included."""
+        return code_counts if self.separator_every is None else code_counts + code_counts // self.separator_every
 
     def codes(self, ids: np.ndarray) -> np.ndarray:
         """Image codes (int32) of ids.
@@ -106,8 +130,9 @@ class Vocabulary:
         return (ids >= self.image_offset) & (ids < self.size)
 
     def is_vision(self, ids: np.ndarray) -> np.ndarray:
-        """Whether each token takes the vision path: image codes and <|vision_start|>; bool, same shape."""
-        return self.is_image(ids) | (np.asarray(ids) == self.vision_start_id)
+        """Whether each token takes the vision path: image codes, separators, <|vision_start|>; bool, same shape."""
+        vision = self.is_image(ids) | (np.asarray(ids) == self.vision_start_id)
+        return vision if self.separator_id is None else vision | (np.asarray(ids) == self.separator_id)
 
     def check(self, ids: np.ndarray) -> None:
         """Refuse ids that name no token.
@@ -124,8 +149,13 @@ class Vocabulary:
             )
 
 
-def build_vocabulary(
-    text_ids: dict[str, int], codebook_size: int, codes_per_image: int, multiple: int, padded_text_size: int | None
+def build_vocabulary(  # noqa: PLR0917
+    text_ids: dict[str, int],
+    codebook_size: int,
+    codes_per_image: int,
+    multiple: int,
+    padded_text_size: int | None,
+    separator_every: int | None = None,
 ) -> Vocabulary:
     """Lay image codes behind a tokenizer's ids.
 
@@ -135,11 +165,13 @@ def build_vocabulary(
         codes_per_image: codes of one image.
         multiple: the text part is padded to a multiple of this ...
         padded_text_size: ... unless its size is given.
+        separator_every: a separator follows every so many codes; None puts none.
 
     Raises:
         VocabularyError: the tokenizer lacks a special token, or the padded size is too small.
     """
-    missing = [token for token in (END_OF_TEXT, VISION_START, VISION_END) if token not in text_ids]
+    needed = [END_OF_TEXT, VISION_START, VISION_END] + ([] if separator_every is None else [SEPARATOR])
+    missing = [token for token in needed if token not in text_ids]
     if missing:
         raise VocabularyError(
             f"the text tokenizer lacks {missing[0]}; take one with Qwen2.5's special tokens, or tokenizers.text.kind: "
@@ -158,6 +190,8 @@ def build_vocabulary(
         pad_id=text_ids[END_OF_TEXT],
         vision_start_id=text_ids[VISION_START],
         vision_end_id=text_ids[VISION_END],
+        separator_id=None if separator_every is None else text_ids[SEPARATOR],
+        separator_every=separator_every,
     )
 
 
@@ -173,6 +207,7 @@ def make_vocabulary(job: Job) -> Manifest:
         settings["codes_per_image"],
         settings["multiple"],
         settings["padded_text_vocabulary"],
+        settings.get("image_separator_every"),
     )
     vocabulary.write(job.folder)
-    return job.finish({VOCABULARY_FILE: None}, facts=asdict(vocabulary))
+    return job.finish({VOCABULARY_FILE: None}, facts=vocabulary.as_dict())

@@ -19,6 +19,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from unix_lib.artefacts.files import write_json
 from unix_lib.artefacts.job import Job
 from unix_lib.artefacts.manifest import Manifest
 from unix_lib.pack.reader import PackReader
@@ -71,17 +72,22 @@ def make_checkpoint(job: Job) -> Manifest | None:
 
 
 def _initial_model(job: Job, vocabulary: Vocabulary) -> "UnixForCausalLM":
-    """The model that a run begins with."""
+    """The model that a run begins with, its frozen tensors frozen."""
+    from unix_lib.models.freezing import freeze
     from unix_lib.models.start import fresh_model, start_from_checkpoint, start_from_pretrained
 
     settings = job.settings
-    start, plan, seed = settings["start"], settings["plan"], settings["seed"]
+    start, plan, seed, vision = settings["start"], settings["plan"], settings["seed"], settings["vision_start"]
     if start["kind"] == "fresh":
-        return fresh_model(start["shape"], plan, vocabulary, seed)
-    if start["kind"] == "run":
+        model = fresh_model(start["shape"], plan, vocabulary, seed)
+    elif start["kind"] == "run":
         folder = job.input("start") / "model"
-        return start_from_checkpoint(folder, plan, settings["vision_start"], seed, start["image_rows"])
-    return start_from_pretrained(start["path"], start["revision"], plan, vocabulary, settings["vision_start"], seed)
+        model = start_from_checkpoint(folder, plan, vision, seed, start["image_rows"], vocabulary=vocabulary)
+    else:
+        path, revision, shape = start["path"], start["revision"], start["shape"]
+        model = start_from_pretrained(path, revision, plan, vocabulary, vision, seed, shape=shape)
+    freeze(model, settings.get("freeze", []))
+    return model
 
 
 def _heldout_batches(job: Job, packs: PackReader, vocabulary: Vocabulary) -> list[dict[str, Any]]:
@@ -93,7 +99,9 @@ def _heldout_batches(job: Job, packs: PackReader, vocabulary: Vocabulary) -> lis
             f"run {job.settings['run']}: keep_best_every needs held-out packs, and mixture "
             f"{job.settings['mixture']} has none; add a source with held-out records or remove keep_best_every"
         )
-    return [build_batch([reader[index]], vocabulary) for index in heldout.chosen_packs(len(reader))]
+    # Step 0 is measured on whatever machine it is made.
+    attention: Any = job.execution["attention"] if job.settings["step"] else "sdpa"
+    return [build_batch([reader[index]], vocabulary, attention) for index in heldout.chosen_packs(len(reader))]
 
 
 def _initial_checkpoint(job: Job) -> Manifest:
@@ -116,6 +124,7 @@ def _trained(job: Job, processes: Processes, share: Share, work: Path, lock: Run
     import torch
     import transformers
 
+    from unix_lib.models.gpu_attention import check_kernels
     from unix_lib.models.routing import build_batch
     from unix_lib.train.segment import Segment
     from unix_lib.train.trainer import Numerics, SegmentTrainer, training_arguments
@@ -134,6 +143,12 @@ def _trained(job: Job, processes: Processes, share: Share, work: Path, lock: Run
         precision=execution["precision"],
         gradient_checkpointing=execution["gradient_checkpointing"],
         use_cpu=processes.use_cpu,
+    )
+    check_kernels(
+        execution["attention"],
+        torch.device("cpu" if numerics.use_cpu else "cuda"),
+        torch.bfloat16 if numerics.precision == "bfloat16" else torch.float32,
+        training=True,
     )
     if numerics.gradient_checkpointing:
         model.gradient_checkpointing_enable({"use_reentrant": False})
@@ -154,7 +169,9 @@ def _trained(job: Job, processes: Processes, share: Share, work: Path, lock: Run
         precision=numerics.precision,
     )
     end = progress.packs if progress.stopped else settings["step"] * share.packs_per_step
-    stream = PackStream(packs, share, progress.packs, end, lambda chosen: build_batch(chosen, vocabulary))
+    stream = PackStream(
+        packs, share, progress.packs, end, lambda chosen: build_batch(chosen, vocabulary, execution["attention"])
+    )
     segment = Segment(
         settings=settings,
         model=model,
@@ -284,6 +301,10 @@ def _write_artefact(
         log.HELDOUT_SCHEMA,
     )
     log.write_rows(job.folder / "speed.parquet", rows, log.SPEED_SCHEMA)  # never repeats: not in the manifest
+    if "freeze" in settings:
+        trainable = [name for name, parameter in model.named_parameters() if parameter.requires_grad]
+        write_json(job.folder / "trainable.json", trainable)
+        files["trainable.json"] = len(trainable)
     counts = parameter_counts(model)
     return job.finish(
         files,

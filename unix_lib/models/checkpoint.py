@@ -1,0 +1,81 @@
+"""Checkpoints from disk: a model is what its config and its vocabulary say, or it is refused."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+
+from unix_lib.models.configuration import ModelError, UnixConfig
+from unix_lib.models.decoder import UnixForCausalLM
+from unix_lib.tokenizers.vocabulary import VOCABULARY_FILE, Vocabulary
+
+
+def load_model(folder: Path | str, dtype: torch.dtype = torch.float32) -> UnixForCausalLM:
+    """Load a checkpoint of any plan, refusing one that is not what its config says.
+
+    Raises:
+        ModelError: no checkpoint, or a damaged one; tensors of another plan or vocabulary than that of its config.json,
+            or that are not finite; names the folder and the first faulty tensor.
+    """
+    folder = Path(folder)
+    if not (folder / "config.json").is_file():
+        raise ModelError(f"{folder}: no checkpoint here (no config.json); give the `model` folder of a train artefact")
+    load: Any = UnixForCausalLM.from_pretrained
+    try:
+        model, report = load(folder, dtype=dtype, output_loading_info=True, ignore_mismatched_sizes=True)
+    except (SafetensorError, OSError) as error:
+        raise ModelError(f"{folder}: unreadable weights ({error}); the checkpoint is damaged, make it again") from None
+    for fault in ("missing_keys", "unexpected_keys", "mismatched_keys"):
+        if report[fault]:
+            first = min(name if isinstance(name, str) else str(name[0]) for name in report[fault])
+            raise ModelError(
+                f"{folder}: {fault.replace('_', ' ')}, first {first}; the weights have another plan or vocabulary than "
+                f"config.json (plan '{model.config.architecture}', {model.config.vocab_size} ids), or are not whole"
+            )
+    require_finite(str(folder), model, "go back to an earlier checkpoint")
+    if (folder / VOCABULARY_FILE).is_file():
+        require_vocabulary(model.config, Vocabulary.read(folder), str(folder))
+    return model
+
+
+def require_vocabulary(config: UnixConfig, vocabulary: Vocabulary, where: str) -> None:
+    """Refuse a model whose ids are not those of a vocabulary.
+
+    Args:
+        where: the model's name in the message.
+
+    Raises:
+        ModelError: names the first range or id that differs.
+    """
+    for name, value in vocabulary_fields(vocabulary).items():
+        if getattr(config, name) != value:
+            raise ModelError(
+                f"{where}: the model has {name} {getattr(config, name)}, the vocabulary {value}; take the checkpoint "
+                "and the vocabulary of one experiment"
+            )
+
+
+def require_finite(where: str, model: UnixForCausalLM, remedy: str) -> None:
+    """Refuse weights that are NaN or infinite, by the name of the first tensor."""
+    for name, parameter in model.named_parameters():
+        if not torch.isfinite(parameter).all():
+            raise ModelError(f"{where}: {name} holds NaN or infinity; {remedy}")
+
+
+def vocabulary_fields(vocabulary: Vocabulary) -> dict[str, Any]:
+    """A vocabulary's ranges and ids by their names in a `UnixConfig`."""
+    return {
+        "vocab_size": vocabulary.image_offset + vocabulary.codebook_size,
+        "text_size": vocabulary.text_size,
+        "padded_text_size": vocabulary.padded_text_size,
+        "image_offset": vocabulary.image_offset,
+        "codebook_size": vocabulary.codebook_size,
+        "codes_per_image": vocabulary.codes_per_image,
+        "vision_start_id": vocabulary.vision_start_id,
+        "vision_end_id": vocabulary.vision_end_id,
+        "separator_id": vocabulary.separator_id,
+        "separator_every": vocabulary.separator_every,
+        "eos_token_id": vocabulary.eos_id,
+        "pad_token_id": vocabulary.pad_id,
+    }
