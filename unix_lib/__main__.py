@@ -16,6 +16,26 @@ ConfigPath = Annotated[Path, typer.Argument(help="a config, config/<experiment>.
 ResultsPath = Annotated[Path, typer.Argument(help="results/<experiment>")]
 LAPTOP = Path("config/laptop.yaml")
 
+generate = typer.Typer(no_args_is_help=True, help="Images from prompts, or texts from prompts and images.")
+app.add_typer(generate, name="generate")
+CheckpointPath = Annotated[Path, typer.Argument(help="results/<experiment>/current/train/<run>-step-<step>")]
+Prompts = Annotated[list[str] | None, typer.Argument(help="prompts")]
+PromptFile = Annotated[
+    Path | None,
+    typer.Option("--prompts", help="file of prompts: one a line, or .jsonl with prompt, image, seed"),
+]
+Output = Annotated[Path, typer.Option(help="new folder for the outputs")]
+Count = Annotated[int, typer.Option(min=1, help="outputs per prompt, with seeds that count up")]
+Seed = Annotated[int, typer.Option(min=0, help="seed of each prompt's first output")]
+Temperature = Annotated[float, typer.Option(help="of the softmax; 0 takes the most probable token")]
+TopK = Annotated[int, typer.Option(help="most probable tokens kept; 0 keeps all")]
+TopP = Annotated[float, typer.Option(help="probability mass kept; 1 keeps all")]
+BatchSize = Annotated[int, typer.Option(min=1, help="outputs made together")]
+Device = Annotated[str, typer.Option(help="cpu, cuda, or auto")]
+ImageTokenizerPath = Annotated[
+    Path | None, typer.Option(help="tokenizers/image-<digest>; default: the one behind the checkpoint's data")
+]
+
 
 @app.command()
 def plan(config: ConfigPath = LAPTOP) -> None:
@@ -101,6 +121,61 @@ def schema(output: Annotated[Path, typer.Argument(help="file to write")] = Path(
     from unix_lib.config.schema import write_schema
 
     write_schema(output)
+
+
+@generate.command("image")
+def generate_image(
+    checkpoint: CheckpointPath,
+    prompts: Prompts = None,
+    *,
+    prompt_file: PromptFile = None,
+    output: Output = Path("generated"),
+    count: Count = 1,
+    seed: Seed = 0,
+    temperature: Temperature = 0.99,
+    top_k: TopK = 4096,
+    top_p: TopP = 0.96,
+    guidance: Annotated[float, typer.Option(help="s in u + s (c - u); 1 goes without")] = 4.0,
+    batch_size: BatchSize = 16,
+    device: Device = "auto",
+    image_tokenizer: ImageTokenizerPath = None,
+) -> None:
+    """Write PNG images of prompts, with outputs.jsonl beside them. Defaults are the paper's sampling settings."""
+    from unix_lib.commands import generate as command
+
+    sampling = command.Sampling(temperature, top_k, top_p)
+    order = command.Order(
+        checkpoint, image_tokenizer, prompts or [], prompt_file, count, seed, sampling, batch_size, device, output
+    )
+    raise typer.Exit(command.images(order, guidance, console))
+
+
+@generate.command("text")
+def generate_text(
+    checkpoint: CheckpointPath,
+    prompts: Prompts = None,
+    *,
+    image: Annotated[list[Path] | None, typer.Option(help="an image to speak about; may be repeated")] = None,
+    prompt_file: PromptFile = None,
+    output: Output = Path("generated"),
+    max_tokens: Annotated[int, typer.Option(min=1, help="longest text, tokens")] = 128,
+    count: Count = 1,
+    seed: Seed = 0,
+    temperature: Temperature = 0.0,
+    top_k: TopK = 0,
+    top_p: TopP = 1.0,
+    batch_size: BatchSize = 16,
+    device: Device = "auto",
+    image_tokenizer: ImageTokenizerPath = None,
+) -> None:
+    """Write texts: a prompt continued, a question about an image answered, an image alone described."""
+    from unix_lib.commands import generate as command
+
+    sampling = command.Sampling(temperature, top_k, top_p)
+    order = command.Order(
+        checkpoint, image_tokenizer, prompts or [], prompt_file, count, seed, sampling, batch_size, device, output
+    )
+    raise typer.Exit(command.texts(order, image or [], max_tokens, console))
 
 
 @app.command(
