@@ -178,6 +178,16 @@ def generate_text(
     raise typer.Exit(command.texts(order, image or [], max_tokens, console))
 
 
+@app.command()
+def export(
+    checkpoint: CheckpointPath, output: Annotated[Path, typer.Argument(help="new folder for the Qwen checkpoint")]
+) -> None:
+    """Write a checkpoint of plan shared as a plain Qwen2 or Qwen3 one, which loads without this package."""
+    from unix_lib.commands import export as command
+
+    raise typer.Exit(command.run(checkpoint, output, console))
+
+
 @app.command(
     "lm-eval", context_settings={"allow_extra_args": True, "ignore_unknown_options": True}, add_help_option=False
 )
