@@ -178,6 +178,31 @@ def generate_text(
     raise typer.Exit(command.texts(order, image or [], max_tokens, console))
 
 
+@app.command("benchmark-model")
+def benchmark_model(
+    *,
+    training_layers: Annotated[int, typer.Option(min=6)] = 8,
+    training_width: Annotated[int, typer.Option(min=64, help="a multiple of 64")] = 256,
+    training_vocabulary: Annotated[int, typer.Option(min=16, help="text rows of the embedding")] = 8192,
+    pack_tokens: Annotated[int, typer.Option(min=2, help="tokens of the pack that is trained on")] = 2048,
+    layers: Annotated[int, typer.Option(min=6, help="of the decoder that generates")] = 12,
+    width: Annotated[int, typer.Option(min=64, help="a multiple of 64")] = 512,
+    vocabulary: Annotated[int, typer.Option(min=16, help="text rows of the embedding")] = 151_936,
+    codes: Annotated[int, typer.Option(min=2, help="codes of an image")] = 64,
+    batch: Annotated[int, typer.Option(min=1, help="images generated together")] = 4,
+    rounds: Annotated[int, typer.Option(min=1, help="times that each contender runs")] = 3,
+    gpu_codes: Annotated[int, typer.Option(min=2, help="codes of an image at 3B")] = 256,
+    device: Annotated[str, typer.Option(help="cpu, cuda, or auto: both where there is a GPU")] = "auto",
+) -> None:
+    """Time training and decoding beside transformers' own model; one table. Minutes on two cores."""
+    from unix_lib.commands import benchmark_model as command
+
+    training = command.size(training_layers, training_width, training_vocabulary, pack_tokens, codes=256)
+    generation = command.size(layers, width, vocabulary, codes + 64, codes=codes)
+    order = command.Order(training, generation, pack_tokens, batch, rounds, gpu_codes)
+    raise typer.Exit(command.run(order, device, console))
+
+
 @app.command()
 def export(
     checkpoint: CheckpointPath, output: Annotated[Path, typer.Argument(help="new folder for the Qwen checkpoint")]

@@ -205,6 +205,7 @@ def test_samples_follow_the_kept_distribution() -> None:
     assert shares(top_k=2, top_p=0.5) == pytest.approx([1, 0, 0, 0, 0], abs=1e-4)  # 4/7 of what top-k kept
     assert shares(top_p=0.01) == pytest.approx([1, 0, 0, 0, 0], abs=1e-4)
     edge = torch.tensor([0.0, 1 - 2**-53], dtype=torch.float64)
+    assert sample(logits[:2], edge, temperature=1.0, top_k=0, top_p=1.0).tolist() == [0, 4]
     assert sample(logits[:2], edge, temperature=1.0, top_k=0, top_p=0.8).tolist() == [0, 3]
 
 

@@ -51,13 +51,19 @@ def sample(logits: Tensor, uniform: Tensor, *, temperature: float, top_k: int, t
     """
     if temperature == 0:
         return logits.argmax(-1)
-    ordered, entries = torch.sort(logits.double() / temperature, dim=-1, descending=True, stable=True)
+    scaled = logits.double() / temperature
+    mass = uniform.to(scaled.dtype)
+    if top_p == 1 and not 0 < top_k < logits.shape[-1]:  # nothing is left out, so nothing needs an order
+        cumulative = torch.softmax(scaled, dim=-1).cumsum(-1)
+        below = cumulative <= (mass * cumulative[:, -1])[:, None]
+        return below.sum(-1).clamp(max=logits.shape[-1] - 1)
+    ordered, entries = torch.sort(scaled, dim=-1, descending=True, stable=True)
     if 0 < top_k < logits.shape[-1]:
         ordered = ordered[:, :top_k]
     probability = torch.softmax(ordered, dim=-1)
     cumulative = probability.cumsum(-1)
     kept = cumulative - probability < top_p
-    mass = (probability * kept).sum(-1)
-    below = (cumulative <= (uniform.to(mass.dtype) * mass)[:, None]) & kept
+    mass = mass * (probability * kept).sum(-1)
+    below = (cumulative <= mass[:, None]) & kept
     chosen = torch.minimum(below.sum(-1), kept.sum(-1) - 1)
     return entries.gather(1, chosen[:, None]).squeeze(1)
