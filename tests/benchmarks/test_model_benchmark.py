@@ -115,7 +115,17 @@ def test_the_command_prints_one_table() -> None:
     arguments = [text for name, value in small.items() for text in (f"--{name}", json.dumps(value))]
     finished = CliRunner().invoke(app, ["benchmark-model", "--device", "cpu", *arguments])
     assert finished.exit_code == 0, finished.exception
-    for wanted in ("training, tokens/s", "images, codes/s", "shared", "unix 2:1", "mot", "moe 1/2", "Qwen2", "plain loop", "bfloat16"):
+    for wanted in (
+        "training, tokens/s",
+        "images, codes/s",
+        "shared",
+        "unix 2:1",
+        "mot",
+        "moe 1/2",
+        "Qwen2",
+        "plain loop",
+        "bfloat16",
+    ):
         assert wanted in finished.stdout, wanted
     refused = CliRunner().invoke(app, ["benchmark-model", "--width", "100"])
     assert isinstance(refused.exception, UserError) and "multiple of 64" in str(refused.exception)
