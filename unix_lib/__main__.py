@@ -32,6 +32,7 @@ TopK = Annotated[int, typer.Option(help="most probable tokens kept; 0 keeps all"
 TopP = Annotated[float, typer.Option(help="probability mass kept; 1 keeps all")]
 BatchSize = Annotated[int, typer.Option(min=1, help="outputs made together")]
 Device = Annotated[str, typer.Option(help="cpu, cuda, or auto")]
+CudaGraph = Annotated[bool, typer.Option("--cuda-graph", help="record a decoding step once and replay it (GPU)")]
 ImageTokenizerPath = Annotated[
     Path | None, typer.Option(help="tokenizers/image-<digest>; default: the one behind the checkpoint's data")
 ]
@@ -138,6 +139,7 @@ def generate_image(
     guidance: Annotated[float, typer.Option(help="s in u + s (c - u); 1 goes without")] = 4.0,
     batch_size: BatchSize = 16,
     device: Device = "auto",
+    cuda_graph: CudaGraph = False,
     image_tokenizer: ImageTokenizerPath = None,
 ) -> None:
     """Write PNG images of prompts, with outputs.jsonl beside them. Defaults are the paper's sampling settings."""
@@ -145,7 +147,17 @@ def generate_image(
 
     sampling = command.Sampling(temperature, top_k, top_p)
     order = command.Order(
-        checkpoint, image_tokenizer, prompts or [], prompt_file, count, seed, sampling, batch_size, device, output
+        checkpoint=checkpoint,
+        image_tokenizer=image_tokenizer,
+        prompts=prompts or [],
+        prompt_file=prompt_file,
+        count=count,
+        seed=seed,
+        sampling=sampling,
+        batch_size=batch_size,
+        device=device,
+        cuda_graph=cuda_graph,
+        output=output,
     )
     raise typer.Exit(command.images(order, guidance, console))
 
@@ -166,6 +178,7 @@ def generate_text(
     top_p: TopP = 1.0,
     batch_size: BatchSize = 16,
     device: Device = "auto",
+    cuda_graph: CudaGraph = False,
     image_tokenizer: ImageTokenizerPath = None,
 ) -> None:
     """Write texts: a prompt continued, a question about an image answered, an image alone described."""
@@ -173,7 +186,17 @@ def generate_text(
 
     sampling = command.Sampling(temperature, top_k, top_p)
     order = command.Order(
-        checkpoint, image_tokenizer, prompts or [], prompt_file, count, seed, sampling, batch_size, device, output
+        checkpoint=checkpoint,
+        image_tokenizer=image_tokenizer,
+        prompts=prompts or [],
+        prompt_file=prompt_file,
+        count=count,
+        seed=seed,
+        sampling=sampling,
+        batch_size=batch_size,
+        device=device,
+        cuda_graph=cuda_graph,
+        output=output,
     )
     raise typer.Exit(command.texts(order, image or [], max_tokens, console))
 

@@ -70,7 +70,7 @@ def test_images_are_those_of_the_library_and_of_the_same_request_alone(generatin
     assert all(row["settings"] == settings for row in records)
     assert records[0]["checkpoint"] == generating.experiment.checkpoint
 
-    opened = open_checkpoint(generating.checkpoint / "model", generating.image_tokenizer, 4, "cpu")
+    opened = open_checkpoint(generating.checkpoint / "model", generating.image_tokenizer, 4, "cpu", with_images=True)
     prompts = [text_to_image_prompt_ids(opened.tokenizer, opened.vocabulary, row["prompt"]) for row in records]
     free = text_to_image_prompt_ids(opened.tokenizer, opened.vocabulary, None)
     codes = generate_images(opened.model, prompts, free, [row["seed"] for row in records], batch_size=4, **settings)
@@ -92,7 +92,7 @@ def test_texts_continue_answer_and_describe(generating: Generating) -> None:
     asked.write_text("\n".join(json.dumps(line) for line in lines) + "\n\n")
     _, printed, records = generating.run("text", "--prompts", str(asked), "--max-tokens", "7")
 
-    opened = open_checkpoint(generating.checkpoint, generating.image_tokenizer, 4, "cpu")
+    opened = open_checkpoint(generating.checkpoint, generating.image_tokenizer, 4, "cpu", with_images=True)
     codes = opened.image_tokenizer.encode(pixels_from_image(Image.open(picture))[None])[0].numpy()
     vocabulary = opened.vocabulary
     begun = [vocabulary.vision_start_id, *vocabulary.image_ids(codes).tolist(), vocabulary.vision_end_id]
@@ -157,6 +157,8 @@ def test_what_can_not_be_done_is_refused(generating: Generating) -> None:
         generating.run("text", "x", "--temperature", "-1")
     with pytest.raises(UserError, match="device tpu is not usable"):
         generating.run("text", "x", "--device", "tpu")
+    with pytest.raises(UserError, match="cuda_graph needs the model on a GPU"):
+        generating.run("image", "x", "--device", "cpu", "--cuda-graph")
     generating.run("text", "x", "--max-tokens", "1")
     with pytest.raises(UserError, match="has outputs already"):
         generating.run("text", "x", "--max-tokens", "1")
@@ -194,9 +196,10 @@ def test_the_image_tokenizer_is_found_through_the_recipes(tmp_path: Path) -> Non
     text_only = finish(Recipe("train", "base-step-00001", 1, {}, {"pack": prose}), model)
     mixed = finish(Recipe("train", "run-step-00001", 1, {}, {"start": text_only, "pack": pack}), model)
     (tmp_path / "link").symlink_to(tmp_path / mixed)
-    assert open_checkpoint(tmp_path / "link", None, 1, "cpu")._image_tokenizer == tmp_path / tokenizer
+    assert open_checkpoint(tmp_path / "link", None, 1, "cpu", with_images=True)._image_tokenizer == tmp_path / tokenizer
+    assert open_checkpoint(tmp_path / text_only, None, 1, "cpu", with_images=False).folder == tmp_path / text_only
     with pytest.raises(UserError, match="nothing it was made from had images"):
-        open_checkpoint(tmp_path / text_only, None, 1, "cpu")
+        open_checkpoint(tmp_path / text_only, None, 1, "cpu", with_images=True)
     (tmp_path / mixed / model).write_text("{} ")
     with pytest.raises(UserError, match="the manifest says"):
-        open_checkpoint(tmp_path / mixed, None, 1, "cpu")
+        open_checkpoint(tmp_path / mixed, None, 1, "cpu", with_images=True)

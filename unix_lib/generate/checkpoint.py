@@ -31,12 +31,15 @@ def checkpoint_folder(folder: Path) -> Path:
     return artefact
 
 
-def open_checkpoint(folder: Path, image_tokenizer: Path | None, batch_size: int, device: str) -> Checkpoint:
+def open_checkpoint(
+    folder: Path, image_tokenizer: Path | None, batch_size: int, device: str, *, with_images: bool
+) -> Checkpoint:
     """A checkpoint ready to generate.
 
     Args:
         folder: see `checkpoint_folder`.
         image_tokenizer: artefact `tokenizers/image`; None finds the one behind the checkpoint's data.
+        with_images: whether an image tokenizer is needed; a checkpoint that saw text only has none.
         batch_size: sequences decoded together.
         device: `cpu`, `cuda` or `auto`, which takes a GPU where there is one.
 
@@ -47,8 +50,9 @@ def open_checkpoint(folder: Path, image_tokenizer: Path | None, batch_size: int,
     import torch
 
     artefact = checkpoint_folder(folder)
-    image_tokenizer = _image_tokenizer_of(artefact) if image_tokenizer is None else image_tokenizer
-    open_artefact(image_tokenizer)
+    if with_images:
+        image_tokenizer = _image_tokenizer_of(artefact) if image_tokenizer is None else image_tokenizer
+        open_artefact(image_tokenizer)
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     if device not in ("cpu", "cuda") or (device == "cuda" and not torch.cuda.is_available()):

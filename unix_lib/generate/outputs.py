@@ -69,8 +69,8 @@ class Outputs(ABC):
     settings: dict[str, Any]  # of the kind, recorded with each output
     new_tokens: int  # positions that a prompt must leave free
 
-    def __init__(self, checkpoint: Checkpoint, sampling: Sampling) -> None:
-        self.checkpoint, self.sampling = checkpoint, sampling
+    def __init__(self, checkpoint: Checkpoint, sampling: Sampling, cuda_graph: bool) -> None:
+        self.checkpoint, self.sampling, self.cuda_graph = checkpoint, sampling, cuda_graph
 
     @abstractmethod
     def prompt(self, request: Request) -> list[int]:
@@ -94,8 +94,8 @@ class Images(Outputs):
 
     suffix = ".png"
 
-    def __init__(self, checkpoint: Checkpoint, sampling: Sampling, guidance_scale: float) -> None:
-        super().__init__(checkpoint, sampling)
+    def __init__(self, checkpoint: Checkpoint, sampling: Sampling, guidance_scale: float, cuda_graph: bool) -> None:
+        super().__init__(checkpoint, sampling, cuda_graph)
         self.settings = {"guidance_scale": guidance_scale}
         self.new_tokens = checkpoint.vocabulary.codes_per_image - 1
         self.unconditional = text_to_image_prompt_ids(checkpoint.tokenizer, checkpoint.vocabulary, None)
@@ -114,6 +114,7 @@ class Images(Outputs):
             self.unconditional,
             seeds,
             batch_size=len(prompts),
+            cuda_graph=self.cuda_graph,
             **self.settings,
             **asdict(self.sampling),
         )
@@ -131,8 +132,8 @@ class Texts(Outputs):
 
     suffix = ".txt"
 
-    def __init__(self, checkpoint: Checkpoint, sampling: Sampling, max_new_tokens: int) -> None:
-        super().__init__(checkpoint, sampling)
+    def __init__(self, checkpoint: Checkpoint, sampling: Sampling, max_new_tokens: int, cuda_graph: bool) -> None:
+        super().__init__(checkpoint, sampling, cuda_graph)
         self.settings = {"max_new_tokens": max_new_tokens}
         self.new_tokens = max_new_tokens - 1
         self._codes_of: dict[Path, np.ndarray] = {}
@@ -168,6 +169,7 @@ class Texts(Outputs):
             prompts,
             stop_ids=[self.checkpoint.vocabulary.eos_id],
             batch_size=len(prompts),
+            cuda_graph=self.cuda_graph,
             seeds=seeds,
             **self.settings,
             **asdict(self.sampling),
