@@ -95,6 +95,8 @@ def test_what_does_not_fit_the_cache_is_refused() -> None:
     model, ids = small_model(PLANS["shared"]), torch.tensor([[5, 6, 7]])
     with pytest.raises(ModelError, match=r"attention_mask is \(1, 2\), cached and new tokens are \(1, 3\)"):
         model(ids, attention_mask=torch.ones(1, 2), use_cache=True)
+    with pytest.raises(ModelError, match="a cache of fixed size"):
+        model.generate(ids, max_new_tokens=2, cache_implementation="static")
     with pytest.raises(ModelError, match="labels and a cache"):
         model(ids, labels=ids, use_cache=True)
 

@@ -8,7 +8,7 @@ Legend: B sequences, P tokens in the cache, N new ones, T = P + N, D width, H qu
 E head width.
 """
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor
@@ -16,8 +16,10 @@ from torch.nn import functional
 from transformers import Cache
 from transformers.cache_utils import DynamicLayer
 
+from unix_lib.models.attention import rotate
 from unix_lib.models.configuration import ModelError
-from unix_lib.models.layers import DecoderLayer, Route, rotary
+from unix_lib.models.layers import DecoderLayer, rotary
+from unix_lib.models.routing import is_vision
 
 if TYPE_CHECKING:
     from unix_lib.models.decoder import UnixModel
@@ -35,8 +37,10 @@ def continued(model: "UnixModel", input_ids: Tensor, attention_mask: Tensor | No
         normed hidden states, (B, N, D); those of padding mean nothing.
 
     Raises:
-        ModelError: a mask of another shape.
+        ModelError: a mask of another shape, or a cache of fixed size.
     """
+    if cache.is_compileable:
+        raise ModelError("a cache of fixed size doesn't serve here; leave cache_implementation out")
     config, (batch, new) = model.config, input_ids.shape
     total = cache.get_seq_length() + new
     if attention_mask is None:
@@ -46,27 +50,29 @@ def continued(model: "UnixModel", input_ids: Tensor, attention_mask: Tensor | No
             f"attention_mask is {tuple(attention_mask.shape)}, cached and new tokens are {(batch, total)}; give one "
             "value for each of them"
         )
-    vision = (input_ids >= config.image_offset) | (input_ids == config.vision_start_id)
+    vision: Tensor = is_vision(cast("Any", input_ids), config)  # type: ignore[assignment]  # a tensor gives a tensor
     masks = _masks(attention_mask != 0, _remembered(vision, cache, config.num_hidden_layers), new)
 
     positions = (attention_mask.long().cumsum(1) - 1).clamp(min=0)[:, -new:]
     order = torch.argsort(vision.flatten(), stable=True)  # modality order, as the layers want it
     back = torch.argsort(order)
     hidden = model.embed_tokens(input_ids.flatten()[order])  # (B N, D)
-    cosine, sine = rotary(positions.flatten()[order], config.head_dim, config.rope_theta, hidden.dtype)
-    count = int(vision.sum())
-    sizes = (batch * new - count, count)
-    route = Route(sizes=sizes, cosine=cosine, sine=sine, segments={}, slots={})
+    turn = rotary(positions.flatten()[order], config.head_dim, config.rope_theta, hidden.dtype)
+    sizes = (int((~vision).sum()), int(vision.sum()))
     for index, layer in enumerate(cast("list[DecoderLayer]", model.layers)):
-        states = layer.query_key_value(hidden, route)[back].unflatten(0, (batch, new)).transpose(1, 2)
         pairs = layer.key_value_heads
+        own = [layer.attention_of(side) for side in (False, True)]
+        parts = zip(own, hidden.split(sizes), strict=True)
+        projected = torch.cat([attention.project(norm(part)) for (norm, attention), part in parts])
+        states = rotate(projected, *turn, pairs)[back].unflatten(0, (batch, new)).transpose(1, 2)
         queries, keys, values = states.split((states.shape[1] - 2 * pairs, pairs, pairs), dim=1)  # (B, heads, N, E)
         keys, values = cache.update(keys, values, index)
         mask = masks[layer.plan.attention_scope]
         attended = functional.scaled_dot_product_attention(queries, keys, values, attn_mask=mask, enable_gqa=True)
         rows = attended.transpose(1, 2).reshape(batch * new, -1)[order].split(sizes)
-        outputs = [layer.attention_of(bool(side))[1].o_proj(part) for side, part in enumerate(rows)]
-        hidden = layer.feed_forward(hidden + torch.cat(outputs), sizes)
+        hidden = hidden + torch.cat([own[side][1].o_proj(part) for side, part in enumerate(rows)])
+        ffns = zip((layer.ffn_of(side) for side in (False, True)), hidden.split(sizes), strict=True)
+        hidden = hidden + torch.cat([ffn(norm(part)) for (norm, ffn), part in ffns])
     return model.norm(hidden)[back].unflatten(0, (batch, new))
 
 
