@@ -13,6 +13,11 @@ from unix_lib.models.configuration import ModelError
 from unix_lib.models.decoder import UnixForCausalLM
 
 
+def image_steps(model: UnixForCausalLM) -> int:
+    """Tokens that are fed back while an image is generated: all its codes but the last."""
+    return int(model.config.codes_per_image) - 1
+
+
 @torch.inference_mode()
 def generate_images(
     model: UnixForCausalLM,
@@ -66,7 +71,7 @@ def generate_images(
     for begin in range(0, len(order), batch_size):
         requests = order[begin : begin + batch_size]
         rows = [prompts[request] for request in requests] + [unconditional] * (len(requests) if guided else 0)
-        decoding = Decoding(model, rows, vision=config.codes_per_image - 1, cuda_graph=cuda_graph)
+        decoding = Decoding(model, rows, vision=image_steps(model), cuda_graph=cuda_graph)
         numbers = torch.from_numpy(uniforms([seeds[request] for request in requests], config.codes_per_image))
         numbers = numbers.to(model.device)
         sampled: list[torch.Tensor] = []

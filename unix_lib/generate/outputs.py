@@ -25,7 +25,7 @@ from unix_lib.artefacts.files import atomic_path, canonical_json, write_text
 from unix_lib.artefacts.manifest import read_manifest
 from unix_lib.evaluate.checkpoint import Checkpoint
 from unix_lib.generate.decoding import check_prompt
-from unix_lib.generate.images import generate_images
+from unix_lib.generate.images import generate_images, image_steps
 from unix_lib.generate.requests import Request
 from unix_lib.generate.sampling import check_sampling
 from unix_lib.generate.text import generate_text
@@ -97,7 +97,7 @@ class Images(Outputs):
     def __init__(self, checkpoint: Checkpoint, sampling: Sampling, guidance_scale: float, cuda_graph: bool) -> None:
         super().__init__(checkpoint, sampling, cuda_graph)
         self.settings = {"guidance_scale": guidance_scale}
-        self.new_tokens = checkpoint.vocabulary.codes_per_image - 1
+        self.new_tokens = image_steps(checkpoint.model)
         self.unconditional = text_to_image_prompt_ids(checkpoint.tokenizer, checkpoint.vocabulary, None)
 
     def prompt(self, request: Request) -> list[int]:
