@@ -99,7 +99,7 @@ def _layer(  # noqa: PLR0917
     rows = attended.transpose(1, 2).flatten(2)
     hidden = hidden + _own([layer.attention_of(branch)[1].o_proj(rows) for branch in branches], vision)
     changes = []
-    for branch in (True, False) if layer.plan.ffn == "per_modality" else (False,):
+    for branch in (True, False) if layer.plan.ffn != "shared" else (False,):
         norm, ffn = layer.ffn_of(branch)
         changes.append(ffn(norm(hidden)))
     return hidden + _own(changes, vision), (keys, values)
