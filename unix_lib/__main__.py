@@ -207,7 +207,7 @@ def benchmark_model(
     training_layers: Annotated[int, typer.Option(min=6)] = 8,
     training_width: Annotated[int, typer.Option(min=64, help="a multiple of 64")] = 256,
     training_vocabulary: Annotated[int, typer.Option(min=16, help="text rows of the embedding")] = 8192,
-    pack_tokens: Annotated[int, typer.Option(min=2, help="tokens of the pack that is trained on")] = 2048,
+    pack_tokens: Annotated[int, typer.Option(min=2, help="tokens of the pack that is trained on")] = 4096,
     layers: Annotated[int, typer.Option(min=6, help="of the decoder that generates")] = 12,
     width: Annotated[int, typer.Option(min=64, help="a multiple of 64")] = 512,
     vocabulary: Annotated[int, typer.Option(min=16, help="text rows of the embedding")] = 151_936,
