@@ -12,17 +12,19 @@ import torch
 from PIL import Image
 from typer.testing import CliRunner
 
-from tests.evaluate.conftest import SmallExperiment, small  # noqa: F401  a fixture
+from tests.evaluate.conftest import SHAPE, SmallExperiment, small  # noqa: F401  a fixture
 from unix_lib.__main__ import app
 from unix_lib.artefacts.errors import UserError
 from unix_lib.artefacts.files import write_json
 from unix_lib.artefacts.manifest import write_manifest
 from unix_lib.generate import generate_images, generate_text
-from unix_lib.generate.checkpoint import open_checkpoint
+from unix_lib.generate.checkpoint import checkpoint_folder, image_tokenizer_of, open_checkpoint
 from unix_lib.pack.sequences import text_to_image_prompt_ids, vqa_prompt_ids
 from unix_lib.recipes.recipe import RECIPE, Recipe
+from unix_lib.tokenizers.image import save_image_tokenizer
 from unix_lib.tokenizers.pixels import image_from_pixels, pixels_from_image
 from unix_lib.tokenizers.text import encode_texts
+from unix_lib.tokenizers.vqgan import VQGAN, vqgan_config
 
 LONG = "word " * 3000
 
@@ -164,6 +166,16 @@ def test_what_can_not_be_done_is_refused(generating: Generating) -> None:
         generating.run("text", "x", "--max-tokens", "1")
 
 
+def test_an_image_tokenizer_with_other_codes_is_refused(generating: Generating) -> None:
+    recipe = Recipe("tokenizers", "image", 1, {"made": "with other codes"})
+    folder = generating.folder / recipe.artefact
+    files = save_image_tokenizer(VQGAN(vqgan_config(SHAPE.model_copy(update={"codebook_size": 32}))), folder)
+    write_manifest(folder, recipe.digest, files)
+    generating.image_tokenizer = folder
+    with pytest.raises(UserError, match="makes 64 codes of 32 an image, the checkpoint knows 64 of 64"):
+        generating.run("image", "x")
+
+
 def test_no_checkpoint_is_one_line() -> None:
     finished = subprocess.run(
         [sys.executable, "-m", "unix_lib", "generate", "image", "results/none", "x"],
@@ -196,10 +208,11 @@ def test_the_image_tokenizer_is_found_through_the_recipes(tmp_path: Path) -> Non
     text_only = finish(Recipe("train", "base-step-00001", 1, {}, {"pack": prose}), model)
     mixed = finish(Recipe("train", "run-step-00001", 1, {}, {"start": text_only, "pack": pack}), model)
     (tmp_path / "link").symlink_to(tmp_path / mixed)
-    assert open_checkpoint(tmp_path / "link", None, 1, "cpu", with_images=True)._image_tokenizer == tmp_path / tokenizer
+    assert image_tokenizer_of(tmp_path / mixed) == tmp_path / tokenizer
     assert open_checkpoint(tmp_path / text_only, None, 1, "cpu", with_images=False).folder == tmp_path / text_only
     with pytest.raises(UserError, match="nothing it was made from had images"):
         open_checkpoint(tmp_path / text_only, None, 1, "cpu", with_images=True)
+    assert checkpoint_folder(tmp_path / "link") == tmp_path / mixed
     (tmp_path / mixed / model).write_text("{} ")
     with pytest.raises(UserError, match="the manifest says"):
         open_checkpoint(tmp_path / mixed, None, 1, "cpu", with_images=True)

@@ -44,24 +44,42 @@ def open_checkpoint(
         device: `cpu`, `cuda` or `auto`, which takes a GPU where there is one.
 
     Raises:
-        CheckpointError: no checkpoint there, no image tokenizer behind it, or no such device.
+        CheckpointError: no checkpoint there, no image tokenizer behind it or one with other codes, or no such device.
         ArtefactError: a damaged artefact.
     """
     import torch
 
     artefact = checkpoint_folder(folder)
     if with_images:
-        image_tokenizer = _image_tokenizer_of(artefact) if image_tokenizer is None else image_tokenizer
+        image_tokenizer = image_tokenizer_of(artefact) if image_tokenizer is None else image_tokenizer
         open_artefact(image_tokenizer)
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     if device not in ("cpu", "cuda") or (device == "cuda" and not torch.cuda.is_available()):
         raise CheckpointError(f"device {device} is not usable here; give cpu, or auto")
-    return Checkpoint(artefact, image_tokenizer, batch_size, device)
+    checkpoint = Checkpoint(artefact, image_tokenizer, batch_size, device)
+    if with_images:
+        _require_same_codes(checkpoint)
+    return checkpoint
 
 
-def _image_tokenizer_of(checkpoint: Path) -> Path:
-    """Found through the recipes that artefacts carry."""
+def _require_same_codes(checkpoint: Checkpoint) -> None:
+    tokenizer, vocabulary = checkpoint.image_tokenizer, checkpoint.vocabulary
+    found = (tokenizer.codes_per_image, tokenizer.codebook_size)
+    wanted = (vocabulary.codes_per_image, vocabulary.codebook_size)
+    if found != wanted:
+        raise CheckpointError(
+            f"the image tokenizer makes {found[0]} codes of {found[1]} an image, the checkpoint knows {wanted[0]} of "
+            f"{wanted[1]}; leave --image-tokenizer out, or name the one of the checkpoint's own experiment"
+        )
+
+
+def image_tokenizer_of(checkpoint: Path) -> Path:
+    """The image tokenizer behind a checkpoint's data, found through the recipes that artefacts carry.
+
+    Raises:
+        CheckpointError: its data had no images.
+    """
     results, found = checkpoint.parent.parent, [checkpoint]
     for artefact in found:
         if (artefact.parent.name, artefact.name.rpartition("-")[0]) == ("tokenizers", "image"):
