@@ -11,10 +11,10 @@ RUN    := $(VENV)/bin/python
 SNAKEMAKE := $(VENV)/bin/snakemake --cores $(CORES) --rerun-incomplete --quiet rules --configfile
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run smoke plan figures doctor test lint schema clean
+.PHONY: help setup run smoke plan figures doctor test benchmark-model lint schema clean
 
 help: ## this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
 	@echo "  CONFIG=config/<experiment>.yaml chooses the experiment, CORES=<n> the cores."
 
 $(VENV)/.ready: envs/core.txt envs/install.sh pyproject.toml
@@ -45,6 +45,9 @@ doctor: setup ## what works here, what is missing, how to get it
 
 test: setup ## all tests
 	$(RUN) -m pytest -n $(CORES) --dist loadfile
+
+benchmark-model: setup ## time training and decoding beside transformers' own model, in one table
+	@$(RUN) -m unix_lib benchmark-model
 
 lint: setup ## ruff, snakefmt, mypy
 	$(VENV)/bin/ruff check .

@@ -16,6 +16,27 @@ ConfigPath = Annotated[Path, typer.Argument(help="a config, config/<experiment>.
 ResultsPath = Annotated[Path, typer.Argument(help="results/<experiment>")]
 LAPTOP = Path("config/laptop.yaml")
 
+generate = typer.Typer(no_args_is_help=True, help="Images from prompts, or texts from prompts and images.")
+app.add_typer(generate, name="generate")
+CheckpointPath = Annotated[Path, typer.Argument(help="results/<experiment>/current/train/<run>-step-<step>")]
+Prompts = Annotated[list[str] | None, typer.Argument(help="prompts")]
+PromptFile = Annotated[
+    Path | None,
+    typer.Option("--prompts", help="file of prompts: one a line, or .jsonl with prompt, image, seed"),
+]
+Output = Annotated[Path, typer.Option(help="new folder for the outputs")]
+Count = Annotated[int, typer.Option(min=1, help="outputs per prompt, with seeds that count up")]
+Seed = Annotated[int, typer.Option(min=0, help="seed of each prompt's first output")]
+Temperature = Annotated[float, typer.Option(help="of the softmax; 0 takes the most probable token")]
+TopK = Annotated[int, typer.Option(help="most probable tokens kept; 0 keeps all")]
+TopP = Annotated[float, typer.Option(help="probability mass kept; 1 keeps all")]
+BatchSize = Annotated[int, typer.Option(min=1, help="outputs made together")]
+Device = Annotated[str, typer.Option(help="cpu, cuda, or auto")]
+CudaGraph = Annotated[bool, typer.Option("--cuda-graph", help="record a decoding step once and replay it (GPU)")]
+ImageTokenizerPath = Annotated[
+    Path | None, typer.Option(help="tokenizers/image-<digest>; default: the one behind the checkpoint's data")
+]
+
 
 @app.command()
 def plan(config: ConfigPath = LAPTOP) -> None:
@@ -101,6 +122,118 @@ def schema(output: Annotated[Path, typer.Argument(help="file to write")] = Path(
     from unix_lib.config.schema import write_schema
 
     write_schema(output)
+
+
+@generate.command("image")
+def generate_image(
+    checkpoint: CheckpointPath,
+    prompts: Prompts = None,
+    *,
+    prompt_file: PromptFile = None,
+    output: Output = Path("generated"),
+    count: Count = 1,
+    seed: Seed = 0,
+    temperature: Temperature = 0.99,
+    top_k: TopK = 4096,
+    top_p: TopP = 0.96,
+    guidance: Annotated[float, typer.Option(help="s in u + s (c - u); 1 goes without")] = 4.0,
+    batch_size: BatchSize = 16,
+    device: Device = "auto",
+    cuda_graph: CudaGraph = False,
+    image_tokenizer: ImageTokenizerPath = None,
+) -> None:
+    """Write PNG images of prompts, with outputs.jsonl beside them. Defaults are the paper's sampling settings."""
+    from unix_lib.commands import generate as command
+
+    sampling = command.Sampling(temperature, top_k, top_p)
+    order = command.Order(
+        checkpoint=checkpoint,
+        image_tokenizer=image_tokenizer,
+        prompts=prompts or [],
+        prompt_file=prompt_file,
+        count=count,
+        seed=seed,
+        sampling=sampling,
+        batch_size=batch_size,
+        device=device,
+        cuda_graph=cuda_graph,
+        output=output,
+    )
+    raise typer.Exit(command.images(order, guidance, console))
+
+
+@generate.command("text")
+def generate_text(
+    checkpoint: CheckpointPath,
+    prompts: Prompts = None,
+    *,
+    image: Annotated[list[Path] | None, typer.Option(help="an image to speak about; may be repeated")] = None,
+    prompt_file: PromptFile = None,
+    output: Output = Path("generated"),
+    max_tokens: Annotated[int, typer.Option(min=1, help="longest text, tokens")] = 128,
+    count: Count = 1,
+    seed: Seed = 0,
+    temperature: Temperature = 0.0,
+    top_k: TopK = 0,
+    top_p: TopP = 1.0,
+    batch_size: BatchSize = 16,
+    device: Device = "auto",
+    cuda_graph: CudaGraph = False,
+    image_tokenizer: ImageTokenizerPath = None,
+) -> None:
+    """Write texts: a prompt continued, a question about an image answered, an image alone described."""
+    from unix_lib.commands import generate as command
+
+    sampling = command.Sampling(temperature, top_k, top_p)
+    order = command.Order(
+        checkpoint=checkpoint,
+        image_tokenizer=image_tokenizer,
+        prompts=prompts or [],
+        prompt_file=prompt_file,
+        count=count,
+        seed=seed,
+        sampling=sampling,
+        batch_size=batch_size,
+        device=device,
+        cuda_graph=cuda_graph,
+        output=output,
+    )
+    raise typer.Exit(command.texts(order, image or [], max_tokens, console))
+
+
+@app.command("benchmark-model")
+def benchmark_model(
+    *,
+    training_layers: Annotated[int, typer.Option(min=6)] = 8,
+    training_width: Annotated[int, typer.Option(min=64, help="a multiple of 64")] = 256,
+    training_vocabulary: Annotated[int, typer.Option(min=16, help="text rows of the embedding")] = 8192,
+    pack_tokens: Annotated[int, typer.Option(min=2, help="tokens of the pack that is trained on")] = 4096,
+    layers: Annotated[int, typer.Option(min=6, help="of the decoder that generates")] = 12,
+    width: Annotated[int, typer.Option(min=64, help="a multiple of 64")] = 512,
+    vocabulary: Annotated[int, typer.Option(min=16, help="text rows of the embedding")] = 151_936,
+    codes: Annotated[int, typer.Option(min=2, help="codes of an image")] = 64,
+    batch: Annotated[int, typer.Option(min=1, help="images generated together")] = 4,
+    rounds: Annotated[int, typer.Option(min=1, help="times that each contender runs")] = 3,
+    gpu_codes: Annotated[int, typer.Option(min=2, help="codes of an image at 3B")] = 256,
+    device: Annotated[str, typer.Option(help="cpu, cuda, or auto: both where there is a GPU")] = "auto",
+) -> None:
+    """Time training and decoding beside transformers' own model; one table. Minutes on two cores."""
+    from unix_lib.commands import benchmark_model as command
+
+    training = command.size(training_layers, training_width, training_vocabulary, pack_tokens, codes=256)
+    generation = command.size(layers, width, vocabulary, codes + 64, codes=codes)
+    order = command.Order(training, generation, pack_tokens, batch, rounds, gpu_codes)
+    raise typer.Exit(command.run(order, device, console))
+
+
+@app.command()
+def export(
+    checkpoint: CheckpointPath, output: Annotated[Path, typer.Argument(help="new folder for the Qwen checkpoint")]
+) -> None:
+    """Write a checkpoint of plan shared as a plain Qwen2 or Qwen3 one, which loads without this package."""
+    from unix_lib.commands import export as command
+
+    raise typer.Exit(command.run(checkpoint, output, console))
 
 
 @app.command(

@@ -6,6 +6,7 @@ import torch
 
 from tests.models.small import PLANS, VOCABULARY, image, logits_of, small_model, text
 from unix_lib.generate import generate_images, generate_text, sequence_log_probabilities
+from unix_lib.generate.columns import Columns, GraphColumns
 from unix_lib.generate.decoding import Decoding
 from unix_lib.generate.sampling import sample, uniforms
 from unix_lib.models import ModelError, UnixForCausalLM
@@ -52,14 +53,45 @@ def test_cached_steps_equal_full_recomputation(plan: str, vision: bool) -> None:
     low, high = (OFFSET, VOCABULARY.size) if vision else (4, VOCABULARY.text_size)
     fed = random.integers(low, high, (steps, len(prompts)))
     with torch.no_grad():
-        decoding = Decoding(model, prompts, steps, vision=vision)
+        decoding = Decoding(model, prompts, **{"vision" if vision else "text": steps})
         for step in range(steps + 1):
             logits = model.lm_head(decoding.hidden)
             for row, prompt in enumerate(prompts):
                 expected = last_logits(model, prompt + fed[:step, row].tolist())
                 torch.testing.assert_close(logits[row], expected, rtol=0, atol=2e-5)
             if step < steps:
-                decoding.step(torch.from_numpy(fed[step]))
+                decoding.step(torch.from_numpy(fed[step]), vision=vision)
+
+
+def conversation(random: np.random.Generator) -> list[tuple[int, bool]]:
+    """Text, an image, text, an image begun: ids and whether they take the vision branch."""
+    ids = text(random, 3) + image(random) + text(random, 2) + image(random, codes=2)[:-1]
+    return [(token, token >= OFFSET or token == START) for token in ids]
+
+
+@pytest.mark.parametrize("columns", [Columns, GraphColumns])
+@pytest.mark.parametrize("plan", list(PLANS))
+def test_cached_steps_of_mixed_sequences_equal_full_recomputation(
+    plan: str, columns: type[Columns], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both kinds of columns: those of a recorded step are plain tensor operations, which any device runs."""
+    monkeypatch.setattr("unix_lib.generate.decoding.Columns", columns)
+    model, random = small_model(PLANS[plan]), np.random.default_rng(12)
+    prompts, fed = prompts_for_text(), conversation(random)
+    with torch.no_grad():
+        decoding = Decoding(model, prompts, text=sum(not v for _, v in fed), vision=sum(v for _, v in fed))
+        for step, (token, vision) in enumerate(fed, start=1):
+            begun = [tensor.clone() for tensor in decoding.state()]
+            ids = torch.full((len(prompts),), token)
+            decoding.step(ids, vision=vision)
+            if columns is GraphColumns:  # as a recording does it: once, then again from the same state
+                for tensor, value in zip(decoding.state(), begun, strict=True):
+                    tensor.copy_(value)
+                decoding.step(ids, vision=vision)
+            logits = model.lm_head(decoding.hidden)
+            before = [token for token, _ in fed[:step]]
+            for row, expected in enumerate(logits_of(model, [prompt + before for prompt in prompts])):
+                torch.testing.assert_close(logits[row], expected[-1], rtol=0, atol=2e-5)
 
 
 @pytest.mark.parametrize("guidance_scale", [1.0, 3.0])
@@ -107,7 +139,7 @@ def test_separators_stand_in_their_places_and_are_not_sampled(guidance_scale: fl
                 taken.append(pad)
 
 
-@pytest.mark.parametrize("plan", ["shared", "unix 1:1", "mot"])
+@pytest.mark.parametrize("plan", list(PLANS))
 def test_a_request_gives_the_same_alone_and_in_any_batch(plan: str) -> None:
     model, prompts = small_model(PLANS[plan]), prompts_for_images()
     seeds = [11, 12, 13, 14, 15, 16]
@@ -118,11 +150,14 @@ def test_a_request_gives_the_same_alone_and_in_any_batch(plan: str) -> None:
     backwards = generate_images(model, prompts[::-1], [START], seeds[::-1], batch_size=3, **options)
     assert (backwards[::-1] == together).all()
     assert (together[0] != together[4]).any()  # the same prompt with another seed
-    answers = generate_text(model, prompts_for_text(), max_new_tokens=6, stop_ids=[1], batch_size=6)
-    alone = [
-        generate_text(model, [prompt], max_new_tokens=6, stop_ids=[1], batch_size=1)[0] for prompt in prompts_for_text()
-    ]
-    assert answers == alone
+    for settings in ({"temperature": 0.0}, SAMPLING):
+        options = {"max_new_tokens": 6, "stop_ids": [1], **settings}
+        answers = generate_text(model, prompts_for_text(), seeds=seeds, batch_size=6, **options)
+        alone = [
+            generate_text(model, [prompt], seeds=[seed], batch_size=1, **options)[0]
+            for prompt, seed in zip(prompts_for_text(), seeds, strict=True)
+        ]
+        assert answers == alone
 
 
 @pytest.mark.parametrize("plan", ["shared", "unix 1:1", "moe 1/2"])
@@ -139,6 +174,21 @@ def test_text_equals_a_greedy_loop_without_caches(plan: str) -> None:
     stop = expected[0][3]
     answers = generate_text(model, prompts, max_new_tokens=8, stop_ids=[stop], batch_size=4)
     assert answers == [ids[: ids.index(stop)] if stop in ids else ids for ids in expected]
+
+
+@pytest.mark.parametrize("plan", ["shared", "unix 1:1", "moe 1/2"])
+def test_sampled_text_equals_a_loop_without_caches(plan: str) -> None:
+    model, prompts = small_model(PLANS[plan]), prompts_for_text()
+    answers = generate_text(
+        model, prompts, max_new_tokens=5, stop_ids=[], batch_size=4, seeds=list(range(6)), **SAMPLING
+    )
+    for row, prompt in enumerate(prompts):
+        taken: list[int] = []
+        for number in uniforms([row], 5)[0]:
+            logits = last_logits(model, prompt + taken)[: VOCABULARY.text_size].clone()
+            logits[START] = -torch.inf
+            taken.append(int(sample(logits[None], torch.tensor([number]), **SAMPLING)))
+        assert answers[row] == taken
 
 
 def test_text_equals_transformers_own_generate() -> None:
@@ -181,7 +231,27 @@ def test_samples_follow_the_kept_distribution() -> None:
     assert shares(top_k=2, top_p=0.5) == pytest.approx([1, 0, 0, 0, 0], abs=1e-4)  # 4/7 of what top-k kept
     assert shares(top_p=0.01) == pytest.approx([1, 0, 0, 0, 0], abs=1e-4)
     edge = torch.tensor([0.0, 1 - 2**-53], dtype=torch.float64)
+    assert sample(logits[:2], edge, temperature=1.0, top_k=0, top_p=1.0).tolist() == [0, 4]
     assert sample(logits[:2], edge, temperature=1.0, top_k=0, top_p=0.8).tolist() == [0, 3]
+
+
+def test_temperature_zero_takes_the_most_probable() -> None:
+    model, prompts = small_model(PLANS["unix 1:1"]), prompts_for_images()[:2]
+    options = {"guidance_scale": 1.0, "batch_size": 2, "top_k": 0, "top_p": 1.0}
+    codes = generate_images(model, prompts, [START], [1, 2], temperature=0, **options)
+    assert (codes == generate_images(model, prompts, [START], [3, 4], temperature=0, **options)).all()
+    best = [int(last_logits(model, prompt)[OFFSET:].argmax()) for prompt in prompts]
+    assert codes[:, 0].tolist() == best
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_recorded_steps_give_the_same_as_launched_ones() -> None:
+    model = small_model(PLANS["unix 1:1"]).cuda()
+    options = SAMPLING | {"guidance_scale": 2.0, "batch_size": 6}
+    seeds = list(range(6))
+    launched = generate_images(model, prompts_for_images(), [START], seeds, **options)
+    recorded = generate_images(model, prompts_for_images(), [START], seeds, cuda_graph=True, **options)
+    assert (launched == recorded).all()
 
 
 def test_random_numbers_depend_on_seed_and_position_only() -> None:
@@ -197,6 +267,16 @@ def test_what_can_not_be_decoded_is_refused() -> None:
         generate_images(model, [[5, 6]], [START], [1], **options)
     with pytest.raises(ModelError, match="2 prompts and 1 seeds"):
         generate_images(model, [[START], [START]], [START], [1], **options)
+    with pytest.raises(ModelError, match="cuda_graph needs the model on a GPU, and it is on cpu"):
+        generate_images(model, [[START]], [START], [1], cuda_graph=True, **options)
+    wrong = {"temperature": -0.5, "top_k": -1, "top_p": 0.0}
+    for name, value in wrong.items():
+        with pytest.raises(ModelError, match=f"{name} {value} must"):
+            generate_images(model, [[START]], [START], [1], **options | {name: value})
+    with pytest.raises(ModelError, match="seed -1 must"):
+        generate_images(model, [[START]], [START], [-1], **options)
+    with pytest.raises(ModelError, match="1 prompts and 0 seeds"):
+        generate_text(model, [[5]], max_new_tokens=2, stop_ids=[1], batch_size=1, temperature=1.0)
     with pytest.raises(ModelError, match="exceed the model's 256 positions"):
         generate_images(model, [[5] * 250 + [START]], [START], [1], **options)
     with pytest.raises(ModelError, match="empty prompt"):

@@ -1,154 +1,192 @@
-"""Step-by-step decoding of one modality: prompts in, hidden states of the next position out.
+"""Step-by-step decoding: prompts in, hidden states of the next position out.
 
 The prompts run once through the packed forward pass; equal prompts once together. After that every sequence gets one
-token per step, all of the same modality, so a step runs one branch of each layer and a separated layer's cache holds
-that modality only. Caches are allocated once for the whole length; prompts are right-aligned in them, so that a step
-writes one column for all sequences, and a mask hides what lies before a shorter prompt.
+token per step, all of the same modality, so a step runs one branch of each layer. A separated layer keeps a cache per
+modality, and only of those that new tokens will have. Caches are allocated once, for the whole length.
+
+On a GPU a step of a small batch is bound by the launching of its kernels; `cuda_graph` records a step once per modality
+and replays it. That path has not been run on a GPU yet; its arithmetic (`GraphColumns`) is tested on the CPU.
 
 Legend: R sequences, U distinct prompts, T prompt tokens, D width, K key and value heads, G query heads per key head,
 E head width, C columns of a cache.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from unix_lib.generate.columns import Columns, GraphColumns
 from unix_lib.models.attention import rotate
 from unix_lib.models.configuration import ModelError
 from unix_lib.models.decoder import UnixForCausalLM
-from unix_lib.models.layers import rotary
+from unix_lib.models.layers import DecoderLayer, rotary
 from unix_lib.models.routing import Documents, build_batch, is_vision, move_batch
 
 _NOT_FOR_THE_MODEL = ("target_rows", "targets", "target_is_image", "packed_rows")
 
 
-@dataclass
-class _Alignment:
-    """Where one attention scope's prompt tokens go in the caches, and what a step may see."""
+def check_prompt(prompt: Sequence[int], new_tokens: int, positions: int) -> None:
+    """Refuse a prompt that can't be continued.
 
-    tokens: Tensor  # rows, in modality order, of the prompt tokens that are cached
-    prompt: Tensor  # the distinct prompt of each
-    column: Tensor  # the column of each
-    width: int  # columns taken by the longest prompt
-    mask: Tensor | None  # (R, 1, 1, C), 0 or -inf; None where nothing is to be hidden
+    Raises:
+        ModelError: it is empty, or it and the new tokens exceed the model's positions, for which caches are made.
+    """
+    if not prompt:
+        raise ModelError("an empty prompt can't be continued; give at least one token")
+    if len(prompt) + new_tokens > positions:
+        raise ModelError(
+            f"a prompt of {len(prompt)} tokens and {new_tokens} new ones exceed the model's {positions} positions; "
+            "shorten the prompt or ask for fewer tokens"
+        )
 
 
 class Decoding:
-    """Sequences being continued with tokens of one modality."""
+    """Sequences being continued, one token each at a time."""
 
     def __init__(
-        self, model: UnixForCausalLM, prompts: Sequence[Sequence[int]], new_tokens: int, *, vision: bool
+        self,
+        model: UnixForCausalLM,
+        prompts: Sequence[Sequence[int]],
+        *,
+        text: int = 0,
+        vision: int = 0,
+        cuda_graph: bool = False,
     ) -> None:
         """Run the prompts.
 
         Args:
             prompts: R prompts of any lengths, text and image ids mixed.
-            new_tokens: steps that the caches must hold.
-            vision: whether the new tokens are image codes (else text).
+            text, vision: steps with text and with vision tokens that the caches must hold, in any order.
+            cuda_graph: record a step once and replay it.
 
         Raises:
-            ModelError: an empty prompt, or one that is too long for the model's positions.
+            ModelError: an empty prompt, one that is too long for the model's positions, or a graph without a GPU.
         """
-        self.model, self.vision, self.steps = model, vision, 0
-        device = model.device
+        if cuda_graph and model.device.type != "cuda":
+            raise ModelError(f"cuda_graph needs the model on a GPU, and it is on {model.device}; leave it out")
+        self.model = model
+        self.hidden: Tensor  # (R, D), of each sequence's newest token, normed for the head
+        room = {"joint": text + vision, "text": text, "vision": vision}
+        self._columns = GraphColumns if cuda_graph else Columns
+        self._fill(prompts, room)
+        self._graphs: dict[bool, _RecordedStep] | None = {} if cuda_graph else None
+
+    def _fill(self, prompts: Sequence[Sequence[int]], room: dict[str, int]) -> None:
+        """Run the prompts and allocate the caches, which begin with the prompts' keys and values."""
+        model, device = self.model, self.model.device
         distinct = list(dict.fromkeys(tuple(prompt) for prompt in prompts))
-        _check_lengths(distinct, new_tokens, model.config.max_position_embeddings)
-        place = {prompt: index for index, prompt in enumerate(distinct)}
-        rows = torch.tensor([place[tuple(prompt)] for prompt in prompts], device=device)
+        for ids in distinct:
+            check_prompt(ids, room["joint"], model.config.max_position_embeddings)
+        place = {ids: index for index, ids in enumerate(distinct)}
+        rows = torch.tensor([place[tuple(ids)] for ids in prompts], device=device)
 
         documents = Documents.of(distinct)
         batch = move_batch(build_batch([documents], model.config), device)
-        kept: list[Tensor] = []
+        kept: list[Tensor] = []  # (T, 2 K, E) of each layer
         inputs = {name: value for name, value in batch.items() if name not in _NOT_FOR_THE_MODEL}
         hidden = model.model(**inputs, kept=kept)
-        lengths = documents.document_lengths.astype(np.int64)
-        last = batch["packed_rows"][torch.from_numpy(np.cumsum(lengths) - 1).to(device)]
-        self.hidden: Tensor = hidden[last][rows]  # (R, D), of each sequence's newest token
-        self._positions = torch.from_numpy(lengths).to(device)[rows]
+        lengths = torch.from_numpy(documents.document_lengths.astype(np.int64)).to(device)
+        self.hidden = hidden[batch["packed_rows"][lengths.cumsum(0) - 1]][rows]
+        self._positions = lengths[rows]
 
-        vision_tokens = is_vision(documents.input_ids, model.config)
-        self._alignments = {
-            "joint": self._align(documents, batch["packed_rows"], rows, np.ones_like(vision_tokens), new_tokens),
-            "within_modality": self._align(documents, batch["packed_rows"], rows, vision_tokens == vision, new_tokens),
-        }
-        self._caches = [
-            _cache(states, self._alignments[layer.plan.attention_scope], rows, len(distinct), new_tokens)
-            for layer, states in zip(model.model.layers, kept, strict=True)
-        ]
+        of_prompt = torch.repeat_interleave(torch.arange(len(distinct), device=device), lengths)  # (T,)
+        is_seen = torch.from_numpy(is_vision(documents.input_ids, model.config)).to(device)
+        members = {"joint": torch.ones_like(is_seen), "text": ~is_seen, "vision": is_seen}
+        self._scopes: dict[str, Columns] = {}
+        places: dict[str, tuple[Tensor, Tensor, Tensor]] = {}
+        for scope, chosen in members.items():
+            prompt = of_prompt[chosen]
+            counts = torch.bincount(prompt, minlength=len(distinct))
+            columns = self._columns(counts[rows], room[scope], hidden.dtype)
+            before = counts.cumsum(0) - counts
+            column = torch.arange(len(prompt), device=device) - before[prompt] + (columns.prompts - counts)[prompt]
+            self._scopes[scope] = columns
+            places[scope] = (batch["packed_rows"][chosen], prompt, column)
 
-    def _align(
-        self,
-        documents: Documents,
-        packed_rows: Tensor,
-        rows: Tensor,
-        cached: npt.NDArray[np.bool_],
-        new_tokens: int,
-    ) -> _Alignment:
-        lengths = documents.document_lengths
-        prompt = np.repeat(np.arange(len(lengths)), lengths)[cached]
-        counts = np.bincount(prompt, minlength=len(lengths))
-        width = int(counts.max())
-        before = np.cumsum(counts) - counts
-        column = np.arange(len(prompt)) - before[prompt] + (width - counts)[prompt]
-        mask = None
-        if counts.min() < width:
-            hidden_columns = np.arange(width + new_tokens) < (width - counts)[:, None]  # (U, C)
-            mask = torch.zeros(hidden_columns.shape, dtype=self.hidden.dtype, device=rows.device)
-            mask = mask.masked_fill(torch.from_numpy(hidden_columns).to(rows.device), -torch.inf)[rows, None, None]
-        device = rows.device
-        return _Alignment(
-            tokens=packed_rows[torch.from_numpy(np.flatnonzero(cached)).to(device)],
-            prompt=torch.from_numpy(prompt).to(device),
-            column=torch.from_numpy(column).to(device),
-            width=width,
-            mask=mask,
-        )
+        self._caches: list[dict[str, Tensor]] = []  # by scope, (R, 2 K, C, E)
+        for layer, states in zip(model.model.layers, kept, strict=True):
+            caches = {}
+            for scope in ("joint",) if layer.plan.attention_scope == "joint" else ("text", "vision"):
+                if room[scope] == 0:
+                    continue
+                tokens, prompt, column = places[scope]
+                shape = (len(distinct), states.shape[1], self._scopes[scope].capacity, states.shape[2])
+                filled = states.new_zeros(shape)
+                filled[prompt, :, column] = states[tokens]
+                caches[scope] = filled[rows]
+            self._caches.append(caches)
 
-    def step(self, ids: Tensor) -> Tensor:
-        """Feed the next token of every sequence, (R,), and get its hidden state, (R, D), normed for the head."""
-        config = self.model.config
-        hidden = self.model.model.embed_tokens(ids)
-        cosine, sine = rotary(self._positions + self.steps, config.head_dim, config.rope_theta, hidden.dtype)
-        heads, pairs = config.num_attention_heads, config.num_key_value_heads
-        for layer, cache in zip(self.model.model.layers, self._caches, strict=True):
-            norm, attention = layer.attention_of(self.vision)
-            states = rotate(attention.project(norm(hidden)), cosine, sine, pairs)
-            alignment = self._alignments[layer.plan.attention_scope]
-            column = alignment.width + self.steps
-            cache[:, :, column] = states[:, heads:]
-            # The query heads of one key head stand where a sequence of queries would: (R, K, G, E).
-            attended = functional.scaled_dot_product_attention(
-                states[:, :heads].unflatten(1, (pairs, -1)),
-                cache[:, :pairs, : column + 1],
-                cache[:, pairs:, : column + 1],
-                attn_mask=None if alignment.mask is None else alignment.mask[..., : column + 1],
-            )
-            hidden = hidden + attention.o_proj(attended.flatten(1))
-            norm, ffn = layer.ffn_of(self.vision)
-            hidden = hidden + ffn(norm(hidden))
-        self.steps += 1
-        self.hidden = self.model.model.norm(hidden)
+    def step(self, ids: Tensor, *, vision: bool) -> Tensor:
+        """Feed the next token of every sequence, (R,), and get its hidden state, (R, D), normed for the head.
+
+        Args:
+            vision: whether these are vision tokens (image codes, `<|vision_start|>`) or text.
+        """
+        if self._graphs is None:
+            self.hidden = self._advance(ids, vision)
+        else:
+            if vision not in self._graphs:
+                self._graphs[vision] = _RecordedStep(self, ids, vision)
+            self.hidden = self._graphs[vision](ids)
         return self.hidden
 
+    def _advance(self, ids: Tensor, vision: bool) -> Tensor:
+        config, own = self.model.config, "vision" if vision else "text"
+        hidden = self.model.model.embed_tokens(ids)
+        turn = rotary(self._positions, config.head_dim, config.rope_theta, hidden.dtype)
+        for scope in ("joint", own):
+            self._scopes[scope].begin()
+        for layer, caches in zip(self.model.model.layers, self._caches, strict=True):
+            scope = "joint" if layer.plan.attention_scope == "joint" else own
+            hidden = _layer_step(layer, hidden, turn, self._scopes[scope], caches[scope], vision=vision)
+        self._positions += 1
+        for scope in ("joint", own):
+            self._scopes[scope].advance()
+        return self.model.model.norm(hidden)
 
-def _cache(array: Tensor, alignment: _Alignment, rows: Tensor, prompts: int, new_tokens: int) -> Tensor:
-    """A cache (R, 2 K, C, E) that begins with the prompts' keys and values, taken from (T, 2 K, E)."""
-    filled = array.new_zeros(prompts, array.shape[1], alignment.width + new_tokens, array.shape[2])
-    filled[alignment.prompt, :, alignment.column] = array[alignment.tokens]
-    return filled[rows]
+    def state(self) -> list[Tensor]:
+        """What a step changes beside the caches, on the device."""
+        return [self._positions, *(tensor for columns in self._scopes.values() for tensor in columns.state)]
 
 
-def _check_lengths(prompts: Sequence[Sequence[int]], new_tokens: int, positions: int) -> None:
-    for prompt in prompts:
-        if not prompt:
-            raise ModelError("an empty prompt can't be continued; give at least one token")
-        if len(prompt) + new_tokens > positions:
-            raise ModelError(
-                f"a prompt of {len(prompt)} tokens and {new_tokens} new ones exceed the model's {positions} positions; "
-                "shorten the prompt or ask for fewer tokens"
-            )
+def _layer_step(
+    layer: DecoderLayer, hidden: Tensor, turn: tuple[Tensor, Tensor], columns: Columns, cache: Tensor, *, vision: bool
+) -> Tensor:
+    """One layer for one token of every sequence, (R, D) to (R, D)."""
+    norm, attention = layer.attention_of(vision)
+    pairs = layer.key_value_heads
+    states = rotate(attention.project(norm(hidden)), *turn, pairs)
+    seen, mask = columns.put(cache, states[:, -2 * pairs :])
+    # The query heads of one key head stand where a sequence of queries would: (R, K, G, E).
+    queries = states[:, : -2 * pairs].unflatten(1, (pairs, -1))
+    attended = functional.scaled_dot_product_attention(queries, seen[:, :pairs], seen[:, pairs:], attn_mask=mask)
+    hidden = hidden + attention.o_proj(attended.flatten(1))
+    norm, ffn = layer.ffn_of(vision)
+    return hidden + ffn(norm(hidden))
+
+
+class _RecordedStep:
+    """A step as a CUDA graph: kernels recorded once, then launched together. Not run on a GPU yet."""
+
+    def __init__(self, decoding: Decoding, ids: Tensor, vision: bool) -> None:
+        self.ids = ids.clone()
+        # One step before the recording, as CUDA graphs ask for; what it changed is put back.
+        before = [tensor.clone() for tensor in decoding.state()]
+        side = torch.cuda.Stream()
+        side.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(side):
+            decoding._advance(self.ids, vision)
+        torch.cuda.current_stream().wait_stream(side)
+        for tensor, value in zip(decoding.state(), before, strict=True):
+            tensor.copy_(value)
+        self.graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(self.graph):
+            self.hidden = decoding._advance(self.ids, vision)
+
+    def __call__(self, ids: Tensor) -> Tensor:
+        self.ids.copy_(ids)
+        self.graph.replay()
+        return self.hidden

@@ -8,9 +8,15 @@ import torch
 from torch.nn import functional
 
 from unix_lib.generate.decoding import Decoding
-from unix_lib.generate.sampling import sample, uniforms
+from unix_lib.generate.sampling import check_sampling, sample, uniforms
 from unix_lib.models.configuration import ModelError
 from unix_lib.models.decoder import UnixForCausalLM
+
+
+def image_steps(model: UnixForCausalLM) -> int:
+    """Tokens that are fed back while an image is generated: its codes and separators before the last code."""
+    codes, every = int(model.config.codes_per_image), model.config.separator_every
+    return codes - 1 + ((codes - 1) // every if every else 0)
 
 
 @torch.inference_mode()
@@ -25,6 +31,7 @@ def generate_images(
     top_k: int,
     top_p: float,
     batch_size: int,
+    cuda_graph: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> npt.NDArray[np.uint16]:
     """Sample one image per prompt.
@@ -36,19 +43,21 @@ def generate_images(
         unconditional: token ids of the unconditional prompt, ending likewise.
         seeds: one per request; a request's image depends on its prompt and seed, not on its batch.
         guidance_scale: s; 1 leaves the unconditional branch out.
-        temperature: of the softmax. top_k: codes kept, 0 keeps all. top_p: probability mass kept.
+        temperature: of the softmax; 0 takes the most probable code. top_k: codes kept, 0 keeps all. top_p: probability
+            mass kept.
         batch_size: images decoded together (twice as many sequences with guidance).
+        cuda_graph: see `Decoding`.
         progress: called after each batch with the images done and their total.
 
     Returns:
         codes, (requests, codes_per_image), row-major, 0..codebook_size.
 
     Raises:
-        ModelError: a prompt that doesn't end with `<|vision_start|>`, or a count of seeds that doesn't match.
+        ModelError: a prompt that doesn't end with `<|vision_start|>` or is too long, sampling settings without meaning,
+            or a count of seeds that doesn't match.
     """
     config = model.config
-    if len(seeds) != len(prompts):
-        raise ModelError(f"{len(prompts)} prompts and {len(seeds)} seeds; give one seed per prompt")
+    check_sampling(len(prompts), seeds, temperature, top_k, top_p)
     for prompt in [*prompts, unconditional]:
         if not prompt or prompt[-1] != config.vision_start_id:
             raise ModelError(
@@ -59,13 +68,12 @@ def generate_images(
     head = model.lm_head.weight[config.image_rows]
     guided = guidance_scale != 1.0
     every = config.separator_every or config.codes_per_image
-    separators = (config.codes_per_image - 1) // every  # those that a code follows
     # Neighbours in length decode together: less of the caches is padding.
     order = sorted(range(len(prompts)), key=lambda request: len(prompts[request]))
     for begin in range(0, len(order), batch_size):
         requests = order[begin : begin + batch_size]
         rows = [prompts[request] for request in requests] + [unconditional] * (len(requests) if guided else 0)
-        decoding = Decoding(model, rows, config.codes_per_image - 1 + separators, vision=True)
+        decoding = Decoding(model, rows, vision=image_steps(model), cuda_graph=cuda_graph)
         numbers = torch.from_numpy(uniforms([seeds[request] for request in requests], config.codes_per_image))
         numbers = numbers.to(model.device)
         sampled: list[torch.Tensor] = []
@@ -79,9 +87,9 @@ def generate_images(
             if len(sampled) == config.codes_per_image:
                 break
             ids = sampled[-1] + config.image_offset
-            decoding.step(torch.cat([ids, ids]) if guided else ids)
+            decoding.step(torch.cat([ids, ids]) if guided else ids, vision=True)
             if len(sampled) % every == 0:  # not sampled: a separator's place is known
-                decoding.step(torch.full((len(rows),), config.separator_id, device=ids.device))
+                decoding.step(torch.full((len(rows),), config.separator_id, device=ids.device), vision=True)
         codes[requests] = torch.stack(sampled, dim=1).cpu().numpy().astype(np.uint16)
         if progress is not None:
             progress(begin + len(requests), len(order))

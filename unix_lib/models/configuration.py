@@ -37,7 +37,7 @@ class UnixConfig(PreTrainedConfig):
     attention_bias: bool = True  # of q, k and v, as in Qwen2; Qwen3 has none
     query_key_norm: bool = False  # as in Qwen3
     tie_word_embeddings: bool = True
-    use_cache: bool = False
+    use_cache: bool = True
     # Architecture: one LayerPlan per layer as plain values; None is the shared transformer.
     layer_plan: list[dict[str, str | int]] | None = None
     architecture: str = "shared"

@@ -2,7 +2,8 @@
 
 Two ways in. The hot path takes a batch from `unix_lib.models.routing.build_batch` (flat tokens, all index tensors
 ready) and never waits for the device. The plain path takes `input_ids (B, T)` and an `attention_mask` as any Hugging
-Face caller gives them, builds the routing inside and returns logits (B, T, V); it serves lm-eval and `generate()`.
+Face caller gives them, builds the routing inside and returns logits (B, T, V); it serves lm-eval. With Hugging Face's
+cache it goes through `unix_lib.models.hugging_face_cache` and serves `generate()`.
 """
 
 from dataclasses import dataclass
@@ -11,11 +12,12 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from transformers import GenerationMixin, PreTrainedModel
+from transformers import Cache, DynamicCache, GenerationMixin, PreTrainedModel
 from transformers.utils import ModelOutput
 
 from unix_lib.models.attention import Layout, SelectRows
-from unix_lib.models.configuration import UnixConfig
+from unix_lib.models.configuration import ModelError, UnixConfig
+from unix_lib.models.hugging_face_cache import continued
 from unix_lib.models.layers import DecoderLayer, RMSNorm, Route, rotary
 from unix_lib.models.loss import summed_cross_entropy
 from unix_lib.models.routing import Documents, build_batch, move_batch
@@ -32,6 +34,7 @@ class UnixOutput(ModelOutput):
     targets_text: Tensor | None = None
     targets_image: Tensor | None = None
     target_losses: Tensor | None = None  # (R,), detached, in the order of the batch's `targets`
+    past_key_values: Cache | None = None  # plain path, where asked for
 
 
 class UnixPreTrainedModel(PreTrainedModel):
@@ -121,6 +124,9 @@ class UnixForCausalLM(UnixPreTrainedModel, GenerationMixin):
         packed_rows: Tensor | None = None,
         num_items_in_batch: Tensor | int | None = None,
         return_logits: bool = False,
+        past_key_values: Cache | None = None,
+        use_cache: bool = False,
+        logits_to_keep: int = 0,
         **_: Any,
     ) -> UnixOutput:
         """Losses of a batch of `build_batch`, or logits of plain `input_ids (B, T)`.
@@ -131,7 +137,19 @@ class UnixForCausalLM(UnixPreTrainedModel, GenerationMixin):
             labels: (B, T), plain path: as Hugging Face has it, unshifted, -100 is no target.
             num_items_in_batch: targets of the whole optimizer step, where it spans several batches.
             return_logits: packed path: also give logits (T, V) in the packs' order.
+            past_key_values, use_cache: plain path: Hugging Face's cache, and whether to make one. With a cache,
+                `input_ids` are the tokens after those in it, and `attention_mask` covers both.
+            logits_to_keep: plain path with a cache: logits of this many last positions only; 0 keeps all.
+
+        Raises:
+            ModelError: ids outside the vocabulary, labels beside a cache, or a mask that doesn't fit the cache.
         """
+        if past_key_values is not None or use_cache:
+            if labels is not None:
+                raise ModelError("labels and a cache don't go together; call with use_cache=False to get a loss")
+            cache = DynamicCache(config=self.config) if past_key_values is None else past_key_values
+            hidden = continued(self.model, input_ids, attention_mask, cache)[:, -logits_to_keep:]
+            return UnixOutput(logits=self.lm_head(hidden), past_key_values=cache)
         if input_ids.dim() == 2:
             return self._plain(input_ids, attention_mask, labels, num_items_in_batch)
         hidden = self.model(
@@ -186,9 +204,3 @@ class UnixForCausalLM(UnixPreTrainedModel, GenerationMixin):
         logits[torch.from_numpy(real).to(logits.device)] = output.logits
         output.logits = logits
         return output
-
-    def prepare_inputs_for_generation(  # type: ignore[override]
-        self, input_ids: Tensor, attention_mask: Tensor | None = None, **_: Any
-    ) -> dict[str, Any]:
-        """`generate()` recomputes the whole sequence; `unix_lib.generate` has the caches."""
-        return {"input_ids": input_ids, "attention_mask": attention_mask}

@@ -1,0 +1,61 @@
+"""Training steps: the plans beside each other and beside transformers' own Qwen2, all on the same pack.
+
+A step is forward, backward and a fused AdamW, as in training. Qwen2 gets the same packing: positions that begin anew in
+each document, from which transformers builds its block-diagonal mask, and labels without the documents' first tokens.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from unix_lib.benchmarks.decoders import DecoderSize, pack
+from unix_lib.benchmarks.measuring import Open, Run
+from unix_lib.models.routing import Documents, build_batch, move_batch
+
+
+def decoder_steps(
+    size: DecoderSize, plan: dict[str, Any], tokens: int, device: torch.device, *, checkpointing: bool
+) -> Open:
+    """Steps of one of our decoders."""
+
+    def opened() -> Run:
+        model = size.decoder(plan, device)
+        batch = move_batch(build_batch([pack(size, tokens)], model.config), device)  # type: ignore[arg-type]
+        return _steps(model, lambda: model(**batch).loss, checkpointing)
+
+    return opened
+
+
+def qwen_steps(size: DecoderSize, tokens: int, device: torch.device, *, checkpointing: bool) -> Open:
+    """Steps of transformers' Qwen2."""
+
+    def opened() -> Run:
+        model = size.qwen(device)
+        batch = {name: value.to(device) for name, value in qwen_batch(pack(size, tokens)).items()}
+        return _steps(model, lambda: model(**batch, use_cache=False).loss, checkpointing)
+
+    return opened
+
+
+def qwen_batch(documents: Documents) -> dict[str, torch.Tensor]:
+    """A pack as transformers takes it, (1, T) each."""
+    positions = torch.cat([torch.arange(int(length)) for length in documents.document_lengths])[None]
+    ids = torch.from_numpy(documents.input_ids).long()[None]
+    return {"input_ids": ids, "position_ids": positions, "labels": ids.masked_fill(positions == 0, -100)}
+
+
+def _steps(model: Any, loss_of: Callable[[], torch.Tensor], checkpointing: bool) -> Run:
+    model.train()
+    if checkpointing:
+        model.gradient_checkpointing_enable()
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=True)
+
+    def step() -> float:
+        loss = loss_of()
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        return float(loss.detach())
+
+    return step

@@ -1,0 +1,67 @@
+"""`generate`: images from prompts, or texts from prompts and images, by one checkpoint."""
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from unix_lib.evaluate.checkpoint import Checkpoint
+from unix_lib.generate.checkpoint import open_checkpoint
+from unix_lib.generate.outputs import OUTPUTS, REJECTED, Images, Outputs, Sampling, Texts, write_outputs
+from unix_lib.generate.requests import Request, requests_of
+
+
+@dataclass(frozen=True)
+class Order:
+    """What both kinds of output have in common on the command line."""
+
+    checkpoint: Path
+    image_tokenizer: Path | None
+    prompts: list[str]
+    prompt_file: Path | None
+    count: int
+    seed: int
+    sampling: Sampling
+    batch_size: int
+    device: str
+    cuda_graph: bool
+    output: Path
+
+
+def images(order: Order, guidance_scale: float, console: Console) -> int:
+    """Write images; returns 1 when no request could be served."""
+    requests = requests_of(order.prompts, [], order.prompt_file, order.seed, order.count)
+    checkpoint = _open(order, with_images=True)
+    return _write(Images(checkpoint, order.sampling, guidance_scale, order.cuda_graph), requests, order.output, console)
+
+
+def texts(order: Order, image_files: list[Path], max_new_tokens: int, console: Console) -> int:
+    """Write and print texts; returns 1 when no request could be served."""
+    requests = requests_of(order.prompts, image_files, order.prompt_file, order.seed, order.count)
+    checkpoint = _open(order, with_images=any(request.image is not None for request in requests))
+    return _write(Texts(checkpoint, order.sampling, max_new_tokens, order.cuda_graph), requests, order.output, console)
+
+
+def _open(order: Order, *, with_images: bool) -> Checkpoint:
+    return open_checkpoint(
+        order.checkpoint, order.image_tokenizer, order.batch_size, order.device, with_images=with_images
+    )
+
+
+def _write(kind: Outputs, requests: list[Request], output: Path, console: Console) -> int:
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    records, rejected = write_outputs(kind, requests, output)
+    for record in records:
+        if "text" in record:
+            console.print(f"{record['file']}: {record['text']}", highlight=False, markup=False, soft_wrap=True)
+    if rejected:
+        reasons = ", ".join(f"{reason} ({count})" for reason, count in rejected.most_common())
+        where = output / REJECTED
+        console.print(
+            f"set aside {rejected.total()} of {len(requests)} requests: {reasons}; see {where}", soft_wrap=True
+        )
+    if not records:
+        return 1
+    console.print(f"{len(records)} outputs in {output}, described in {output / OUTPUTS}", soft_wrap=True)
+    return 0

@@ -1,0 +1,89 @@
+"""A finished checkpoint named on the command line, with the tokenizers it was trained with."""
+
+from pathlib import Path
+
+from unix_lib.artefacts.errors import UserError
+from unix_lib.artefacts.manifest import MANIFEST, open_artefact
+from unix_lib.evaluate.checkpoint import Checkpoint
+from unix_lib.recipes.recipe import recipe_of
+
+
+class CheckpointError(UserError):
+    """A folder that is no finished checkpoint, or one without what its use needs."""
+
+
+def checkpoint_folder(folder: Path) -> Path:
+    """The checkpoint's artefact, its files checked.
+
+    Args:
+        folder: `results/<experiment>/train/<run>-step-<step>-<digest>`, a link to it, or its `model` folder.
+
+    Raises:
+        CheckpointError: no checkpoint there. ArtefactError: a damaged one.
+    """
+    artefact = folder.resolve()
+    artefact = artefact.parent if artefact.name == "model" else artefact
+    if not (artefact / MANIFEST).is_file() or not (artefact / "model" / "config.json").is_file():
+        raise CheckpointError(
+            f"{folder}: no finished checkpoint here; give results/<experiment>/current/train/<run>-step-<step>"
+        )
+    open_artefact(artefact)
+    return artefact
+
+
+def open_checkpoint(
+    folder: Path, image_tokenizer: Path | None, batch_size: int, device: str, *, with_images: bool
+) -> Checkpoint:
+    """A checkpoint ready to generate.
+
+    Args:
+        folder: see `checkpoint_folder`.
+        image_tokenizer: artefact `tokenizers/image`; None finds the one behind the checkpoint's data.
+        with_images: whether an image tokenizer is needed; a checkpoint that saw text only has none.
+        batch_size: sequences decoded together.
+        device: `cpu`, `cuda` or `auto`, which takes a GPU where there is one.
+
+    Raises:
+        CheckpointError: no checkpoint there, no image tokenizer behind it or one with other codes, or no such device.
+        ArtefactError: a damaged artefact.
+    """
+    import torch
+
+    artefact = checkpoint_folder(folder)
+    if with_images:
+        image_tokenizer = image_tokenizer_of(artefact) if image_tokenizer is None else image_tokenizer
+        open_artefact(image_tokenizer)
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    if device not in ("cpu", "cuda") or (device == "cuda" and not torch.cuda.is_available()):
+        raise CheckpointError(f"device {device} is not usable here; give cpu, or auto")
+    checkpoint = Checkpoint(artefact, image_tokenizer, batch_size, device)
+    if with_images:
+        _require_same_codes(checkpoint)
+    return checkpoint
+
+
+def _require_same_codes(checkpoint: Checkpoint) -> None:
+    tokenizer, vocabulary = checkpoint.image_tokenizer, checkpoint.vocabulary
+    found = (tokenizer.codes_per_image, tokenizer.codebook_size)
+    wanted = (vocabulary.codes_per_image, vocabulary.codebook_size)
+    if found != wanted:
+        raise CheckpointError(
+            f"the image tokenizer makes {found[0]} codes of {found[1]} an image, the checkpoint knows {wanted[0]} of "
+            f"{wanted[1]}; leave --image-tokenizer out, or name the one of the checkpoint's own experiment"
+        )
+
+
+def image_tokenizer_of(checkpoint: Path) -> Path:
+    """The image tokenizer behind a checkpoint's data, found through the recipes that artefacts carry.
+
+    Raises:
+        CheckpointError: its data had no images.
+    """
+    results, found = checkpoint.parent.parent, [checkpoint]
+    for artefact in found:
+        if (artefact.parent.name, artefact.name.rpartition("-")[0]) == ("tokenizers", "image"):
+            return artefact
+        upstream = (results / name for name in recipe_of(artefact).upstream)
+        found += [folder for folder in upstream if folder not in found]
+    raise CheckpointError(f"{checkpoint}: nothing it was made from had images; name one with --image-tokenizer")

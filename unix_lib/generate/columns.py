@@ -1,0 +1,84 @@
+"""Columns of preallocated caches: which ones the prompts take, where the next token goes, what it may see.
+
+Every attention scope has columns of its own (`joint`, and one modality each for separated layers), the same for all
+layers of that scope. Prompts are right-aligned, so that a step writes one column for all sequences; a mask hides what
+lies before a shorter prompt.
+
+Legend: R sequences, K key and value heads, E head width, C columns.
+"""
+
+import torch
+from torch import Tensor
+
+
+class Columns:
+    """The columns of one scope, counted in Python: a step sees exactly what is filled."""
+
+    def __init__(self, counts: Tensor, room: int, dtype: torch.dtype) -> None:
+        """Lay out the columns.
+
+        Args:
+            counts: int64 (R,), prompt tokens of each sequence in this scope.
+            room: columns for new tokens. dtype: of the hidden states.
+        """
+        self.prompts = int(counts.max())
+        self.capacity = self.prompts + room
+        self.used = self.prompts
+        self.padding = self.prompts - counts  # (R,), columns before each prompt
+        self.mask: Tensor | None = None
+        if bool((self.padding > 0).any()):
+            before = torch.arange(self.capacity, device=counts.device) < self.padding[:, None]
+            self.mask = torch.zeros(before.shape, dtype=dtype, device=counts.device)
+            self.mask = self.mask.masked_fill_(before, -torch.inf)[:, None, None]  # (R, 1, 1, C), 0 or -inf
+
+    @property
+    def state(self) -> list[Tensor]:
+        """What a step changes here, on the device."""
+        return []
+
+    def begin(self) -> None:
+        """A step begins: its own column may be seen."""
+
+    def put(self, cache: Tensor, states: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Write the new tokens' keys and values, (R, 2 K, E), into a cache (R, 2 K, C, E).
+
+        Returns:
+            the part of the cache that the new tokens see, and its mask.
+        """
+        cache[:, :, self.used] = states
+        seen = slice(0, self.used + 1)
+        return cache[:, :, seen], None if self.mask is None else self.mask[..., seen]
+
+    def advance(self) -> None:
+        """One more column is filled."""
+        self.used += 1
+
+
+class GraphColumns(Columns):
+    """The same with the place of the next token on the device, so that a recorded step can be replayed.
+
+    Shapes never change: a step sees all columns, and the mask hides those that are not filled yet. The price is
+    attention over the whole capacity in every step.
+    """
+
+    def __init__(self, counts: Tensor, room: int, dtype: torch.dtype) -> None:
+        super().__init__(counts, room, dtype)
+        place = torch.arange(self.capacity, device=counts.device)
+        hidden = (place < self.padding[:, None]) | (place >= self.prompts)
+        mask = torch.zeros(hidden.shape, dtype=dtype, device=counts.device)
+        self.mask: Tensor = mask.masked_fill_(hidden, -torch.inf)[:, None, None]
+        self.next = torch.full((1,), self.used, device=counts.device)
+
+    @property
+    def state(self) -> list[Tensor]:
+        return [self.next, self.mask]
+
+    def begin(self) -> None:
+        self.mask.index_fill_(3, self.next, 0)
+
+    def put(self, cache: Tensor, states: Tensor) -> tuple[Tensor, Tensor]:
+        cache.index_copy_(2, self.next, states[:, :, None])
+        return cache, self.mask
+
+    def advance(self) -> None:
+        self.next += 1
