@@ -176,7 +176,7 @@ def test_control_values_come_from_the_same_images(small):
 
 def test_cloze_answers_are_those_of_the_highest_likelihood(small):
     """lm-eval's choices against log-likelihoods computed by the library's own scoring."""
-    from unix_lib.evaluate.checkpoint import Checkpoint
+    from unix_lib.checkpoint import Checkpoint
     from unix_lib.generate.scoring import sequence_log_probabilities
 
     job = small.evaluation("cloze", group="cloze")
@@ -199,7 +199,7 @@ def test_cloze_answers_are_those_of_the_highest_likelihood(small):
 
 
 def test_a_task_of_the_registry_that_is_not_here_says_how_to_get_it(small):
-    from unix_lib.evaluate.checkpoint import Checkpoint
+    from unix_lib.checkpoint import Checkpoint
 
     checkpoint = Checkpoint(small.results / small.checkpoint, None, 8)
     with pytest.raises(BenchmarkError, match="lm-eval has no task 'mmlu_of_mars'"):

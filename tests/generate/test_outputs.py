@@ -18,7 +18,7 @@ from unix_lib.artefacts.errors import UserError
 from unix_lib.artefacts.files import write_json
 from unix_lib.artefacts.manifest import write_manifest
 from unix_lib.generate import generate_images, generate_text
-from unix_lib.generate.checkpoint import checkpoint_folder, image_tokenizer_of, open_checkpoint
+from unix_lib.generate.open_checkpoint import checkpoint_folder, image_tokenizer_of, open_checkpoint
 from unix_lib.pack.sequences import text_to_image_prompt_ids, vqa_prompt_ids
 from unix_lib.recipes.recipe import RECIPE, Recipe
 from unix_lib.tokenizers.image import save_image_tokenizer

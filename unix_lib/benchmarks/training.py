@@ -11,6 +11,7 @@ import torch
 
 from unix_lib.benchmarks.decoders import DecoderSize, pack
 from unix_lib.benchmarks.measuring import Open, Run
+from unix_lib.models.gpu_attention import fastest_kernels
 from unix_lib.models.routing import Documents, build_batch, move_batch
 
 
@@ -21,7 +22,7 @@ def decoder_steps(
 
     def opened() -> Run:
         model = size.decoder(plan, device)
-        batch = move_batch(build_batch([pack(size, tokens)], model.config), device)  # type: ignore[arg-type]
+        batch = move_batch(build_batch([pack(size, tokens)], model.config, fastest_kernels(device)), device)
         return _steps(model, lambda: model(**batch).loss, checkpointing)
 
     return opened

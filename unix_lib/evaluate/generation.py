@@ -17,8 +17,8 @@ import numpy as np
 import pyarrow as pa
 
 from unix_lib.artefacts.files import canonical_json
+from unix_lib.checkpoint import Checkpoint
 from unix_lib.evaluate.benchmark import BenchmarkError, BenchmarkResult, BenchmarkTask
-from unix_lib.evaluate.checkpoint import Checkpoint
 from unix_lib.evaluate.detector import Detection, Detector
 from unix_lib.evaluate.fitness import require_fit, seen_objects
 from unix_lib.evaluate.geneval import GenEvalError, Verdict, check_prompt, geneval_scores, judge, shuffled_prompts

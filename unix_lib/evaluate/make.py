@@ -16,13 +16,13 @@ import pyarrow as pa
 
 from unix_lib.artefacts.job import Job
 from unix_lib.artefacts.manifest import Manifest
+from unix_lib.checkpoint import Checkpoint
 from unix_lib.evaluate.benchmark import BenchmarkError, BenchmarkResult, BenchmarkTask
 from unix_lib.evaluate.ceiling import make_ceiling
-from unix_lib.evaluate.checkpoint import Checkpoint
 from unix_lib.evaluate.generation import score_geneval
 from unix_lib.evaluate.questions import score_questions
 from unix_lib.evaluate.store import SampleStore
-from unix_lib.evaluate.tables import IMAGES, SAMPLES, SCORES, score_rows, write_table
+from unix_lib.evaluate.tables import IMAGES, SAMPLES, SCORES, origin_of, score_rows, write_table
 from unix_lib.evaluate.text import score_text
 from unix_lib.recipes.external import FileHashes, files_identity
 from unix_lib.records.rejected import RejectedSamples
@@ -53,6 +53,7 @@ def _make_scores(job: Job) -> Manifest:
     folder = job.input("checkpoint")
     image_tokenizer = job.input("image_tokenizer") if "image_tokenizer" in job.recipe.inputs else None
     checkpoint = Checkpoint(folder, image_tokenizer, job.execution.get("batch_size", 64), device_of(job.execution))
+    origin = origin_of(folder)
     rejected = RejectedSamples()
     scores: list[dict[str, Any]] = []
     images: list[dict[str, Any]] = []
@@ -62,7 +63,7 @@ def _make_scores(job: Job) -> Manifest:
     for name, settings in job.settings["benchmarks"].items():
         started = time.monotonic()
         result = SCORERS[settings["scorer"]](_task(job, name, settings, checkpoint))
-        measured = score_rows(checkpoint.origin, name, result.scores)
+        measured = score_rows(origin, name, result.scores)
         scores += measured
         images += result.images
         for row in result.rejected:

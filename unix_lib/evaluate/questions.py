@@ -14,9 +14,9 @@ import numpy as np
 import pyarrow as pa
 from PIL import Image
 
+from unix_lib.checkpoint import Checkpoint
 from unix_lib.evaluate.answers import parse_option, parse_yes_no
 from unix_lib.evaluate.benchmark import BenchmarkResult, BenchmarkTask
-from unix_lib.evaluate.checkpoint import Checkpoint
 from unix_lib.evaluate.question_files import YES_NO_LAYOUTS, Question, QuestionFileError, RejectedRow, read_questions
 from unix_lib.evaluate.question_scores import SCORES_OF_LAYOUT, Answered
 from unix_lib.records.questions import choice_prompt

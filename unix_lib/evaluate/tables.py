@@ -1,7 +1,7 @@
 """The tables that an evaluation writes: scores, samples and generated images."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from unix_lib.artefacts.files import atomic_path
+from unix_lib.artefacts.manifest import read_manifest
 from unix_lib.evaluate.intervals import Estimate
 
 SCORES = pa.schema(
@@ -73,6 +74,12 @@ class Origin:
     tokens: int = -1
     architecture: str = ""
     seed: int = -1
+
+
+def origin_of(checkpoint: Path) -> Origin:
+    """Run, step, tokens, architecture and seed of an artefact `train/...`, as its manifest has them."""
+    facts = read_manifest(checkpoint).facts
+    return Origin(**{field.name: facts[field.name] for field in fields(Origin)})
 
 
 def score_rows(origin: Origin, benchmark: str, scores: list[Score]) -> list[dict[str, Any]]:

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
+from unix_lib.checkpoint import Checkpoint
 from unix_lib.evaluate.benchmark import BenchmarkError, BenchmarkResult, BenchmarkTask
-from unix_lib.evaluate.checkpoint import Checkpoint
 from unix_lib.evaluate.intervals import share
 from unix_lib.evaluate.tables import SAMPLES, Score
 

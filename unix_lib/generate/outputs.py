@@ -23,7 +23,7 @@ from PIL import Image
 from unix_lib.artefacts.errors import UserError
 from unix_lib.artefacts.files import atomic_path, canonical_json, write_text
 from unix_lib.artefacts.manifest import read_manifest
-from unix_lib.evaluate.checkpoint import Checkpoint
+from unix_lib.checkpoint import Checkpoint
 from unix_lib.generate.decoding import check_prompt
 from unix_lib.generate.images import generate_images, image_steps
 from unix_lib.generate.requests import Request

@@ -46,6 +46,13 @@ def check_kernels(kernels: str, device: torch.device, dtype: torch.dtype, *, tra
         raise ModelError(f"attention '{kernels}' has no backward pass on {device.type}; {remedy}")
 
 
+def fastest_kernels(device: torch.device) -> Kernels:
+    """PyTorch's own on the CPU; on GPUs those that skip what no token sees: flash-attn where installed, else flex."""
+    if device.type != "cuda":
+        return "sdpa"
+    return "flash_attention_2" if find_spec("flash_attn") is not None else "flex_attention"
+
+
 @dataclass(frozen=True)
 class FlashLayout:
     """Segments one behind the other, by where they begin."""

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from unix_lib.artefacts.errors import UserError
 from unix_lib.artefacts.manifest import MANIFEST, open_artefact
-from unix_lib.evaluate.checkpoint import Checkpoint
+from unix_lib.checkpoint import Checkpoint
 from unix_lib.recipes.recipe import recipe_of
 
 

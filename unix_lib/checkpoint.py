@@ -1,12 +1,10 @@
-"""The checkpoint under evaluation, loaded no earlier than needed: a job whose samples are all stored loads nothing."""
+"""A trained checkpoint with its tokenizers, each loaded when first used: a job whose samples are stored loads none."""
 
 import logging
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from unix_lib.artefacts.manifest import read_manifest
-from unix_lib.evaluate.tables import Origin
 from unix_lib.tokenizers.text import load_text_tokenizer
 from unix_lib.tokenizers.vocabulary import Vocabulary
 
@@ -35,12 +33,6 @@ class Checkpoint:
         self.batch_size = batch_size
         self.device = device
         self._image_tokenizer = image_tokenizer
-
-    @cached_property
-    def origin(self) -> Origin:
-        """Run, step, tokens, architecture and seed, as the checkpoint's manifest has them."""
-        facts = read_manifest(self.folder).facts
-        return Origin(**{name: facts[name] for name in ("run", "step", "tokens", "architecture", "seed")})
 
     @cached_property
     def model(self) -> "UnixForCausalLM":
