@@ -1,4 +1,4 @@
-# make run      set-up, then the default experiment to its report       (about 18 minutes on two cores)
+# make run      set-up, then the default experiment to its report       (about 15 minutes on two cores)
 # make test     set-up, then all tests
 # make help     everything else
 
