@@ -24,7 +24,7 @@ from unix_lib.artefacts.files import write_json
 from unix_lib.artefacts.job import Job
 from unix_lib.artefacts.manifest import Manifest
 from unix_lib.pack.epochs import HELDOUT, choose_documents
-from unix_lib.pack.planner import PackError, best_fit_decreasing
+from unix_lib.pack.planner import PackError, best_fit
 from unix_lib.pack.reader import HELDOUT_FILE, epoch_file
 from unix_lib.pack.sequences import FixedParts, Format
 from unix_lib.pack.spool import Spool
@@ -174,7 +174,7 @@ def _epoch(
         facts: dict[str, Any] = json.loads(done.read_text(encoding="utf-8"))
         return facts
     started = time.monotonic()
-    plan = best_fit_decreasing(lengths, capacity)
+    plan = best_fit(lengths, capacity)
     written = write_packs(
         job.folder / file,
         documents,

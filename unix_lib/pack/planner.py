@@ -1,10 +1,10 @@
-"""Which document goes into which pack: best-fit-decreasing, looking at lengths only.
+"""Which document goes into which pack: best fit, looking at lengths only.
 
-Longest first, each into the fullest pack that still has room (arXiv 2404.10830, section 3). Documents of one length
-are placed together, and so are packs with the same free space: while packs with the least sufficient space `f` take
-documents of length `l`, each takes `f // l` of them in a row, because after the first it is fuller than any other
-that has room. One step of the loop therefore places a whole group with a few array operations, and the number of
-steps depends on how many different lengths and free spaces meet, not on the number of documents.
+Best-fit-decreasing (arXiv 2404.10830, section 3) takes all documents longest first, and so puts documents of one length
+together. Where a kind of document has a length of its own, as captioned images have, a pack then is of one kind, and
+so is an optimizer step of one pack. Here only long documents come first, by length; the others follow in the order
+given. With a random order a pack is a random sample of the short documents, and packs are as full as before: what
+costs room is a long document that comes late.
 """
 
 from bisect import bisect_left, insort
@@ -13,6 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from unix_lib.artefacts.errors import UserError
+
+# A document is long beyond this share of a pack. On mixes of eight to twenty documents a pack, a sixteenth to a quarter
+# gave the same fill within 0.4%; a quarter mixes most.
+LONG = 0.25
 
 
 class PackError(UserError):
@@ -28,13 +32,14 @@ class PackPlan:
     num_packs: int
 
 
-def best_fit_decreasing(lengths: np.ndarray, capacity: int) -> PackPlan:
+def best_fit(lengths: np.ndarray, capacity: int) -> PackPlan:
     """Assign documents to packs of `capacity` tokens, leaving no document cut.
 
-    At most O(N log capacity); documents of equal length keep their order.
+    Each document goes into the fullest pack that has room for it, and behind what is there.
 
     Args:
-        lengths: int64 (N,), tokens per document, each in 1..capacity.
+        lengths: int64 (N,), tokens per document, each in 1..capacity. The order of the short ones decides what stands
+            together: give them in random order.
         capacity: tokens per pack.
 
     Raises:
@@ -47,77 +52,27 @@ def best_fit_decreasing(lengths: np.ndarray, capacity: int) -> PackPlan:
             f"document {wrong[0]} has {lengths[wrong[0]]} tokens, a pack takes 1 to {capacity}; raise pack.length or "
             "filter the source"
         )
-    order = np.argsort(-lengths, kind="stable")
-    pack_of = np.empty(len(lengths), dtype=np.int64)
-    offset_of = np.empty(len(lengths), dtype=np.int64)
-    free = _FreeSpace(capacity)
-    start = 0
-    for length, stop in _runs(lengths[order]):
-        while start < stop:
-            space, packs, each = free.take(length, stop - start)
-            end = min(start + len(packs) * each, stop)
-            if each == 1:
-                pack_of[order[start:end]] = packs
-                offset_of[order[start:end]] = capacity - space
-            else:
-                places = np.arange(end - start)
-                pack_of[order[start:end]] = packs[places // each]
-                offset_of[order[start:end]] = capacity - space + places % each * length
-            last = (end - start) - (len(packs) - 1) * each  # documents in the last of these packs
-            free.put(space - each * length, packs if last == each else packs[:-1])
-            if last < each:
-                free.put(space - last * length, packs[-1:])
-            start = end
-    return PackPlan(pack_of, offset_of, free.num_packs)
-
-
-def _runs(values: np.ndarray) -> list[tuple[int, int]]:
-    """(value, end of its run) of an array in which equal values stand together."""
-    if not len(values):
-        return []
-    ends = np.append(np.flatnonzero(np.diff(values)) + 1, len(values))
-    return list(zip(values[ends - 1].tolist(), ends.tolist(), strict=True))
-
-
-class _FreeSpace:
-    """Packs by free space; an empty pack is always at hand."""
-
-    def __init__(self, capacity: int) -> None:
-        self.capacity = capacity
-        self.num_packs = 0
-        self._spaces: list[int] = []  # ascending, those that some pack has
-        self._packs: dict[int, list[np.ndarray]] = {}  # space -> packs, int64 arrays
-
-    def take(self, length: int, documents: int) -> tuple[int, np.ndarray, int]:
-        """Packs with the least space that holds `length`, no more than `documents` need.
-
-        Returns:
-            space: their free space.
-            packs: int64, at least one; they must be given back with `put`.
-            each: documents that each takes, `space // length`.
-        """
-        at = bisect_left(self._spaces, length)
-        if at == len(self._spaces):
-            each = self.capacity // length
-            opened = -(-documents // each)
-            self.num_packs += opened
-            return self.capacity, np.arange(self.num_packs - opened, self.num_packs), each
-        space = self._spaces[at]
-        each = space // length
-        needed = -(-documents // each)
-        arrays = self._packs[space]
-        packs = arrays.pop()
-        if len(packs) > needed:
-            arrays.append(packs[needed:])
-            packs = packs[:needed]
-        elif not arrays:
-            del self._packs[space], self._spaces[at]
-        return space, packs, each
-
-    def put(self, space: int, packs: np.ndarray) -> None:
-        """Give packs back with the space they have left; full ones are done."""
-        if space and len(packs):
-            if space not in self._packs:
-                self._packs[space] = []
-                insort(self._spaces, space)
-            self._packs[space].append(packs)
+    pack_of, offset_of = [0] * len(lengths), [0] * len(lengths)
+    packs_with: dict[int, list[int]] = {}  # free space -> packs
+    spaces: list[int] = []  # its keys, ascending
+    num_packs = 0
+    order = np.argsort(-np.where(lengths > LONG * capacity, lengths, 0), kind="stable")
+    for document, length in zip(order.tolist(), lengths[order].tolist(), strict=True):
+        at = bisect_left(spaces, length)
+        if at == len(spaces):
+            pack, space = num_packs, capacity
+            num_packs += 1
+        else:
+            space = spaces[at]
+            pack = packs_with[space].pop()
+            if not packs_with[space]:
+                del packs_with[space], spaces[at]
+        pack_of[document] = pack
+        offset_of[document] = capacity - space
+        space -= length
+        if space in packs_with:
+            packs_with[space].append(pack)
+        elif space:
+            packs_with[space] = [pack]
+            insort(spaces, space)
+    return PackPlan(np.array(pack_of, dtype=np.int64), np.array(offset_of, dtype=np.int64), num_packs)

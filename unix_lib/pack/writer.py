@@ -1,7 +1,7 @@
 """Packs on disk: an Arrow IPC file per epoch, one row a pack, read through a memory map.
 
 Columns: `input_ids` list<int32>, `loss_mask` list<bool>, `document_lengths` list<int32>. A pack holds whole documents
-only, longest first; its tokens may be fewer than the capacity, never more. The schema's metadata says the capacity
+only; its tokens may be fewer than the capacity, never more. The schema's metadata says the capacity
 and how many rows a record batch has, so that a reader finds a row without reading others.
 """
 
@@ -94,10 +94,10 @@ def write_packs(
 def pack_order(vision_share: np.ndarray, label: str) -> np.ndarray:
     """A random order of packs in which text and images stay mixed, int64 (P,).
 
-    Best-fit-decreasing puts documents of one length, and so of one kind, together: some packs are all text, others
-    all images. In a plain shuffle an optimizer step of a few packs often has one modality only. Here packs of equal
-    share (in tenths) are shuffled, and the file takes them from all shares in turn, in steps of the golden ratio, so
-    that any few neighbours are about as mixed as the whole.
+    Long documents are packed first and with each other: some packs are all text, others all images. In a plain
+    shuffle an optimizer step of a few packs often has one modality only. Here packs of equal share (in tenths) are
+    shuffled, and the file takes them from all shares in turn, in steps of the golden ratio, so that any few
+    neighbours are about as mixed as the whole.
 
     Args:
         vision_share: float64 (P,), share of a pack's tokens that take the vision path.
