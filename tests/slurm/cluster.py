@@ -53,7 +53,7 @@ KillWait=20
 MinJobAge=300
 NodeName={nodes[0]} NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[1]} CPUs=1 RealMemory=6000 Gres=gpu:2
 NodeName={nodes[1]} NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[2]} CPUs=1 RealMemory=6000 Gres=gpu:2
-PartitionName=test Nodes={nodes[0]},{nodes[1]} Default=YES MaxTime=120 State=UP
+PartitionName=test Nodes={nodes[0]},{nodes[1]} Default=YES MaxTime=INFINITE State=UP
 """
 # Device files that every process may open stand in for GPUs.
 GPUS = "Name=gpu File=/dev/null\nName=gpu File=/dev/zero\n"
