@@ -22,6 +22,7 @@ STEPS = 300
 LONG = {
     "extends": "smoke.yaml",
     "experiment": "long",
+    "analyze": {"conflict": {"runs": ["base"], "steps": []}},
     "train": {
         "save_seconds": 1,
         "runs": {

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from unix_lib.train.errors import TrainError
-from unix_lib.train.launch import first_host, launcher_arguments
+from unix_lib.train.launch import first_host, launcher_arguments, launcher_command
 
 
 @pytest.mark.parametrize(
@@ -39,6 +39,15 @@ def test_all_processes_of_one_machine() -> None:
     assert launcher_arguments(_shape(1, 8), {}) == ["--standalone", "--nproc-per-node=8"]
     assert launcher_arguments(_shape(2, 0), {}) == ["--standalone", "--nproc-per-node=2"]
     assert launcher_arguments(_shape(1, 4), {"SLURM_NNODES": "1"}) == ["--standalone", "--nproc-per-node=4"]
+
+
+def test_the_launcher_leaves_the_options_of_the_script_alone() -> None:
+    from torch.distributed.run import parse_args
+
+    script = ["scripts/train.py", "--recipe", "r.json", "--execution", "e.json", "--output", "m.json", "--log", "x.log"]
+    parsed = parse_args(launcher_command(["--standalone", "--nproc-per-node=2"], script)[3:])
+    assert [parsed.training_script, *parsed.training_script_args] == script
+    assert parsed.nproc_per_node == "2"
 
 
 def test_one_launcher_per_node_under_srun() -> None:

@@ -64,6 +64,12 @@ def launcher_arguments(shape: Mapping[str, Any], environment: Mapping[str, str])
     ]
 
 
+def launcher_command(arguments: list[str], script: list[str]) -> list[str]:
+    """Command line of the launcher. After `--` it leaves the script's options alone; its own parser would take
+    `--log` for a shortened `--log-dir`."""
+    return [sys.executable, "-m", "torch.distributed.run", *arguments, "--", *script]
+
+
 def launch_processes() -> None:
     """Become the launcher if the job has several processes and was not launched yet; else return."""
     parser = argparse.ArgumentParser(add_help=False)
@@ -76,6 +82,5 @@ def launch_processes() -> None:
     except TrainError as error:
         sys.exit(f"{type(error).__name__}: {error}")
     if arguments is not None:
-        command = [sys.executable, "-m", "torch.distributed.run", *arguments, *sys.argv]
         sys.stderr.flush()
-        os.execv(sys.executable, command)
+        os.execv(sys.executable, launcher_command(arguments, sys.argv))
