@@ -138,10 +138,18 @@ def two_nodes(folder: Path) -> Iterator[None]:
         yield
 
 
+def queued() -> list[str]:
+    """Ids of the jobs that wait or run."""
+    shown = subprocess.run(["squeue", "-h", "-o", "%i"], capture_output=True, text=True, check=False)
+    return shown.stdout.split()
+
+
 def _cancel_all() -> None:
     """Cancel every job and wait until the nodes have let go of them."""
     limit = time.monotonic() + READY_SECONDS
-    while ids := subprocess.run(["squeue", "-h", "-o", "%i"], capture_output=True, text=True, check=False).stdout.split():
+    while ids := subprocess.run(
+        ["squeue", "-h", "-o", "%i"], capture_output=True, text=True, check=False
+    ).stdout.split():
         if time.monotonic() > limit:
             break
         subprocess.run(["scancel", "--full", *ids], capture_output=True, check=False)

@@ -1,4 +1,4 @@
-"""The workflow on a real SLURM: what is asked for is given, and a killed, blocked or two-node training job comes right."""
+"""The workflow on a real SLURM: jobs get what they ask for; killed, blocked and two-node training comes right."""
 
 import json
 import shutil
@@ -58,9 +58,11 @@ def test_every_artefact_is_made_once_by_a_job_of_the_shape_that_the_config_asks_
     for manifest in project.results.glob("*/*/manifest.json"):
         if manifest.parent.parent.name != "current":
             assert read_manifest(manifest.parent).provenance["slurm_job"] is not None
-    training, encoding = slurm_job("segment_wildcards_tiny_unix-step-00030"), slurm_job("encoding_wildcards_tiny_digits")
+    training = slurm_job("segment_wildcards_tiny_unix-step-00030")
+    encoding = slurm_job("encoding_wildcards_tiny_digits")
     assert training["JobState"] == encoding["JobState"] == "COMPLETED"
-    assert (training["TresPerJob"], training["MinMemoryNode"], training["TimeLimit"]) == ("gres:gpu:2", "3000M", "01:30:00")
+    assert training["TresPerJob"] == "gres:gpu:2"
+    assert (training["MinMemoryNode"], training["TimeLimit"]) == ("3000M", "01:30:00")
     assert "TresPerJob" not in encoding
     assert (encoding["MinMemoryNode"], encoding["TimeLimit"]) == ("5000M", "00:30:00")
     assert "Nothing to be done" in project.snakemake(*PROFILE, "--", "all").stderr
@@ -172,3 +174,4 @@ def test_two_nodes_train_one_model(training: Training) -> None:
     folder = next(training.results.glob("train/base-step-00006-*"))
     assert read_manifest(folder).provenance["metrics"]["world_size"] == 2
     assert pd.read_parquet(folder / "log.parquet")["step"].tolist()[-1] == 6
+    assert slurm_job("segment_wildcards_long_base-step-00006")["NumNodes"] == "2"
