@@ -3,6 +3,7 @@
 import json
 import shutil
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -66,6 +67,26 @@ def test_every_artefact_is_made_once_by_a_job_of_the_shape_that_the_config_asks_
     assert "TresPerJob" not in encoding
     assert (encoding["MinMemoryNode"], encoding["TimeLimit"]) == ("5000M", "00:30:00")
     assert "Nothing to be done" in project.snakemake(*PROFILE, "--", "all").stderr
+
+
+def test_doctor_sees_that_the_profile_must_ask_squeue_on_a_cluster_without_accounting(tmp_path: Path) -> None:
+    project = fake_project(tmp_path / "clone")
+    profile = project.folder / "slurm" / "config.yaml"
+
+    def job_states() -> str:
+        finished = subprocess.run(
+            [sys.executable, "-m", "unix_lib", "doctor", "config/smoke.yaml"],
+            cwd=project.folder,
+            env=project.environment(COLUMNS="200"),
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return next(line for line in finished.stdout.splitlines() if "SLURM job states" in line)
+
+    assert "absent" in job_states() and "slurm-status-command" in job_states()
+    profile.write_text(profile.read_text().replace("# slurm-status", "slurm-status").replace("# slurm-no", "slurm-no"))
+    assert "ok" in job_states() and "squeue" in job_states()
 
 
 class Training:
