@@ -134,10 +134,10 @@ def gpus(stage):
     return of
 
 
-def command(script):
+def command(script, launcher=""):
     """Command line of a script; the log holds everything it prints, the screen its progress."""
     return (
-        f"{PYTHON} scripts/{script}.py --recipe {{params.recipe}} --execution {{params.execution}} "
+        f"{launcher}{PYTHON} scripts/{script}.py --recipe {{params.recipe}} --execution {{params.execution}} "
         "--output {output.manifest} --log {log}"
     )
 

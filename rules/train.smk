@@ -14,6 +14,20 @@ def gpus_per_node(wildcards):
     return f"gpu:{shape['gpus']}" if shape["gpus"] and shape["nodes"] > 1 else None
 
 
+def srun(wildcards):
+    """One launcher per node. A variable that only SLURM sets keeps a local run away from srun.
+
+    The plugin starts a job with `mpi` once, on its first node and without SLURM's other variables: the step's shape
+    must be said again.
+    """
+    step = f"--nodes={nodes(wildcards)} --ntasks={nodes(wildcards)} --cpus-per-task={shape_of('train', wildcards)['threads']}"
+    return (
+        f"${{SLURM_JOB_ID:+srun {step} --kill-on-bad-exit=1}} "
+        if launchers(wildcards)
+        else ""
+    )
+
+
 rule segment:
     input:
         upstream("train"),
@@ -39,7 +53,8 @@ rule segment:
     params:
         recipe=recipe_path("train"),
         execution=execution_path("train"),
+        srun=srun,
     message:
         "Training {wildcards.name}"
     shell:
-        command("train")
+        command("train", launcher="{params.srun}")

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from unix_lib.train.errors import TrainError
-from unix_lib.train.launch import first_host, launcher_arguments
+from unix_lib.train.launch import first_host, launcher_arguments, launcher_command
 
 
 @pytest.mark.parametrize(
@@ -41,6 +41,15 @@ def test_all_processes_of_one_machine() -> None:
     assert launcher_arguments(_shape(1, 4), {"SLURM_NNODES": "1"}) == ["--standalone", "--nproc-per-node=4"]
 
 
+def test_the_launcher_leaves_the_options_of_the_script_alone() -> None:
+    from torch.distributed.run import parse_args
+
+    script = ["scripts/train.py", "--recipe", "r.json", "--execution", "e.json", "--output", "m.json", "--log", "x.log"]
+    parsed = parse_args(launcher_command(["--standalone", "--nproc-per-node=2"], script)[3:])
+    assert [parsed.training_script, *parsed.training_script_args] == script
+    assert parsed.nproc_per_node == "2"
+
+
 def test_one_launcher_per_node_under_srun() -> None:
     environment = {
         "SLURM_NNODES": "7", "SLURM_NODEID": "2", "SLURM_STEP_ID": "0", "SLURM_JOB_ID": "123456",
@@ -54,7 +63,8 @@ def test_one_launcher_per_node_under_srun() -> None:
 
 
 def test_several_nodes_without_srun_or_with_other_numbers_are_refused() -> None:
-    with pytest.raises(TrainError, match="mpi: srun"):
-        launcher_arguments(_shape(2, 8), {"SLURM_NNODES": "2", "SLURM_JOB_ID": "1"})
+    for environment in ({"SLURM_NNODES": "2", "SLURM_JOB_ID": "1"}, {"SLURM_JOB_ID": "1"}):
+        with pytest.raises(TrainError, match="with srun"):
+            launcher_arguments(_shape(2, 8), environment)
     with pytest.raises(TrainError, match="nodes: 2, SLURM gave 1"):
         launcher_arguments(_shape(2, 8), {"SLURM_NNODES": "1"})

@@ -60,6 +60,31 @@ def test_a_holder_on_another_host_counts_until_it_falls_silent(tmp_path: Path) -
         pass
 
 
+def test_a_slurm_job_waits_until_a_holder_on_another_host_falls_silent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SLURM_JOB_ID", "4712")
+    path = _left_behind(tmp_path, host="node17", slurm_job="4711")
+    almost = path.stat().st_mtime - STALE_SECONDS + 0.5
+    os.utime(path, (almost, almost))
+    with RunLock(tmp_path) as lock:
+        assert json.loads(path.read_text())["token"] == lock.holder.token
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_slurm_job_gives_way_to_a_holder_on_another_host_that_renews_its_lock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SLURM_JOB_ID", "4712")
+    path = _left_behind(tmp_path, host="node17", slurm_job="4711")
+    earlier = path.stat().st_mtime - 60
+    os.utime(path, (earlier, earlier))
+    monkeypatch.setattr("unix_lib.train.lock.time.sleep", lambda _: os.utime(path))  # the holder saves meanwhile
+    with pytest.raises(TrainError, match="on node17, SLURM job 4711"), RunLock(tmp_path):
+        pass
+    assert json.loads(path.read_text())["token"] == "other"
+
+
 def test_an_unreadable_lock_is_taken_over(tmp_path: Path) -> None:
     (tmp_path / "lock.json").write_text("{", encoding="utf-8")
     with RunLock(tmp_path):

@@ -113,10 +113,8 @@ class Project:
         return project
 
 
-@pytest.fixture(scope="session")
-def finished_project(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, list[str]]:
-    """A project that ran once from nothing, and what that made. Copy it before changing it."""
-    folder = tmp_path_factory.mktemp("project") / "clone"
+def fake_project(folder: Path) -> Project:
+    """A new project whose scripts are fake."""
     ignore = shutil.ignore_patterns("__pycache__")
     for name in ("workflow", "rules", "unix_lib", "config"):
         shutil.copytree(ROOT / name, folder / name, ignore=ignore, symlinks=True)
@@ -124,7 +122,13 @@ def finished_project(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project,
     (folder / "scripts").mkdir()
     for stage in STAGES:
         shutil.copy(Path(__file__).with_name("fake_script.py"), folder / "scripts" / f"{stage}.py")
-    project = Project(folder)
+    return Project(folder)
+
+
+@pytest.fixture(scope="session")
+def finished_project(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, list[str]]:
+    """A project that ran once from nothing, and what that made. Copy it before changing it."""
+    project = fake_project(tmp_path_factory.mktemp("project") / "clone")
     return project, project.run()
 
 

@@ -54,7 +54,9 @@ def _open_log(log: Path | None, name: str) -> TextIO:
         log.parent.mkdir(parents=True, exist_ok=True)
         screen = os.fdopen(os.dup(2), "w", buffering=1)
         handlers.append(logging.StreamHandler(screen))
-        with open(log, "w") as file:
+        with open(log, "a") as file:  # appending keeps the lines of a job's several processes whole
+            if os.environ.get("RANK", "0") == "0":
+                file.truncate(0)
             os.dup2(file.fileno(), 1)
             os.dup2(file.fileno(), 2)
         print(" ".join([sys.executable, *sys.argv]), flush=True)

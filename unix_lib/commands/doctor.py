@@ -2,6 +2,7 @@
 
 import importlib.util
 import shutil
+import subprocess
 import sys
 from importlib import metadata
 from pathlib import Path
@@ -57,7 +58,12 @@ def run(config: Path, console: Console) -> int:
     profile = Path("slurm/config.yaml")
     row(profile.is_file(), "SLURM profile", str(profile), "restore the link: ln -s workflow/profiles/slurm slurm")
     if profile.is_file():
-        sited = any(line.strip().startswith("slurm_account:") for line in profile.read_text().splitlines())
+        lines = [line.strip() for line in profile.read_text().splitlines()]
+        if sbatch is not None and _without_accounting():
+            ok = any(line.startswith("slurm-status-command: squeue") for line in lines)
+            remedy = f"uncomment slurm-status-command and slurm-no-account in {profile}, or a run waits for ever"
+            row(ok, "SLURM job states", "squeue" if ok else "sacct, without accounting", remedy, needed=False)
+        sited = any(line.startswith("slurm_account:") for line in lines)
         row(sited, "SLURM account", "set" if sited else "not set", f"set slurm_account in {profile}", needed=False)
     free = shutil.disk_usage(".").free / 1e9
     row(free > 5, "free disk", f"{free:.0f} GB", "the default experiment takes about 1 GB")
@@ -69,6 +75,16 @@ def run(config: Path, console: Console) -> int:
         row(reason is None, " ".join([need.what, *about]), reason or "there", remedy)
     console.print(table)
     return 1 if needed_missing else 0
+
+
+def _without_accounting() -> bool:
+    """Whether this cluster keeps no accounting database, as far as it tells."""
+    try:
+        shown = subprocess.run(["scontrol", "show", "config"], capture_output=True, text=True, timeout=30, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    types = [line for line in shown.stdout.splitlines() if line.startswith("AccountingStorageType")]
+    return any(line.split("=")[-1].strip() in ("accounting_storage/none", "(null)") for line in types)
 
 
 def _version(package: str) -> str | None:

@@ -46,15 +46,15 @@ def launcher_arguments(shape: Mapping[str, Any], environment: Mapping[str, str])
     per_node, nodes = processes_per_node(shape), shape["nodes"]
     if per_node * nodes == 1 or "RANK" in environment:
         return None
-    given = int(environment.get("SLURM_NNODES", "0"))
-    if given == 0:  # no cluster: all processes are on this machine
+    if not {"SLURM_JOB_ID", "SLURM_NNODES"} & environment.keys():  # no cluster: all processes are on this machine
         return ["--standalone", f"--nproc-per-node={per_node * nodes}"]
+    given = int(environment.get("SLURM_NNODES", nodes))  # outside a job step the plugin hides it
     if given != nodes:
         raise TrainError(f"the job's shape says nodes: {nodes}, SLURM gave {given}; make them agree")
     if nodes == 1:
         return ["--standalone", f"--nproc-per-node={per_node}"]
     if "SLURM_STEP_ID" not in environment:
-        raise TrainError(f"a job of {nodes} nodes starts one launcher per node; set mpi: srun in the SLURM profile")
+        raise TrainError(f"a job of {nodes} nodes starts one launcher per node; start the script with srun")
     return [
         f"--nnodes={nodes}",
         f"--node-rank={environment['SLURM_NODEID']}",
@@ -62,6 +62,12 @@ def launcher_arguments(shape: Mapping[str, Any], environment: Mapping[str, str])
         f"--master-addr={first_host(environment['SLURM_JOB_NODELIST'])}",
         f"--master-port={FIRST_PORT + int(environment['SLURM_JOB_ID']) % PORTS}",
     ]
+
+
+def launcher_command(arguments: list[str], script: list[str]) -> list[str]:
+    """Command line of the launcher. After `--` it leaves the script's options alone; its own parser would take
+    `--log` for a shortened `--log-dir`."""
+    return [sys.executable, "-m", "torch.distributed.run", *arguments, "--", *script]
 
 
 def launch_processes() -> None:
@@ -76,6 +82,5 @@ def launch_processes() -> None:
     except TrainError as error:
         sys.exit(f"{type(error).__name__}: {error}")
     if arguments is not None:
-        command = [sys.executable, "-m", "torch.distributed.run", *arguments, *sys.argv]
         sys.stderr.flush()
-        os.execv(sys.executable, command)
+        os.execv(sys.executable, launcher_command(arguments, sys.argv))

@@ -3,12 +3,15 @@
 A killed holder leaves its lock behind. On the same host it is recognised by its process being gone (pid and start
 time, since pids are used again). On another host nothing can be seen of it, so a holder keeps the file's time fresh,
 and a lock untouched for `STALE_SECONDS` counts as left behind; a holder that comes back after that finds itself
-replaced and stops. Times are compared with a file written just now, so hosts need no common clock.
+replaced and stops. A SLURM job waits for that sign of life or its absence, since its retries would be used up long
+before; anybody else is refused at once. Times are compared with a file written just now, so hosts need no common clock.
 """
 
 import json
+import logging
 import os
 import platform
+import time
 import uuid
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,6 +20,9 @@ from types import TracebackType
 from unix_lib.train.errors import TrainError
 
 STALE_SECONDS = 1800.0  # ASSUME: a save and a held-out measurement together never take half an hour
+POLL_SECONDS = 5.0
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -81,22 +87,21 @@ class RunLock:
                     os.link(mine, self.path)  # fails if the lock exists; atomic on network file systems too
                     return self
                 except FileExistsError:
-                    self._set_aside_if_stale(now=mine.stat().st_mtime)
+                    self._set_aside_if_stale(mine)
             raise TrainError(f"{self.path}: another process took the lock just now; run again when it is done")
         finally:
             mine.unlink()
 
-    def _set_aside_if_stale(self, now: float) -> None:
+    def _set_aside_if_stale(self, mine: Path) -> None:
         try:
             other: Holder | None = Holder(**json.loads(self.path.read_text(encoding="utf-8")))
-            age = now - self.path.stat().st_mtime
         except FileNotFoundError:
             return
         except (ValueError, TypeError):
             other = None  # unreadable: written by nobody who still lives
         if other is not None:
             same_host = other.host == self.holder.host
-            if _alive(other.pid, other.process_start) if same_host else age < STALE_SECONDS:
+            if _alive(other.pid, other.process_start) if same_host else not self._silent(other, mine):
                 raise TrainError(
                     f"{self.path}: this run is being trained by {other}; wait for it or stop it, and if it is gone, "
                     "delete the lock file"
@@ -109,6 +114,25 @@ class RunLock:
             aside.unlink()
         except FileNotFoundError:
             return
+
+    def _silent(self, other: Holder, mine: Path) -> bool:
+        """Whether a holder on another host gave its lock up, or has not renewed it for `STALE_SECONDS`."""
+        renewed = None
+        while True:
+            os.utime(mine)
+            try:
+                seen = self.path.stat().st_mtime
+            except FileNotFoundError:
+                return True
+            left = STALE_SECONDS - (mine.stat().st_mtime - seen)
+            if left <= 0:
+                return True
+            if self.holder.slurm_job is None or renewed not in (None, seen):
+                return False
+            if renewed is None:
+                logger.info("%s: waiting up to %.0f s for a sign of life of %s", self.path, left, other)
+            renewed = seen
+            time.sleep(min(POLL_SECONDS, left))
 
     def refresh(self) -> None:
         """Say that this process still works; called before each save.

@@ -12,10 +12,12 @@ import logging
 import os
 import shutil
 import statistics
+import subprocess
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -185,7 +187,7 @@ def _trained(job: Job, processes: Processes, share: Share, work: Path, lock: Run
         start=start,
         work=work,
         lock=lock,
-        deadline=deadline(execution["job"]["runtime_minutes"], os.environ),
+        deadline=deadline(execution["job"]["runtime_minutes"], os.environ) if processes.first else None,
     )
     segment.trainer = SegmentTrainer(model, arguments, stream, settings["optimization"], segment)
     with segment.leaving_on_signals():
@@ -219,14 +221,33 @@ def deadline(runtime_minutes: int, environment: Mapping[str, str]) -> float | No
     """When to save and leave, on the `time.monotonic()` clock; None outside SLURM, where nobody ends a job.
 
     Args:
-        runtime_minutes: the job's wall time. environment: SLURM's own end of the job counts first.
+        runtime_minutes: the job's wall time, counted from now where SLURM doesn't tell when the job ends.
+        environment: the process's environment variables.
     """
     if "SLURM_JOB_ID" not in environment:
         return None
     whole = runtime_minutes * 60.0
-    left = float(environment["SLURM_JOB_END_TIME"]) - time.time() if "SLURM_JOB_END_TIME" in environment else whole
+    end = _slurm_end(environment)
+    left = whole if end is None else end - time.time()
     # ASSUME: a step, a measurement and a save take less than a twentieth of the job, and less than five minutes.
     return time.monotonic() + left - min(300.0, max(20.0, 0.05 * whole))
+
+
+def _slurm_end(environment: Mapping[str, str]) -> float | None:
+    """When SLURM ends this job, seconds since the epoch; asked of SLURM where the Snakemake plugin hides it."""
+    if "SLURM_JOB_END_TIME" in environment:
+        return float(environment["SLURM_JOB_END_TIME"])
+    try:
+        shown = subprocess.run(
+            ["squeue", "--noheader", f"--jobs={environment['SLURM_JOB_ID']}", "--format=%e"],
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=True,
+        )
+        return datetime.fromisoformat(shown.stdout.strip()).timestamp()
+    except (OSError, subprocess.SubprocessError, ValueError):
+        return None
 
 
 def _write_checkpoint(job: Job, segment: "Segment", weights: "dict[str, Tensor]") -> Manifest:
