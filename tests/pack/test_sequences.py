@@ -148,9 +148,8 @@ def test_conversation_trains_answers_only() -> None:
     assert conversation_pieces(messages) == [
         ("What is it?\n", False),
         ("a dog", True),
-        ("\nSure?\nTell me.\n", False),
+        ("Sure?\nTell me.\n", False),
         ("yes", True),
-        ("\n", False),
         ("very", True),
     ]
 

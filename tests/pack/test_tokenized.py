@@ -28,9 +28,9 @@ def test_records_become_their_own_tokens(tokenizer: PreTrainedTokenizerFast, voc
     assert tokenizer.decode(text.text) == rows[1]["text"]
     assert text.text_mask.all()
     assert len(text.codes) == 0
-    spoken = "\n".join(message["content"] for message in rows[2]["messages"])
-    assert tokenizer.decode(talk.text) == spoken
-    assert tokenizer.decode(talk.text[talk.text_mask]) == f"{rows[2]['messages'][1]['content']}no"
+    question, answer = (message["content"] for message in rows[2]["messages"][:2])
+    assert tokenizer.decode(talk.text) == f"{question}\n{answer}<|endoftext|>Is there a dog?\nno"
+    assert tokenizer.decode(talk.text[talk.text_mask]) == f"{answer}<|endoftext|>no"
     assert len(talk.text_mask) == len(talk.text)
 
 

@@ -166,11 +166,10 @@ def vqa_prompt_ids(
 
 
 def conversation_pieces(messages: Sequence[dict[str, str]]) -> list[tuple[str, bool]]:
-    """Turns joined by newlines, cut where training begins or ends: (text, trained) in order.
+    """A conversation cut where training begins or ends: (text, trained) in order.
 
-    The newline after a question belongs to the prompt, the one after an answer to the next prompt, so that a model
-    ends every answer with the end of the document. User turns behind the last answer are left out: nothing in them
-    is trained.
+    A newline ends a question; <|endoftext|>, which tokenizing puts behind every answer, ends an answer. User turns
+    behind the last answer are left out: nothing in them is trained.
     """
     pieces: list[tuple[str, bool]] = []
     prompt = ""
@@ -180,7 +179,7 @@ def conversation_pieces(messages: Sequence[dict[str, str]]) -> list[tuple[str, b
             if prompt:
                 pieces.append((prompt, False))
             pieces.append((content, True))
-            prompt = "\n"
+            prompt = ""
         else:
             prompt += f"{content}\n"
     return pieces

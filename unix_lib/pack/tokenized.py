@@ -66,8 +66,10 @@ def tokenize_batch(
         if isinstance(pieces, UnusableRecord):
             records.append(pieces)
             continue
-        ids = [next(encoded) for _ in pieces]
         trained = [mask for _, mask in pieces]
+        ids = [next(encoded) for _ in pieces]
+        for answer in np.flatnonzero(trained[:-1]):  # the last part is ended by the document's own end
+            ids[answer].append(vocabulary.eos_id)
         records.append(
             TokenizedRecord(
                 sample_id=row["sample_id"],
