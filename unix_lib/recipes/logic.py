@@ -14,7 +14,7 @@ LOGIC_VERSIONS: dict[str, int] = {
     "tokenizer.pretrained": 1,
     "vocabulary": 1,
     "encode": 1,
-    "pack": 1,
+    "pack": 2,
     "train": 1,
     "evaluate.lm_eval": 1,
     "evaluate.yes_no": 1,
