@@ -11,7 +11,7 @@ RUN    := $(VENV)/bin/python
 SNAKEMAKE := $(VENV)/bin/snakemake --cores $(CORES) --rerun-incomplete --quiet rules --configfile
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run smoke plan figures doctor test benchmark-model lint schema clean
+.PHONY: help setup run smoke plan figures doctor test test-slurm benchmark-model lint schema clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -45,6 +45,9 @@ doctor: setup ## what works here, what is missing, how to get it
 
 test: setup ## all tests
 	$(RUN) -m pytest -n $(CORES) --dist loadfile
+
+test-slurm: setup ## tests on a SLURM of two nodes that they start: as root, with slurm-wlm and munge installed
+	$(RUN) -m pytest -m slurm -rs
 
 benchmark-model: setup ## time training and decoding beside transformers' own model, in one table
 	@$(RUN) -m unix_lib benchmark-model

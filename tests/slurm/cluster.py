@@ -67,7 +67,7 @@ def why_not() -> str | None:
     if os.geteuid() != 0:
         return "only root can start munged, slurmctld and slurmd"
     if (ETC / "slurm.conf").exists():
-        return f"{ETC}/slurm.conf exists: this machine belongs to a cluster, or another test runs"
+        return f"{ETC}/slurm.conf exists: of a cluster, or of a test that runs or was killed (then delete it)"
     return None
 
 
