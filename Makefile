@@ -1,5 +1,5 @@
 # make run      set-up, then the default experiment to its report       (about 15 minutes on two cores)
-# make test     set-up, then all tests
+# make test     set-up, then all tests but those of make test-slurm
 # make help     everything else
 
 PYTHON ?= python3
@@ -43,7 +43,7 @@ figures: setup ## draw from the results that exist, also during a run
 doctor: setup ## what works here, what is missing, how to get it
 	@$(RUN) -m unix_lib doctor $(CONFIG)
 
-test: setup ## all tests
+test: setup ## all tests but those of test-slurm
 	$(RUN) -m pytest -n $(CORES) --dist loadfile
 
 test-slurm: setup ## tests on a SLURM of two nodes that they start: as root, with slurm-wlm and munge installed

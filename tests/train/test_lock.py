@@ -5,13 +5,14 @@ import os
 import platform
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from unix_lib.train.errors import TrainError
-from unix_lib.train.lock import STALE_SECONDS, RunLock
+from unix_lib.train.lock import RENEW_SECONDS, STALE_SECONDS, RunLock
 
 
 def _left_behind(folder: Path, **changes: Any) -> Path:
@@ -99,3 +100,14 @@ def test_a_replaced_holder_stops_and_leaves_the_new_lock_alone(tmp_path: Path) -
         with pytest.raises(TrainError, match="took this run over"):
             lock.refresh()
     assert path.exists()
+
+
+def test_a_lock_is_renewed_between_saves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with RunLock(tmp_path) as lock:
+        os.utime(lock.path, (1, 1))
+        lock.refresh_if_due()
+        assert lock.path.stat().st_mtime == 1  # just taken
+        later = time.monotonic() + RENEW_SECONDS
+        monkeypatch.setattr("unix_lib.train.lock.time.monotonic", lambda: later)
+        lock.refresh_if_due()
+        assert lock.path.stat().st_mtime > 1

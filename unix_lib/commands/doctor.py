@@ -26,7 +26,7 @@ PACKAGES = (
     "pyarrow",
     "matplotlib",
 )
-GPU_PACKAGES = ("flash-attn", "liger-kernel", "cut-cross-entropy")
+GPU_PACKAGES = ("flash-attn", "cut-cross-entropy")
 
 
 def run(config: Path, console: Console) -> int:
@@ -52,7 +52,13 @@ def run(config: Path, console: Console) -> int:
     row(*_device(gpus_asked))
     for package in GPU_PACKAGES:
         version = _version(package)
-        row(version is not None, package, version or "-", "pip install -r envs/gpu.txt", needed=False)
+        row(
+            version is not None,
+            package,
+            version or "-",
+            ".venv/bin/pip install --no-build-isolation -r envs/gpu.txt",
+            needed=False,
+        )
     sbatch = shutil.which("sbatch")
     row(sbatch is not None, "SLURM (sbatch)", sbatch or "-", "only for --profile slurm, on a login node", needed=False)
     profile = Path("slurm/config.yaml")

@@ -7,7 +7,7 @@ from unix_lib.config.strict import StrictModel, key
 class ConflictAnalysis(StrictModel):
     """Gradient conflict c = -(S_inter - S_base) per layer and projection."""
 
-    # PAPER: 1000 samples, the seven projections of a layer (facts: analyses).
+    # PAPER: 1000 samples, the seven projections of a layer.
     mixture: str = key("mixture whose documents are sampled")
     runs: list[str] = key("runs analysed; empty takes every compared run", [], kind="operational")
     steps: list[int] = key("checkpoint steps analysed; empty takes all but 0", [], kind="operational")

@@ -45,7 +45,7 @@ class Benchmark(StrictModel):
 class ImageSampling(StrictModel):
     """How images are generated."""
 
-    # PAPER: temperature, top-k, top-p and guidance as the authors sample (facts: generation).
+    # PAPER: temperature, top-k, top-p and guidance as the authors sample.
     temperature: float = key("softmax temperature", 0.99, gt=0)
     top_k: int = key("codes kept; 0 keeps all", 4096, ge=0)
     top_p: float = key("probability mass kept", 0.96, gt=0, le=1)

@@ -9,8 +9,8 @@ class FetchedFile(StrictModel):
     path: str = key("where it is kept, relative to the project's root")
     url: str = key("address it is downloaded from", pattern=r"^https?://")
     sha256: str = key("SHA-256 of the file, hexadecimal", pattern=r"^[0-9a-f]{64}$")
-    licence: str = key("its licence, shown before it is downloaded")
-    megabytes: float | None = key("its size, MB, shown before it is downloaded", None)
+    licence: str = key("its licence, shown by doctor and fetch")
+    megabytes: float | None = key("its size, MB, shown by doctor", None)
 
 
 class FetchedRepository(StrictModel):
@@ -23,8 +23,8 @@ class FetchedRepository(StrictModel):
         "folder it is copied to, relative to the project's root; null keeps it in the hub's cache", None
     )
     patterns: list[str] = key("files taken, as glob patterns; empty takes all", [])
-    licence: str = key("its licence, shown before it is downloaded")
-    megabytes: float | None = key("its size, MB, shown before it is downloaded", None)
+    licence: str = key("its licence, shown by doctor and fetch")
+    megabytes: float | None = key("its size, MB, shown by doctor", None)
 
 
 class FetchConfig(StrictModel):

@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from unix_lib.config.strict import StrictModel, key
 
-# PAPER: facts on data preparation; images of a larger aspect ratio are dropped.
+# PAPER: images of a larger aspect ratio are dropped.
 MAX_ASPECT_RATIO = 2.5
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from unix_lib.evaluate.intervals import Statistic, bootstrap, clustered_share
 from unix_lib.evaluate.tables import Score
 
-# PAPER: facts on benchmarks; MME's four cognition tasks, everything else counts for perception.
+# PAPER: MME's four cognition tasks, everything else counts for perception.
 MME_COGNITION = ("commonsense_reasoning", "numerical_calculation", "text_translation", "code_reasoning")
 
 

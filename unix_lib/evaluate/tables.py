@@ -50,7 +50,7 @@ IMAGES = pa.schema(
         pa.field("task", pa.string(), nullable=False),
         pa.field("image", pa.binary(), nullable=False),  # PNG
         pa.field("value", pa.float64(), nullable=False),
-        pa.field("shuffled_value", pa.float64()),  # null where the task has a single prompt
+        pa.field("shuffled_value", pa.float64()),  # null where all prompts of the task ask for the same
         pa.field("reason", pa.string(), nullable=False),
     ]
 )

@@ -125,8 +125,8 @@ def run_registered_task(checkpoint: Checkpoint, name: str, limit: int | None) ->
     except (OSError, ConnectionError) as error:
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise BenchmarkError(
-            f"lm-eval task '{name}': its data set is not here ({first}); run `python -m unix_lib fetch <config>` where "
-            "there is a network"
+            f"lm-eval task '{name}': its data set is not in Hugging Face's cache ({first}); run the task once with "
+            "`python -m unix_lib lm-eval` where there is a network, with the same HF_HOME"
         ) from None
 
 

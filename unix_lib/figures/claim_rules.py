@@ -30,7 +30,7 @@ from unix_lib.figures.inputs import Inputs
 from unix_lib.figures.published import ENTROPY_BITS
 from unix_lib.figures.style import architecture_name, ordered_architectures, preset_of
 
-# PAPER: the seven claims (facts: the claims to test).
+# PAPER: the seven claims.
 STATEMENTS = {
     1: "Image tokens have far higher conditional entropy than text",
     2: "In a shared transformer, gradients conflict more in shallow and deep layers than in the middle",

@@ -36,7 +36,7 @@ def generate_images(
 ) -> npt.NDArray[np.uint16]:
     """Sample one image per prompt.
 
-    Guidance works on raw logits: u + s (c - u) (paper: generation). The head computes the rows of the image codes only.
+    Guidance works on raw logits: u + s (c - u) (as in the paper). The head computes the rows of the image codes only.
 
     Args:
         prompts: token ids of each request, ending with `<|vision_start|>`.

@@ -1,7 +1,7 @@
 """Layouts for the kernels of GPUs: flash-attn's variable-length attention and PyTorch's FlexAttention.
 
-Both take all segments one behind the other, without padding. FlexAttention also runs forward on the CPU, which is
-where its tests run; flash-attn and FlexAttention's training need a GPU and were not run where this was written.
+Both take all segments one behind the other, without padding. FlexAttention also runs forward on the CPU;
+flash-attn and FlexAttention's training need a GPU, and so do their tests.
 
 Legend: T tokens, S segments, H query heads, K key and value heads, E head width, B blocks of `BLOCK` tokens.
 """

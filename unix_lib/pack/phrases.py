@@ -7,5 +7,5 @@ The text tokenizer learns from them too, so they stand apart from the code that 
 # ASSUME: the others are ours; the paper draws from a list in English and Chinese that was not at hand. They are
 # short because small experiments have captions of a few words.
 INSTRUCTIONS = ("Generate an image based on this description.", "Draw this.", "Show it as a picture.")
-CAPTION_PHRASE = "The caption of this image is:"  # PAPER: between the image and its caption (facts: samples)
+CAPTION_PHRASE = "The caption of this image is:"  # PAPER: between the image and its caption
 UNCONDITIONAL = "<unconditional>"  # PAPER: takes the place of caption and instruction

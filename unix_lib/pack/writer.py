@@ -38,7 +38,7 @@ class WrittenTokens:
     documents: int = 0
     tokens: int = 0
     trained_tokens: int = 0
-    image_tokens: int = 0  # tokens of the vision path: codes and <|vision_start|>
+    image_tokens: int = 0  # tokens of the vision path: codes, separators and <|vision_start|>
     text_tokens: int = 0
 
 
@@ -94,10 +94,10 @@ def write_packs(
 def pack_order(vision_share: np.ndarray, label: str) -> np.ndarray:
     """A random order of packs in which text and images stay mixed, int64 (P,).
 
-    Long documents are packed first and with each other: some packs are all text, others all images. In a plain
-    shuffle an optimizer step of a few packs often has one modality only. Here packs of equal share (in tenths) are
-    shuffled, and the file takes them from all shares in turn, in steps of the golden ratio, so that any few
-    neighbours are about as mixed as the whole.
+    Packs are random samples of the short documents, but long ones are packed first and by length, so that packs still
+    differ in their share of images: in a plain shuffle an optimizer step of a few packs may have one modality only.
+    Here packs of equal share (in tenths) are shuffled, and the file takes them from all shares in turn, in steps of
+    the golden ratio, so that any few neighbours are about as mixed as the whole.
 
     Args:
         vision_share: float64 (P,), share of a pack's tokens that take the vision path.

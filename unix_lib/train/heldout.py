@@ -27,7 +27,7 @@ def measured_at(step: int, *, total_steps: int, keep_best_every: int | None) -> 
 
 
 def chosen_packs(available: int) -> list[int]:
-    """Indices of the held-out packs that are measured, spread evenly: neighbours are of similar documents."""
+    """Indices of the held-out packs that are measured, spread evenly over the file."""
     count = min(available, HELDOUT_PACKS)
     return [index * available // count for index in range(count)]
 

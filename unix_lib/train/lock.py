@@ -1,7 +1,7 @@
 """One writer per run: a lock file that names its holder.
 
 A killed holder leaves its lock behind. On the same host it is recognised by its process being gone (pid and start
-time, since pids are used again). On another host nothing can be seen of it, so a holder keeps the file's time fresh,
+time, since pids are used again). On another host nothing can be seen of it, so a holder renews the file's time,
 and a lock untouched for `STALE_SECONDS` counts as left behind; a holder that comes back after that finds itself
 replaced and stops. A SLURM job waits for that sign of life or its absence, since its retries would be used up long
 before; anybody else is refused at once. Times are compared with a file written just now, so hosts need no common clock.
@@ -19,7 +19,8 @@ from types import TracebackType
 
 from unix_lib.train.errors import TrainError
 
-STALE_SECONDS = 1800.0  # ASSUME: a save and a held-out measurement together never take half an hour
+STALE_SECONDS = 1800.0  # ASSUME: a step, a save and a measurement together never take half an hour
+RENEW_SECONDS = 60.0
 POLL_SECONDS = 5.0
 
 logger = logging.getLogger(__name__)
@@ -71,6 +72,7 @@ class RunLock:
             process_start=_process_start(os.getpid()),
             slurm_job=os.environ.get("SLURM_JOB_ID"),
         )
+        self._renewed_at = time.monotonic()
 
     def __enter__(self) -> "RunLock":
         """Take the lock.
@@ -147,6 +149,16 @@ class RunLock:
         if token != self.holder.token:
             raise TrainError(f"{self.path}: another process took this run over; nothing more is written by this one")
         os.utime(self.path)
+        self._renewed_at = time.monotonic()
+
+    def refresh_if_due(self) -> None:
+        """`refresh`, every `RENEW_SECONDS`; called after each step, however rarely a run saves.
+
+        Raises:
+            TrainError: another process has taken the lock over.
+        """
+        if time.monotonic() - self._renewed_at >= RENEW_SECONDS:
+            self.refresh()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

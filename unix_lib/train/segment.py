@@ -119,6 +119,8 @@ class Segment(TrainerCallback):
             control.should_training_stop = True
         elif step < self._last_step and save_now:
             self.save(self.work / f"step-{step:05d}")
+        if self.lock is not None:
+            self.lock.refresh_if_due()
         self.step_began = time.monotonic()
 
     # -- measurements

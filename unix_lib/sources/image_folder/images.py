@@ -1,6 +1,6 @@
 """One image file to a square RGB image, or the reason why not.
 
-Preparation as the paper's data were prepared (facts: data and training): upright by EXIF, transparency blended on
+Preparation as the paper's data were prepared: upright by EXIF, transparency blended on
 white, short side resized with Lanczos, centre crop. Size and aspect ratio are judged by the header, before a pixel is
 decoded: a file of a few kilobytes can claim gigabytes.
 """

@@ -4,7 +4,7 @@ The trade-off: pure primaries would be farther apart, but pink and brown must no
 distance between any two, background included, is kept above `SMALLEST_DISTANCE` by a test.
 """
 
-# The ten names are those that GenEval's colour classifier chooses from (facts: GenEval).
+# The ten names are those that GenEval's colour classifier chooses from.
 COLORS: dict[str, tuple[int, int, int]] = {
     "red": (220, 20, 20),
     "orange": (255, 130, 0),

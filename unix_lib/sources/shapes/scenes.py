@@ -23,7 +23,7 @@ SIZES = ("small", "large")
 RELATIONS = ("left of", "right of", "above", "below")
 OPPOSITE = {"left of": "right of", "right of": "left of", "above": "below", "below": "above"}
 
-# GenEval's position test (facts: GenEval): share of both sizes taken off an offset, and what must remain of it.
+# GenEval's position test: share of both sizes taken off an offset, and what must remain of it.
 POSITION_THRESHOLD = 0.1
 RELATION_THRESHOLD = 0.5
 
