@@ -3,7 +3,8 @@
 # make help     everything else
 
 PYTHON ?= python3
-CORES  ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
+# nproc says 1 where OMP_NUM_THREADS is 1.
+CORES  ?= $(shell env -u OMP_NUM_THREADS nproc 2>/dev/null || sysctl -n hw.ncpu)
 CONFIG ?= config/laptop.yaml
 
 VENV   := .venv
