@@ -39,23 +39,32 @@ class _Parts:
     parameters: int = 0
     matrices: int = 0  # those of them in matrix products
     activations: int = 0  # values kept for the backward pass, without the norms'
+    normed: int = 0  # values that pass a norm
 
     def __add__(self, other: "_Parts") -> "_Parts":
         return _Parts(
             self.parameters + other.parameters,
             self.matrices + other.matrices,
             self.activations + other.activations,
+            self.normed + other.normed,
         )
 
 
 def _attention(shape: DecoderShape) -> _Parts:
-    """The projections with their biases, and the norm before them."""
-    head_width = shape.hidden_size // shape.heads
-    queries, key_values = shape.heads * head_width, shape.key_value_heads * head_width
+    """The projections with their biases or their norms, and the norm before them."""
+    queries, key_values = shape.heads * shape.width_of_heads, shape.key_value_heads * shape.width_of_heads
     matrices = shape.hidden_size * (queries + 2 * key_values) + queries * shape.hidden_size
-    biases = queries + 2 * key_values  # Qwen2 has them on q, k and v
     # Queries, keys and values; what attention gives, as it is padded and as the output projection takes it.
-    return _Parts(matrices + biases + shape.hidden_size, matrices, 3 * queries + 2 * key_values)
+    projections = _Parts(matrices, matrices, 3 * queries + 2 * key_values)
+    if shape.family == "qwen2":
+        inside = _Parts(parameters=queries + 2 * key_values)
+    else:
+        inside = _Parts(parameters=2 * shape.width_of_heads, normed=queries + key_values)
+    return projections + inside + _norm(shape)
+
+
+def _norm(shape: DecoderShape) -> _Parts:
+    return _Parts(parameters=shape.hidden_size, normed=shape.hidden_size)
 
 
 def _ffn(shape: DecoderShape, width: int) -> _Parts:
@@ -69,8 +78,7 @@ def _ffns(shape: DecoderShape, plan: LayerPlan) -> tuple[list[_Parts], list[_Par
     if plan.ffn == "shared":
         return [text], [text], [text]
     if plan.ffn == "per_modality":
-        norm = _Parts(parameters=shape.hidden_size)
-        return [text, text, norm], [text], [text]
+        return [text, text, _norm(shape)], [text], [text]
     shared, vision = _ffn(shape, plan.ffn_shared_width), _ffn(shape, plan.ffn_vision_width)
     return [text, shared, vision], [text, shared], [vision, shared]
 
@@ -83,7 +91,7 @@ def decoder_costs(
     bytes_per_value: int = 4,
     gradient_checkpointing: bool = False,
 ) -> DecoderCosts:
-    """Costs of a Qwen2-class decoder.
+    """Costs of a Qwen2- or Qwen3-class decoder.
 
     Args:
         shape: the decoder.
@@ -95,23 +103,22 @@ def decoder_costs(
     width = shape.hidden_size
     embedding = vocabulary_size * width
     outside = _Parts(embedding * (1 if shape.tie_embeddings else 2) + width, embedding)
-    norms = 2 * width * (4 + 2 * bytes_per_value)  # bytes; each keeps its input, the scaled input and its output
     attention = _attention(shape)
     total, text, vision = outside, outside, outside
     for plan in plans:
         weights, of_text, of_vision = _ffns(shape, plan)
         copies = 2 if plan.attention_weights == "per_modality" else 1
-        second_norm = _Parts(parameters=width)
-        total = sum([attention] * copies + weights, start=total + second_norm)
-        text = sum(of_text, start=text + attention + second_norm)
-        vision = sum(of_vision, start=vision + attention + second_norm)
+        total = sum([attention] * copies + weights, start=total + _norm(shape))
+        text = sum(of_text, start=text + attention + _norm(shape))
+        vision = sum(of_vision, start=vision + attention + _norm(shape))
 
     def token(parts: _Parts) -> TokenCosts:
-        whole = len(plans) * norms + parts.activations * bytes_per_value
+        # A norm keeps its input in float32, the scaled input and its output.
+        whole = parts.normed * (4 + 2 * bytes_per_value) + parts.activations * bytes_per_value
         kept = len(plans) * width * bytes_per_value if gradient_checkpointing else whole
         return TokenCosts(parts.parameters, 6 * parts.matrices, kept)
 
-    per_layer = 2 * shape.key_value_heads * (width // shape.heads)
+    per_layer = 2 * shape.key_value_heads * shape.width_of_heads
     return DecoderCosts(
         parameters_total=total.parameters,
         text=token(text),

@@ -34,6 +34,7 @@ SHAPE = {
     "rope_theta": 10000.0,
     "initializer_range": 0.02,
 }
+QWEN3_SHAPE = SHAPE | {"family": "qwen3", "head_width": 16}  # heads that don't divide the residual stream
 CUSTOM = [
     {"attention_weights": "per_modality", "attention_scope": "joint", "ffn": "shared"},
     {"attention_weights": "shared", "attention_scope": "within_modality", "ffn": "shared"},

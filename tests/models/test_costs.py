@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.models.small import LAYERS, PLANS, SHAPE, VOCABULARY, image, text
+from tests.models.small import LAYERS, PLANS, QWEN3_SHAPE, SHAPE, VOCABULARY, image, text
 from unix_lib.config.models import DecoderShape
 from unix_lib.decoder_costs import DecoderCosts, decoder_costs
 from unix_lib.layer_plans import layer_plan
@@ -14,25 +14,30 @@ from unix_lib.models import UnixForCausalLM
 from unix_lib.models.routing import Documents, build_batch
 from unix_lib.models.start import fresh_model, parameter_counts
 
-
-def costs_of(plan: dict[str, Any], **settings: Any) -> DecoderCosts:
-    return decoder_costs(DecoderShape(**SHAPE), layer_plan(plan, LAYERS), VOCABULARY.size, **settings)
+SHAPES = pytest.mark.parametrize("shape", [SHAPE, QWEN3_SHAPE], ids=["qwen2", "qwen3"])
 
 
+def costs_of(shape: dict[str, Any], plan: dict[str, Any], **settings: Any) -> DecoderCosts:
+    return decoder_costs(DecoderShape(**shape), layer_plan(plan, LAYERS), VOCABULARY.size, **settings)
+
+
+@SHAPES
 @pytest.mark.parametrize("plan", list(PLANS))
-def test_parameters_are_those_of_the_model(plan: str) -> None:
-    counts, costs = parameter_counts(fresh_model(SHAPE, PLANS[plan], VOCABULARY, 1)), costs_of(PLANS[plan])
+def test_parameters_are_those_of_the_model(plan: str, shape: dict[str, Any]) -> None:
+    counts = parameter_counts(fresh_model(shape, PLANS[plan], VOCABULARY, 1))
+    costs = costs_of(shape, PLANS[plan])
     assert counts["total"] == costs.parameters_total
     assert counts["text"] == costs.text.parameters
     assert counts["vision"] == costs.vision.parameters
 
 
+@SHAPES
 @pytest.mark.parametrize(
     "plan", ["shared", "unix 1:1", "mot", "moe 1/2", "unix_shared_ffn 1:1 24+40", "unix_shared_ffn 1:0 0+64"]
 )
-def test_flops_are_those_of_the_matrix_products(plan: str) -> None:
+def test_flops_are_those_of_the_matrix_products(plan: str, shape: dict[str, Any]) -> None:
     random = np.random.default_rng(1)
-    model, costs = fresh_model(SHAPE, PLANS[plan], VOCABULARY, 1), costs_of(PLANS[plan])
+    model, costs = fresh_model(shape, PLANS[plan], VOCABULARY, 1), costs_of(shape, PLANS[plan])
     for modality, ids in (("text", text(random, 48)), ("vision", image(random, 47)[:-1])):
         # Without the head: only targets pass it, and its gradient is computed together with the loss.
         expected = len(ids) * (getattr(costs, modality).training_flops - 6 * VOCABULARY.size * SHAPE["hidden_size"])
@@ -62,12 +67,15 @@ def _inputs(ids: list[int]) -> dict[str, Any]:
     return {name: value for name, value in batch.items() if "target" not in name and name != "packed_rows"}
 
 
+@SHAPES
 @pytest.mark.parametrize(("dtype", "size"), [(torch.float32, 4), (torch.bfloat16, 2)])
 @pytest.mark.parametrize("plan", ["shared", "unix 1:1", "unix_shared_ffn 1:1 24+40"])
-def test_activations_are_what_the_backward_pass_keeps(plan: str, dtype: torch.dtype, size: int) -> None:
+def test_activations_are_what_the_backward_pass_keeps(
+    plan: str, dtype: torch.dtype, size: int, shape: dict[str, Any]
+) -> None:
     random = np.random.default_rng(2)
-    model = fresh_model(SHAPE, PLANS[plan], VOCABULARY, 1).to(dtype)
-    costs = costs_of(PLANS[plan], bytes_per_value=size)
+    model = fresh_model(shape, PLANS[plan], VOCABULARY, 1).to(dtype)
+    costs = costs_of(shape, PLANS[plan], bytes_per_value=size)
     for modality, ids in (("text", text(random, 64)), ("vision", image(random, 63)[:-1])):
         weights = {parameter.untyped_storage().data_ptr() for parameter in model.parameters()}
         kept: dict[int, torch.UntypedStorage] = {}
@@ -85,9 +93,10 @@ def test_activations_are_what_the_backward_pass_keeps(plan: str, dtype: torch.dt
         del output
 
 
+@SHAPES
 @pytest.mark.parametrize("plan", ["shared", "unix 1:3", "mot"])
-def test_caches_hold_what_is_said(plan: str) -> None:
-    model, costs = fresh_model(SHAPE, PLANS[plan], VOCABULARY, 1).eval(), costs_of(PLANS[plan])
+def test_caches_hold_what_is_said(plan: str, shape: dict[str, Any]) -> None:
+    model, costs = fresh_model(shape, PLANS[plan], VOCABULARY, 1).eval(), costs_of(shape, PLANS[plan])
     kept: list[torch.Tensor] = []
     model.model(**_inputs(text(np.random.default_rng(3), 20)), kept=kept)
     values = [states[0].numel() for states in kept]  # keys and values of one token, layer by layer

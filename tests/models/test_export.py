@@ -12,11 +12,11 @@ from transformers import AutoModelForCausalLM, Qwen2ForCausalLM
 from typer.testing import CliRunner
 
 from tests.evaluate.conftest import SmallExperiment, small  # noqa: F401  a fixture
-from tests.models.small import PLANS, VOCABULARY, image, logits_of, small_model, text
+from tests.models.small import PLANS, QWEN3_SHAPE, VOCABULARY, image, logits_of, small_model, text
 from unix_lib.__main__ import app
 from unix_lib.models import ModelError, UnixConfig, UnixForCausalLM
 from unix_lib.models.export import export
-from unix_lib.models.start import load_model
+from unix_lib.models.start import fresh_model, load_model
 
 IN_ANOTHER_PROCESS = """
 import sys, json, torch
@@ -45,17 +45,13 @@ def in_another_process(folder: Path, ids: list[int]) -> tuple[str, torch.Tensor]
     return finished.stdout.strip(), torch.load(logits)
 
 
-def qwen3_like(**shape: int) -> UnixForCausalLM:
-    """A model with q/k norms and a head width of its own, as Qwen3 has them."""
-    config = small_model(PLANS["shared"]).config.to_dict()
-    config |= {"attention_bias": False, "query_key_norm": True, "head_dim": 16, "tie_word_embeddings": False, **shape}
-    torch.manual_seed(3)
-    return UnixForCausalLM(UnixConfig(**config)).eval()
+def untied_qwen3() -> UnixForCausalLM:
+    return fresh_model(QWEN3_SHAPE | {"tie_embeddings": False}, PLANS["shared"], VOCABULARY, 3).eval()
 
 
 @pytest.mark.parametrize("family", ["Qwen2", "Qwen3"])
 def test_logits_are_the_same(family: str, tmp_path: Path) -> None:
-    model = small_model(PLANS["shared"]) if family == "Qwen2" else qwen3_like()
+    model = small_model(PLANS["shared"]) if family == "Qwen2" else untied_qwen3()
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if name.endswith(("bias", "norm.weight")):
@@ -90,7 +86,9 @@ def test_other_plans_are_refused(plan: str, tmp_path: Path) -> None:
 
 
 def test_what_no_qwen_has_is_refused(tmp_path: Path) -> None:
-    qwen3_like(attention_bias=True).save_pretrained(tmp_path / "ours")
+    UnixForCausalLM(UnixConfig(**untied_qwen3().config.to_dict() | {"attention_bias": True})).save_pretrained(
+        tmp_path / "ours"
+    )
     with pytest.raises(ModelError, match="here both are there"):
         export(tmp_path / "ours", tmp_path / "exported")
 

@@ -8,13 +8,17 @@ from unix_lib.config.strict import StrictModel, key
 
 
 class DecoderShape(StrictModel):
-    """A Qwen2-class decoder started from random weights."""
+    """The shape of a Qwen2- or Qwen3-class decoder."""
 
+    family: Literal["qwen2", "qwen3"] = key(
+        "qwen2: biases on queries, keys and values; qwen3: norms on queries and keys instead", "qwen2", sparse=True
+    )
     hidden_size: int = key("width of the residual stream", 128, ge=8)
     intermediate_size: int = key("width of the feed-forward layers", 384, ge=8)
     layers: int = key("decoder layers", 8, ge=1)
     heads: int = key("query heads", 4, ge=1)
     key_value_heads: int = key("key and value heads", 2, ge=1)
+    head_width: int | None = key("width of a head; hidden_size / heads where left out", None, ge=2, sparse=True)
     tie_embeddings: bool = key("the head shares the embedding's weights", True)
     max_positions: int = key("longest document, tokens", 2048, ge=16)
     rope_theta: float = key("base of the rotary frequencies", 10000.0, gt=0)
@@ -24,12 +28,22 @@ class DecoderShape(StrictModel):
 
     @model_validator(mode="after")
     def _heads_fit(self) -> "DecoderShape":
-        if self.hidden_size % self.heads or self.heads % self.key_value_heads:
+        divided = self.hidden_size % self.heads == 0 or self.head_width is not None
+        if not divided or self.heads % self.key_value_heads:
             raise ValueError(
-                f"hidden_size {self.hidden_size} must be a multiple of heads {self.heads}, and heads of "
-                f"key_value_heads {self.key_value_heads}"
+                f"hidden_size {self.hidden_size} must be a multiple of heads {self.heads} or head_width be given, and "
+                f"heads be a multiple of key_value_heads {self.key_value_heads}"
+            )
+        if self.width_of_heads % 2:
+            raise ValueError(
+                f"heads are {self.width_of_heads} wide, and rotary embeddings turn pairs: set an even head_width"
             )
         return self
+
+    @property
+    def width_of_heads(self) -> int:
+        """Width of one head, given or divided."""
+        return self.head_width or self.hidden_size // self.heads
 
 
 class LayerRow(StrictModel):

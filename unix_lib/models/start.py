@@ -23,11 +23,13 @@ VisionStart = Literal["copy", "fresh"]
 NEW_ROW_NOISE = 0.1
 # Names of a `DecoderShape` that decide tensors, and transformers' names for them.
 _SHAPE_FIELDS = {
+    "family": "model_type",
     "hidden_size": "hidden_size",
     "intermediate_size": "intermediate_size",
     "layers": "num_hidden_layers",
     "heads": "num_attention_heads",
     "key_value_heads": "num_key_value_heads",
+    "head_width": "head_dim",
     "tie_embeddings": "tie_word_embeddings",
 }
 
@@ -42,12 +44,16 @@ def fresh_model(
         plan_settings: see `unix_lib.layer_plans.layer_plan`.
         seed: seed of all weights.
     """
+    family = shape.get("family", "qwen2")
     config = UnixConfig(
         hidden_size=shape["hidden_size"],
         intermediate_size=shape["intermediate_size"],
         num_hidden_layers=shape["layers"],
         num_attention_heads=shape["heads"],
         num_key_value_heads=shape["key_value_heads"],
+        head_dim=shape.get("head_width"),
+        attention_bias=family == "qwen2",
+        query_key_norm=family == "qwen3",
         tie_word_embeddings=shape["tie_embeddings"],
         max_position_embeddings=shape["max_positions"],
         rope_theta=shape["rope_theta"],
@@ -133,12 +139,8 @@ def start_from_pretrained(  # noqa: PLR0917
     rope = source.rope_parameters
     if rope.get("rope_type", "default") != "default" or source.use_sliding_window:
         raise ModelError(f"{path} uses scaled rotary embeddings or sliding windows, which are not supported")
-    for name, field in _SHAPE_FIELDS.items():
-        if shape is not None and shape[name] != getattr(source, field):
-            raise ModelError(
-                f"{path} has {field} {getattr(source, field)}, the run's start.shape.{name} is {shape[name]}; set it "
-                f"to {getattr(source, field)}, so that plan and costs are this model's"
-            )
+    if shape is not None:
+        _require_shape(path, source, shape)
     if vocabulary.padded_text_size != source.vocab_size:
         raise ModelError(
             f"{path} has {source.vocab_size} embedding rows, the vocabulary pads its text to "
@@ -181,6 +183,18 @@ def parameter_counts(model: UnixForCausalLM) -> dict[str, int]:
     total = size(model)
     outside = total - size(layers)
     return {"total": total, "text": outside + text, "vision": outside + vision}
+
+
+def _require_shape(path: Path | str, source: Any, shape: dict[str, Any]) -> None:
+    divided = source.hidden_size // source.num_attention_heads
+    planned = {"family": "qwen2", "head_width": shape["hidden_size"] // shape["heads"]} | shape
+    for name, field in _SHAPE_FIELDS.items():
+        found = getattr(source, field, divided if name == "head_width" else None)
+        if planned[name] != found:
+            raise ModelError(
+                f"{path} has {field} {found}, the run's start.shape.{name} is {planned[name]}; set it to {found}, so "
+                "that plan and costs are this model's"
+            )
 
 
 def _plan_fields(plan_settings: dict[str, Any], layers: int) -> dict[str, Any]:
