@@ -204,7 +204,7 @@ def test_a_task_of_the_registry_that_is_not_here_says_how_to_get_it(small):
     checkpoint = Checkpoint(small.results / small.checkpoint, None, 8)
     with pytest.raises(BenchmarkError, match="lm-eval has no task 'mmlu_of_mars'"):
         text.run_registered_task(checkpoint, "mmlu_of_mars", None)
-    with pytest.raises(BenchmarkError, match=r"'arc_easy': its data set is not in .*unix_lib lm-eval`"):
+    with pytest.raises(BenchmarkError, match=r"'arc_easy': its data set is not in .*unix_lib fetch <config>`"):
         text.run_registered_task(checkpoint, "arc_easy", 2)
 
 

@@ -1,6 +1,7 @@
 """`doctor`: what works, what is missing, and how to get it."""
 
 import importlib.util
+import os
 import shutil
 import subprocess
 import sys
@@ -31,6 +32,7 @@ GPU_PACKAGES = ("flash-attn", "cut-cross-entropy")
 
 def run(config: Path, console: Console) -> int:
     """Print one row per check; returns 1 when something that this config needs is missing."""
+    os.environ["HF_HUB_OFFLINE"] = "1"  # looking must not download; read when Hugging Face's libraries are imported
     table = Table(title="doctor", title_justify="left")
     for heading in ("", "what", "found", "remedy"):
         table.add_column(heading, overflow="fold")

@@ -34,6 +34,11 @@ def _get(need: Need, console: Console) -> str:
             task = progress.add_task(need.file.path, total=None)
             path = fetch_file(need.file, lambda done, total: progress.update(task, completed=done, total=total))
         return f"({need.file.licence}) in {path}"
+    if need.task is not None:
+        from unix_lib.evaluate.registry import data_set_of, load_registered
+
+        tasks = load_registered(need.task)["tasks"].values()
+        return f"(licence: see its page) {', '.join(sorted({data_set_of(task) for task in tasks}))}"
     if need.repository is not None:
         return f"({need.repository.licence}) in {fetch_repository(need.repository)}"
     reason = missing_because(need)

@@ -54,9 +54,13 @@ class BenchmarkTask:
 
 @dataclass(frozen=True)
 class BenchmarkResult:
-    """Rows of `samples/<benchmark>.parquet` and, for generation, of `images.parquet`; what was set aside; scores."""
+    """Rows of `samples/<benchmark>.parquet` and, for generation, of `images.parquet`; what was set aside; scores.
+
+    `data_sets` are the hub's data sets that were scored on, with their commits.
+    """
 
     scores: list[Score]
     samples: list[dict[str, Any]]
     images: list[dict[str, Any]] = field(default_factory=list)
     rejected: list[RejectedRow] = field(default_factory=list)
+    data_sets: list[str] = field(default_factory=list)

@@ -60,12 +60,15 @@ def _make_scores(job: Job) -> Manifest:
     files: dict[str, int | None] = {}
     headline: dict[str, float | None] = {}
     seconds: dict[str, float] = {}
+    data_sets: dict[str, list[str]] = {}
     for name, settings in job.settings["benchmarks"].items():
         started = time.monotonic()
         result = SCORERS[settings["scorer"]](_task(job, name, settings, checkpoint))
         measured = score_rows(origin, name, result.scores)
         scores += measured
         images += result.images
+        if result.data_sets:
+            data_sets[name] = result.data_sets
         for row in result.rejected:
             rejected.add(row.sample_id, row.origin, row.reason, row.detail)
         path = f"samples/{name}.parquet"
@@ -77,10 +80,11 @@ def _make_scores(job: Job) -> Manifest:
     if images:
         files["images.parquet"] = write_table(images, IMAGES, job.folder / "images.parquet")
     files |= rejected.write(job.folder)
+    facts = {"run": job.settings["run"], "step": job.settings["step"], "scores": headline}
     return job.finish(
         files,
         rejected=rejected.counts,
-        facts={"run": job.settings["run"], "step": job.settings["step"], "scores": headline},
+        facts=facts | ({"data_sets": data_sets} if data_sets else {}),
         metrics={"seconds": seconds},
     )
 

@@ -9,9 +9,8 @@ import json
 import logging
 import os
 from collections.abc import Callable, Sequence
-from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -19,15 +18,19 @@ import pyarrow as pa
 from unix_lib.checkpoint import Checkpoint
 from unix_lib.evaluate.benchmark import BenchmarkError, BenchmarkResult, BenchmarkTask
 from unix_lib.evaluate.intervals import share
+from unix_lib.evaluate.registry import data_set_of, load_registered, task_manager
 from unix_lib.evaluate.tables import SAMPLES, Score
-
-if TYPE_CHECKING:
-    from lm_eval.tasks import TaskManager
 
 log = logging.getLogger(__name__)
 METRICS = ("acc", "acc_norm")  # of lm-eval; the second divides a choice's log-likelihood by its bytes
 CLOZE_KEYS = {"question": str, "choices": list, "answer": int}
-DOCUMENT = pa.schema([*(SAMPLES.field(name) for name in SAMPLES.names), *(pa.field(m, pa.float64()) for m in METRICS)])
+DOCUMENT = pa.schema(
+    [
+        *(SAMPLES.field(name) for name in SAMPLES.names),
+        *(pa.field(metric, pa.float64()) for metric in METRICS),
+        pa.field("data_set", pa.string(), nullable=False),  # see `data_set_of`
+    ]
+)
 
 
 def score_text(task: BenchmarkTask) -> BenchmarkResult:
@@ -50,7 +53,9 @@ def score_text(task: BenchmarkTask) -> BenchmarkResult:
         store.append(compute())
     documents = store.rows()
     return BenchmarkResult(
-        text_scores(documents, task.chance), [{name: row[name] for name in SAMPLES.names} for row in documents]
+        text_scores(documents, task.chance),
+        [{name: row[name] for name in SAMPLES.names} for row in documents],
+        data_sets=sorted({row["data_set"] for row in documents} - {""}),
     )
 
 
@@ -109,7 +114,7 @@ def run_cloze(checkpoint: Checkpoint, name: str, rows: list[dict[str, Any]]) -> 
         "metric_list": [{"metric": metric, "aggregation": "mean", "higher_is_better": True} for metric in METRICS],
         "num_fewshot": 0,
     }
-    return _run(checkpoint, config, include_defaults=False, limit=None)
+    return _run(checkpoint, lambda: task_manager(False).load([config]), limit=None)
 
 
 def run_registered_task(checkpoint: Checkpoint, name: str, limit: int | None) -> list[dict[str, Any]]:
@@ -118,29 +123,13 @@ def run_registered_task(checkpoint: Checkpoint, name: str, limit: int | None) ->
     Raises:
         BenchmarkError: lm-eval has no such task, or its data set is not in the cache.
     """
-    try:
-        return _run(checkpoint, name, include_defaults=True, limit=limit)
-    except KeyError:
-        raise BenchmarkError(f"lm-eval has no task '{name}'; `lm-eval ls tasks` lists its tasks") from None
-    except (OSError, ConnectionError) as error:
-        first = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise BenchmarkError(
-            f"lm-eval task '{name}': its data set is not in Hugging Face's cache ({first}); run the task once with "
-            "`python -m unix_lib lm-eval` where there is a network, with the same HF_HOME"
-        ) from None
+    rows = _run(checkpoint, lambda: load_registered(name), limit=limit)
+    if not rows:
+        raise BenchmarkError(f"lm-eval task '{name}': no documents were scored; raise 'limit'")
+    return rows
 
 
-@cache
-def _tasks(include_defaults: bool) -> "TaskManager":
-    """lm-eval's index of tasks; reading its registry takes ten seconds, so it is read once."""
-    from lm_eval.tasks import TaskManager
-
-    return TaskManager(include_defaults=include_defaults)
-
-
-def _run(
-    checkpoint: Checkpoint, task: str | dict[str, Any], *, include_defaults: bool, limit: int | None
-) -> list[dict[str, Any]]:
+def _run(checkpoint: Checkpoint, load: Callable[[], dict[str, Any]], *, limit: int | None) -> list[dict[str, Any]]:
     for variable in ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE"):  # jobs run without a network; read at import
         os.environ.setdefault(variable, "1")
     from lm_eval.evaluator import evaluate
@@ -148,23 +137,20 @@ def _run(
 
     for noisy in ("lm_eval", "lm_eval.api.task", "lm_eval.evaluator", "lm_eval.models.huggingface"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
-    loaded = _tasks(include_defaults).load([task])
+    loaded = load()
     for each in loaded["tasks"].values():
         each.set_config(key="num_fewshot", value=0)  # PAPER: all five text tasks are zero-shot
     model = HFLM(pretrained=checkpoint.model, tokenizer=checkpoint.tokenizer, batch_size=checkpoint.batch_size)
     results = evaluate(model, loaded, limit=limit, bootstrap_iters=0, log_samples=True)
     assert results is not None  # None only on ranks other than 0
-    rows = [
-        _document(name, sample)
+    return [
+        _document(name, sample, data_set_of(loaded["tasks"][name]))
         for name, samples in sorted(results["samples"].items())
         for sample in sorted(samples, key=lambda sample: sample["doc_id"])
     ]
-    if not rows:
-        raise BenchmarkError(f"lm-eval task '{task}': no documents were scored; raise 'limit'")
-    return rows
 
 
-def _document(task: str, sample: dict[str, Any]) -> dict[str, Any]:
+def _document(task: str, sample: dict[str, Any], data_set: str) -> dict[str, Any]:
     """One of lm-eval's sample records as a row of `DOCUMENT`."""
     arguments = list(sample["arguments"])
     choices = [str(argument[1]).strip() for argument in arguments]
@@ -181,5 +167,6 @@ def _document(task: str, sample: dict[str, Any]) -> dict[str, Any]:
         "answer": answer,
         "value": value,
         "reason": "" if value == 1.0 else "another choice is more probable",
+        "data_set": data_set,
         **{metric: None if metric not in sample else float(sample[metric]) for metric in METRICS},
     }

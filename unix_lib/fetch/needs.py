@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from unix_lib.artefacts.errors import UserError
 from unix_lib.artefacts.files import sha256_of
 from unix_lib.config import Experiment
 from unix_lib.config.fetch import FetchedFile, FetchedRepository
@@ -12,11 +13,12 @@ from unix_lib.config.tokenizers import PretrainedImageTokenizer, PretrainedTextT
 
 @dataclass(frozen=True)
 class Need:
-    """One thing from outside. Exactly one of `file`, `repository` and `local` is set."""
+    """One thing from outside. Exactly one of `file`, `repository`, `task` and `local` is set."""
 
     what: str
     file: FetchedFile | None = None
     repository: FetchedRepository | None = None
+    task: str | None = None  # of lm-eval's registry, which names the data sets behind it
     local: Path | None = None  # a path in the config that nothing downloads: the user brings it
 
 
@@ -57,6 +59,8 @@ def needs_of(config: Experiment) -> list[Need]:
     for name, benchmark in config.evaluate.benchmarks.items():
         if benchmark.file is not None:
             needs.append(Need(f"benchmark {name}: {benchmark.file}", local=Path(benchmark.file)))
+        if benchmark.task is not None:
+            needs.append(Need(f"benchmark {name}: data of lm-eval task {benchmark.task}", task=benchmark.task))
     return [need for need in needs if need.local is None or not _below(need.local, provided)]
 
 
@@ -70,7 +74,10 @@ def _below(path: Path, provided: list[Path]) -> bool:
 
 
 def missing_because(need: Need) -> str | None:
-    """Why a need is not met yet, in a few words; None when it is."""
+    """Why a need is not met yet, in a few words; None when it is.
+
+    For a task the process must be offline (`HF_HUB_OFFLINE=1`), or this downloads its data.
+    """
     if need.file is not None:
         path = Path(need.file.path)
         if not path.is_file():
@@ -79,6 +86,14 @@ def missing_because(need: Need) -> str | None:
     if need.local is not None:
         found = any(Path().glob(str(need.local))) if not need.local.is_absolute() else need.local.exists()
         return None if found else "no such file or folder; put it there"
+    if need.task is not None:
+        from unix_lib.evaluate.registry import load_registered
+
+        try:
+            load_registered(need.task)
+        except UserError as error:
+            return str(error).split("; ")[0]
+        return None
     assert need.repository is not None
     from unix_lib.fetch.hub import cached_revision
 
