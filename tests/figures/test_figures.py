@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -14,7 +15,7 @@ from unix_lib.artefacts.job import Job
 from unix_lib.artefacts.manifest import MANIFEST, ArtefactError, read_manifest
 from unix_lib.config.figures import ALL_FIGURES
 from unix_lib.figures.inputs import Inputs
-from unix_lib.figures.loss_curves import smoothed
+from unix_lib.figures.loss_curves import STRETCHES, in_stretches, smoothed
 from unix_lib.figures.make import draw_existing, draw_figure, make_figure
 from unix_lib.figures.style import architecture_colors, missing_note, ordered_architectures
 from unix_lib.recipes.plan import FIGURE_ROLES
@@ -156,6 +157,30 @@ def test_figures_import_no_torch() -> None:
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert json.loads(run.stdout) == []
+
+
+@pytest.mark.parametrize("steps", [1, STRETCHES, STRETCHES + 1, 10 * STRETCHES + 7])
+def test_long_runs_are_joined_to_stretches_without_losing_a_target(steps: int) -> None:
+    random = np.random.default_rng(steps)
+    losses = pd.DataFrame(
+        {
+            "step": np.arange(1, steps + 1),
+            "tokens": np.arange(1, steps + 1) * 512,
+            "value": random.normal(3, 1, steps),
+            "n": random.integers(1, 500, steps),
+        }
+    )
+    joined = in_stretches(losses)
+    assert len(joined) <= STRETCHES and (steps > STRETCHES or len(joined) == steps)
+    assert joined.n.sum() == losses.n.sum() and joined.steps.sum() == steps
+    begin = 0
+    for row in joined.itertuples():
+        part = losses[begin : begin + row.steps]
+        begin += row.steps
+        assert (row.step, row.tokens) == (part.step.iloc[-1], part.tokens.iloc[-1])
+        assert row.value == pytest.approx(np.average(part.value, weights=part.n))
+        variance = np.average((part.value - row.value) ** 2, weights=part.n)
+        assert np.isnan(row.spread) if row.steps == 1 else row.spread == pytest.approx(variance**0.5)
 
 
 def test_loss_is_smoothed_over_targets_not_steps() -> None:

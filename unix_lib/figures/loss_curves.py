@@ -1,9 +1,11 @@
 """Figure "loss curves": training loss per modality and architecture, smoothed, with the held-out loss as points.
 
-The CSV has every step; the lines are running means over targets.
+The CSV joins a long run's steps to stretches, so that it stays small enough for git; every step's loss is in the
+checkpoints' `log.parquet`. The lines are running means over targets.
 """
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 
 from unix_lib.artefacts.manifest import read_manifest
@@ -18,9 +20,23 @@ from unix_lib.figures.style import (
     ordered_architectures,
 )
 
-SMOOTHED_SHARE = 0.06  # of a run's steps, the window of the running mean
+STRETCHES = 300  # of a run and modality, in the table
+SMOOTHED_SHARE = 0.06  # of a run's stretches, the window of the running mean
 SHOWN_QUANTILE = 0.98  # of the drawn values; the first steps may lie above the axis
-COLUMNS = ["origin", "run", "architecture", "seed", "split", "modality", "step", "tokens", "value", "n"]
+COLUMNS = [
+    "origin",
+    "run",
+    "architecture",
+    "seed",
+    "split",
+    "modality",
+    "step",
+    "tokens",
+    "value",
+    "n",
+    "steps",
+    "spread",
+]
 
 
 def draw(inputs: Inputs) -> Drawing:
@@ -78,8 +94,22 @@ def smoothed(train: pd.DataFrame) -> pd.Series:
     return (train.value * train.n).rolling(**options).sum() / train.n.rolling(**options).sum()
 
 
+def in_stretches(losses: pd.DataFrame) -> pd.DataFrame:
+    """Join neighbouring rows until at most `STRETCHES` are left; means and spreads weigh a row by its targets."""
+    stretch = np.arange(len(losses)) * STRETCHES // max(len(losses), STRETCHES)
+    sums = losses.assign(steps=1, value=losses.value * losses.n).groupby(stretch)[["value", "n", "steps"]].sum()
+    mean = sums.value / sums.n
+    squares = ((losses.value - mean.to_numpy()[stretch]) ** 2 * losses.n).groupby(stretch).sum()
+    spread = np.sqrt(squares / sums.n).where(sums.steps > 1)
+    return losses.groupby(stretch).last().assign(value=mean, n=sums.n, steps=sums.steps, spread=spread)
+
+
 def loss_table(inputs: Inputs) -> pd.DataFrame:
-    """Losses of all runs, a row per step or measurement and modality; `n` is the number of targets."""
+    """Losses of all runs, a row per stretch of steps or measurement and modality.
+
+    `value` is the mean over the stretch's `n` targets, `spread` the standard deviation of its `steps` steps' losses
+    around it (null for one step), `step` and `tokens` are those at its end.
+    """
     parts = []
     for artefact, folder in zip(inputs.existing.get("checkpoints", []), inputs.folders("checkpoints"), strict=True):
         facts = read_manifest(inputs.results / artefact).facts
@@ -96,5 +126,5 @@ def loss_table(inputs: Inputs) -> pd.DataFrame:
                     value=log[f"loss_{modality}"].astype(float),
                     n=log[f"tokens_{modality}"],
                 )
-                parts.append(part.dropna(subset=["value"]))
+                parts.append(in_stretches(part.dropna(subset=["value"])))
     return pd.concat(parts, ignore_index=True)[COLUMNS] if parts else pd.DataFrame(columns=COLUMNS)

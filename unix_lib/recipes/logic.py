@@ -23,6 +23,6 @@ LOGIC_VERSIONS: dict[str, int] = {
     "ceiling": 1,
     "analyze.conflict": 1,
     "analyze.entropy": 1,
-    "figures": 1,
+    "figures": 2,
     "report": 1,
 }
