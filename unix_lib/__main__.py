@@ -76,12 +76,15 @@ def prune(
     config: Annotated[
         list[Path] | None, typer.Option(help="configs that keep results; default: all in config/")
     ] = None,
+    states: Annotated[
+        bool, typer.Option("--states", help="also training states that no checkpoint still to be made starts from")
+    ] = False,
     delete: Annotated[bool, typer.Option("--delete", help="remove what is listed")] = False,
 ) -> None:
     """List, or remove, results that no config reaches."""
     from unix_lib.commands import prune as command
 
-    raise typer.Exit(command.run(results, config or [], delete, console))
+    raise typer.Exit(command.run(results, config or [], states, delete, console))
 
 
 @app.command()

@@ -8,7 +8,7 @@ import pytest
 
 from unix_lib.artefacts.files import atomic_path, sha256_of
 from unix_lib.artefacts.job import Job
-from unix_lib.artefacts.manifest import ArtefactError, open_artefact, read_manifest, tombstone
+from unix_lib.artefacts.manifest import ArtefactError, open_artefact, read_manifest
 from unix_lib.artefacts.sealed import seal
 from unix_lib.artefacts.verify import verify
 from unix_lib.recipes.recipe import Recipe, write_recipe
@@ -94,13 +94,6 @@ def test_verify_finds_altered_manifests_recipes_and_foreign_folders(results: Pat
     assert "was altered after it was written" in faults
     assert "the recipe was changed" in faults
     assert "a-000000000000: its manifest follows recipe" in faults
-
-
-def test_a_pruned_file_with_a_tombstone_is_no_damage(results: Path) -> None:
-    path = folder_of(results, "sources") / "data.bin"
-    path.unlink()
-    tombstone(path).touch()
-    assert verify(results).faults == []
 
 
 def test_an_artefact_without_manifest_was_never_finished(results: Path) -> None:

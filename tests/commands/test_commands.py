@@ -9,6 +9,10 @@ from pathlib import Path
 import pytest
 
 from tests.workflow.conftest import Project, finished_project  # noqa: F401  the fixture below builds on it
+from unix_lib.artefacts.manifest import write_manifest
+from unix_lib.artefacts.sealed import seal
+from unix_lib.recipes.recipe import read_recipe
+from unix_lib.train.state import Progress, write_progress
 
 
 @pytest.fixture
@@ -66,6 +70,27 @@ def test_prune_removes_only_what_no_config_reaches(project: Project) -> None:
     after = {path.name for path in project.results.glob("train/*")}
     assert after < before
     assert len(before - after) == sum(name.startswith("train/unix") for name in made)
+    assert project.run() == []
+
+
+def test_prune_removes_states_that_no_checkpoint_starts_from(project: Project) -> None:
+    states: dict[str, list[Path]] = {}
+    for path in sorted(project.results.glob("recipes/train/*-????????????.json")):
+        recipe = read_recipe(path)
+        folder, settings = project.results / recipe.artefact, recipe.settings
+        write_progress(folder / "state", Progress(step=settings["step"]))
+        seal(folder / "state")
+        write_manifest(folder, recipe.digest, {"made.txt": None}, facts=settings)
+        states.setdefault(settings["run"], []).append(folder / "state")
+    older = {state for run in states.values() for state in run[:-1]}
+    assert older
+    listed = command(project, "prune", "results/tiny", "--states").stdout
+    assert {
+        state for run in states.values() for state in run if str(state.relative_to(project.folder)) in listed
+    } == older
+    assert command(project, "prune", "results/tiny", "--states", "--delete").returncode == 0
+    assert {state for run in states.values() for state in run if not state.exists()} == older
+    assert command(project, "verify", "results/tiny").returncode == 0
     assert project.run() == []
 
 

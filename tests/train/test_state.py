@@ -82,6 +82,34 @@ def test_progress_survives_with_its_best_measurement(tmp_path: Path) -> None:
     assert state.read_progress(folder) == Progress(step=7, packs=14, best=best, tokens=99, next_batch="f00")
 
 
+def _superseded(results: Path, *due: int) -> list[int]:
+    return [state.read_progress(folder).step for folder in state.superseded_states(results, "run", DIGEST, due)]
+
+
+def test_a_state_is_superseded_when_nothing_starts_from_it(tmp_path: Path) -> None:
+    assert _superseded(tmp_path, 5) == []
+    for step in (10, 20, 30, 40):
+        _checkpoint(tmp_path, step)
+    _checkpoint(tmp_path, 50, digest="cd" * 32)
+    assert _superseded(tmp_path) == [10, 20, 30]
+    assert _superseded(tmp_path, 60) == [10, 20, 30]
+    assert _superseded(tmp_path, 5) == [10, 20, 30]  # from the start: no state leads there
+    assert _superseded(tmp_path, 25, 29) == [10, 30]
+    # The newest whole state stays; a damaged one is for `verify` to name.
+    (tmp_path / "train" / f"run-step-00040-{DIGEST[:12]}" / "state" / state.PROGRESS).write_text("[]")
+    assert _superseded(tmp_path) == [10, 20]
+    assert _superseded(tmp_path, 45) == [10, 20]
+
+
+def test_a_pruned_state_is_gone_and_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    folders = [_checkpoint(tmp_path, step) for step in (10, 20, 30)]
+    state.prune_state(folders[1] / "state")
+    assert not (folders[1] / "state").exists() and (folders[1] / state.PRUNED).is_file()
+    assert (_newest(tmp_path, 30), caplog.messages) == (30, [])
+    assert _newest(tmp_path, 29) == 10
+    assert caplog.messages == [f"{folders[1] / 'state'} was pruned; training goes on from step 10 instead of 20"]
+
+
 def test_two_saves_are_kept_and_unfinished_ones_removed(tmp_path: Path) -> None:
     work = state.work_folder(tmp_path, "run", DIGEST)
     for step in (1, 2, 3, 10):

@@ -142,18 +142,12 @@ def check_files(folder: Path, manifest: Manifest, *, hash_up_to: int | None = HA
     for entry in manifest.files:
         path = folder / entry.path
         if not path.is_file():
-            if not tombstone(path).exists():
-                faults.append(f"{path}: missing")
+            faults.append(f"{path}: missing")
         elif path.stat().st_size != entry.bytes:
             faults.append(f"{path}: {path.stat().st_size} bytes, the manifest says {entry.bytes}")
         elif (hash_up_to is None or entry.bytes <= hash_up_to) and sha256_of(path) != entry.sha256:
             faults.append(f"{path}: content differs from its sha256 in the manifest")
     return faults
-
-
-def tombstone(path: Path) -> Path:
-    """The mark left beside a file that was pruned on purpose (old optimizer state)."""
-    return path.with_name(path.name + ".pruned")
 
 
 def open_artefact(folder: Path) -> Manifest:

@@ -1,16 +1,20 @@
-"""`prune`: remove the results that no config of an experiment reaches."""
+"""`prune`: remove the results that no config of an experiment reaches, and training states that nothing needs."""
 
+from collections import defaultdict
 from pathlib import Path
 
 import yaml
 from rich.console import Console
 
 from unix_lib.artefacts.errors import UserError
+from unix_lib.artefacts.manifest import MANIFEST
 from unix_lib.commands.experiment import PlannedExperiment
-from unix_lib.recipes.prune import remove, unreached
+from unix_lib.recipes.plan import Plan
+from unix_lib.recipes.prune import remove, size_of, unreached
+from unix_lib.train.state import prune_state, superseded_states
 
 
-def run(results: Path, configs: list[Path], delete: bool, console: Console) -> int:
+def run(results: Path, configs: list[Path], states: bool, delete: bool, console: Console) -> int:
     """List, and with `delete` remove, what none of the configs of this experiment reaches."""
     if not results.is_dir():
         raise UserError(f"{results}: no such results folder; give results/<experiment>")
@@ -21,15 +25,33 @@ def run(results: Path, configs: list[Path], delete: bool, console: Console) -> i
             f"{results}: no config in config/ names experiment '{results.name}'; give its config with --config"
         )
     found = unreached(plans, results)
-    for item in found:
-        console.print(f"{item.bytes / 1e6:10.2f} MB  {item.path}", soft_wrap=True, highlight=False)
-    total = sum(item.bytes for item in found) / 1e6
+    superseded = _superseded(plans, results) if states else []
+    sizes = {path: size_of(path) for path in (*found, *superseded)}
+    for path, size in sizes.items():
+        console.print(f"{size / 1e6:10.2f} MB  {path}", soft_wrap=True, highlight=False)
+    total = sum(sizes.values()) / 1e6
+    kind = "that no config reaches" + (" or no checkpoint starts from any more" if states else "")
     if delete:
         remove(found)
-        console.print(f"removed {len(found)} items, {total:.1f} MB")
+        for folder in superseded:
+            prune_state(folder)
+        console.print(f"removed {len(sizes)} items, {total:.1f} MB")
     else:
-        console.print(f"{len(found)} items, {total:.1f} MB that no config reaches; --delete removes them")
+        console.print(f"{len(sizes)} items, {total:.1f} MB {kind}; --delete removes them")
     return 0
+
+
+def _superseded(plans: list[Plan], results: Path) -> list[Path]:
+    """Superseded states of every run of the plans."""
+    due: dict[tuple[str, str], set[int]] = defaultdict(set)
+    for plan in plans:
+        for artefact, job in plan.jobs.items():
+            if job.recipe.stage == "train":
+                settings = job.recipe.settings
+                steps = due[settings["run"], settings["run_digest"]]
+                if not (results / artefact / MANIFEST).is_file():
+                    steps.add(settings["step"])
+    return [folder for (run, digest), steps in due.items() for folder in superseded_states(results, run, digest, steps)]
 
 
 def _names(path: Path, experiment: str) -> bool:

@@ -2,7 +2,6 @@
 
 import re
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
 
 from unix_lib.recipes.plan import STAGES, Plan
@@ -10,15 +9,7 @@ from unix_lib.recipes.plan import STAGES, Plan
 JOB_FILE = re.compile(r"\.(execution\.json|json|log|tsv)$")
 
 
-@dataclass(frozen=True)
-class Unreached:
-    """One path that no plan names."""
-
-    path: Path
-    bytes: int
-
-
-def unreached(plans: list[Plan], results: Path) -> list[Unreached]:
+def unreached(plans: list[Plan], results: Path) -> list[Path]:
     """Everything below `results/<experiment>` that belongs to none of the plans of that experiment.
 
     A folder in `work/<stage>/` belongs to a plan when it is named after one of its artefacts or runs.
@@ -37,18 +28,19 @@ def unreached(plans: list[Plan], results: Path) -> list[Unreached]:
         found += [p for p in (results / "work" / stage).glob("*") if p.name not in work_keys]
         for folder in ("recipes", "logs", "benchmarks"):
             found += [p for p in (results / folder / stage).glob("*") if JOB_FILE.sub("", p.name) not in keys]
-    return [Unreached(path, _size(path)) for path in sorted(found)]
+    return sorted(found)
 
 
-def _size(path: Path) -> int:
+def size_of(path: Path) -> int:
+    """Bytes of a file, or of all files in a folder."""
     files = path.rglob("*") if path.is_dir() else [path]
     return sum(p.stat().st_size for p in files if p.is_file() and not p.is_symlink())
 
 
-def remove(paths: list[Unreached]) -> None:
+def remove(paths: list[Path]) -> None:
     """Delete what `unreached` found."""
-    for item in paths:
-        if item.path.is_dir():
-            shutil.rmtree(item.path)
+    for path in paths:
+        if path.is_dir():
+            shutil.rmtree(path)
         else:
-            item.path.unlink()
+            path.unlink()

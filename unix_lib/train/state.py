@@ -16,7 +16,7 @@ checked here, before anything is unpickled. No torch in this module: finding out
 import json
 import logging
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -28,6 +28,7 @@ logger = logging.getLogger(__name__)
 
 PROGRESS, DEEPSPEED, BEST = "progress.json", "deepspeed", "best.safetensors"
 LOG, HELDOUT = "log.parquet", "heldout.parquet"
+PRUNED = "state.pruned"  # left in a checkpoint whose state was removed on purpose
 KEPT_SAVES = 2  # the newest save and one to fall back on
 
 
@@ -102,10 +103,10 @@ def _saves(work: Path) -> list[tuple[int, Path]]:
     return sorted(found, reverse=True)
 
 
-def _checkpoints(results: Path, run: str, run_digest: str) -> Iterator[tuple[int, Path]]:
-    """States of finished checkpoints of the same run."""
+def _checkpoints(results: Path, run: str, run_digest: str, mark: str) -> Iterator[tuple[int, Path]]:
+    """Steps and folders of the finished checkpoints of the same run that hold `mark`."""
     for folder in (results / "train").glob(f"{run}-step-*"):
-        if not (folder / "state" / HASHES).is_file():
+        if not (folder / mark).is_file():
             continue
         try:
             facts = read_manifest(folder).facts
@@ -113,7 +114,13 @@ def _checkpoints(results: Path, run: str, run_digest: str) -> Iterator[tuple[int
             logger.warning("skipped: %s", error)
             continue
         if facts.get("run_digest") == run_digest:
-            yield int(facts["step"]), folder / "state"
+            yield int(facts["step"]), folder
+
+
+def _states(results: Path, run: str, run_digest: str) -> list[tuple[int, Path]]:
+    """Steps and states of a run's checkpoints, newest first."""
+    found = _checkpoints(results, run, run_digest, f"state/{HASHES}")
+    return sorted(((at, folder / "state") for at, folder in found), reverse=True)
 
 
 def newest_state(results: Path, run: str, run_digest: str, step: int) -> State | None:
@@ -125,15 +132,47 @@ def newest_state(results: Path, run: str, run_digest: str, step: int) -> State |
         run_digest: what all segments of the run share; a run of other settings is another run.
         step: the checkpoint to be reached.
     """
-    candidates = [*_checkpoints(results, run, run_digest), *_saves(work_folder(results, run, run_digest))]
+    candidates = [*_states(results, run, run_digest), *_saves(work_folder(results, run, run_digest))]
     for at, folder in sorted(candidates, key=lambda candidate: (candidate[0], str(candidate[1])), reverse=True):
         if at > step:
             continue
         fault = fault_of(folder)
         if fault is None:
+            _name_pruned(results, run, run_digest, at, step)
             return State(folder, read_progress(folder))
         logger.warning("damaged state skipped: %s: %s", folder, fault)
+    _name_pruned(results, run, run_digest, 0, step)
     return None
+
+
+def _name_pruned(results: Path, run: str, run_digest: str, start: int, step: int) -> None:
+    """Say that training goes on from an earlier step than it could have."""
+    for at, folder in _checkpoints(results, run, run_digest, PRUNED):
+        if start < at < step:
+            logger.warning("%s was pruned; training goes on from step %d instead of %d", folder / "state", start, at)
+
+
+def superseded_states(results: Path, run: str, run_digest: str, due: Iterable[int]) -> list[Path]:
+    """States of a run's checkpoints that no checkpoint still to be made starts from, oldest first.
+
+    The run's newest whole state is never among them, nor is a damaged one, which `verify` names.
+
+    Args:
+        results: results/<experiment>. run, run_digest: see `newest_state`.
+        due: steps of the checkpoints still to be made.
+    """
+    whole = [(at, folder) for at, folder in _states(results, run, run_digest) if fault_of(folder) is None]
+    kept = {folder for _, folder in whole[:1]}
+    for step in due:
+        kept.update([folder for at, folder in whole if at <= step][:1])
+    return [folder for _, folder in reversed(whole) if folder not in kept]
+
+
+def prune_state(folder: Path) -> None:
+    """Remove a checkpoint's state; its model, its logs and a mark stay."""
+    write_json(folder.parent / PRUNED, {"pruned": "python -m unix_lib prune --states"})
+    (folder / HASHES).unlink()  # without it the state does not exist, whatever of it is left
+    shutil.rmtree(folder)
 
 
 def prune_saves(work: Path) -> None:
