@@ -9,6 +9,7 @@ import pytest
 
 from tests.evaluate.conftest import finished
 from tests.pack.experiment import make_job
+from unix_lib.artefacts.errors import UserError
 from unix_lib.artefacts.manifest import open_artefact
 from unix_lib.config.evaluate import Benchmark
 from unix_lib.evaluate import generation, questions, text
@@ -276,7 +277,7 @@ def test_a_fetched_file_that_was_changed_is_refused(small, tmp_path):
     make_evaluation(job)
     assert table(job, "samples/pope.parquet").num_rows == 4
     path.write_text(path.read_text() + "\n")
-    with pytest.raises(BenchmarkError, match="was changed after the plan was made"):
+    with pytest.raises(UserError, match="was changed after the plan was made"):
         make_evaluation(job)
     path.unlink()
     with pytest.raises(BenchmarkError, match="is missing; `python -m unix_lib fetch"):

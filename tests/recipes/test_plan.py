@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from tests.workflow.conftest import CONFIG
+from unix_lib.artefacts.errors import UserError
 from unix_lib.config import load_experiment, parse_experiment
-from unix_lib.recipes.external import FileHashes, files_identity
+from unix_lib.recipes.external import FileHashes, files_identity, require_unchanged
 from unix_lib.recipes.plan import Plan, resolve
 from unix_lib.recipes.recipe import Recipe, RecipeError, read_recipe, write_recipe
 
@@ -87,6 +88,41 @@ def test_external_files_are_part_of_the_recipe(tmp_path: Path) -> None:
     assert files_identity([tmp_path / "absent"], tmp_path, hashes)["count"] == 0
     cache.write_text("damaged")
     assert files_identity([tmp_path / "a.txt"], tmp_path, FileHashes(cache))["bytes"] == 4
+
+
+def test_a_local_pretrained_folder_is_part_of_the_recipe_and_a_hub_id_is_not(tmp_path: Path) -> None:
+    values = copy.deepcopy(CONFIG)
+    model = tmp_path / "models" / "qwen"
+    shape = values["train"]["runs"]["base"]["start"]["shape"]
+    values["train"]["runs"]["base"]["start"] = {"kind": "pretrained", "path": "models/qwen", "shape": shape}
+    values["tokenizers"]["text"] = {"kind": "pretrained", "path": "models/qwen"}
+
+    def recipes() -> dict[str, Recipe]:
+        plan = resolve(parse_experiment(values, "test", ROOT), tmp_path)
+        return {f"{job.recipe.stage}/{job.recipe.name}": job.recipe for job in plan.jobs.values()}
+
+    hub = recipes()
+    assert "identity" not in hub["tokenizers/text"].settings
+    model.mkdir(parents=True)
+    (model / "model.safetensors").write_bytes(b"one")
+    first = recipes()
+    base = next(name for name in first if name.startswith("train/base"))
+    assert first["tokenizers/text"].settings["identity"]["count"] == 1
+    assert first[base].settings["start"]["identity"] == first["tokenizers/text"].settings["identity"]
+    (model / "model.safetensors").write_bytes(b"two")
+    assert {name for name, recipe in recipes().items() if recipe.digest == first[name].digest} == {
+        name for name in first if name.startswith(("sources/", "encode/", "tokenizers/image"))
+    }
+
+
+def test_what_was_changed_after_the_plan_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "weights").write_bytes(b"one")
+    identity = files_identity([tmp_path / "weights"], tmp_path, FileHashes(None))
+    require_unchanged("train.runs.base.start.path", Path("weights"), identity)
+    (tmp_path / "weights").write_bytes(b"two")
+    with pytest.raises(UserError, match=r"^train\.runs\.base\.start\.path: weights was changed after the plan"):
+        require_unchanged("train.runs.base.start.path", Path("weights"), identity)
 
 
 def test_a_recipe_is_written_once_and_refused_when_changed(tmp_path: Path) -> None:

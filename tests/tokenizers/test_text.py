@@ -12,6 +12,7 @@ from tokenizers import Tokenizer, models
 from transformers import AutoTokenizer, PreTrainedTokenizerFast, Qwen2Tokenizer
 
 from tests.pack.experiment import Experiment, make_job
+from unix_lib.artefacts.errors import UserError
 from unix_lib.pack.phrases import INSTRUCTIONS
 from unix_lib.tokenizers.make import make_tokenizer
 from unix_lib.tokenizers.text import (
@@ -147,6 +148,12 @@ def test_a_pretrained_tokenizer_is_taken_as_it_is(experiment: Experiment, folder
     assert manifest.facts["tokens"] == len(taken) == len(other)
     assert (taken.eos_token, taken.pad_token) == ("<|endoftext|>", "<|endoftext|>")
     assert taken.get_vocab() == other.get_vocab()
+
+
+def test_a_tokenizer_that_was_changed_after_the_plan_is_refused(experiment: Experiment, folder: Path) -> None:
+    settings = {"kind": "pretrained", "path": str(folder), "revision": "main"}
+    with pytest.raises(UserError, match=r"^tokenizers\.text\.path: .* was changed after the plan was made; run again"):
+        text_job(experiment, settings | {"identity": {"count": 1, "bytes": 1, "sha256": "0" * 64}})
 
 
 def test_a_pretrained_tokenizer_without_vision_tokens_is_refused(experiment: Experiment, tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from unix_lib.evaluate.questions import score_questions
 from unix_lib.evaluate.store import SampleStore
 from unix_lib.evaluate.tables import IMAGES, SAMPLES, SCORES, origin_of, score_rows, write_table
 from unix_lib.evaluate.text import score_text
-from unix_lib.recipes.external import FileHashes, files_identity
+from unix_lib.recipes.external import require_unchanged
 from unix_lib.records.rejected import RejectedSamples
 
 log = logging.getLogger(__name__)
@@ -118,7 +118,7 @@ def _fetched_file(name: str, settings: dict[str, Any]) -> Path | None:
     """The benchmark's fetched file, unchanged since the plan was made.
 
     Raises:
-        BenchmarkError: missing or changed.
+        UserError: missing or changed.
     """
     if settings.get("file") is None:
         return None
@@ -127,6 +127,5 @@ def _fetched_file(name: str, settings: dict[str, Any]) -> Path | None:
         raise BenchmarkError(
             f"evaluate.benchmarks.{name}: {path} is missing; `python -m unix_lib fetch <config>` gets it"
         )
-    if files_identity([path.absolute()], Path.cwd(), FileHashes(None)) != settings["identity"]:
-        raise BenchmarkError(f"evaluate.benchmarks.{name}: {path} was changed after the plan was made; run again")
+    require_unchanged(f"evaluate.benchmarks.{name}.file", path, settings["identity"])
     return path

@@ -9,6 +9,7 @@ from unix_lib.config import Experiment
 from unix_lib.config.fetch import FetchedFile, FetchedRepository
 from unix_lib.config.models import PretrainedStart
 from unix_lib.config.tokenizers import PretrainedImageTokenizer, PretrainedTextTokenizer
+from unix_lib.recipes.external import is_hub_id
 
 
 @dataclass(frozen=True)
@@ -62,11 +63,6 @@ def needs_of(config: Experiment) -> list[Need]:
         if benchmark.task is not None:
             needs.append(Need(f"benchmark {name}: data of lm-eval task {benchmark.task}", task=benchmark.task))
     return [need for need in needs if need.local is None or not _below(need.local, provided)]
-
-
-def is_hub_id(path: str) -> bool:
-    """Whether a model's path is `owner/name` on the hub rather than a folder."""
-    return not Path(path).exists() and path.count("/") == 1 and path[0] not in "./~"
 
 
 def _below(path: Path, provided: list[Path]) -> bool:

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from unix_lib.artefacts.errors import UserError
 from unix_lib.artefacts.files import sha256_of, write_json
 
 
@@ -60,6 +61,30 @@ def files_identity(paths: Iterable[Path], root: Path, hashes: FileHashes) -> dic
         digest.update(f"{name}\0{size}\0{hashes.of(path)}\n".encode())
         total += size
     return {"count": len(files), "bytes": total, "sha256": digest.hexdigest()}
+
+
+def pretrained_identity(path: str, root: Path, hashes: FileHashes) -> dict[str, Any]:
+    """`{"identity": ...}` of a pretrained model's local folder; nothing for a hub id, which its revision pins."""
+    return {} if is_hub_id(path, root) else {"identity": files_identity([root / path], root, hashes)}
+
+
+def is_hub_id(path: str, root: Path = Path()) -> bool:
+    """Whether a model's path is `owner/name` on the hub rather than a folder."""
+    return not (root / path).exists() and path.count("/") == 1 and path[0] not in "./~"
+
+
+def require_unchanged(key: str, path: Path, identity: dict[str, Any]) -> None:
+    """Check, in a job, that a path still holds what the plan was made with.
+
+    Args:
+        key: the config key that names the path.
+        identity: from `files_identity`, with the working folder as root.
+
+    Raises:
+        UserError: it does not.
+    """
+    if files_identity([path.absolute()], Path.cwd(), FileHashes(None)) != identity:
+        raise UserError(f"{key}: {path} was changed after the plan was made; run again")
 
 
 def corpus_identity() -> dict[str, Any]:

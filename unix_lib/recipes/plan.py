@@ -11,9 +11,10 @@ from typing import Any
 from unix_lib.artefacts.files import digest_of
 from unix_lib.config.experiment import Experiment, has_images
 from unix_lib.config.jobs import JobShape
-from unix_lib.config.models import RunStart
+from unix_lib.config.models import PretrainedStart, RunStart
 from unix_lib.config.strict import StrictModel
-from unix_lib.recipes.external import FileHashes, corpus_identity, files_identity
+from unix_lib.config.tokenizers import PretrainedImageTokenizer, PretrainedTextTokenizer
+from unix_lib.recipes.external import FileHashes, corpus_identity, files_identity, pretrained_identity
 from unix_lib.recipes.logic import LOGIC_VERSIONS
 from unix_lib.recipes.recipe import Recipe
 
@@ -73,10 +74,10 @@ def resolve(experiment: Experiment, root: Path, hashes: FileHashes | None = None
     hashes = hashes or FileHashes(None)
     plan = Plan(experiment.experiment)
     _sources(plan, experiment, root, hashes)
-    _tokenizers(plan, experiment)
+    _tokenizers(plan, experiment, root, hashes)
     _encode(plan, experiment)
     _pack(plan, experiment)
-    _train(plan, experiment)
+    _train(plan, experiment, root, hashes)
     _evaluate(plan, experiment, root, hashes)
     _analyze(plan, experiment)
     _figures(plan, experiment)
@@ -100,10 +101,12 @@ def _sources(plan: Plan, experiment: Experiment, root: Path, hashes: FileHashes)
         plan.add(recipe, experiment.sources_job)
 
 
-def _tokenizers(plan: Plan, experiment: Experiment) -> None:
+def _tokenizers(plan: Plan, experiment: Experiment, root: Path, hashes: FileHashes) -> None:
     config = experiment.tokenizers
     for name, tokenizer in (("text", config.text), ("image", config.image)):
         settings = tokenizer.semantic()
+        if isinstance(tokenizer, PretrainedTextTokenizer | PretrainedImageTokenizer):
+            settings |= pretrained_identity(tokenizer.path, root, hashes)
         sources = settings.pop("sources", [])
         inputs: dict[str, str | list[str]] = {"sources": [plan.named("sources", s) for s in sources]} if sources else {}
         recipe = Recipe("tokenizers", name, LOGIC_VERSIONS[f"tokenizer.{tokenizer.kind}"], settings, inputs)
@@ -155,11 +158,13 @@ def _pack(plan: Plan, experiment: Experiment) -> None:
         plan.add(recipe, config.job)
 
 
-def _train(plan: Plan, experiment: Experiment) -> None:
+def _train(plan: Plan, experiment: Experiment, root: Path, hashes: FileHashes) -> None:
     config = experiment.train
     for name in _start_order(experiment):
         run = config.runs[name]
         settings = run.semantic()
+        if isinstance(run.start, PretrainedStart):
+            settings["start"] |= pretrained_identity(run.start.path, root, hashes)
         inputs: dict[str, str | list[str]] = {
             "pack": plan.named("pack", run.mixture),
             "text_tokenizer": plan.named("tokenizers", "text"),

@@ -25,6 +25,7 @@ from unix_lib.artefacts.files import write_json
 from unix_lib.artefacts.job import Job
 from unix_lib.artefacts.manifest import Manifest
 from unix_lib.pack.reader import PackReader
+from unix_lib.recipes.external import require_unchanged
 from unix_lib.tokenizers.vocabulary import Vocabulary
 from unix_lib.train import heldout, log, state
 from unix_lib.train.errors import Interrupted, TrainError
@@ -50,6 +51,7 @@ def make_checkpoint(job: Job) -> Manifest | None:
     Raises:
         TrainError: settings that don't fit together, a state that can't be loaded, a loss that is not finite, or a
             run that another process is training.
+        UserError: the pretrained model was changed after the plan was made.
         Interrupted: told to stop before the end; everything is saved.
     """
     settings, execution = job.settings, job.execution
@@ -60,6 +62,9 @@ def make_checkpoint(job: Job) -> Manifest | None:
         rank=processes.rank,
         world_size=processes.world_size,
     )
+    start = settings["start"]
+    if processes.first and "identity" in start:
+        require_unchanged(f"train.runs.{settings['run']}.start.path", Path(start["path"]), start["identity"])
     if settings["step"] == 0:
         return _initial_checkpoint(job) if processes.first else None
     with ExitStack() as stack:
