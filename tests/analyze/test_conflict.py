@@ -48,11 +48,14 @@ def test_equals_plain_autograd() -> None:
             (2, "self_attn", "o_proj"),
         ):
             name = f"model.layers.{layer}.{block}.{projection}.weight"
-            text, image, any1, any2 = (gradient[name] / gradient[name].norm() for gradient in gradients)
+            units = [gradient[name] / gradient[name].norm() for gradient in gradients]
+            text, image, any1, any2, other_text, other_image = units
             row = table.loc[(layer, projection, split)]
             assert row.s_inter == pytest.approx(float(text @ image), abs=1e-5)
             assert row.s_base == pytest.approx(float(any1 @ any2), abs=1e-5)
             assert row.conflict == pytest.approx(float(any1 @ any2 - text @ image), abs=1e-5)
+            assert row.s_text == pytest.approx(float(text @ other_text), abs=1e-5)
+            assert row.s_image == pytest.approx(float(image @ other_image), abs=1e-5)
 
 
 def test_no_conflict_between_samples_of_one_distribution() -> None:
@@ -77,7 +80,9 @@ def test_rows_and_sharing() -> None:
     assert set(measured.layer) == {1}
     assert set(measured.projection) == PROJECTIONS
     assert len(measured) == 7 * 3
-    assert table[~table.shared][["split", "s_inter", "s_base", "conflict"]].isna().all(axis=None)
+    cosines = ["s_inter", "s_base", "conflict", "s_text", "s_image"]
+    assert table[~table.shared][["split", *cosines]].isna().all(axis=None)
+    assert measured[cosines].notna().all(axis=None)
     assert len(table[~table.shared]) == 14
 
     moe = tiny_model({"preset": "moe", "every": 2})
@@ -98,8 +103,11 @@ def test_groups_hold_equally_many_documents() -> None:
     assert (groups.sum(axis=2) == 4).all()
     assert (groups[:, 0, 8:] == 0).all()
     assert (groups[:, 1, :8] == 0).all()
-    assert (groups[:, 2:, :8].sum(axis=2) == 2).all()
+    assert (groups[:, 2:4, :8].sum(axis=2) == 2).all()
     assert (groups[:, 2] * groups[:, 3] == 0).all()
+    both_halves = [1.0] * 8 + [0.0] * 8
+    assert (groups[:, 0] + groups[:, 4] == both_halves).all()
+    assert (groups[:, 1] + groups[:, 5] == both_halves[::-1]).all()
     assert not np.array_equal(groups[0], groups[1])
     assert np.array_equal(groups, split_groups(8, 30, seed=3))
 

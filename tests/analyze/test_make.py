@@ -134,7 +134,7 @@ def test_conflict_job(tmp_path: Path) -> None:
     recipe = Recipe("analyze", "conflict-shared-step-00010", 1, CONFLICT, inputs)
     manifest = run_job(recipe, tmp_path)
     table = pd.read_parquet(tmp_path / recipe.artefact / "conflict.parquet")
-    expected = "run step tokens architecture seed layer projection shared split s_inter s_base conflict"
+    expected = "run step tokens architecture seed layer projection shared split s_inter s_base conflict s_text s_image"
     assert list(table.columns) == expected.split()
     assert len(table) == 3 * 7 * 3
     assert table.shared.all()

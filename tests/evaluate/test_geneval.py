@@ -12,6 +12,7 @@ from unix_lib.evaluate.geneval import (
     judge,
     relative_positions,
     requirement,
+    samples_of,
     shuffled_prompts,
 )
 
@@ -126,6 +127,18 @@ def test_position_is_not_looked_at_where_the_color_is_wrong():
 def test_metadata_in_another_layout_are_refused(bad):
     with pytest.raises(GenEvalError, match="line 3"):
         check_prompt(bad, "line 3")
+
+
+def test_prompts_for_one_thing_are_one_sample():
+    position = [
+        prompt(SQUARE, CIRCLE | {"position": ["right of", 0]}) | {"tag": "position", "prompt": "a"},
+        prompt(CIRCLE, SQUARE | {"position": ["left of", 0]}) | {"tag": "position", "prompt": "b"},
+        prompt(CIRCLE, SQUARE | {"position": ["right of", 0]}) | {"tag": "position", "prompt": "c"},
+    ]
+    first, mirrored, other = samples_of(position)
+    assert first == mirrored != other
+    # One thing in all: its texts are all there is to resample.
+    assert len(set(samples_of(position[:2]))) == 2
 
 
 def test_equal_requirements_are_recognised_in_any_wording():

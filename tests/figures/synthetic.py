@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from unix_lib.artefacts.files import write_json
+from unix_lib.artefacts.files import canonical_json, write_json
 from unix_lib.artefacts.job import RECIPE
 from unix_lib.artefacts.manifest import write_manifest
 from unix_lib.recipes.recipe import Recipe, write_recipe
@@ -87,7 +87,7 @@ class SyntheticExperiment:
                     "task": tasks,
                     "prompt": [f"a photo of thing {i} left of a blue square" for i in range(prompts)],
                     "prediction": "yes",
-                    "answer": "yes",
+                    "answer": [asked(i) for i in range(prompts)],
                     "value": values,
                     "reason": "",
                 }
@@ -123,25 +123,23 @@ class SyntheticExperiment:
         origin = {"run": run, "step": step, "tokens": step * 2000, "architecture": architecture, "seed": seed}
         separate = {"shared": (), "unix": (0, 1, 5), "mot": range(LAYERS), "moe": ()}[preset]
         rows: list[dict[str, Any]] = []
+        measured = ["split", "s_inter", "s_base", "conflict", "s_text", "s_image"]
         for layer in range(LAYERS):
             for projection in PROJECTIONS:
                 expert = preset == "moe" and layer % 2 == 1 and projection in PROJECTIONS[4:]
                 known = origin | {"layer": layer, "projection": projection}
                 if layer in separate or expert:
-                    rows.append(
-                        known | {"shared": False, "split": None, "s_inter": None, "s_base": None, "conflict": None}
-                    )
+                    rows.append(known | {"shared": False} | dict.fromkeys(measured))
                     continue
                 for split in range(10):
                     value = level + 0.03 * (layer - 2.5) ** 2 + rng.normal(0, 0.02)
-                    rows.append(
-                        known
-                        | {"shared": True, "split": split, "s_inter": 0.5 - value, "s_base": 0.5, "conflict": value}
-                    )
-        measured = ["split", "s_inter", "s_base", "conflict"]
+                    # Half of each gradient is noise, so the corrected conflict is twice the paper's.
+                    cosines = {"s_inter": 0.5 - value, "s_base": 0.5, "s_text": 0.4, "s_image": 0.625}
+                    rows.append(known | {"shared": True, "split": split, "conflict": value} | cosines)
         table = pd.DataFrame(rows).astype(dict.fromkeys(measured, float))
         recipe = Recipe("analyze", f"conflict-{run}-step-{step:05d}", 1, {"run": run, "step": step})
-        self.inputs["conflicts"].append(self.add(recipe, {"conflict.parquet": table}))
+        facts = {"documents_per_modality": 64}
+        self.inputs["conflicts"].append(self.add(recipe, {"conflict.parquet": table}, facts=facts))
 
     def _checkpoint(self, run: str, architecture: str, seed: int, step: int, image: bool = True) -> None:
         rng = np.random.default_rng([seed, sum(run.encode()), 2])
@@ -217,6 +215,11 @@ class SyntheticExperiment:
                     )
         recipe = Recipe("analyze", "entropy", 1, {})
         self.inputs["entropy"].append(self.add(recipe, {"entropy.parquet": pd.DataFrame(rows)}))
+
+
+def asked(prompt: int) -> str:
+    """What a GenEval prompt's metadata ask for."""
+    return canonical_json({"include": [{"class": f"thing {prompt}", "count": 1}]})
 
 
 def picture(rng: np.random.Generator) -> bytes:

@@ -14,6 +14,7 @@ from unix_lib.artefacts.errors import UserError
 from unix_lib.artefacts.job import Job
 from unix_lib.artefacts.manifest import MANIFEST, ArtefactError, read_manifest
 from unix_lib.config.figures import ALL_FIGURES
+from unix_lib.figures.gradient_conflict import summarize
 from unix_lib.figures.inputs import Inputs
 from unix_lib.figures.loss_curves import STRETCHES, in_stretches, smoothed
 from unix_lib.figures.make import draw_existing, draw_figure, make_figure
@@ -129,6 +130,27 @@ def test_scores_table_keeps_values(experiment: SyntheticExperiment) -> None:
     drawn = table[(table.architecture == "mot") & (table.step == 400) & (table.benchmark == "pope")].iloc[0]
     assert (drawn.value, drawn.low, drawn.high, drawn.n) == (one.value, one.low, one.high, one.n)
     assert set(table[table.benchmark == "geneval"].ceiling) == {0.9}
+
+
+def test_conflict_table_counts_documents_and_corrects(experiment: SyntheticExperiment) -> None:
+    """The made-up gradients are half noise, so the corrected conflict is twice the paper's in every row."""
+    inputs = Inputs(experiment.results, roles(experiment, "gradient_conflict"))
+    table = draw_figure("gradient_conflict", inputs, SCALE).table
+    assert set(table.n) == {64}
+    assert set(table["values"]) == {20}  # ten splits of two checkpoints
+    assert table.corrected.to_numpy() == pytest.approx(2 * table.value.to_numpy())
+    assert set(table[table.architecture == "unix 2:1"].layer) == {3, 4, 5}
+    assert set(table[(table.architecture == "moe 1/2") & (table.projection == "mean")].layer) == {1, 3, 5}
+
+
+def test_conflict_too_noisy_to_tell_is_a_gap(tmp_path: Path) -> None:
+    experiment = SyntheticExperiment(tmp_path, prompts=6, steps=(0, 100))
+    inputs = Inputs(tmp_path, roles(experiment, "gradient_conflict"))
+    conflict = inputs.table("conflicts", "conflict.parquet").assign(documents=64)
+    conflict.loc[conflict.layer == 3, "s_image"] = -0.01
+    table = summarize(conflict)
+    assert set(table[table.corrected.isna()].layer) == {4}
+    assert table.value.notna().all()
 
 
 def test_second_hand_numbers_keep_their_mark(experiment: SyntheticExperiment) -> None:

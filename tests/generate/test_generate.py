@@ -244,6 +244,7 @@ def test_temperature_zero_takes_the_most_probable() -> None:
     assert codes[:, 0].tolist() == best
 
 
+@pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_recorded_steps_give_the_same_as_launched_ones() -> None:
     model = small_model(PLANS["unix 1:1"]).cuda()

@@ -1,14 +1,12 @@
 """The loss over many rows against PyTorch's own, chunk by chunk, and what its gradients need not compute."""
 
-from importlib.util import find_spec
-
 import pytest
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from unix_lib.models import loss
-from unix_lib.models.loss import summed_cross_entropy
+from unix_lib.models.loss import _has_kernels, summed_cross_entropy
 
 ROWS, WIDTH, VOCABULARY = 37, 12, 29
 
@@ -22,7 +20,7 @@ def drawn(dtype: torch.dtype = torch.float64, device: str = "cpu", rows: int = R
 
 @pytest.mark.parametrize("rows_at_a_time", [1, 5, ROWS, 1000])
 def test_losses_and_gradients_equal_pytorchs(rows_at_a_time: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loss, "CHUNK_ELEMENTS", rows_at_a_time * VOCABULARY)
+    monkeypatch.setitem(loss.CHUNK_ELEMENTS, "cpu", rows_at_a_time * VOCABULARY)
     hidden, weight, targets = drawn()
     total, each = summed_cross_entropy(hidden, weight, targets)
     (3 * total).backward()
@@ -58,9 +56,7 @@ def test_no_rows_give_zero() -> None:
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(
-    not torch.cuda.is_available() or find_spec("cut_cross_entropy") is None, reason="no CUDA device or package"
-)
+@pytest.mark.skipif(not torch.cuda.is_available() or not _has_kernels(), reason="no CUDA device or no such kernels")
 def test_the_kernels_of_gpus_agree() -> None:
     hidden, weight, targets = drawn(torch.bfloat16, "cuda", rows=512)
     total, each = summed_cross_entropy(hidden, weight, targets)

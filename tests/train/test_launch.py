@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from unix_lib.train.errors import TrainError
-from unix_lib.train.launch import first_host, launcher_arguments, launcher_command
+from unix_lib.train.launch import SECONDS_TO_SAVE, first_host, launcher_arguments, launcher_command
 
 
 @pytest.mark.parametrize(
@@ -48,6 +48,7 @@ def test_the_launcher_leaves_the_options_of_the_script_alone() -> None:
     parsed = parse_args(launcher_command(["--standalone", "--nproc-per-node=2"], script)[3:])
     assert [parsed.training_script, *parsed.training_script_args] == script
     assert parsed.nproc_per_node == "2"
+    assert parsed.shutdown_timeout == SECONDS_TO_SAVE
 
 
 def test_one_launcher_per_node_under_srun() -> None:

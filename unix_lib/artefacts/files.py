@@ -58,6 +58,15 @@ def _sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
+def lines_of(text: str) -> list[str]:
+    """Lines of a text, cut at newlines only.
+
+    `str.splitlines` also cuts at characters such as U+2028, which JSON leaves as they are inside a string.
+    """
+    lines = text.split("\n")
+    return [line.removesuffix("\r") for line in (lines if lines[-1] else lines[:-1])]
+
+
 def write_text(path: Path, text: str) -> None:
     """Write a text file atomically, UTF-8."""
     with atomic_path(path) as temporary:

@@ -20,8 +20,13 @@ from unix_lib.benchmarks.measuring import free, peak_memory, take_turns
 from unix_lib.benchmarks.training import decoder_steps, qwen_steps
 from unix_lib.models.start import parameter_counts
 
-# Dense bf16 FLOP/s and bytes/s of the memory, from the makers' data sheets, by a part of the device's name.
-PEAKS = {"H200": (989e12, 4.8e12), "H100": (989e12, 3.35e12), "A100": (312e12, 2.04e12)}
+# Dense bf16 FLOP/s and bytes/s of the memory, from the makers' data sheets, by the name that CUDA gives the device:
+# cards of one family differ by half.
+PEAKS = {
+    "NVIDIA H200": (989e12, 4.8e12),
+    "NVIDIA H100 80GB HBM3": (989e12, 3.35e12),
+    "NVIDIA A100-SXM4-80GB": (312e12, 2.04e12),
+}
 TRANSFORMERS = "transformers Qwen2"
 LOOP = "plain loop, unix"
 # PAPER: the base of Uni-X at 3B, Qwen2.5-3B, with the codebook of Chameleon's tokenizer; 12 and 6 separate layers.
@@ -160,5 +165,4 @@ def _peaks(device: torch.device) -> tuple[float, float] | None:
     """FLOP/s and bytes/s of a GPU that is known."""
     if device.type != "cuda":
         return None
-    name = torch.cuda.get_device_name()
-    return next((peak for part, peak in PEAKS.items() if part in name), None)
+    return PEAKS.get(torch.cuda.get_device_name())

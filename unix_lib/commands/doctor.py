@@ -27,7 +27,10 @@ PACKAGES = (
     "pyarrow",
     "matplotlib",
 )
-GPU_PACKAGES = ("flash-attn", "cut-cross-entropy")
+GPU_PACKAGES = {
+    "flash-attn": ".venv/bin/pip install --no-build-isolation -r envs/gpu.txt",
+    "cut-cross-entropy": "see envs/gpu.txt; without it the loss is computed in chunks",
+}
 
 
 def run(config: Path, console: Console) -> int:
@@ -52,15 +55,9 @@ def run(config: Path, console: Console) -> int:
     experiment = load_experiment(config)
     gpus_asked = experiment.train.job.gpus
     row(*_device(gpus_asked))
-    for package in GPU_PACKAGES:
+    for package, remedy in GPU_PACKAGES.items():
         version = _version(package)
-        row(
-            version is not None,
-            package,
-            version or "-",
-            ".venv/bin/pip install --no-build-isolation -r envs/gpu.txt",
-            needed=False,
-        )
+        row(version is not None, package, version or "-", remedy, needed=False)
     sbatch = shutil.which("sbatch")
     row(sbatch is not None, "SLURM (sbatch)", sbatch or "-", "only for --profile slurm, on a login node", needed=False)
     profile = Path("slurm/config.yaml")

@@ -16,12 +16,20 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from unix_lib.artefacts.files import canonical_json
+from unix_lib.artefacts.files import canonical_json, lines_of
 from unix_lib.checkpoint import Checkpoint
 from unix_lib.evaluate.benchmark import BenchmarkError, BenchmarkResult, BenchmarkTask
 from unix_lib.evaluate.detector import Detection, Detector
 from unix_lib.evaluate.fitness import require_fit, seen_objects
-from unix_lib.evaluate.geneval import GenEvalError, Verdict, check_prompt, geneval_scores, judge, shuffled_prompts
+from unix_lib.evaluate.geneval import (
+    GenEvalError,
+    Verdict,
+    check_prompt,
+    geneval_scores,
+    judge,
+    samples_of,
+    shuffled_prompts,
+)
 
 GENERATED = pa.schema(
     [
@@ -44,7 +52,7 @@ def read_prompts(path: Path, limit: int | None = None) -> list[dict[str, Any]]:
         GenEvalError: names the first line that is not in GenEval's layout.
     """
     prompts = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(lines_of(path.read_text(encoding="utf-8")), start=1):
         try:
             metadata = json.loads(line)
         except ValueError as error:
@@ -212,9 +220,12 @@ def judge_images(
             | {name: row[name] for name in ("prompt_index", "sample_index", "image")}
             | {"shuffled_value": control}
         )
-    # Prompts of the same text are one prompt: their images are no independent evidence.
-    texts = np.array([f"{row['task']}\t{row['prompt']}" for row in images])
+    labels = samples_of(prompts)
     scores = geneval_scores(
-        np.array([row["task"] for row in images]), texts, np.array(values), np.array(shuffled), bootstrap_samples
+        np.array([row["task"] for row in images]),
+        np.array([labels[row["prompt_index"]] for row in images]),
+        np.array(values),
+        np.array(shuffled),
+        bootstrap_samples,
     )
     return BenchmarkResult(scores, samples, images)

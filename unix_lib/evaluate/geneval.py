@@ -183,6 +183,21 @@ def requirement(prompt: dict[str, Any]) -> str:
     return canonical_json([sorted(map(canonical_json, part)) for part in (things, relations, exclude)])
 
 
+def samples_of(prompts: Sequence[dict[str, Any]]) -> list[str]:
+    """Labels of prompts that are one sample: those that ask for the same thing, in whatever words.
+
+    Where a whole task asks for one thing only, its texts are told apart: its interval then speaks of that one thing
+    and not of others like it.
+    """
+    asked: dict[str, set[str]] = defaultdict(set)
+    for prompt in prompts:
+        asked[prompt["tag"]].add(requirement(prompt))
+    return [
+        canonical_json([prompt["tag"], requirement(prompt) if len(asked[prompt["tag"]]) > 1 else prompt["prompt"]])
+        for prompt in prompts
+    ]
+
+
 def geneval_scores(
     tasks: np.ndarray, prompts: np.ndarray, values: np.ndarray, shuffled: np.ndarray, bootstrap_samples: int
 ) -> list[Score]:
@@ -190,7 +205,7 @@ def geneval_scores(
 
     Args:
         tasks: (N,) task of each image.
-        prompts: int (N,) prompt of each image; images of one prompt are resampled together.
+        prompts: (N,) label of each image's prompt, see `samples_of`; images of one label are resampled together.
         values: float (N,) 1 where the image is right.
         shuffled: float (N,) 1 where the image is right for another prompt of the task; NaN without a control.
         bootstrap_samples: resamples of each interval.

@@ -32,7 +32,9 @@ def draw(inputs: Inputs, scale: str) -> Drawing:
     notes = [
         "A difference is positive where the claim holds; in bits (1), conflict (2, 3), percentage points (4, 6) and "
         "percent (5). (?) second-hand.",
-        "A verdict needs a 95% interval that excludes 0; one seed can't decide between architectures.",
+        "A verdict needs a 95% interval that excludes 0; one training seed decides nothing about architectures; "
+        "conflict decides only where its noise-corrected value agrees.",
+        "n: tokens (1), documents per modality (2, 3), prompts and questions (4, 6), training steps (5).",
     ]
     text = TextTable(
         "Claims of the paper", HEADING, sections, frozenset({0, 1, 2, 6, 7}), cell_colors=colors, notes=notes

@@ -3,16 +3,20 @@
 What flows in: replicates of a difference within each training seed (bootstrap resamples of prompts, random splits,
 steps). What flows out: the mean over seeds with an interval that covers both. Seeds are too few to resample (three of
 them have ten distinct resamples), so their part of the uncertainty is drawn from Student's t with S - 1 degrees of
-freedom around the mean; with one seed it is unknown, and a claim about architectures stays undecided.
+freedom around the mean; with one seed it is unknown, and a claim about what training makes stays undecided.
 """
 
-from dataclasses import dataclass
+import json
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
+from scipy import special
 
+from unix_lib.evaluate.geneval import samples_of
 from unix_lib.figures.family_means import FAMILIES
 from unix_lib.figures.inputs import Inputs
+from unix_lib.figures.scores import final_scores
 
 HOLDS, FAILS, UNDECIDED, NOT_MEASURABLE = "holds", "does not hold", "undecided", "not measurable here"
 REPLICATES = 4000
@@ -32,18 +36,20 @@ class Difference:
     seeds: int
 
 
-def verdict_of(difference: Difference, *, compares_architectures: bool) -> tuple[str, str]:
+def verdict_of(difference: Difference, *, of_training: bool) -> tuple[str, str]:
     """What the interval allows to say, and why.
 
     Args:
         difference: positive where the claim holds.
-        compares_architectures: then one training seed can't decide.
+        of_training: the claim is about what training makes of an architecture; then one seed can't decide.
     """
     if not np.isfinite([difference.value, difference.low, difference.high]).all():
         return NOT_MEASURABLE, "the difference has no interval"
     direction = "in the claim's favour" if difference.value > 0 else "against the claim"
-    if compares_architectures and difference.seeds < 2:
-        return UNDECIDED, f"one seed can't decide between architectures; its figure is {direction}"
+    if abs(difference.value) < (difference.high - difference.low) / 4:  # about one standard error
+        direction = "close to 0"
+    if of_training and difference.seeds < 2:
+        return UNDECIDED, f"one training seed can't decide; its figure is {direction}"
     if difference.low > 0:
         return HOLDS, "the 95% interval of the difference lies above 0"
     if difference.high < 0:
@@ -67,6 +73,22 @@ def over_seeds(replicates: np.ndarray, point: np.ndarray, n: int) -> Difference:
         draws = draws + error * np.random.default_rng(SEED).standard_t(seeds - 1, size=len(draws))
     low, high = np.percentile(draws, [2.5, 97.5])
     return Difference(float(point.mean()), float(low), float(high), n, seeds)
+
+
+def over_splits(by_seed: pd.DataFrame, n: int) -> Difference:
+    """A difference over seeds whose value within a seed is a mean over random splits of the same documents.
+
+    A split's standard deviation stands for the error that the choice of documents leaves: it is that of half of them,
+    so it is rather too large.
+
+    Args:
+        by_seed: float, a row per split and a column per seed.
+        n: documents behind each seed's difference.
+    """
+    point = by_seed.mean().to_numpy()
+    error = by_seed.mean(axis=1).std(ddof=1) if len(by_seed) > 1 else np.nan
+    noise = np.random.default_rng(SEED + 1).normal(0.0, 1.0, (REPLICATES, 1)) * error
+    return over_seeds(point + noise, point, n)
 
 
 def normal_difference(value: float, standard_error: float, n: int) -> Difference:
@@ -107,19 +129,30 @@ def paired_score_difference(values: pd.DataFrame, better: str, other: str) -> Di
             return None
         family_replicates.append(np.mean(replicates, axis=0))
         family_points.append(np.mean(points, axis=0))
-    return over_seeds(np.mean(family_replicates, axis=0), np.mean(family_points, axis=0), n)
+    difference = over_seeds(np.mean(family_replicates, axis=0), np.mean(family_points, axis=0), n)
+    if difference.low == difference.high:  # all alike: what n samples without a deviation leave possible
+        slack = 2 * (1 - 0.025 ** (1 / n))
+        difference = replace(difference, low=difference.low - slack, high=difference.high + slack)
+    return difference
 
 
 def _bootstrap(paired: pd.DataFrame, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Resample prompts within strata; mean over strata of the mean difference, (R, S) and (S,)."""
+    """Resample prompts within strata; mean over strata of the mean difference, (R, S) and (S,).
+
+    Few prompts make such replicates too narrow. As for single scores (`unix_lib.evaluate.intervals.bootstrap`), one
+    prompt fewer than there are is drawn, and deviations are stretched to Student's t.
+    """
     replicates, points = [], []
-    for _, rows in paired.groupby(level="stratum"):
-        differences = rows.to_numpy()
+    strata = [rows.to_numpy() for _, rows in paired.groupby(level="stratum")]
+    for differences in strata:
         count = len(differences)
-        weights = rng.multinomial(count, np.full(count, 1.0 / count), size=REPLICATES) / count
+        drawn = max(1, count - 1)
+        weights = rng.multinomial(drawn, np.full(count, 1.0 / count), size=REPLICATES) / drawn
         replicates.append(weights @ differences)
         points.append(differences.mean(axis=0))
-    return np.mean(replicates, axis=0), np.mean(points, axis=0)
+    point = np.mean(points, axis=0)
+    stretch = special.stdtrit(max(1, len(paired) - len(strata)), 0.975) / Z_95
+    return point + stretch * (np.mean(replicates, axis=0) - point), point
 
 
 def prompt_values(inputs: Inputs) -> pd.DataFrame:
@@ -127,31 +160,37 @@ def prompt_values(inputs: Inputs) -> pd.DataFrame:
 
     Columns: `architecture, seed, family, benchmark, stratum, prompt, value`.
 
-    Images of one prompt belong together; GenEval's score is a mean over tasks, so they are its strata.
+    Images that were asked to show the same thing belong together. Where a score is a mean over tasks, they are strata.
     """
-    scores = inputs.table("evaluations", "scores.parquet")
-    if scores.empty:
+    scores = final_scores(inputs.table("evaluations", "scores.parquet"))
+    if scores.empty or scores.step.nunique() > 1:  # without a common step nothing is at equal data
         return pd.DataFrame(columns=VALUE_COLUMNS)
-    origin = scores.drop_duplicates("artefact")[["artefact", "run", "step", "architecture", "seed"]]
-    common = set.intersection(*(set(rows.step) for _, rows in origin.groupby("run")))
-    final = origin[origin.step == max(common, default=-1)]
-    families = inputs.benchmarks.set_index("benchmark").family
+    final = scores.drop_duplicates("artefact")[["artefact", "run", "step", "architecture", "seed"]]
+    benchmarks = inputs.benchmarks.set_index("benchmark")
     parts = []
     for row in final.itertuples():
         for path in sorted((inputs.results / str(row.artefact) / "samples").glob("*.parquet")):
-            samples = pd.read_parquet(path, columns=["sample_id", "task", "prompt", "value"])
-            generated = families[path.stem] == "generation"
+            samples = pd.read_parquet(path, columns=["sample_id", "task", "prompt", "answer", "value"])
+            benchmark = benchmarks.loc[path.stem]
             parts.append(
                 pd.DataFrame(
                     {
                         "architecture": row.architecture,
                         "seed": row.seed,
-                        "family": families[path.stem],
+                        "family": benchmark.family,
                         "benchmark": path.stem,
-                        "stratum": samples.task if generated else "",
-                        "prompt": samples.prompt if generated else samples.sample_id,
+                        "stratum": samples.task if benchmark.by_task else "",
+                        "prompt": _asked(samples) if benchmark.family == "generation" else samples.sample_id,
                         "value": samples.value,
                     }
                 )
             )
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=VALUE_COLUMNS)
+
+
+def _asked(samples: pd.DataFrame) -> list[str]:
+    """What each image was asked to show, see `samples_of`."""
+    prompts = [
+        {"tag": row.task, "prompt": row.prompt} | json.loads(row.answer) for row in samples.itertuples(index=False)
+    ]
+    return samples_of(prompts)

@@ -7,7 +7,7 @@ small experiment averages over all the questions it has.
 import pandas as pd
 
 from unix_lib.figures.inputs import Inputs
-from unix_lib.figures.scores import final_scores, headline_scores, over_seeds
+from unix_lib.figures.scores import final_scores, headline_scores, over_benchmarks, over_seeds
 
 FAMILIES = ("text", "generation", "understanding")
 
@@ -21,21 +21,9 @@ def family_means(inputs: Inputs) -> pd.DataFrame:
     scores = final_scores(headline_scores(inputs))
     if scores.empty:
         return pd.DataFrame(columns=["architecture", "family", "value", "standard_error", "low", "high", "n", "seeds"])
-    by_family = _averaged(scores, ["architecture", "run", "tokens", "family"])
+    by_family = over_benchmarks(scores, ["architecture", "run", "tokens", "family"])
     complete = by_family.groupby("run").family.transform("nunique") == len(FAMILIES)
-    overall = _averaged(by_family[complete], ["architecture", "run", "tokens"]).assign(family="mean")
+    overall = over_benchmarks(by_family[complete], ["architecture", "run", "tokens"]).assign(family="mean")
     runs = pd.concat([by_family, overall], ignore_index=True)
     table = over_seeds(runs, ["architecture", "family"])
     return table.merge(scores.groupby("architecture").tokens.max().reset_index(), on="architecture")
-
-
-def _averaged(scores: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
-    """Mean of independent scores within `keys`, with its standard error and 95% interval."""
-    grouped = scores.assign(variance=scores.standard_error**2).groupby(keys, sort=False)
-    table = grouped.agg(
-        value=("value", "mean"), variance=("variance", "sum"), count=("value", "size"), n=("n", "sum")
-    ).reset_index()
-    error = table.variance**0.5 / table["count"]
-    return table.assign(standard_error=error, low=table.value - 1.96 * error, high=table.value + 1.96 * error).drop(
-        columns=["variance", "count"]
-    )

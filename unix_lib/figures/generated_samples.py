@@ -1,7 +1,7 @@
 """Figure "generated samples": the same prompts drawn by every architecture at every checkpoint.
 
 A row per checkpoint, a column per prompt, the first image of each, so nothing is picked by hand. A green frame says
-that the detector found what the prompt asks for; beside each row stands the share of all its prompts' first images.
+that the detector found what the prompt asks for; beside each row stands the count over all its prompts' first images.
 """
 
 import io
@@ -33,7 +33,10 @@ IMAGE_INCHES = 0.79
 GROUP_GAP_INCHES = 0.12  # between two architectures
 LEFT_INCHES, TOP_INCHES = 0.95, 1.0
 CAPTION_CHARACTERS = 17
-COLUMNS = ["origin", "architecture", "run", "step", "tokens", "task", "prompt", "correct", "reason", "n"]
+COLUMNS = [
+    *("origin", "architecture", "run", "step", "tokens", "task", "prompt", "correct", "reason", "n"),
+    *("right_of_all", "all_prompts"),  # of the row's checkpoint, over the first images of all prompts
+]
 
 
 def draw(inputs: Inputs) -> Drawing:
@@ -57,7 +60,7 @@ def draw(inputs: Inputs) -> Drawing:
     canvas.text(
         0.09,
         height - 0.36,
-        "green frame: the detector finds what the prompt asks for; no frame: it doesn't; percent: over all prompts",
+        "green frame: the detector finds what the prompt asks for; no frame: it doesn't; count: over all prompts",
         fontsize=6.8,
         color=GREY,
     )
@@ -73,14 +76,16 @@ def draw(inputs: Inputs) -> Drawing:
             if (name, step, prompt) in indexed.index:
                 _image(canvas, LEFT_INCHES + CELL_INCHES * column, y, indexed.loc[(name, step, prompt)])
         of_row = images[(images.architecture == name) & (images.step == step)]
-        label = f"{of_row.tokens.iloc[0] / 1e6:.2f}M tokens\n{100 * of_row.value.mean():.0f}% right"
+        label = f"{of_row.tokens.iloc[0] / 1e6:.2f}M tokens\n{of_row.value.sum():.0f} of {len(of_row)} right"
         if line in firsts:
             label = f"{architecture_name(name)}\n{label}"
         canvas.text(
             LEFT_INCHES - 0.08, y + CELL_INCHES / 2, label, ha="right", va="center", fontsize=7, color=colors[name]
         )
     canvas.set(xlim=(0, width), ylim=(-0.04, height), aspect="auto")
-    table = shown.assign(origin="measured", correct=shown.value, n=1)[COLUMNS]
+    of_checkpoint = images.groupby(["architecture", "step"]).value.agg(right_of_all="sum", all_prompts="size")
+    table = shown.assign(origin="measured", correct=shown.value, n=1).join(of_checkpoint, on=["architecture", "step"])
+    table = table[COLUMNS]
     return Drawing(table.sort_values(["architecture", "step", "task", "prompt"], kind="stable"), figure)
 
 

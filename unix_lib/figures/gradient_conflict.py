@@ -1,35 +1,42 @@
 """Figure "gradient conflict over depth": how far text and image pull shared weights apart, layer by layer.
 
-A line per architecture that shares weights, its mean over random splits, checkpoints and seeds, and a band of one
-standard deviation. Layers that Uni-X holds per modality are shaded: there it has nothing to measure.
+A line per architecture that shares weights. Upper panels: the paper's conflict, its mean over random splits,
+checkpoints and seeds, with a band of one standard deviation. Lower panels: the same without what noise takes from it
+(`unix_lib.analyze.attenuation`), over the whole range of 1 - cos. There a hollow point off the line rests on gradients
+that are mostly noise, and a gap means that they are too noisy to tell; what noise drives off the range is in the CSV
+alone. Layers that Uni-X holds per modality are shaded: there it has nothing to measure.
 """
 
 import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from unix_lib.analyze.attenuation import LEAST_RELIABILITY, corrected_by
+from unix_lib.artefacts.manifest import read_manifest
 from unix_lib.figures.inputs import Inputs
 from unix_lib.figures.style import (
     Drawing,
     architecture_colors,
     architecture_name,
+    compared_unix,
     marker_of,
     nothing_yet,
     ordered_architectures,
-    preset_of,
 )
 
 # PAPER: the conflict figure shows these three; the mean of all seven is ours.
 PANELS = {
-    "down_proj": "a  FFN down",
-    "o_proj": "b  Attention output",
-    "v_proj": "c  Attention value",
-    "mean": "d  Mean of all 7",
+    "down_proj": "FFN down",
+    "o_proj": "Attention output",
+    "v_proj": "Attention value",
+    "mean": "Mean of all 7",
 }
-COLUMNS = [
-    *("origin", "architecture", "projection", "layer", "value", "standard_deviation", "low", "high"),
-    *("n", "checkpoints", "seeds", "s_inter", "s_base"),
+LETTERS = "abcdefgh"
+COLUMNS = [  # `n` is the documents per modality behind each value, `values` the splits x checkpoints x seeds averaged
+    *("origin", "architecture", "projection", "layer", "value", "standard_deviation", "split_low", "split_high"),
+    *("corrected", "n", "values", "checkpoints", "seeds", "s_inter", "s_base", "s_text", "s_image"),
 ]
 
 
@@ -40,81 +47,93 @@ def draw(inputs: Inputs) -> Drawing:
         return Drawing(
             pd.DataFrame(columns=COLUMNS), nothing_yet("no conflict analysis of a checkpoint that shares weights")
         )
-    table = summarize(conflict)
+    documents = {
+        artefact: read_manifest(inputs.results / artefact).facts["documents_per_modality"]
+        for artefact in conflict.artefact.unique()
+    }
+    table = summarize(conflict.assign(documents=conflict.artefact.map(documents)))
     separate = separate_layers(conflict)
+    layers = range(1, int(conflict.layer.max()) + 2)
     names = ordered_architectures(table.architecture)
     colors = architecture_colors(names)
-    figure, panels = plt.subplots(1, len(PANELS), figsize=(9.6, 2.9), layout="constrained", sharey=True)
-    for axes, (projection, title) in zip(panels, PANELS.items(), strict=True):
-        _shade(axes, separate, int(conflict.layer.max()) + 1)
-        axes.axhline(0, color="0.3", linewidth=0.8)
+    noisy = table[["s_text", "s_image"]].min(axis=1) < LEAST_RELIABILITY
+    drawn = table.assign(solid=table.corrected.mask(noisy), hollow=table.corrected.where(noisy))
+    drawn = drawn[drawn.projection.isin(PANELS)]
+    figure, panels = plt.subplots(2, len(PANELS), figsize=(9.6, 4.9), layout="constrained", sharex=True, sharey="row")
+    for letter, axes, title in zip(LETTERS, panels.flat, [*PANELS.values()] * 2, strict=True):
+        axes.set_title(f"{letter}  {title}")
+        _shade(axes, separate, len(layers))
+    for column, projection in enumerate(PANELS):
+        upper, lower = panels[:, column]
+        upper.axhline(0, color="0.3", linewidth=0.8)
+        lower.axhline(1, color="0.3", linewidth=0.8, linestyle="--")
         for name in names:
-            rows = table[(table.architecture == name) & (table.projection == projection)].sort_values("layer")
-            # A layer without a row is a gap in the line.
-            rows = rows.set_index("layer").reindex(range(1, int(conflict.layer.max()) + 2))
+            rows = drawn[(drawn.architecture == name) & (drawn.projection == projection)]
+            rows = rows.set_index("layer").reindex(layers)  # a layer without a row is a gap in the line
             style = {"color": colors[name], "marker": marker_of(name)}
-            axes.plot(rows.index, rows.value, label=architecture_name(name), **style)
-            axes.fill_between(
-                rows.index,
-                rows.value - rows.standard_deviation,
-                rows.value + rows.standard_deviation,
-                color=colors[name],
-                alpha=0.18,
-                linewidth=0,
-            )
-            alone = rows[rows.value.shift(1).isna() & rows.value.shift(-1).isna()]  # a band of one layer has no width
-            axes.errorbar(
-                alone.index,
-                alone.value,
-                alone.standard_deviation,
-                fmt="none",
-                ecolor=colors[name],
-                alpha=0.4,
-                elinewidth=4,
-            )
-        axes.set_title(title)
-        axes.set_xlabel("layer")
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    panels[0].set_ylabel("gradient conflict $c$")
-    handles, labels = panels[0].get_legend_handles_labels()
-    if separate:
-        handles.append(plt.Rectangle((0, 0), 1, 1, color="0.92"))
-        labels.append("separate per modality in Uni-X")
-    figure.legend(handles, labels, loc="outside upper center", ncols=len(labels))
+            upper.plot(rows.index, rows.value, label=architecture_name(name), **style)
+            _band(upper, rows, colors[name])
+            lower.plot(rows.index, rows.solid, **style)
+            lower.plot(rows.index, rows.hollow, **style, linestyle="none", markerfacecolor="white")
+        lower.set_xlabel("layer")
+        lower.xaxis.set_major_locator(MaxNLocator(integer=True))
+    panels[0, 0].set_ylabel("gradient conflict $c$\n(the paper's)")
+    panels[1, 0].set_ylabel("corrected for noise\n$1 - \\cos$(text, image)")
+    panels[1, 0].set_ylim(-0.05, 2.05)
+    panels[1, 0].set_yticks([0, 0.5, 1, 1.5, 2], ["0 same way", "0.5", "1 unrelated", "1.5", "2 opposed"])
+    figure.align_ylabels(panels[:, 0])
+    _legend(figure, panels[0, 0], separate=bool(separate), hollow=bool(drawn.hollow.notna().any()))
     return Drawing(table, figure)
 
 
 def summarize(conflict: pd.DataFrame) -> pd.DataFrame:
-    """Mean and spread per architecture, projection and layer; layers count from 1, as in the paper's figures."""
+    """Mean and spread per architecture, projection and layer; layers count from 1, as in the paper's figures.
+
+    Args:
+        conflict: rows of `conflict.parquet`, with the documents per modality behind each in `documents`.
+    """
     shared = conflict[conflict.shared]
-    keys = ["architecture", "layer", "run", "step", "seed", "split"]
+    keys = ["architecture", "layer", "run", "step", "seed", "split", "documents"]
     # The mean is taken only where all seven projections are shared: fewer would be another quantity.
     counts = shared.groupby(keys).projection.nunique()
-    mean = shared.groupby(keys)[["conflict", "s_inter", "s_base"]].mean()[counts == counts.max()].reset_index()
+    measured = ["conflict", "s_inter", "s_base", "s_text", "s_image"]
+    mean = shared.groupby(keys)[measured].mean()[counts == counts.max()].reset_index()
     rows = pd.concat([shared, mean.assign(projection="mean")], ignore_index=True)
-    grouped = rows.groupby(["architecture", "projection", "layer"], sort=True)
-    table = grouped.agg(
+    cells = ["architecture", "projection", "layer"]
+    table = rows.groupby(cells, sort=True).agg(
         value=("conflict", "mean"),
         standard_deviation=("conflict", "std"),
-        low=("conflict", lambda values: values.quantile(0.025)),
-        high=("conflict", lambda values: values.quantile(0.975)),
-        n=("conflict", "size"),
+        split_low=("conflict", lambda values: values.quantile(0.025)),
+        split_high=("conflict", lambda values: values.quantile(0.975)),
+        n=("documents", "min"),  # checkpoints of one mixture are measured on the same documents, so they don't add up
+        values=("conflict", "size"),
         checkpoints=("step", "nunique"),
         seeds=("seed", "nunique"),
         s_inter=("s_inter", "mean"),
         s_base=("s_base", "mean"),
-    ).reset_index()
+        s_text=("s_text", "mean"),
+        s_image=("s_image", "mean"),
+    )
+    table = table.assign(corrected=corrected_by(rows, cells)).reset_index()
     return table.assign(origin="measured", layer=table.layer + 1)[COLUMNS]
 
 
 def separate_layers(conflict: pd.DataFrame) -> list[int]:
-    """Layers, from 1, that the first Uni-X split in the table holds per modality."""
-    unix = conflict[conflict.architecture.map(preset_of) == "unix"]
-    if unix.empty:
+    """Layers, from 1, that the compared Uni-X split holds per modality."""
+    unix = compared_unix(ordered_architectures(conflict.architecture))
+    if unix is None:
         return []
-    first = unix[unix.architecture == ordered_architectures(unix.architecture)[0]]
-    anything_shared = first.groupby("layer").shared.any()
+    anything_shared = conflict[conflict.architecture == unix].groupby("layer").shared.any()
     return [int(layer) + 1 for layer in anything_shared.index[~anything_shared]]
+
+
+def _band(axes: Axes, rows: pd.DataFrame, color: str) -> None:
+    """One standard deviation around `value`, as a bar where a layer stands alone: a band of one has no width."""
+    low, high = rows.value - rows.standard_deviation, rows.value + rows.standard_deviation
+    axes.fill_between(rows.index, low, high, color=color, alpha=0.18, linewidth=0)
+    alone = rows[rows.value.shift(1).isna() & rows.value.shift(-1).isna()]
+    spread = alone.standard_deviation
+    axes.errorbar(alone.index, alone.value, spread, fmt="none", ecolor=color, alpha=0.4, elinewidth=4)
 
 
 def _shade(axes: Axes, layers: list[int], last: int) -> None:
@@ -122,3 +141,14 @@ def _shade(axes: Axes, layers: list[int], last: int) -> None:
         axes.axvspan(layer - 0.5, layer + 0.5, color="0.92", linewidth=0, zorder=0)
     axes.set_xlim(0.5, last + 0.5)
     axes.grid(axis="x", visible=False)
+
+
+def _legend(figure: Figure, axes: Axes, *, separate: bool, hollow: bool) -> None:
+    handles, labels = axes.get_legend_handles_labels()
+    if separate:
+        handles.append(plt.Rectangle((0, 0), 1, 1, color="0.92"))
+        labels.append("separate per modality in Uni-X")
+    if hollow:
+        handles.append(plt.Line2D([], [], color="0.4", marker="o", markerfacecolor="white", linestyle="none"))
+        labels.append("gradients mostly noise")
+    figure.legend(handles, labels, loc="outside upper center", ncols=len(labels))

@@ -49,7 +49,10 @@ class Inputs:
 
     @cached_property
     def benchmarks(self) -> pd.DataFrame:
-        """One row per benchmark: `benchmark, family, local`, local where the experiment made the questions itself."""
+        """One row per benchmark: `benchmark, family, local, by_task`.
+
+        `local` where the experiment made the questions itself, `by_task` where the score is a mean over tasks.
+        """
         rows = {}
         for artefact in self.existing.get("evaluations", []):
             for name, settings in self.recipe(artefact).settings["benchmarks"].items():
@@ -57,5 +60,6 @@ class Inputs:
                     "benchmark": name,
                     "family": FAMILIES[settings["scorer"]],
                     "local": settings.get("source") is not None,
+                    "by_task": settings["scorer"] == "geneval" or settings.get("layout") == "seed",
                 }
-        return pd.DataFrame(rows.values(), columns=["benchmark", "family", "local"])
+        return pd.DataFrame(rows.values(), columns=["benchmark", "family", "local", "by_task"])

@@ -5,6 +5,7 @@ made the questions itself, in the benchmark's layout, the section says so: such 
 other, not with the rows above.
 """
 
+import math
 from collections.abc import Sequence
 
 import pandas as pd
@@ -12,7 +13,7 @@ import pandas as pd
 from unix_lib.figures.drawn_table import Section, TextTable, draw_table
 from unix_lib.figures.inputs import Inputs
 from unix_lib.figures.published import SECOND_HAND, PublishedRow, benchmark_name
-from unix_lib.figures.scores import final_scores, headline_scores, over_seeds
+from unix_lib.figures.scores import final_scores, headline_scores, over_benchmarks, over_seeds
 from unix_lib.figures.style import Drawing, architecture_name, ordered_architectures
 
 COLUMNS = [
@@ -120,7 +121,8 @@ def _perception(inputs: Inputs, table: pd.DataFrame) -> pd.DataFrame:
         return rows
     scores = inputs.table("evaluations", "scores.parquet")
     scores = final_scores(scores[(scores.benchmark == "mme") & (scores.metric == "perception")])
-    found = over_seeds(scores.assign(local=False), ["architecture", "benchmark", "metric", "local"])
+    keys = ["architecture", "benchmark", "metric", "local"]
+    found = over_seeds(scores.assign(local=False), keys, bounds=(0.0, math.inf))
     merged = rows[["architecture"]].merge(found, on="architecture", how="left").set_index(rows.index)
     return merged.assign(
         origin="measured",
@@ -133,30 +135,16 @@ def _perception(inputs: Inputs, table: pd.DataFrame) -> pd.DataFrame:
 def _with_mean(measured: pd.DataFrame, needed: list[str]) -> pd.DataFrame:
     """Add the mean over the paper's benchmarks for models that have all of them."""
     means = []
-    for (model, architecture), rows in measured.groupby(["model", "architecture"], sort=False):
+    for _, rows in measured.groupby("architecture", sort=False):
         own = rows[rows.benchmark.isin(needed)]
         if own.benchmark.nunique() == len(needed):
-            error = (own.standard_error**2).sum() ** 0.5 / len(needed)
-            value = own.value.mean()
+            mean = over_benchmarks(own, ["origin", "certainty", "model", "architecture"])
             means.append(
-                {
-                    "origin": "measured",
-                    "certainty": "measured",
-                    "model": model,
-                    "architecture": architecture,
-                    "benchmark": "mean",
-                    "metric": "mean",
-                    "value": value,
-                    "standard_error": error,
-                    "low": value - 1.96 * error,
-                    "high": value + 1.96 * error,
-                    "n": own.n.sum(),
-                    "seeds": own.seeds.min(),
-                    "tokens": own.tokens.max(),
-                    "local": False,
-                }
+                mean.assign(
+                    benchmark="mean", metric="mean", seeds=own.seeds.min(), tokens=own.tokens.max(), local=False
+                )
             )
-    return pd.concat([measured, pd.DataFrame(means)], ignore_index=True) if means else measured
+    return pd.concat([measured, *means], ignore_index=True)
 
 
 def _measured_lines(table: pd.DataFrame, keys: list[str]) -> list[list[str]]:

@@ -1,15 +1,19 @@
-"""Scores as figures and tables need them: one headline metric per benchmark, means over seeds, families.
+"""Scores as figures and tables need them: one headline metric per benchmark, at equal data, means over seeds.
 
 What flows in: `scores.parquet` of the evaluations. What flows out: tidy tables with an interval on every score.
+
+Intervals are combined by their distances from the value, below and above apart, added in quadrature (Zou and Donner
+2008): a score of 0 keeps the interval [0, 0.14] that its few samples leave it, which a standard error of 0 would lose.
 """
 
+import numpy as np
 import pandas as pd
+from scipy import special
 
 from unix_lib.figures.inputs import Inputs
 
 # The metric that stands for a benchmark, first that it has.
 HEADLINE_METRICS = ("overall", "accuracy", "acc", "acc_norm")
-Z_95 = 1.959964
 
 
 def headline_scores(inputs: Inputs, role: str = "evaluations") -> pd.DataFrame:
@@ -25,14 +29,27 @@ def headline_scores(inputs: Inputs, role: str = "evaluations") -> pd.DataFrame:
 
 
 def final_scores(scores: pd.DataFrame) -> pd.DataFrame:
-    """The scores of each run's last evaluated step."""
-    return scores[scores.step == scores.groupby("run").step.transform("max")] if len(scores) else scores
+    """The scores at the last step that all runs have: equal data, also while some still train.
+
+    Where the runs share no step, each run's own last one: then nothing here compares, and `tokens` says so.
+    """
+    if scores.empty:
+        return scores
+    common = set.intersection(*(set(rows.step) for _, rows in scores.groupby(["run", "benchmark"])))
+    if common:
+        return scores[scores.step == max(common)]
+    return scores[scores.step == scores.groupby("run").step.transform("max")]
 
 
-def over_seeds(scores: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+def over_seeds(scores: pd.DataFrame, keys: list[str], bounds: tuple[float, float] = (0.0, 1.0)) -> pd.DataFrame:
     """One row per `keys`: mean over seeds, with standard error, 95% interval, `n` samples and `seeds`.
 
-    The variance is that of the prompts, which seeds share, plus that of the mean over seeds.
+    The uncertainty is that of the prompts, which seeds share, so that more seeds don't lower it, and that of the mean
+    over seeds, by Student's t with as many degrees of freedom as there are seeds beyond the first.
+
+    Args:
+        scores: with `value, standard_error, low, high, n`.
+        bounds: of a score; intervals are cut there.
     """
     grouped = scores.groupby(keys, sort=False)
     table = grouped.agg(
@@ -44,9 +61,35 @@ def over_seeds(scores: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
         low=("low", "mean"),
         high=("high", "mean"),
     ).reset_index()
-    several = table.seeds > 1
-    error = (table.prompts**2 + (table.spread**2 / table.seeds).fillna(0.0)) ** 0.5
-    table["standard_error"] = error
-    table.loc[several, "low"] = table.value - Z_95 * error
-    table.loc[several, "high"] = table.value + Z_95 * error
+    of_seeds = (table.spread / table.seeds**0.5).fillna(0.0)
+    table["standard_error"] = (table.prompts**2 + of_seeds**2) ** 0.5
+    tail = np.where(table.seeds > 1, special.stdtrit(np.maximum(table.seeds - 1, 1), 0.975), 0.0)
+    below, above = (((side) ** 2 + (tail * of_seeds) ** 2) ** 0.5 for side in _sides(table))
+    table["low"], table["high"] = (table.value - below).clip(*bounds), (table.value + above).clip(*bounds)
     return table.drop(columns=["prompts", "spread"])
+
+
+def over_benchmarks(scores: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+    """One row per `keys`: the mean of independent scores, with standard error, 95% interval and `n` samples in all."""
+    below, above = _sides(scores)
+    squares = scores.assign(error=scores.standard_error**2, below=below**2, above=above**2)
+    table = (
+        squares.groupby(keys, sort=False)
+        .agg(
+            value=("value", "mean"),
+            error=("error", "sum"),
+            below=("below", "sum"),
+            above=("above", "sum"),
+            count=("value", "size"),
+            n=("n", "sum"),
+        )
+        .reset_index()
+    )
+    error, below, above = (table[name] ** 0.5 / table["count"] for name in ("error", "below", "above"))
+    table = table.assign(standard_error=error, low=table.value - below, high=table.value + above)
+    return table.drop(columns=["error", "below", "above", "count"])
+
+
+def _sides(scores: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
+    """How far the interval reaches below and above the value."""
+    return (scores.value - scores.low).clip(lower=0), (scores.high - scores.value).clip(lower=0)

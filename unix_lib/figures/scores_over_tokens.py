@@ -1,7 +1,8 @@
 """Figure "scores over training tokens": a panel per benchmark, a line per architecture with 95% intervals.
 
-The dotted line is a blind guesser, the dashed one the same images scored against other prompts, the dash-dotted one
-the ceiling: the score of perfect images that passed through the image tokenizer.
+The dotted line is a blind guesser, the dashed one the same images scored against other prompts (a mean of the tasks
+that have prompts for different things), the dash-dotted one the ceiling: the score of perfect images that passed
+through the image tokenizer.
 """
 
 import matplotlib.pyplot as plt

@@ -31,6 +31,7 @@ ARCHITECTURE_COLORS = {
 }
 ARCHITECTURE_MARKERS = {"shared": "o", "unix": "s", "mot": "^", "moe": "D", "custom": "v"}
 ARCHITECTURE_NAMES = {"shared": "Shared", "unix": "Uni-X", "mot": "MoT", "moe": "MoE", "custom": "Custom"}
+PAPER_SPLIT = "unix 9:5"  # PAPER: Tables 3 and 4
 # Further splits of a Uni-X sweep, beside the first one's colour.
 SPLIT_COLORS = ("#D55E00", "#8C3D00", "#F0A070", "#5C2A00", "#FFC9A3")
 TEXT_COLORS = ("#332288", "#6F63B5", "#A9A2D6")
@@ -95,6 +96,12 @@ def ordered_architectures(names: "pd.Series[str]") -> list[str]:
         return (order.index(preset) if preset in order else len(order)), numbers, name
 
     return sorted(names.dropna().unique(), key=place)
+
+
+def compared_unix(names: list[str]) -> str | None:
+    """The split that stands for Uni-X beside other architectures: the paper's where it is there, else the first."""
+    splits = [name for name in names if preset_of(name) == "unix"]
+    return PAPER_SPLIT if PAPER_SPLIT in splits else next(iter(splits), None)
 
 
 def architecture_colors(names: list[str]) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 On any device a chunk of rows at a time: the gradients are computed together with the loss, so the logits of a chunk
 live only for a moment and nothing is computed twice. The price: gradients can flow through the sum only, not through
-single losses. On GPUs in half precision cut-cross-entropy's kernels do it where the package is installed.
+single losses. On GPUs in half precision cut-cross-entropy's kernels do it, where a version with `cce_exact` is there.
 
 Legend: R rows, D width, V vocabulary.
 """
@@ -14,7 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-CHUNK_ELEMENTS = 1 << 24  # logits held at a time: 64 MB in float32
+# Logits held at a time, 64 MB and 1 GB in float32: a GPU reads the whole head and its gradient again for each chunk.
+CHUNK_ELEMENTS = {"cpu": 1 << 24, "cuda": 1 << 28}
 
 
 def summed_cross_entropy(hidden: Tensor, weight: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
@@ -41,7 +42,12 @@ def summed_cross_entropy(hidden: Tensor, weight: Tensor, targets: Tensor) -> tup
 
 @cache
 def _has_kernels() -> bool:
-    return find_spec("cut_cross_entropy") is not None
+    if find_spec("cut_cross_entropy") is None:
+        return False
+    import cut_cross_entropy
+
+    # Release 25.1.1 lacks it; the other kernels drop small gradients.
+    return "CCE_EXACT" in getattr(cut_cross_entropy.LinearCrossEntropyImpl, "__members__", {})
 
 
 def _kernels_fit(hidden: Tensor) -> bool:
@@ -62,7 +68,7 @@ def _chunked(
     One operation, so that `torch.compile` makes one graph of it whatever the number of rows.
     """
     wide = torch.promote_types(hidden.dtype, torch.float32)
-    rows = max(1, CHUNK_ELEMENTS // weight.shape[0])
+    rows = max(1, CHUNK_ELEMENTS.get(hidden.device.type, CHUNK_ELEMENTS["cpu"]) // weight.shape[0])
     losses = torch.empty(targets.shape[0], dtype=wide, device=hidden.device)
     hidden_gradient = torch.empty_like(hidden) if needs_hidden else hidden.new_empty(0)
     weight_gradient = torch.zeros_like(weight, dtype=wide) if needs_weight else weight.new_empty(0, dtype=wide)

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from huggingface_hub.errors import StrictDataclassError
+from safetensors import SafetensorError
 from torch import Tensor
 from transformers import AutoConfig, AutoModelForCausalLM
 
@@ -130,10 +132,10 @@ def start_from_pretrained(  # noqa: PLR0917
         shape: `DecoderShape` as plain values that the model must have, where one was planned with.
 
     Raises:
-        ModelError: another model family, a variant that is not supported, a vocabulary or a shape that doesn't fit, or
-            weights that are not finite.
+        ModelError: no model there or an unreadable one, another model family, a variant that is not supported, a
+            vocabulary or a shape that doesn't fit, or weights that are not whole or not finite.
     """
-    source = AutoConfig.from_pretrained(path, revision=revision)
+    source = _pretrained_config(path, revision)
     if source.model_type not in ("qwen2", "qwen3"):
         raise ModelError(f"{path} is a '{source.model_type}' model; give a Qwen2, Qwen2.5 or Qwen3 model")
     rope = source.rope_parameters
@@ -163,8 +165,7 @@ def start_from_pretrained(  # noqa: PLR0917
         **_plan_fields(plan_settings, source.num_hidden_layers),
         **vocabulary_fields(vocabulary),
     )
-    base = AutoModelForCausalLM.from_pretrained(path, revision=revision, dtype=dtype)
-    weights = dict(base.state_dict())
+    weights = _pretrained_weights(path, revision, dtype)
     for name in ("model.embed_tokens.weight", "lm_head.weight"):
         weights[name] = _grown(weights[name], config.vocab_size, name, seed, noise=NEW_ROW_NOISE)
     model = _with_plan(weights, config, vision_start, seed, dtype)
@@ -176,13 +177,46 @@ def parameter_counts(model: UnixForCausalLM) -> dict[str, int]:
     """Parameters: `total`, and active per text token (`text`) and per vision token (`vision`), tied rows once."""
 
     def size(*modules: torch.nn.Module) -> int:
-        return sum(parameter.numel() for module in modules for parameter in module.parameters())
+        # ZeRO 3 empties a parameter that is not in use and keeps its size beside it.
+        return sum(getattr(p, "ds_numel", p.numel()) for module in modules for p in module.parameters())
 
     layers = model.model.layers
     text, vision = (size(*(part for layer in layers for part in layer.modules_of(seen))) for seen in (False, True))
     total = size(model)
     outside = total - size(layers)
     return {"total": total, "text": outside + text, "vision": outside + vision}
+
+
+def _pretrained_config(path: Path | str, revision: str) -> Any:
+    try:
+        return AutoConfig.from_pretrained(path, revision=revision)
+    except (OSError, ValueError, TypeError, StrictDataclassError) as error:
+        raise ModelError(
+            f"{path}: no model with a readable config.json here ({_first_line(error)}); correct start.path, or "
+            "download the model with `python -m unix_lib fetch <config>`"
+        ) from None
+
+
+def _pretrained_weights(path: Path | str, revision: str, dtype: torch.dtype) -> dict[str, Tensor]:
+    """Every tensor that config.json promises; transformers itself would draw at random what the files lack."""
+    remedy = "the files are not whole or not this model's, download them again"
+    load: Any = AutoModelForCausalLM.from_pretrained
+    try:
+        model, report = load(
+            path, revision=revision, dtype=dtype, output_loading_info=True, ignore_mismatched_sizes=True
+        )
+    except (SafetensorError, OSError, ValueError, KeyError, RuntimeError, ZeroDivisionError) as error:
+        raise ModelError(f"{path}: unreadable weights ({_first_line(error)}); {remedy}") from None
+    tied = {"lm_head.weight"} if model.config.tie_word_embeddings else set()
+    for fault in ("missing_keys", "mismatched_keys"):
+        names = {name if isinstance(name, str) else str(name[0]) for name in report[fault]} - tied
+        if names:
+            raise ModelError(f"{path}: {len(names)} {fault.replace('_', ' ')}, first {min(names)}; {remedy}")
+    return dict(model.state_dict())
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)
 
 
 def _require_shape(path: Path | str, source: Any, shape: dict[str, Any]) -> None:

@@ -14,7 +14,7 @@ import pandas as pd
 from unix_lib.artefacts.manifest import Manifest, read_manifest
 from unix_lib.figures.inputs import Inputs
 from unix_lib.figures.scores import final_scores, headline_scores, over_seeds
-from unix_lib.figures.style import architecture_name, ordered_architectures
+from unix_lib.figures.style import architecture_name, ordered_architectures, preset_of
 
 MOST_ROWS = 60  # of a CSV shown on the page; longer ones are named with their number of rows
 
@@ -41,18 +41,21 @@ CAPTIONS: dict[str, tuple[str, str]] = {
     ),
     "scores_over_tokens": (
         "Scores during training",
-        "Higher is better; bars are 95% intervals, so lines whose bars overlap are not clearly different. A line must "
-        "rise above the dotted and dashed levels to show that anything was learned.",
+        "Higher is better; bars are 95% intervals. A line must rise above the dotted level, a blind guesser, and the "
+        "dashed one, the same images held against other descriptions (a mean of the tasks that have several), to show "
+        "that anything was learned.",
     ),
     "table3_architectures": (
         "The architectures compared",
         "The paper's question: which architecture makes most of the same data? Upper rows are published, lower rows "
-        "measured here on much smaller models and other questions, so only rows of one block compare.",
+        "measured here, on the families of benchmarks that this experiment has: only rows of one block compare.",
     ),
     "gradient_conflict": (
         "Where text and images disagree",
-        "The higher the curve, the more text and images pull the same weights in different directions. The paper "
-        "expects a U over depth, and for Uni-X lower values in the layers it shares.",
+        "The higher the curve, the more text and images pull the same weights in different directions, but also the "
+        "less noisy the gradients are: the noise-corrected values tell the two apart. Bands are one standard "
+        "deviation over random splits of the documents. The paper expects a U over depth, and for Uni-X lower values "
+        "in the layers it shares.",
     ),
     "conditional_entropy": (
         "How predictable text and image tokens are",
@@ -66,11 +69,13 @@ CAPTIONS: dict[str, tuple[str, str]] = {
     ),
     "table1_text": (
         "Text benchmarks",
-        "Published models in the upper block, this experiment's in the lower one, which answers its own questions.",
+        "Published models in the first block, this experiment's below. Scores on questions that an experiment made "
+        "itself stand in a block of their own and compare with each other only.",
     ),
     "table2_multimodal": (
         "Image generation and understanding",
-        "Published models in the upper block, this experiment's in the lower one. The blocks don't compare.",
+        "Published models in the first block, this experiment's below. Scores on questions and prompts that an "
+        "experiment made itself stand in a block of their own and compare with each other only.",
     ),
     "table4_splits": (
         "Where to cut Uni-X",
@@ -182,6 +187,22 @@ def final_score_metrics(inputs: Inputs) -> dict[str, float]:
                 if pd.notna(row.standard_error):
                     metrics[f"{name}/standard_error"] = round(float(row.standard_error), 6)
     return metrics
+
+
+# What the page says of an architecture beside Uni-X, by preset.
+RIVALS = {
+    "shared": "a fully shared transformer",
+    "mot": "MoT with separate weights in every layer",
+    "moe": "MoE with a separate feed-forward layer for images in some layers",
+    "custom": "a layer plan of one's own",
+}
+
+
+def rivals(inputs: Inputs) -> list[str]:
+    """The architectures beside Uni-X that were evaluated, in words."""
+    scores = headline_scores(inputs)
+    presets = [preset_of(name) for name in ordered_architectures(scores.architecture)] if len(scores) else []
+    return [RIVALS[preset] for preset in dict.fromkeys(presets) if preset in RIVALS]
 
 
 def run_rows(inputs: Inputs) -> list[dict[str, Any]]:

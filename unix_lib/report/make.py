@@ -12,6 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from unix_lib.artefacts.files import sha256_of, write_json, write_text
 from unix_lib.artefacts.job import Job
 from unix_lib.artefacts.manifest import Manifest
+from unix_lib.evaluate.fitness import REQUIRED_ACCURACY
 from unix_lib.figures.inputs import Inputs
 from unix_lib.report.gather import (
     claims_rows,
@@ -20,6 +21,7 @@ from unix_lib.report.gather import (
     final_score_metrics,
     fitness_rows,
     provenance_rows,
+    rivals,
     run_rows,
 )
 
@@ -52,6 +54,8 @@ def render_page(inputs: Inputs, title: str, scale: str) -> str:
         figures=figures_on_page(inputs),
         data=data_rows(inputs),
         fitness=fitness_rows(inputs),
+        rivals=rivals(inputs),
+        required_accuracy=REQUIRED_ACCURACY,
         runs=run_rows(inputs),
         provenance=provenance_rows(inputs),
     )

@@ -8,6 +8,7 @@ Shapes: B batch, S pixels along a side, C codes per image, row-major.
 
 import json
 import logging
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +72,8 @@ class ImageTokenizer:
     @torch.inference_mode()
     def encode(self, pixels: torch.Tensor) -> torch.Tensor:
         """Pixels float32 (B, 3, S, S) in [-1, 1] to codes int64 (B, C), on the CPU."""
-        return self.model.codes(pixels.to(self.device)).cpu()
+        with _exact_convolutions():
+            return self.model.codes(pixels.to(self.device)).cpu()
 
     @torch.inference_mode()
     def decode(self, codes: torch.Tensor) -> torch.Tensor:
@@ -80,7 +82,13 @@ class ImageTokenizer:
         Raises:
             ImageTokenizerError: the tokenizer has no decoder.
         """
-        return self.model.pixels(codes.to(self.device)).clamp(-1.0, 1.0).cpu()
+        with _exact_convolutions():
+            return self.model.pixels(codes.to(self.device)).clamp(-1.0, 1.0).cpu()
+
+
+def _exact_convolutions() -> AbstractContextManager[None]:
+    """GPUs otherwise round convolutions to TF32, ten bits, and codes near a boundary would differ from a CPU's."""
+    return torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)
 
 
 def save_image_tokenizer(model: VQGAN, folder: Path) -> dict[str, int | None]:

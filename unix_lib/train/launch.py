@@ -17,6 +17,8 @@ from typing import Any
 from unix_lib.train.errors import TrainError
 
 FIRST_PORT, PORTS = 20000, 12000
+# From a signal to the kill: a step, a save of tens of gigabytes and its hash. PyTorch's own 30 s are too few.
+SECONDS_TO_SAVE = 300
 
 
 def processes_per_node(shape: Mapping[str, Any]) -> int:
@@ -67,7 +69,8 @@ def launcher_arguments(shape: Mapping[str, Any], environment: Mapping[str, str])
 def launcher_command(arguments: list[str], script: list[str]) -> list[str]:
     """Command line of the launcher. After `--` it leaves the script's options alone; its own parser would take
     `--log` for a shortened `--log-dir`."""
-    return [sys.executable, "-m", "torch.distributed.run", *arguments, "--", *script]
+    command = [sys.executable, "-m", "torch.distributed.run", f"--shutdown-timeout={SECONDS_TO_SAVE}"]
+    return [*command, *arguments, "--", *script]
 
 
 def launch_processes() -> None:

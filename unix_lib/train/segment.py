@@ -7,6 +7,7 @@ step's one synchronisation, so all processes take them at the same step.
 
 import logging
 import math
+import os
 import shutil
 import signal
 import time
@@ -284,14 +285,19 @@ class Segment(TrainerCallback):
 
     @contextmanager
     def leaving_on_signals(self) -> Iterator[None]:
-        """Turn the first SIGTERM or SIGINT into a save at the end of the step; a second one kills as usual."""
+        """Turn the first SIGTERM or SIGINT into a save at the end of the step; a second one kills as usual.
+
+        Not under a launcher: it passes on what it gets, and whoever signals the whole job signals twice.
+        """
+        launched = "TORCHELASTIC_RUN_ID" in os.environ
         before: dict[int, Any] = {
             number: signal.getsignal(number) for number in (int(signal.SIGTERM), int(signal.SIGINT))
         }
 
         def note(number: int, _: FrameType | None) -> None:
             self.signalled = signal.Signals(number).name
-            signal.signal(number, before[number])
+            if not launched:
+                signal.signal(number, before[number])
 
         for number in before:
             signal.signal(number, note)
