@@ -42,7 +42,8 @@ logger = logging.getLogger(__name__)
 
 ATTENTION_PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj")
 FFN_PROJECTIONS = ("gate_proj", "up_proj", "down_proj")
-TOKENS_PER_PASS = 8192
+# A GPU's float32 attention with shared key heads keeps all scores, and its memory has to hold the activations.
+TOKENS_PER_PASS = {"cpu": 8192, "cuda": 2048}
 MEMORY_SHARE = 0.5  # of the job's memory that chunk gradients may take
 
 CONFLICT_COLUMNS = pa.schema(
@@ -214,23 +215,27 @@ def _chunk_gradient(model: torch.nn.Module, documents: list[Documents], weights:
     """Gradient of the loss summed over a chunk's targets, on the CPU; one backward per `TOKENS_PER_PASS` tokens."""
     total: list[Tensor] | None = None
     device = weights[0].device
-    for part in _passes(documents):
+    for part in _passes(documents, TOKENS_PER_PASS[device.type]):
         batch = {
             name: [tensor.to(device) for tensor in value] if isinstance(value, list) else value.to(device)
             for name, value in build_batch(part, model.config).items()  # type: ignore[arg-type]
         }
         loss = model(**batch, num_items_in_batch=1).loss
         gradients = torch.autograd.grad(loss, weights)
-        total = list(gradients) if total is None else [a + b for a, b in zip(total, gradients, strict=True)]
+        if total is None:
+            total = list(gradients)
+        else:
+            for summed, gradient in zip(total, gradients, strict=True):
+                summed += gradient
     assert total is not None
     return [gradient.cpu() for gradient in total]
 
 
-def _passes(documents: list[Documents]) -> Iterator[list[Documents]]:
+def _passes(documents: list[Documents], limit: int) -> Iterator[list[Documents]]:
     part: list[Documents] = []
     tokens = 0
     for document in documents:
-        if part and tokens + len(document.input_ids) > TOKENS_PER_PASS:
+        if part and tokens + len(document.input_ids) > limit:
             yield part
             part, tokens = [], 0
         part.append(document)
