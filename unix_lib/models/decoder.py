@@ -200,6 +200,9 @@ class UnixForCausalLM(UnixPreTrainedModel, GenerationMixin):
             del batch["targets"]
         output = self.forward(**batch, num_items_in_batch=num_items_in_batch, return_logits=True)
         assert output.logits is not None
+        if real.all():  # no second copy of what may be gigabytes
+            output.logits = output.logits.unflatten(0, ids.shape)
+            return output
         logits = output.logits.new_zeros(*ids.shape, output.logits.shape[-1])
         logits[torch.from_numpy(real).to(logits.device)] = output.logits
         output.logits = logits
