@@ -22,12 +22,21 @@ PLAN = None
 
 if workflow.is_main_process:
     try:
-        if config:
-            experiment = parse_experiment(
-                dict(config), origin="config", folder=DEFAULT_CONFIG.parent
-            )
+        # From the files, as every command reads them: Snakemake's `config` does not say in which folder `extends`
+        # is looked for.
+        overrides = dict(workflow.config_settings.config)  # of --config
+        if workflow.configfiles:
+            experiment = load_experiment(*workflow.configfiles, overrides=overrides)
         else:
-            experiment = load_experiment(DEFAULT_CONFIG)
+            experiment = parse_experiment(
+                {"extends": DEFAULT_CONFIG.name} | overrides,
+                origin=(
+                    f"{DEFAULT_CONFIG} with overrides"
+                    if overrides
+                    else str(DEFAULT_CONFIG)
+                ),
+                folder=DEFAULT_CONFIG.parent,
+            )
         results = Path("results") / experiment.experiment
         PLAN = resolve(
             experiment, Path.cwd(), FileHashes(results / ".file-hashes.json")

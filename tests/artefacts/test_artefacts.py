@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from unix_lib.artefacts.errors import UserError
 from unix_lib.artefacts.files import atomic_path, sha256_of
 from unix_lib.artefacts.job import Job
 from unix_lib.artefacts.manifest import ArtefactError, open_artefact, read_manifest
@@ -94,6 +95,21 @@ def test_verify_finds_altered_manifests_recipes_and_foreign_folders(results: Pat
     assert "was altered after it was written" in faults
     assert "the recipe was changed" in faults
     assert "a-000000000000: its manifest follows recipe" in faults
+
+
+def test_a_manifest_without_provenance_is_damaged(results: Path) -> None:
+    manifest = folder_of(results, "sources") / "manifest.json"
+    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"provenance": None}))
+    with pytest.raises(ArtefactError, match="unreadable manifest"):
+        read_manifest(manifest.parent)
+    (fault,) = verify(results).faults
+    assert fault.startswith(f"{manifest}: unreadable manifest")
+
+
+def test_verify_refuses_a_folder_without_artefacts(results: Path) -> None:
+    for folder in (results.parent, results / "sources", results / "recipes"):
+        with pytest.raises(UserError, match="no finished artefact in it; give results/<experiment>"):
+            verify(folder)
 
 
 def test_an_artefact_without_manifest_was_never_finished(results: Path) -> None:

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.workflow.conftest import Project, finished_project  # noqa: F401  the fixture below builds on it
 from unix_lib.artefacts.manifest import write_manifest
@@ -73,6 +74,41 @@ def test_prune_removes_only_what_no_config_reaches(project: Project) -> None:
     assert project.run() == []
 
 
+def test_prune_keeps_what_a_config_reaches_whose_name_comes_from_what_it_extends(project: Project) -> None:
+    other = {"extends": "laptop.yaml", "train": {"runs": {"unix": {"seed": 77}}}}
+    (project.folder / "config" / "mine.yaml").write_text(yaml.safe_dump(other))
+    project.snakemake("--cores", "4", "--quiet", "all", "--configfile", "config/mine.yaml", "--", "all")
+    assert "0 items" in command(project, "prune", "results/tiny").stdout
+
+
+@pytest.mark.parametrize("content", [b"experiment: [tiny", b"experiment: caf\xe9", b"extends: lost.yaml"])
+def test_prune_refuses_while_it_cannot_read_a_config(project: Project, content: bytes) -> None:
+    (project.folder / "config" / "broken.yaml").write_bytes(content)
+    before = sorted(project.results.rglob("*"))
+    finished = command(project, "prune", "results/tiny", "--delete")
+    assert finished.returncode != 0
+    assert finished.stderr.startswith("UserError: config/broken.yaml: ")
+    assert len(finished.stderr.splitlines()) == 1
+    assert sorted(project.results.rglob("*")) == before
+
+
+def test_plan_does_without_what_it_cannot_read(project: Project) -> None:
+    project.config["train"]["runs"]["unix"]["seed"] = 5
+    project.write_config()
+    recipe = next(project.results.glob("recipes/train/unix-step-00010-????????????.json"))
+    recipe.write_text(recipe.read_text()[:40])
+    manifest = next(project.results.glob("pack/mixed-*/manifest.json"))
+    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"provenance": None}))
+    (project.results / "summary").mkdir()
+    (project.results / "summary" / "wall_times.csv").write_text("stage,name,wall_seconds\n<<<<<<< HEAD\n")
+    finished = command(project, "plan")
+    assert finished.returncode == 0, finished.stderr
+    assert f"skipped {recipe.relative_to(project.folder)}: unreadable recipe" in finished.stdout
+    assert "wall_times.csv: 1 lines are no wall times" in finished.stdout
+    assert "earlier recipe unreadable (1)" in finished.stdout
+    assert command(project, "verify", "results/tiny").returncode == 1
+
+
 def test_prune_removes_states_that_no_checkpoint_starts_from(project: Project) -> None:
     states: dict[str, list[Path]] = {}
     for path in sorted(project.results.glob("recipes/train/*-????????????.json")):
@@ -112,6 +148,9 @@ def test_errors_are_one_line_without_traceback(project: Project) -> None:
     assert finished.stderr.startswith("ConfigError: config/nothing.yaml: no such config")
     assert len(finished.stderr.strip().splitlines()) == 1
     assert command(project, "verify", "results/none").stderr.startswith("UserError: results/none")
+    nothing = command(project, "verify", "results")
+    assert nothing.returncode != 0
+    assert nothing.stderr.startswith("UserError: results: no finished artefact in it; give results/<experiment>")
 
 
 def test_artefacts_carry_their_own_recipe(project: Project) -> None:

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 import yaml
 
 from tests.workflow.conftest import CONFIG
-from unix_lib.config import ConfigError, load_experiment, parse_experiment
+from unix_lib.config import ConfigError, load_experiment, parse_experiment, read_config
 from unix_lib.config.schema import schema_text
 from unix_lib.config.strict import StrictModel
 from unix_lib.config.train import TrainConfig
@@ -87,6 +88,36 @@ def test_the_schema_is_up_to_date_and_describes_every_field() -> None:
         ({"train.runs.Bad Name": CONFIG["train"]["runs"]["shared"]}, ["'Bad Name' can't be a folder name"]),
         ({"sources.prose.corpus": "files"}, ["'files' goes with 'corpus: files'"]),
         ({"figures.names": ["conditional_entropie"]}, ["conditional_entropy"]),
+        ({"train.runs.unix.seed": -1}, ["train.runs.unix.seed", "greater than or equal to 0"]),
+        ({"train.runs.unix.seed": 2**32}, ["train.runs.unix.seed", "less than 4294967296"]),
+        ({"analyze.conflict.seed": -1}, ["analyze.conflict.seed"]),
+        ({"analyze.conflict.chunks": 0}, ["analyze.conflict.chunks", "greater than or equal to 4"]),
+        ({"analyze.conflict.chunks": 6}, ["analyze.conflict.chunks", "multiple of 4"]),
+        ({"analyze.conflict.documents": 7}, ["documents 7 can't be cut into 8 chunks"]),
+        ({"analyze.conflict.steps": [10, 20]}, ["analyze.conflict.steps: 20 is no checkpoint of run 'shared'"]),
+        (
+            {"analyze.conflict": {"mixture": "mixed", "runs": ["base"], "steps": [10]}},
+            ["of run 'base', which has [30]"],
+        ),
+        ({"tokenizers.image.shape.channel_multipliers": [1, 0, 1]}, ["channel_multipliers.1", "equal to 1"]),
+        ({"tokenizers.image.shape.codebook_size": 65537}, ["codebook_size", "less than or equal to 65536"]),
+        ({"pack.mixtures.mixed.parts": [{"source": "prose", "kinds": ["texts"]}]}, ["kinds.0", "not 'texts'"]),
+        ({"evaluate.benchmarks.cloze.limit": 0}, ["evaluate.benchmarks.cloze.limit"]),
+        ({"evaluate.benchmarks.cloze.source": "digits"}, ["cloze.source: 'digits' makes no cloze", "kind text"]),
+        ({"sources.prose.cloze_questions": 0}, ["'prose' makes no cloze", "cloze_questions above 0"]),
+        ({"sources.prose.cloze_questions": 3}, ["cloze_questions 3", "set 0 or at least 4"]),
+        ({"evaluate.benchmarks.cloze": {"scorer": "geneval", "source": "prose"}}, ["makes no geneval", "kind shapes"]),
+        (
+            {"evaluate.benchmarks.cloze": {"scorer": "multiple_choice", "layout": "seed", "source": "prose"}},
+            ["makes no seed benchmark", "give 'file'"],
+        ),
+        ({"train.micro_batch": 4}, ["packs_per_step 2 can't be dealt evenly to 1 process(es) of micro_batch 4"]),
+        ({"train.job": {"gpus": 2, "nodes": 2}}, ["runs.base.optimization.packs_per_step 2", "multiple of 4"]),
+        ({"train.runs.unix.optimization.learning_rate": math.inf}, ["runs.unix.optimization.learning_rate", "finite"]),
+        ({"evaluate.benchmarks.cloze.chance": math.nan}, ["evaluate.benchmarks.cloze.chance", "finite"]),
+        ({"sources.prose": {"kind": "text", "corpus": "files", "files": ["/a/*.txt"]}}, ["'/a/*.txt' is absolute"]),
+        ({"sources.prose": {"kind": "text", "corpus": "files", "files": [""]}}, ["'' is no glob pattern"]),
+        ({"sources.prose": {"kind": "text", "corpus": "files", "files": ["a**b"]}}, ["'a**b' is no glob pattern"]),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
@@ -95,6 +126,58 @@ def test_a_bad_config_is_refused_by_name(change: dict[str, Any], parts: list[str
     for part in parts:
         assert part in message
     assert all(line.startswith("test: ") for line in message.splitlines())
+
+
+def test_a_model_too_short_for_an_image_is_refused_where_images_are_generated() -> None:
+    values = copy.deepcopy(CONFIG)
+    values["sources"]["scenes"] = {"kind": "shapes"}
+    values["train"]["runs"]["base"]["start"]["shape"]["max_positions"] = 64
+    assert parse_experiment(values, "test", ROOT).pack.length == 128  # training has no such limit
+    values["evaluate"]["benchmarks"]["cloze"] = {"scorer": "geneval", "source": "scenes"}
+    with pytest.raises(ConfigError, match=r"train\.runs\.shared: max_positions 64 leaves no room"):
+        parse_experiment(values, "test", ROOT)
+    values["train"]["runs"]["base"]["start"]["shape"]["max_positions"] = 128
+    parse_experiment(values, "test", ROOT)
+
+
+def test_patterns_below_the_root_are_taken() -> None:
+    values = copy.deepcopy(CONFIG)
+    patterns = ["data/text/*.txt", "data/**/*.txt", "../more/a.txt"]
+    values["sources"]["prose"] |= {"corpus": "files", "files": patterns}
+    assert parse_experiment(values, "test", ROOT).sources["prose"].semantic()["files"] == patterns
+
+
+@pytest.mark.parametrize(
+    ("content", "fault"),
+    [
+        (b"experiment: a\ntrain:\n  seed: 1\n  b: 2\n  seed: 3\n", "key 'seed' in line 5 stands in line 3 already"),
+        (b"experiment: caf\xe9\n", "not UTF-8 at byte 15"),
+        (b"made: 2025-02-30\n", "not valid YAML: day is out of range"),
+        (b"# nothing\n", "holds no keys"),
+        (b"extends: lost.yaml\n", r"extends: .*lost\.yaml: no such config; in that folder: a\.yaml"),
+    ],
+    ids=["duplicate", "encoding", "date", "empty", "extends"],
+)
+def test_a_file_that_cannot_be_read_is_refused_in_one_line(tmp_path: Path, content: bytes, fault: str) -> None:
+    (tmp_path / "a.yaml").write_bytes(content)
+    with pytest.raises(ConfigError, match=fault) as caught:
+        load_experiment(tmp_path / "a.yaml")
+    assert str(caught.value).startswith(f"{tmp_path / 'a.yaml'}: ")
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_keys_of_a_merge_may_be_given_again(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("one: &one {x: 1, y: 2}\ntwo: &two {<<: *one, x: 3}\nthree: {<<: *two, x: 4}\n")
+    assert read_config(tmp_path / "a.yaml")["three"] == {"x": 4, "y": 2}
+
+
+def test_extends_is_looked_for_beside_the_file_that_says_it(tmp_path: Path) -> None:
+    (tmp_path / "shared").mkdir()
+    (tmp_path / "shared" / "base.yaml").write_text("x: 1")
+    (tmp_path / "shared" / "middle.yaml").write_text("extends: base.yaml\ny: 2")
+    (tmp_path / "own.yaml").write_text("extends: shared/middle.yaml\nz: 3")
+    assert read_config(tmp_path / "own.yaml") == {"x": 1, "y": 2, "z": 3}
+    assert read_config(tmp_path / "own.yaml", {"y": 5}) == {"x": 1, "y": 5, "z": 3}
 
 
 def test_a_missing_or_broken_file_is_refused(tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """What a plan's recipes depend on, and what they don't."""
 
 import copy
+import hashlib
+import os
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +51,7 @@ def test_a_change_alters_exactly_what_is_behind_it() -> None:
 
 def test_operational_and_numeric_keys_alter_nothing() -> None:
     def other_machine(values: dict[str, Any]) -> None:
-        values["train"] |= {"micro_batch": 4, "zero_stage": 2, "job": {"gpus": 8, "nodes": 2}}
+        values["train"] |= {"micro_batch": 1, "zero_stage": 2, "job": {"gpus": 1, "nodes": 2}}
         values["evaluate"]["batch_size"] = 7
 
     assert changed(other_machine) == set()
@@ -88,6 +90,21 @@ def test_external_files_are_part_of_the_recipe(tmp_path: Path) -> None:
     assert files_identity([tmp_path / "absent"], tmp_path, hashes)["count"] == 0
     cache.write_text("damaged")
     assert files_identity([tmp_path / "a.txt"], tmp_path, FileHashes(cache))["bytes"] == 4
+
+
+def test_the_identity_of_files_bears_any_name(tmp_path: Path) -> None:
+    folder, cache = tmp_path / "images", tmp_path / "hashes.json"
+    folder.mkdir()
+    odd = folder / os.fsdecode(b"caf\xe9.png")
+    odd.write_bytes(b"one")
+    hashes = FileHashes(cache)
+    first = files_identity([folder], tmp_path, hashes)
+    hashes.save()
+    assert files_identity([folder], tmp_path, FileHashes(cache)) == first
+    odd.rename(folder / "caf\u00e9.png")
+    assert files_identity([folder], tmp_path, hashes)["sha256"] != first["sha256"]
+    listed = f"images/caf\u00e9.png\0{3}\0{hashlib.sha256(b'one').hexdigest()}\n"
+    assert files_identity([folder], tmp_path, hashes)["sha256"] == hashlib.sha256(listed.encode()).hexdigest()
 
 
 def test_a_local_pretrained_folder_is_part_of_the_recipe_and_a_hub_id_is_not(tmp_path: Path) -> None:

@@ -1,14 +1,20 @@
 """What runs again after which change: exactly what the change touches, decided by digests alone."""
 
+import copy
 import json
 import os
 import random
+import re
 import shutil
 import subprocess
 import time
 from pathlib import Path
 
+import yaml
+
 from tests.workflow.conftest import Project
+from unix_lib.config import load_experiment
+from unix_lib.recipes.plan import resolve
 
 BEHIND_ANY_CHECKPOINT = ["figures/scores_over_tokens", "report/summary"]
 
@@ -169,6 +175,41 @@ def test_a_nested_run_reads_recipes_and_never_the_config(project: Project) -> No
     relative = str(target.relative_to(project.folder))
     project.snakemake("--cores", "1", "--mode", "subprocess", "--nolock", relative)
     assert project.made() == ["train/unix-step-00010"]
+
+
+def test_the_workflow_reads_a_config_as_the_commands_do(project: Project, tmp_path: Path) -> None:
+    """What `extends` names stands beside the file, wherever that is; --config counts as the file's own."""
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    smoke = {**copy.deepcopy(project.config), "experiment": "theirs"}
+    smoke["pack"]["seed"] = 1
+    (elsewhere / "smoke.yaml").write_text(yaml.safe_dump(smoke))  # config/ has one too
+    mine = elsewhere / "mine.yaml"
+    mine.write_text(yaml.safe_dump({"extends": "smoke.yaml", "experiment": "mine"}))
+
+    def planned(*arguments: str) -> set[str]:
+        shown = project.snakemake("--cores", "1", "--dry-run", *arguments)
+        return set(re.findall(r"results/(\S+)/manifest\.json", shown.stdout + shown.stderr))
+
+    expected = {f"mine/{artefact}" for artefact in resolve(load_experiment(mine), project.folder).jobs}
+    assert planned("--configfile", str(mine), "--", "all") == expected
+    assert planned("all", "--configfile", str(mine), "--config", "experiment=other") == {
+        name.replace("mine/", "other/", 1) for name in expected
+    }
+    project.write_config()
+    assert planned("all", "--config", "experiment=other") == {
+        f"other/{artefact}"
+        for artefact in resolve(load_experiment(project.folder / "config" / "laptop.yaml"), project.folder).jobs
+    }
+
+
+def test_an_empty_config_is_refused_by_the_name_of_its_file(project: Project) -> None:
+    path = project.folder / "config" / "empty.yaml"
+    path.write_text("{}")
+    finished = project.snakemake("--cores", "1", "--dry-run", "--configfile", str(path), "--", "all", check=False)
+    assert finished.returncode != 0
+    assert f"{path}: experiment: Field required" in finished.stdout + finished.stderr
+    assert "Traceback" not in finished.stdout + finished.stderr
 
 
 def test_identical_recipes_make_identical_artefacts(project: Project, tmp_path: Path) -> None:

@@ -73,6 +73,8 @@ def test_a_cpu_job_asks_for_its_memory_and_time(fresh: Project) -> None:
 
 def test_one_node_asks_for_gpus(fresh: Project) -> None:
     fresh.config["train"]["job"] = {"threads": 16, "gpus": 8}
+    for run in fresh.config["train"]["runs"].values():
+        run["optimization"]["packs_per_step"] = 8
     fresh.write_config()
     line = submit_line(resources_of(fresh, "unix-step-00010"))
     assert "--gpus=8" in line
@@ -81,7 +83,8 @@ def test_one_node_asks_for_gpus(fresh: Project) -> None:
 
 def test_several_nodes_ask_for_one_launcher_each(fresh: Project) -> None:
     fresh.config["train"]["job"] = {"threads": 16, "gpus": 8, "nodes": 7}
-    fresh.config["train"]["runs"]["unix"]["optimization"]["packs_per_step"] = 56
+    for run in fresh.config["train"]["runs"].values():
+        run["optimization"]["packs_per_step"] = 56
     fresh.write_config()
     resources = resources_of(fresh, "unix-step-00010")
     assert resources["mpi"] == "srun"

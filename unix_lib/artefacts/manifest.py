@@ -125,6 +125,8 @@ def read_manifest(folder: Path) -> Manifest:
             facts=content["facts"],
             provenance=values["provenance"],
         )
+        if not isinstance(manifest.provenance, dict):
+            raise TypeError("its provenance is no mapping")
     except FileNotFoundError:
         raise ArtefactError(
             f"{path}: no manifest, so this artefact was never finished; run the workflow again"

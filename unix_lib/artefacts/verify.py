@@ -35,7 +35,7 @@ def verify(results: Path, progress: Callable[[str], None] = lambda line: None) -
         progress: called with each artefact's name before it is hashed.
 
     Raises:
-        UserError: there is no such folder.
+        UserError: there is no such folder, or nothing to check in it.
     """
     if not results.is_dir():
         raise UserError(f"{results}: no such results folder; give results/<experiment>")
@@ -66,4 +66,6 @@ def verify(results: Path, progress: Callable[[str], None] = lambda line: None) -
                 verification.faults.append(f"{sealed.parent}: {fault}")
         verification.files += len(manifest.files)
         verification.bytes += sum(entry.bytes for entry in manifest.files)
+    if not verification.artefacts and not verification.faults:
+        raise UserError(f"{results}: no finished artefact in it; give results/<experiment>, of an experiment that ran")
     return verification

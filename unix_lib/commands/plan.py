@@ -1,10 +1,10 @@
 """`plan`: runs x stages before anything runs; what is done, what would run and why, and what it would cost."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from unix_lib.artefacts.manifest import MANIFEST
@@ -15,7 +15,7 @@ from unix_lib.decoder_costs import DecoderCosts, decoder_costs
 from unix_lib.layer_plans import architecture_label, layer_plan
 from unix_lib.recipes.estimate import WallTimes
 from unix_lib.recipes.plan import STAGES, PlannedJob
-from unix_lib.recipes.recipe import Recipe
+from unix_lib.recipes.recipe import Recipe, RecipeError, read_recipe
 
 QWEN_SPECIAL_TOKENS = 22  # ids that a tokenizer may add to its vocabulary_size; the padding hides the difference
 
@@ -81,6 +81,7 @@ def run(path: Path, console: Console) -> int:
     console.print(runs)
 
     times = WallTimes(results)
+    skipped = times.skipped
     stages = Table(title="Stages", title_justify="left")
     for heading in ("stage", "jobs", "done", "would run", "estimated", "why"):
         stages.add_column(heading, justify="left" if heading in ("stage", "why") else "right")
@@ -94,7 +95,11 @@ def run(path: Path, console: Console) -> int:
         total += measured
         known = known and len(measured) == len(estimates)
         estimated = "" if not due else _seconds(sum(measured)) if len(measured) == len(due) else "not measured yet"
-        stages.add_row(stage, str(len(jobs)), str(len(jobs) - len(due)), str(len(due)), estimated, _why(due, results))
+        stages.add_row(
+            stage, str(len(jobs)), str(len(jobs) - len(due)), str(len(due)), estimated, _why(due, results, skipped)
+        )
+    for line in skipped:
+        console.print(f"[yellow]skipped[/] {escape(line)}", soft_wrap=True, highlight=False)
     console.print(stages)
     if missing:
         longest = "" if known else " and what was never measured here"
@@ -115,30 +120,35 @@ def _done(experiment: PlannedExperiment, missing: dict[str, PlannedJob], stage: 
     return f"{sum(artefact not in missing for artefact in jobs)}/{len(jobs)}" if jobs else "-"
 
 
-def _why(due: list[PlannedJob], results: Path) -> str:
-    """The reasons jobs are due: new, or which settings or inputs differ from the newest recipe of that name."""
+def _why(due: list[PlannedJob], results: Path, skipped: list[str]) -> str:
+    """The reasons jobs are due: new, or which settings or inputs differ from the newest recipe of that name.
+
+    Recipes that can't be read are added to `skipped`.
+    """
     reasons: dict[str, int] = {}
     for job in due:
-        reason = _difference(job.recipe, results)
+        reason = _difference(job.recipe, results, skipped)
         reasons[reason] = reasons.get(reason, 0) + 1
     return "; ".join(f"{reason} ({count})" if len(due) > 1 else reason for reason, count in reasons.items())
 
 
-def _difference(recipe: Recipe, results: Path) -> str:
-    older = [
+def _difference(recipe: Recipe, results: Path, skipped: list[str]) -> str:
+    paths = [
         path
         for path in (results / "recipes" / recipe.stage).glob(f"{recipe.name}-????????????.json")
         if (results / recipe.stage / path.stem / MANIFEST).is_file()
     ]
-    if not older:
-        return "never made"
-    newest: dict[str, Any] = json.loads(max(older, key=lambda path: path.stat().st_mtime).read_text(encoding="utf-8"))
-    changed = _changed_keys(newest["settings"], recipe.settings)
-    if changed:
-        return "changed: " + ", ".join(changed)
-    if newest["logic_version"] != recipe.logic_version:
-        return "new logic version"
-    return "changed upstream"
+    for path in sorted(paths, key=lambda path: path.stat().st_mtime, reverse=True):
+        try:
+            newest = read_recipe(path)
+        except RecipeError as error:
+            skipped.append(str(error))
+            continue
+        changed = _changed_keys(newest.settings, recipe.settings)
+        if changed:
+            return "changed: " + ", ".join(changed)
+        return "changed upstream" if newest.logic_version == recipe.logic_version else "new logic version"
+    return "earlier recipe unreadable" if paths else "never made"
 
 
 def _changed_keys(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> list[str]:

@@ -3,22 +3,26 @@
 from collections import defaultdict
 from pathlib import Path
 
-import yaml
 from rich.console import Console
 
 from unix_lib.artefacts.errors import UserError
 from unix_lib.artefacts.manifest import MANIFEST
 from unix_lib.commands.experiment import PlannedExperiment
+from unix_lib.config import ConfigError, read_config
 from unix_lib.recipes.plan import Plan
 from unix_lib.recipes.prune import remove, size_of, unreached
 from unix_lib.train.state import prune_state, superseded_states
 
 
 def run(results: Path, configs: list[Path], states: bool, delete: bool, console: Console) -> int:
-    """List, and with `delete` remove, what none of the configs of this experiment reaches."""
+    """List, and with `delete` remove, what none of the configs of this experiment reaches.
+
+    Raises:
+        UserError: no such folder, no config of this experiment, or a config that can't be read.
+    """
     if not results.is_dir():
         raise UserError(f"{results}: no such results folder; give results/<experiment>")
-    chosen = configs or [path for path in sorted(Path("config").glob("*.yaml")) if _names(path, results.name)]
+    chosen = configs or [path for path in sorted(Path("config").glob("*.y*ml")) if _names(path, results.name)]
     plans = [PlannedExperiment.load(path).plan for path in chosen]
     if not plans or any(plan.experiment != results.name for plan in plans):
         raise UserError(
@@ -55,5 +59,9 @@ def _superseded(plans: list[Plan], results: Path) -> list[Path]:
 
 
 def _names(path: Path, experiment: str) -> bool:
-    values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    return isinstance(values, dict) and values.get("experiment") == experiment
+    try:
+        return bool(read_config(path).get("experiment") == experiment)
+    except ConfigError as error:
+        raise UserError(
+            f"{error}; until then nothing is pruned, since it may keep results: mend it, or give configs with --config"
+        ) from None

@@ -20,7 +20,7 @@ class Benchmark(StrictModel):
     task: str | None = key("an lm-eval task by name (scorer: lm_eval)", None)
     layout: Literal["pope", "mme", "mmbench", "seed"] | None = key("TSV layout (yes_no, multiple_choice)", None)
     chance: float = key("score of a blind guesser, 0..1", 0.0, ge=0, le=1)
-    limit: int | None = key("score only the first this many samples", None)
+    limit: int | None = key("score only the first this many samples", None, ge=1)
 
     @model_validator(mode="after")
     def _one_origin(self) -> "Benchmark":
@@ -51,7 +51,7 @@ class ImageSampling(StrictModel):
     top_p: float = key("probability mass kept", 0.96, gt=0, le=1)
     guidance_scale: float = key("s in u + s (c - u)", 4.0, ge=0)
     images_per_prompt: int = key("images a prompt", 4, ge=1)
-    seed: int = key("seed of the samples", 218)
+    seed: int = key("seed of the samples", 218, ge=0)
 
 
 class EvaluateConfig(StrictModel):

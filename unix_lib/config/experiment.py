@@ -46,6 +46,9 @@ class Experiment(StrictModel):
         self._references_resolve()
         self._images_fit()
         self._plans_fit()
+        self._conflict_has_checkpoints()
+        self._benchmarks_are_made()
+        self._prompts_fit()
         return self
 
     def shape_of(self, run_name: str) -> DecoderShape:
@@ -101,9 +104,7 @@ class Experiment(StrictModel):
 
     def _images_fit(self) -> None:
         shape = self.tokenizers.image.shape
-        every = self.tokenizers.image_separator_every
-        separators = 0 if every is None else shape.codes_per_image // every
-        needed = shape.codes_per_image + separators + SPECIAL_TOKENS_PER_IMAGE
+        needed = self._codes_and_separators() + SPECIAL_TOKENS_PER_IMAGE
         if any(has_images(source) for source in self.sources.values()) and self.pack.length <= needed:
             raise ValueError(
                 f"pack.length {self.pack.length} is too short for an image of {shape.codes_per_image} codes, its "
@@ -115,6 +116,10 @@ class Experiment(StrictModel):
                     f"sources.{name}.image_size is {source.image_size}, tokenizers.image.shape.image_size is "  # type: ignore[union-attr]
                     f"{shape.image_size}; give both the same value"
                 )
+
+    def _codes_and_separators(self) -> int:
+        codes, every = self.tokenizers.image.shape.codes_per_image, self.tokenizers.image_separator_every
+        return codes + (0 if every is None else codes // every)
 
     def _plans_fit(self) -> None:
         for name, run in self.train.runs.items():
@@ -132,10 +137,54 @@ class Experiment(StrictModel):
             if isinstance(run.plan, CustomPlan) and len(run.plan.table) != layers:
                 raise ValueError(f"train.runs.{name}.plan.table has {len(run.plan.table)} rows for {layers} layers")
 
+    def _conflict_has_checkpoints(self) -> None:
+        for name in self.analyze.conflict.runs or self.compared_runs():
+            checkpoints = self.train.runs[name].checkpoints
+            for step in self.analyze.conflict.steps:
+                if step not in checkpoints:
+                    raise ValueError(
+                        f"analyze.conflict.steps: {step} is no checkpoint of run '{name}', which has {checkpoints}; "
+                        "add it there or take it out here"
+                    )
+
+    def _benchmarks_are_made(self) -> None:
+        for name, benchmark in self.evaluate.benchmarks.items():
+            if benchmark.source is None:
+                continue
+            wanted = benchmark.layout or ("cloze" if benchmark.scorer == "lm_eval" else "geneval")
+            if wanted not in _benchmarks_of(self.sources[benchmark.source]):
+                remedy = {
+                    "cloze": "name a source of kind text with cloze_questions above 0",
+                    "seed": "no kind of source does, so give 'file'",
+                }.get(wanted, "name a source of kind shapes")
+                raise ValueError(
+                    f"evaluate.benchmarks.{name}.source: '{benchmark.source}' makes no {wanted} benchmark; {remedy}"
+                )
+
+    def _prompts_fit(self) -> None:
+        """Training takes documents of any length; caches for generation are made for `max_positions`."""
+        if all(benchmark.scorer != "geneval" for benchmark in self.evaluate.benchmarks.values()):
+            return
+        for name in self.compared_runs():
+            positions = self.shape_of(name).max_positions
+            if positions <= self._codes_and_separators():
+                raise ValueError(
+                    f"train.runs.{name}: max_positions {positions} leaves no room for a prompt before the "
+                    f"{self._codes_and_separators()} codes and separators of an image that a geneval benchmark "
+                    "generates; raise max_positions"
+                )
+
 
 def has_images(source: SourceConfig) -> bool:
     """Whether a source yields images."""
     return source.kind != "text"
+
+
+def _benchmarks_of(source: SourceConfig) -> tuple[str, ...]:
+    """Names of the benchmark files that a source makes."""
+    if source.kind == "shapes":
+        return ("geneval", "pope", "mme", "mmbench")
+    return ("cloze",) if source.kind == "text" and source.cloze_questions else ()
 
 
 def _known(name: str, known: list[str], where: str, what: str) -> None:

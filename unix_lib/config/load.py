@@ -1,9 +1,10 @@
 """YAML in, a checked `Experiment` out.
 
-A config may say `extends: laptop.yaml` and give only what differs: mappings are merged key by key, everything
-else replaces what it extends, and `null` in place of a mapping removes it.
+A config may say `extends: laptop.yaml`, a file beside it, and give only what differs: mappings are merged key by key,
+everything else replaces what it extends, and `null` in place of a mapping removes it.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,33 @@ from unix_lib.config.strict import ConfigError
 MAX_DEPTH = 8
 
 
-def load_experiment(path: Path) -> Experiment:
+def load_experiment(*paths: Path, overrides: Mapping[str, Any] | None = None) -> Experiment:
     """Read and check a config file.
 
+    Args:
+        paths: the file; of several, each is merged over those before it.
+        overrides: values that are merged over the last file's own, before what it extends is looked for.
+
     Raises:
-        ConfigError: the file is missing, is not YAML, or fails a check; one line per fault.
+        ConfigError: a file is missing, is not YAML, or fails a check; one line per fault.
     """
-    return parse_experiment(_read_yaml(path), origin=str(path), folder=path.parent)
+    *earlier, last = paths
+    values: dict[str, Any] = {}
+    for path in earlier:
+        values = _merged(values, read_config(path))
+    values = _merged(values, read_config(last, overrides))
+    return _checked(values, origin=", ".join(map(str, paths)) + (" with overrides" if overrides else ""))
+
+
+def read_config(path: Path, overrides: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The values of a config file with what it extends, unchecked.
+
+    Raises:
+        ConfigError: the file, or one that it extends, is missing or is not a YAML mapping.
+    """
+    own = _merged(_read_yaml(path), dict(overrides or {}))
+    extended: dict[str, Any] = _extended(own, str(path), path.parent)
+    return extended
 
 
 def parse_experiment(values: Any, origin: str, folder: Path) -> Experiment:
@@ -36,8 +57,12 @@ def parse_experiment(values: Any, origin: str, folder: Path) -> Experiment:
     Raises:
         ConfigError: see `load_experiment`.
     """
+    return _checked(_extended(values, origin, folder), origin)
+
+
+def _checked(values: Any, origin: str) -> Experiment:
     try:
-        return Experiment.model_validate(_extended(values, folder))
+        return Experiment.model_validate(values)
     except ValidationError as error:
         lines = []
         for fault in error.errors():
@@ -49,23 +74,53 @@ def parse_experiment(values: Any, origin: str, folder: Path) -> Experiment:
         raise ConfigError("\n".join(lines)) from None
 
 
-def _read_yaml(path: Path) -> Any:
+class _Loader(yaml.SafeLoader):
+    """PyYAML's safe loader, except that a key may stand only once in a mapping: PyYAML would take the last one."""
+
+    def compose_mapping_node(self, anchor: dict[Any, yaml.Node] | None) -> yaml.MappingNode:
+        # As it is written: constructing a mapping adds the keys of a merge (`<<`), which its own keys may repeat.
+        node = super().compose_mapping_node(anchor)
+        lines: dict[tuple[str, str], int] = {}
+        for name in (name for name, _ in node.value if isinstance(name, yaml.ScalarNode)):
+            line = name.start_mark.line + 1
+            if (name.tag, name.value) in lines:
+                first = lines[name.tag, name.value]
+                raise yaml.YAMLError(
+                    f"key '{name.value}' in line {line} stands in line {first} already; remove one of them"
+                )
+            lines[name.tag, name.value] = line
+        return node
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
     if not path.is_file():
-        known = ", ".join(sorted(p.name for p in path.parent.glob("*.yaml"))) or "none"
-        raise ConfigError(f"{path}: no such config; in that folder: {known}")
+        raise ConfigError(f"{path}: no such config; {_neighbours(path)}")
     try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
+        values = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: not UTF-8 at byte {error.start}; save it as UTF-8") from None
+    # PyYAML lets a ValueError through, of a date such as 2025-02-30.
+    except (yaml.YAMLError, ValueError) as error:
         raise ConfigError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path}: holds no keys; give at least 'experiment' and 'extends'")
+    return values
 
 
-def _extended(values: Any, folder: Path, depth: int = 0) -> Any:
+def _neighbours(path: Path) -> str:
+    return "in that folder: " + (", ".join(sorted(p.name for p in path.parent.glob("*.yaml"))) or "none")
+
+
+def _extended(values: Any, origin: str, folder: Path, depth: int = 0) -> Any:
     if not isinstance(values, dict) or "extends" not in values:
         return values
     if depth > MAX_DEPTH:
-        raise ConfigError(f"{folder}: configs extend each other in a circle; remove one 'extends'")
+        raise ConfigError(f"{origin}: configs extend each other in a circle; remove one 'extends'")
+    base = folder / str(values["extends"])
+    if not base.is_file():
+        raise ConfigError(f"{origin}: extends: {base}: no such config; {_neighbours(base)}")
     own = {name: value for name, value in values.items() if name != "extends"}
-    return _merged(_extended(_read_yaml(folder / str(values["extends"])), folder, depth + 1), own)
+    return _merged(_extended(_read_yaml(base), str(base), base.parent, depth + 1), own)
 
 
 def _merged(base: Any, own: Any) -> Any:

@@ -1,5 +1,7 @@
 """Config of the `pack` stage: records to fixed-length packs of tokens."""
 
+from typing import Literal
+
 from pydantic import model_validator
 
 from unix_lib.config.jobs import JobShape
@@ -11,7 +13,7 @@ class MixturePart(StrictModel):
 
     source: str = key("name of a source")
     weight: float = key("times each record is used per epoch; a fraction takes a seeded subset", 1.0, gt=0)
-    kinds: list[str] = key("record kinds taken: text, image_text, conversation; empty takes all", [])
+    kinds: list[Literal["text", "image_text", "conversation"]] = key("record kinds taken; empty takes all", [])
 
 
 class Mixture(StrictModel):

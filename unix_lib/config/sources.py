@@ -1,13 +1,15 @@
 """Config of the `sources` stage: where records come from."""
 
+from pathlib import PurePosixPath
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from unix_lib.config.strict import StrictModel, key
 
 # PAPER: images of a larger aspect ratio are dropped.
 MAX_ASPECT_RATIO = 2.5
+CLOZE_BLOCK = 4  # cloze questions are made in blocks of this many
 
 
 class ShapesSource(StrictModel):
@@ -64,8 +66,33 @@ class TextSource(StrictModel):
     document_characters: int = key("longest document; longer texts are cut at paragraph borders", 1200, ge=100)
     max_characters: int | None = key("stop after this many characters in all; null takes everything", None)
     heldout_share: float = key("share of the documents held out", 0.08, gt=0, lt=1)
-    cloze_questions: int = key("four-choice cloze questions made from the held-out documents", 200, ge=0)
+    cloze_questions: int = key(
+        "four-choice cloze questions made from the held-out documents, in blocks of four", 200, ge=0
+    )
     seed: int = key("seed of the held-out split and of the cloze choices", 218)
+
+    @field_validator("files")
+    @classmethod
+    def _patterns_mean_something(cls, patterns: list[str]) -> list[str]:
+        for pattern in patterns:
+            path = PurePosixPath(pattern)
+            if path.is_absolute():
+                raise ValueError(
+                    f"'{pattern}' is absolute; give patterns relative to the project's root, where a symbolic link may "
+                    "lead elsewhere"
+                )
+            if not path.parts or any("**" in part and part != "**" for part in path.parts):
+                raise ValueError(f"'{pattern}' is no glob pattern; write one like 'data/text/*.txt' or 'data/**/*.txt'")
+        return patterns
+
+    @model_validator(mode="after")
+    def _cloze_fills_a_block(self) -> "TextSource":
+        if 0 < self.cloze_questions < CLOZE_BLOCK:
+            raise ValueError(
+                f"cloze_questions {self.cloze_questions} gives no question, since they come in blocks of "
+                f"{CLOZE_BLOCK}; set 0 or at least {CLOZE_BLOCK}"
+            )
+        return self
 
     @model_validator(mode="after")
     def _files_when_asked(self) -> "TextSource":

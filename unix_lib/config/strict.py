@@ -57,7 +57,7 @@ def _is_left_out(field: FieldInfo, value: Any) -> bool:
 class StrictModel(BaseModel):
     """A frozen pydantic model that names an unknown key together with the nearest valid one."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     @model_validator(mode="before")
     @classmethod

@@ -27,12 +27,14 @@ class PretrainedTextTokenizer(StrictModel):
 class VQGANShape(StrictModel):
     """Architecture of a Chameleon-class VQGAN."""
 
-    codebook_size: int = key("image codes", 8192, ge=2)
+    codebook_size: int = key("image codes, stored in 16 bits each", 8192, ge=2, le=65536)
     image_size: int = key("side of an image, pixels", 512, ge=8)
     embedding_width: int = key("width of a code's vector", 256, ge=2)
     latent_width: int = key("channels before quantization", 256, ge=2)
     base_channels: int = key("channels of the first level", 128, ge=4)
-    channel_multipliers: list[int] = key("per level; each further level halves the side", [1, 1, 2, 2, 4], min_length=1)
+    channel_multipliers: list[Annotated[int, Field(ge=1)]] = key(
+        "per level; each further level halves the side", [1, 1, 2, 2, 4], min_length=1
+    )
     residual_blocks: int = key("residual blocks per level", 2, ge=1)
     attention: bool = key("attention in the middle of encoder and decoder", True)
 
@@ -63,7 +65,7 @@ class TrainedImageTokenizer(StrictModel):
     batch_size: int = key("images a step", 32, ge=1)
     learning_rate: float = key("peak learning rate", 2e-3, gt=0)
     commitment_weight: float = key("weight of the commitment loss", 0.25, ge=0)
-    seed: int = key("seed of the weights and of the batches", 218)
+    seed: int = key("seed of the weights and of the batches", 218, ge=0, lt=2**64)
     checkpoint_seconds: int = key("seconds between saves that a killed job resumes from", 30, kind="operational", ge=1)
 
 

@@ -40,7 +40,7 @@ class Run(StrictModel):
         "measure the held-out loss every this many steps, stop when it rises, keep the best weights",
         None,
     )
-    seed: int = key("seed of new weights and of the order of packs", 218)
+    seed: int = key("seed of new weights and of the order of packs", 218, ge=0, lt=2**32)
     compare: bool = key("one of the compared architectures; false for a base run", True, kind="operational")
 
     @model_validator(mode="after")
@@ -73,6 +73,18 @@ class TrainConfig(StrictModel):
     save_seconds: int = key("seconds between the saves that a killed job resumes from", 60, kind="operational", ge=1)
     log_steps: int = key("steps between two log lines", 10, kind="operational", ge=1)
     job: JobShape = key("shape of a training job", JobShape(threads=1, runtime_minutes=720), kind="operational")
+
+    @model_validator(mode="after")
+    def _packs_are_dealt_evenly(self) -> "TrainConfig":
+        share = self.job.world_size * self.micro_batch
+        for name, run in self.runs.items():
+            if run.optimization.packs_per_step % share:
+                raise ValueError(
+                    f"runs.{name}.optimization.packs_per_step {run.optimization.packs_per_step} can't be dealt evenly "
+                    f"to {self.job.world_size} process(es) of micro_batch {self.micro_batch}; make it a multiple of "
+                    f"{share}, or lower micro_batch, job.nodes or job.gpus"
+                )
+        return self
 
     @model_validator(mode="after")
     def _attention_runs_here(self) -> "TrainConfig":

@@ -5,9 +5,11 @@ job like none that ever ran has no estimate.
 """
 
 import csv
+import math
 from collections.abc import Collection
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 from unix_lib.artefacts.errors import UserError
 from unix_lib.artefacts.manifest import Manifest, read_manifest
@@ -22,6 +24,7 @@ class WallTimes:
     """
 
     def __init__(self, results: Path) -> None:
+        self.skipped: list[str] = []  # what could not be read, a line each
         self._seconds: dict[str, list[float]] = {}
         for folder in finished_artefacts(results):
             try:
@@ -31,14 +34,29 @@ class WallTimes:
         measured_here = set(self._seconds)
         summary = results / "summary" / "wall_times.csv"
         if summary.is_file():
-            with open(summary, newline="", encoding="utf-8") as file:
-                for row in csv.DictReader(file):
-                    self._add(row["stage"], row["name"], float(row["wall_seconds"]), skip=measured_here)
+            self._note_summary(summary, measured_here)
 
     def _note(self, folder: Path, manifest: Manifest) -> None:
-        seconds = manifest.provenance.get("wall_seconds")
+        seconds = _wall_seconds(manifest.provenance.get("wall_seconds"))
         if seconds is not None:
-            self._add(folder.parent.name, folder.name.rpartition("-")[0], float(seconds))
+            self._add(folder.parent.name, folder.name.rpartition("-")[0], seconds)
+
+    def _note_summary(self, path: Path, measured_here: Collection[str]) -> None:
+        # Kept in git: it may hold the marks of a merge conflict.
+        unreadable = []
+        with open(path, newline="", encoding="utf-8", errors="replace") as file:
+            rows = csv.DictReader(file)
+            for row in rows:
+                stage, name, seconds = row.get("stage"), row.get("name"), _wall_seconds(row.get("wall_seconds"))
+                if stage is None or name is None or seconds is None:
+                    unreadable.append(rows.line_num)
+                else:
+                    self._add(stage, name, seconds, skip=measured_here)
+        if unreadable:
+            self.skipped.append(
+                f"{path}: {len(unreadable)} lines are no wall times, the first is line {unreadable[0]}; "
+                "`python -m unix_lib summarize <config>` writes the file anew"
+            )
 
     def _add(self, stage: str, name: str, seconds: float, skip: Collection[str] = ()) -> None:
         for group in (f"{stage}/{name}", f"{stage}/{_like(name)}"):
@@ -51,6 +69,15 @@ class WallTimes:
             if group in self._seconds:
                 return median(self._seconds[group])
         return None
+
+
+def _wall_seconds(value: Any) -> float | None:
+    """A wall time as written down; None where it is none."""
+    try:
+        seconds = float(value)
+    except (TypeError, ValueError):
+        return None
+    return seconds if math.isfinite(seconds) and seconds >= 0 else None
 
 
 def _like(name: str) -> str:

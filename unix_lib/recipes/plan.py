@@ -257,8 +257,6 @@ def _analyze(plan: Plan, experiment: Experiment) -> None:
     pack = plan.named("pack", config.conflict.mixture)
     for run in config.conflict.runs or experiment.compared_runs():
         for step in config.conflict.steps or [s for s in experiment.train.runs[run].checkpoints if s]:
-            if step not in experiment.train.runs[run].checkpoints:
-                continue
             recipe = Recipe(
                 "analyze",
                 f"conflict-{checkpoint_name(run, step)}",
