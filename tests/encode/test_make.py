@@ -21,7 +21,7 @@ from unix_lib.records.schema import ENCODED_RECORD, SOURCE_RECORD
 from unix_lib.records.shards import iterate_rows, read_split
 from unix_lib.tokenizers.image import ImageTokenizer, load_image_tokenizer, save_image_tokenizer
 from unix_lib.tokenizers.pixels import pixels_from_rgb
-from unix_lib.tokenizers.vqgan import VQGAN, vqgan_config
+from unix_lib.tokenizers.vqgan import VQGAN, ImageTokenizerError, vqgan_config
 
 
 def encode_job(results: Path, train: list[dict[str, Any]], batch_size: int = 4) -> Job:
@@ -133,3 +133,11 @@ def test_batch_size_changes_codes_by_rounding_at_most(tmp_path: Path) -> None:
         tables.append(np.array(read_split(job.folder, "train")["image_codes"].to_pylist()))
     assert tables[0].shape == (16, 16)
     assert np.mean(tables[0] != tables[1]) < 0.02
+
+
+def test_more_codes_than_a_record_stores_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = encode_job(tmp_path, records(blocks(2)))
+    monkeypatch.setattr(ImageTokenizer, "codebook_size", 65537)
+    with pytest.raises(ImageTokenizerError, match=r"^tokenizers\.image\.shape\.codebook_size: 65537 codes, .* 65536"):
+        make_encoding(job)
+    encode_make.require_storable(65536)

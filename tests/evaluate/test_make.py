@@ -9,15 +9,18 @@ import pytest
 
 from tests.evaluate.conftest import finished
 from tests.pack.experiment import make_job
+from tests.sources.test_image_folder import png_that_claims
 from unix_lib.artefacts.errors import UserError
 from unix_lib.artefacts.manifest import open_artefact
 from unix_lib.config.evaluate import Benchmark
 from unix_lib.evaluate import generation, questions, text
 from unix_lib.evaluate.benchmark import BenchmarkError
+from unix_lib.evaluate.ceiling import read_scenes
 from unix_lib.evaluate.generation import image_seed, read_prompts
 from unix_lib.evaluate.geneval import GenEvalError
 from unix_lib.evaluate.make import make_evaluation
 from unix_lib.evaluate.tables import IMAGES, SAMPLES, SCORES
+from unix_lib.sources.image_folder.images import BadImage
 
 ALL = ("geneval", "pope", "mme", "mmbench", "cloze")
 
@@ -219,6 +222,23 @@ def test_bad_cloze_lines_are_named(tmp_path):
     path.write_text("")
     with pytest.raises(BenchmarkError, match="no questions"):
         text.read_cloze(path)
+
+
+def test_an_image_that_would_grow_beyond_memory_is_set_aside():
+    with pytest.raises(BadImage, match="aspect ratio: 1 x 40000000 pixels"):
+        questions.question_pixels(png_that_claims(1, 40_000_000), 32)
+
+
+def test_a_line_separator_within_a_string_ends_no_line(tmp_path):
+    odd = "two\u2028lines\x85and more"
+    question = {"question": odd, "choices": ["a", "b"], "answer": 1}
+    prompt = {"tag": "colors", "prompt": odd, "include": [{"class": "circle", "count": 1}]}
+    for name, row in (("cloze.jsonl", question), ("geneval.jsonl", prompt), ("scenes.jsonl", [{"objects": []}])):
+        lines = json.dumps(row, ensure_ascii=False) + "\r\n" + json.dumps(row, ensure_ascii=False) + "\n"
+        (tmp_path / name).write_bytes(lines.encode())
+    assert text.read_cloze(tmp_path / "cloze.jsonl") == [question, question]
+    assert read_prompts(tmp_path / "geneval.jsonl") == [prompt, prompt]
+    assert len(read_scenes(tmp_path / "scenes.jsonl", 2)) == 2
 
 
 def test_bad_prompt_lines_are_named_and_a_limit_keeps_all_tasks(tmp_path):

@@ -1,6 +1,8 @@
 """The command `generate`: what it writes against the library called by hand, and what it refuses or sets aside."""
 
 import json
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,9 +15,10 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from tests.evaluate.conftest import SHAPE, SmallExperiment, small  # noqa: F401  a fixture
+from tests.sources.test_image_folder import png_that_claims
 from unix_lib.__main__ import app
 from unix_lib.artefacts.errors import UserError
-from unix_lib.artefacts.files import write_json
+from unix_lib.artefacts.files import lines_of, write_json
 from unix_lib.artefacts.manifest import write_manifest
 from unix_lib.generate import generate_images, generate_text
 from unix_lib.generate.open_checkpoint import checkpoint_folder, image_tokenizer_of, open_checkpoint
@@ -48,7 +51,7 @@ class Generating:
 
 
 def rows(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
+    return [json.loads(line) for line in lines_of(path.read_text())] if path.is_file() else []
 
 
 @pytest.fixture
@@ -140,23 +143,93 @@ def test_bad_requests_are_set_aside_and_counted(generating: Generating) -> None:
     assert (code, records) == (1, []) and "set aside 2 of 2 requests" in printed
 
 
+def test_a_bad_line_spoils_no_other(generating: Generating) -> None:
+    (generating.folder / "line.png").write_bytes(png_that_claims(1, 40_000_000))
+    lines = [
+        b'\xef\xbb\xbf{"prompt": "first"}',
+        b"{",
+        b'{"promt": "x"}',
+        b'{"prompt": 3}',
+        b'{"prompt": "x", "seed": 1.5}',
+        b'{"prompt": "x", "seed": -1}',
+        b'{"prompt": "x", "seed": 18446744073709551615}',  # its second output has none
+        b"[" * 100_000,
+        b'{"prompt": "caf\xe9"}',
+        b'{"prompt": "\\ud83d red"}',
+        b'{"prompt": "x", "image": "\\ud83d.png"}',
+        b'{"prompt": "x", "image": "' + b"y" * 5000 + b'"}',
+        b'{"prompt": "x", "image": "line.png"}',
+        b"\r",
+        '{"prompt": "two\u2028lines"}\r'.encode(),
+    ]
+    asked = generating.folder / "asked.jsonl"
+    asked.write_bytes(b"\n".join(lines))
+    code, printed, records = generating.run("text", "--prompts", str(asked), "--max-tokens", "2", "--count", "2")
+    assert code == 0
+    assert [(row["file"], row["prompt"]) for row in records] == [
+        ("00000.txt", "first"),
+        ("00001.txt", "first"),
+        ("00026.txt", "two\u2028lines"),
+        ("00027.txt", "two\u2028lines"),
+    ]
+    assert "set aside 24 of 28 requests: malformed line (16), no such image (4)" in printed
+    rejected = rows(generating.folder / "made" / "rejected.jsonl")[::2]
+    details = [row["detail"] for row in rejected]
+    for detail, complaint in zip(
+        details[:8],
+        (
+            "2: not JSON",
+            "3: give a JSON object",
+            "4: 'prompt' must be a string, not of type int",
+            "5: 'seed' must be a whole number, not of type float",
+            "6: 'seed' must be in 0..18446744073709551614",
+            "7: 'seed' must be in 0..18446744073709551614",
+            "8: not JSON",
+            "9: not UTF-8",
+        ),
+        strict=True,
+    ):
+        assert detail.startswith(f"{asked}:{complaint}")
+    assert [row["reason"] for row in rejected[8:]] == [
+        "prompt not Unicode",
+        "no such image",
+        "no such image",
+        "aspect ratio",
+    ]
+    assert rejected[8]["prompt"] == "\\ud83d red"
+
+
+def test_what_is_not_unicode_on_the_command_line(generating: Generating) -> None:
+    picture = generating.folder / os.fsdecode(b"caf\xe9.png")
+    Image.new("RGB", (40, 30)).save(picture, format="PNG")
+    _, _, records = generating.run("text", "--image", str(picture), "--max-tokens", "2")
+    assert [row["image"] for row in records] == [str(generating.folder / "caf\\udce9.png")]
+    code, printed, _ = generating.run("image", os.fsdecode(b"caf\xe9"), output="nothing")
+    assert code == 1 and "prompt not Unicode (1)" in printed
+
+
+def test_lines_of_a_text_file(generating: Generating) -> None:
+    asked = generating.folder / "asked.txt"
+    asked.write_bytes("\ufeffone\r\n\n two\u2028lines \n".encode() + b"caf\xe9")
+    _, printed, records = generating.run("text", "--prompts", str(asked), "--max-tokens", "2")
+    assert [row["prompt"] for row in records] == ["one", "two\u2028lines"]
+    assert "set aside 1 of 3 requests: malformed line (1)" in printed
+
+
 def test_what_can_not_be_done_is_refused(generating: Generating) -> None:
     with pytest.raises(UserError, match="nothing to generate from"):
         generating.run("text")
-    bad = generating.folder / "bad.jsonl"
-    for line, complaint in (
-        ("{", "bad.jsonl:2: not JSON"),
-        ('{"promt": "x"}', "bad.jsonl:2: give a JSON object"),
-        ('{"prompt": 3}', "'prompt' must be a string"),
-        ('{"prompt": "x", "seed": "y"}', "'seed' must be a number"),
-    ):
-        bad.write_text('{"prompt": "fine"}\n' + line)
-        with pytest.raises(UserError, match=complaint):
-            generating.run("text", "--prompts", str(bad))
     with pytest.raises(UserError, match="not a readable text file"):
         generating.run("text", "--prompts", str(generating.folder / "nothing.txt"))
     with pytest.raises(UserError, match=r"temperature -1\.0 must"):
         generating.run("text", "x", "--temperature", "-1")
+    for guidance in ("nan", "inf", "-1"):
+        with pytest.raises(UserError, match=rf"^guidance {guidance}(\.0)? must be 0 or more and finite"):
+            generating.run("image", "x", "--guidance", guidance)
+    (generating.folder / "file").write_text("x")
+    for output in ("file", "file/below"):
+        with pytest.raises(UserError, match=r"can't be a folder for outputs \(.*\); give another one with --output"):
+            generating.run("text", "x", output=output)
     with pytest.raises(UserError, match="device tpu is not usable"):
         generating.run("text", "x", "--device", "tpu")
     with pytest.raises(UserError, match="cuda_graph needs the model on a GPU"):
@@ -213,6 +286,12 @@ def test_the_image_tokenizer_is_found_through_the_recipes(tmp_path: Path) -> Non
     with pytest.raises(UserError, match="nothing it was made from had images"):
         open_checkpoint(tmp_path / text_only, None, 1, "cpu", with_images=True)
     assert checkpoint_folder(tmp_path / "link") == tmp_path / mixed
+    for copied in ("elsewhere/train", "elsewhere/renamed"):  # without what it was made from, and under another name
+        folder = tmp_path / copied / (Path(mixed).name if copied.endswith("train") else "best")
+        shutil.copytree(tmp_path / mixed, folder)
+        with pytest.raises(UserError, match=r"can't be found .*; name the image tokenizer .* by --image-") as refused:
+            open_checkpoint(folder, None, 1, "cpu", with_images=True)
+        assert "delete" not in str(refused.value)
     (tmp_path / mixed / model).write_text("{} ")
     with pytest.raises(UserError, match="the manifest says"):
         open_checkpoint(tmp_path / mixed, None, 1, "cpu", with_images=True)

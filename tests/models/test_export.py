@@ -77,6 +77,16 @@ def test_precision_is_kept(tmp_path: Path) -> None:
     assert isinstance(loaded, Qwen2ForCausalLM) and loaded.dtype == torch.bfloat16
 
 
+def test_a_folder_below_a_file_is_one_line(tmp_path: Path) -> None:
+    small_model(PLANS["shared"]).save_pretrained(tmp_path / "ours")
+    (tmp_path / "file").write_text("x")
+    for output in (tmp_path / "file" / "below", tmp_path / "file" / "far" / "below", tmp_path / ("x" * 300)):
+        with pytest.raises(ModelError, match=r"can't be made a folder \(.*\); give another one$") as refused:
+            export(tmp_path / "ours", output)
+        assert "\n" not in str(refused.value)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "ours"]
+
+
 @pytest.mark.parametrize("plan", [name for name in PLANS if name != "shared"])
 def test_other_plans_are_refused(plan: str, tmp_path: Path) -> None:
     small_model(PLANS[plan]).save_pretrained(tmp_path / "ours")

@@ -1,9 +1,13 @@
 """Where weights come from: transformers' own Qwen models, trained checkpoints, seeds."""
 
+import json
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from transformers import Qwen2Config, Qwen2ForCausalLM, Qwen3Config, Qwen3ForCausalLM
 
 from tests.models.small import LAYERS, PLANS, QWEN3_SHAPE, SHAPE, VOCABULARY, document_sets, logits_of, small_model
@@ -236,3 +240,78 @@ def test_a_pretrained_model_must_have_the_planned_shape_and_finite_weights(tmp_p
     base.save_pretrained(tmp_path)
     with pytest.raises(ModelError, match=r"model\.layers\.1\.mlp\.up_proj\.weight holds NaN or infinity; download"):
         start_from_pretrained(tmp_path, "main", PLANS["shared"], VOCABULARY, "copy", 1)
+
+
+WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
+
+
+def rewrite(folder: Path, change: Callable[[dict[str, torch.Tensor]], None]) -> None:
+    weights = load_file(folder / WEIGHTS)
+    change(weights)
+    save_file(weights, folder / WEIGHTS, metadata={"format": "pt"})
+
+
+def without_layer_1(weights: dict[str, torch.Tensor]) -> None:
+    for name in [name for name in weights if ".layers.1." in name]:
+        del weights[name]
+
+
+def misshapen(weights: dict[str, torch.Tensor]) -> None:
+    weights["model.norm.weight"] = torch.zeros(3)
+
+
+def indexed(folder: Path, text: str) -> None:
+    (folder / WEIGHTS).unlink()
+    (folder / INDEX).write_text(text)
+
+
+NO_CONFIG = "no model with a readable config.json"
+
+
+def reconfigure(folder: Path, **changes: object) -> None:
+    path = folder / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
+    "a layer is missing": (lambda f: rewrite(f, without_layer_1), "12 missing keys, first model.layers.1.input_layern"),
+    "the head is missing": (lambda f: rewrite(f, lambda w: w.pop("lm_head.weight")), "1 missing keys, first lm_head"),
+    "misshapen": (lambda f: rewrite(f, misshapen), "1 mismatched keys, first model.norm.weight"),
+    "truncated": (
+        lambda f: (f / WEIGHTS).write_bytes((f / WEIGHTS).read_bytes()[:5000]),
+        "(Error while deserializing header",
+    ),
+    "no weights": (lambda f: (f / WEIGHTS).unlink(), "(Error no file named model.safetensors"),
+    "broken index": (lambda f: indexed(f, "{"), "can have (Expecting"),
+    "empty index": (lambda f: indexed(f, '{"metadata": {}}'), "can have ('weight_map')"),
+    "broken config": (lambda f: (f / "config.json").write_text("{"), NO_CONFIG),
+    "no object": (lambda f: (f / "config.json").write_text("null"), NO_CONFIG),
+    "unknown kind": (lambda f: (f / "config.json").write_text('{"model_type": "zzz"}'), NO_CONFIG),
+    "another kind": (lambda f: (f / "config.json").write_text('{"model_type": "llama"}'), "is a 'llama' model"),
+    "no number": (lambda f: (f / "config.json").write_text('{"model_type": "qwen2", "hidden_size": "x"}'), NO_CONFIG),
+    "no heads": (lambda f: reconfigure(f, num_attention_heads=0), "config.json has 0 attention heads"),
+    "no such precision": (lambda f: reconfigure(f, dtype="float99"), NO_CONFIG),
+    "padding outside": (lambda f: reconfigure(f, pad_token_id=500), "can have (Padding_idx"),
+    "no config": (lambda f: (f / "config.json").unlink(), NO_CONFIG),
+}
+
+
+@pytest.mark.parametrize("damage", list(DAMAGE))
+def test_a_pretrained_model_that_is_not_whole_is_one_line(damage: str, tmp_path: Path) -> None:
+    pretrained("qwen2", False, tmp_path)
+    harm, message = DAMAGE[damage]
+    harm(tmp_path)
+    with pytest.raises(ModelError) as refused:
+        start_from_pretrained(tmp_path, "main", PLANS["mot"], VOCABULARY, "copy", 1)
+    told = str(refused.value)
+    assert told.startswith(f"{tmp_path}") and message in told and "\n" not in told
+    if message is NO_CONFIG:
+        assert "correct start.path, or download the model" in told
+    else:
+        assert told.endswith(("download them again", "download it again", "give a Qwen2, Qwen2.5 or Qwen3 model"))
+
+
+def test_no_pretrained_model_is_one_line() -> None:
+    with pytest.raises(ModelError, match=r"^/nowhere/at/all: no model .* here \(.*\); correct start\.path") as refused:
+        start_from_pretrained("/nowhere/at/all", "main", PLANS["shared"], VOCABULARY, "copy", 1)
+    assert "\n" not in str(refused.value)

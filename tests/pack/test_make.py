@@ -187,6 +187,12 @@ def test_a_mixture_without_usable_records_is_refused(experiment: Experiment) -> 
         experiment.pack([experiment.prose], [{"source": "prose", "kinds": ["conversation"]}])
 
 
+def test_a_mixture_of_documents_that_fit_no_pack_is_refused(experiment: Experiment) -> None:
+    told = r"pack\.mixtures\.mixed: no training pack, 40 documents are longer than pack\.length 2; raise pack\.length"
+    with pytest.raises(PackError, match=told):
+        experiment.pack([experiment.prose], [{"source": "prose"}], length=2)
+
+
 def test_a_mixture_without_heldout_records_has_no_heldout_packs(experiment: Experiment) -> None:
     records = write_records(experiment.results, "trained", [conversation_record(1)], [], ENCODED_RECORD)
     _, folder = experiment.pack([records], [{"source": "trained"}], epochs=1)

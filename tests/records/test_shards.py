@@ -1,5 +1,7 @@
 """Shards hold what was written, in order, whole or not at all."""
 
+import os
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -111,3 +113,17 @@ def test_rejected_samples_are_counted_and_written(tmp_path):
 def test_the_table_of_rejected_samples_is_written_when_there_are_none(tmp_path):
     assert RejectedSamples().write(tmp_path) == {"rejected.parquet": 0}
     assert pq.read_table(tmp_path / "rejected.parquet").schema.equals(REJECTED)
+
+
+def test_what_utf8_can_not_hold_is_escaped(tmp_path):
+    name = os.fsdecode(b"caf\xe9.txt")
+    rejected = RejectedSamples()
+    rejected.add(name, name, "not UTF-8", "half a pair: \ud83d")
+    rejected.write(tmp_path)
+    (row_written,) = pq.read_table(tmp_path / "rejected.parquet").to_pylist()
+    assert row_written["sample_id"] == row_written["origin"] == "caf\\udce9.txt"
+    assert row_written["detail"] == "half a pair: \\ud83d"
+    with ShardWriter(tmp_path, "train", SOURCE_RECORD) as writer:
+        writer.write(row(0, sample_id=f"{name}#0"))
+        writer.write(row(1, sample_id="caf\u00e9.txt#0"))
+    assert read_split(tmp_path, "train")["sample_id"].to_pylist() == ["caf\\udce9.txt#0", "caf\u00e9.txt#0"]

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import os
 import struct
 import zlib
 from pathlib import Path
@@ -179,6 +180,54 @@ def test_csv_captions(tmp_path):
     rows = all_rows(made)
     assert len(rows) == 8
     assert all(row["text"].endswith(', with a comma and a "quote"\nand a line') for row in rows)
+
+
+def test_an_unclosed_quote_spoils_its_row_only(tmp_path):
+    folder, rows = good_folder(tmp_path, 12)
+    lines = [f"{row['image']},{row['caption']}" for row in rows]
+    lines[1] = '1.png,"never closed'  # ... before the next row's quote
+    lines[2] = '2.png,"caption 2"'
+    lines[4] = '4.png,"closed by the quote at the end of the next row'
+    lines[5] = '5.png,closes the quote above"'
+    lines[7] = '7.png,"two\nlines, and 8.png beside it"'
+    lines[10] = '10.png,"closed nowhere'
+    (tmp_path / "captions.csv").write_text("image,caption\n" + "\n".join(lines) + "\n")
+    made, manifest = make_folder(tmp_path, folder, tmp_path / "captions.csv")
+    assert manifest.rejected == {"malformed row": 3}
+    rejected = rejected_rows(made)
+    assert set(rejected) == {"1.png", "4.png", "10.png"}
+    assert rejected["4.png"]["detail"] == "a quote that is not closed before line 7, which has its own image"
+    assert [rejected[name]["origin"] for name in ("1.png", "10.png")] == ["captions.csv:3", "captions.csv:13"]
+    texts = {row["sample_id"]: row["text"] for row in all_rows(made)}
+    assert (texts["2.png"], texts["11.png"]) == ("caption 2", "caption 11")
+    assert texts["7.png"] == "two\nlines, and 8.png beside it"
+
+
+def test_what_is_not_unicode_is_set_aside(tmp_path):
+    folder, rows = good_folder(tmp_path)
+    (folder / os.fsdecode(b"caf\xe9.png")).write_bytes((folder / "0.png").read_bytes())
+    write_captions(tmp_path / "captions.jsonl", rows)  # ASCII, so that half a surrogate pair is written as its escape
+    with open(tmp_path / "captions.jsonl", "a") as file:
+        file.write('{"image": "0.png", "caption": "\\ud83d red"}\n{"image": "\\ud83d.png", "caption": "red"}\n')
+    made, manifest = make_folder(tmp_path, folder, tmp_path / "captions.jsonl")
+    assert manifest.rejected == {"image without caption": 1, "malformed row": 2}
+    rejected = rejected_rows(made)
+    assert set(rejected) == {"caf\\udce9.png", "0.png#2", "\\ud83d.png"}
+    assert rejected["0.png#2"]["detail"] == "'caption' has half of a surrogate pair"
+    assert len(all_rows(made)) == 8
+
+
+def test_damaged_exif_is_a_corrupt_image():
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010F] = 6, "a camera's maker"
+    text = struct.pack(">HHI", 0x010F, 2, 17)
+    data = exif.tobytes()
+    assert data.count(text) == 1
+    data = data.replace(text, struct.pack(">HHI", 0x010F, 5, 1))  # the maker's name becomes a fraction
+    buffer = io.BytesIO()
+    noise(40, 20).save(buffer, format="PNG", exif=data)
+    with pytest.raises(BadImage, match="corrupt image: damaged EXIF"):
+        prepare(io.BytesIO(buffer.getvalue()), 16)
 
 
 def test_several_captions_of_an_image_and_copies_of_it_stay_in_one_split(tmp_path):

@@ -1,6 +1,7 @@
 """The `text` source: documents within their length, nothing lost but white space, a fair cloze benchmark."""
 
 import json
+import os
 import sys
 from collections import Counter
 from pathlib import Path
@@ -222,5 +223,26 @@ def test_too_little_text_is_one_line_with_a_remedy(tmp_path, monkeypatch, more, 
 def test_an_empty_corpus_is_refused(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "empty.txt").write_text("")
-    with pytest.raises(SourceError, match=r"sources\.mine: 0 usable samples"):
-        make(tmp_path / "results", "mine", kind="text", corpus="files", files=["empty.txt"])
+    (tmp_path / "latin.txt").write_bytes(b"\xe9t\xe9")
+    told = r"sources\.mine: 0 usable samples, .* \(1 x empty text, 1 x not UTF-8\); add text"
+    with pytest.raises(SourceError, match=told):
+        make(tmp_path / "results", "mine", kind="text", corpus="files", files=["*.txt"])
+    assert list(tmp_path.glob("results/sources/*/rejected.parquet"))
+
+
+def test_a_limit_that_leaves_nothing_is_named(tmp_path):
+    with pytest.raises(SourceError, match=r"0 usable samples, .* \(max_characters 0 leaves out the rest\)"):
+        make(tmp_path / "results", "mine", kind="text", max_characters=0)
+
+
+def test_a_file_name_that_is_not_utf8_stops_nothing(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_stories(tmp_path / "texts", 3)
+    (tmp_path / "texts" / os.fsdecode(b"caf\xe9.txt")).write_text(story(7), encoding="utf-8")
+    (tmp_path / "texts" / os.fsdecode(b"\xe9.txt")).write_text(story(7), encoding="utf-8")
+    folder, manifest = make(
+        tmp_path / "results", "mine", kind="text", corpus="files", files=["texts/*.txt"], cloze_questions=0
+    )
+    assert manifest.rejected == {"duplicate document": 1}
+    ids = [i for s in ("train", "heldout") for i in read_split(folder, s, ["sample_id"])["sample_id"].to_pylist()]
+    assert len(ids) == 4 and "texts/caf\\udce9.txt#0" in ids

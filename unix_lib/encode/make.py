@@ -23,9 +23,11 @@ from unix_lib.records.schema import ENCODED_RECORD, IMAGE_TEXT
 from unix_lib.records.shards import SPLITS, ShardWriter, Split, count_rows, iterate_batches
 from unix_lib.tokenizers.image import ImageTokenizer, device_of, load_image_tokenizer
 from unix_lib.tokenizers.pixels import UnreadableImageError, pixels_from_rgb, rgb_from_bytes
+from unix_lib.tokenizers.vqgan import ImageTokenizerError
 
 logger = logging.getLogger(__name__)
 
+MOST_CODES = 1 << 16  # records store a code in 16 bits
 CHUNK_ROWS = 2048  # at 512 px a chunk is about 1.6 GB of pixels on its way through, a batch at a time
 LOG_SECONDS = 5.0
 # What one row of a chunk becomes: codes, or the reason why there are none; all null for a record without image.
@@ -35,9 +37,14 @@ CHUNK = pa.schema(
 
 
 def make_encoding(job: Job) -> Manifest:
-    """Make `encode/<source>`: both splits, unreadable images set aside."""
+    """Make `encode/<source>`: both splits, unreadable images set aside.
+
+    Raises:
+        ImageTokenizerError: the tokenizer has more codes than a record can store.
+    """
     source = job.input("source")
     tokenizer = load_image_tokenizer(job.input("image_tokenizer"), device_of(job.execution))
+    require_storable(tokenizer.codebook_size)
     work = job.work
     progress = Progress(sum(count_rows(source, split) for split in SPLITS))
     rejected = RejectedSamples()
@@ -64,6 +71,19 @@ def make_encoding(job: Job) -> Manifest:
     )
     job.clear_work()
     return manifest
+
+
+def require_storable(codebook_size: int) -> None:
+    """Refuse a codebook whose larger codes would wrap around in a record.
+
+    Raises:
+        ImageTokenizerError: says how many codes there may be.
+    """
+    if codebook_size > MOST_CODES:
+        raise ImageTokenizerError(
+            f"tokenizers.image.shape.codebook_size: {codebook_size} codes, and records store at most {MOST_CODES}; "
+            f"set it to {MOST_CODES} or less"
+        )
 
 
 class Progress:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from unix_lib.artefacts.files import canonical_json
+from unix_lib.artefacts.files import canonical_json, lines_of
 from unix_lib.artefacts.job import Job
 from unix_lib.artefacts.manifest import Manifest
 from unix_lib.evaluate.benchmark import BenchmarkError
@@ -116,7 +116,7 @@ def read_scenes(path: Path, prompts: int) -> Sequence[list[Scene]]:
     Raises:
         BenchmarkError: not one line per prompt.
     """
-    lines = path.read_text(encoding="utf-8").splitlines()
+    lines = lines_of(path.read_text(encoding="utf-8"))
     if len(lines) != prompts:
         raise BenchmarkError(f"{path}: {len(lines)} lines for {prompts} prompts; make the source again")
     return [[Scene.from_json(values) for values in json.loads(line)] for line in lines]

@@ -6,7 +6,6 @@ its questions aside with a reason; a wordless or unreadable answer is wrong.
 
 import io
 import logging
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,10 +19,9 @@ from unix_lib.evaluate.benchmark import BenchmarkResult, BenchmarkTask
 from unix_lib.evaluate.question_files import YES_NO_LAYOUTS, Question, QuestionFileError, RejectedRow, read_questions
 from unix_lib.evaluate.question_scores import SCORES_OF_LAYOUT, Answered
 from unix_lib.records.questions import choice_prompt
-from unix_lib.sources.image_folder.images import BadImage, check_header, prepare
+from unix_lib.sources.image_folder.images import MAX_ASPECT_RATIO, MAX_PIXELS, BadImage, check_header, prepare
 
 log = logging.getLogger(__name__)
-MAX_PIXELS = 50_000_000  # ASSUME: no benchmark's image is larger; judged by the header, before decoding
 
 ANSWER = pa.schema(
     [
@@ -101,9 +99,9 @@ def question_pixels(data: bytes, image_size: int) -> np.ndarray:
     """A benchmark's image, prepared as training images are; uint8 (S, S, 3).
 
     Raises:
-        BadImage: says why it can't be read.
+        BadImage: says why it can't be read, or that it is too large or too long.
     """
-    check_header(io.BytesIO(data), MAX_PIXELS, math.inf)
+    check_header(io.BytesIO(data), MAX_PIXELS, MAX_ASPECT_RATIO)
     return np.asarray(Image.open(io.BytesIO(prepare(io.BytesIO(data), image_size))))
 
 

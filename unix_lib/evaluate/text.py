@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from unix_lib.artefacts.files import lines_of
 from unix_lib.checkpoint import Checkpoint
 from unix_lib.evaluate.benchmark import BenchmarkError, BenchmarkResult, BenchmarkTask
 from unix_lib.evaluate.intervals import share
@@ -78,7 +79,7 @@ def read_cloze(path: Path) -> list[dict[str, Any]]:
         BenchmarkError: names the first bad line.
     """
     rows = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(lines_of(path.read_text(encoding="utf-8")), start=1):
         try:
             row = json.loads(line)
             fits = all(isinstance(row[key], kind) for key, kind in CLOZE_KEYS.items())

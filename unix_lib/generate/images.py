@@ -8,7 +8,7 @@ import torch
 from torch.nn import functional
 
 from unix_lib.generate.decoding import Decoding
-from unix_lib.generate.sampling import check_sampling, sample, uniforms
+from unix_lib.generate.sampling import check_guidance, check_sampling, sample, uniforms
 from unix_lib.models.configuration import ModelError
 from unix_lib.models.decoder import UnixForCausalLM
 
@@ -54,9 +54,10 @@ def generate_images(
 
     Raises:
         ModelError: a prompt that doesn't end with `<|vision_start|>` or is too long, sampling settings without meaning,
-            or a count of seeds that doesn't match.
+            a guidance scale without, or a count of seeds that doesn't match.
     """
     config = model.config
+    check_guidance(guidance_scale)
     check_sampling(len(prompts), seeds, temperature, top_k, top_p)
     for prompt in [*prompts, unconditional]:
         if not prompt or prompt[-1] != config.vision_start_id:

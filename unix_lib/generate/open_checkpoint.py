@@ -5,7 +5,7 @@ from pathlib import Path
 from unix_lib.artefacts.errors import UserError
 from unix_lib.artefacts.manifest import MANIFEST, open_artefact
 from unix_lib.checkpoint import Checkpoint
-from unix_lib.recipes.recipe import recipe_of
+from unix_lib.recipes.recipe import RecipeError, recipe_of
 
 
 class CheckpointError(UserError):
@@ -78,12 +78,28 @@ def image_tokenizer_of(checkpoint: Path) -> Path:
     """The image tokenizer behind a checkpoint's data, found through the recipes that artefacts carry.
 
     Raises:
-        CheckpointError: its data had no images.
+        CheckpointError: its data had no images, or what it was made from is not beside it.
     """
     results, found = checkpoint.parent.parent, [checkpoint]
     for artefact in found:
+        if not artefact.is_dir():
+            raise _untraceable(checkpoint, f"{artefact} is not there")
         if (artefact.parent.name, artefact.name.rpartition("-")[0]) == ("tokenizers", "image"):
             return artefact
-        upstream = (results / name for name in recipe_of(artefact).upstream)
+        try:
+            names = recipe_of(artefact).upstream
+        except RecipeError:
+            if artefact != checkpoint:
+                raise
+            # Its files were just checked, so it was copied under another name; nothing here is to be deleted.
+            raise _untraceable(checkpoint, "the folder has not the name of its recipe") from None
+        upstream = (results / name for name in names)
         found += [folder for folder in upstream if folder not in found]
     raise CheckpointError(f"{checkpoint}: nothing it was made from had images; name one with --image-tokenizer")
+
+
+def _untraceable(checkpoint: Path, why: str) -> CheckpointError:
+    return CheckpointError(
+        f"{checkpoint}: what it was made from can't be found ({why}), as after copying a checkpoint; name the image "
+        "tokenizer that it was trained with by --image-tokenizer"
+    )

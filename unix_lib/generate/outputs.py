@@ -27,18 +27,19 @@ from unix_lib.checkpoint import Checkpoint
 from unix_lib.generate.decoding import check_prompt
 from unix_lib.generate.images import generate_images, image_steps
 from unix_lib.generate.requests import Request
-from unix_lib.generate.sampling import check_sampling
+from unix_lib.generate.sampling import check_guidance, check_sampling
 from unix_lib.generate.text import generate_text
 from unix_lib.models.configuration import ModelError
 from unix_lib.pack.sequences import NO_TEXT, FixedParts, Format, text_to_image_prompt_ids, vqa_prompt_ids
-from unix_lib.sources.image_folder.images import BadImage, check_header, prepare
+from unix_lib.records.rejected import encodable
+from unix_lib.sources.image_folder.captions import is_file
+from unix_lib.sources.image_folder.images import MAX_ASPECT_RATIO, MAX_PIXELS, BadImage, check_header, prepare
 from unix_lib.tokenizers.pixels import image_from_pixels, pixels_from_image
 from unix_lib.tokenizers.text import encode_texts
 
 log = logging.getLogger(__name__)
 
 OUTPUTS, REJECTED = "outputs.jsonl", "rejected.jsonl"
-MAX_PIXELS = 50_000_000  # ASSUME: no user's image is larger; judged by the header, before decoding
 
 
 class OutputError(UserError):
@@ -96,6 +97,7 @@ class Images(Outputs):
 
     def __init__(self, checkpoint: Checkpoint, sampling: Sampling, guidance_scale: float, cuda_graph: bool) -> None:
         super().__init__(checkpoint, sampling, cuda_graph)
+        check_guidance(guidance_scale)
         self.settings = {"guidance_scale": guidance_scale}
         self.new_tokens = image_steps(checkpoint.model)
         self.unconditional = text_to_image_prompt_ids(checkpoint.tokenizer, checkpoint.vocabulary, None)
@@ -153,10 +155,10 @@ class Texts(Outputs):
 
     def _encode(self, path: Path) -> np.ndarray:
         """Codes (codes_per_image,) of a user's image, prepared as training images are."""
-        if not path.is_file():
+        if not is_file(path):
             raise RejectedRequest("no such image", str(path))
         try:
-            check_header(path, MAX_PIXELS, float("inf"))
+            check_header(path, MAX_PIXELS, MAX_ASPECT_RATIO)
             square = prepare(path, self.checkpoint.image_tokenizer.image_size)
         except BadImage as error:
             raise RejectedRequest(error.reason, f"{path}: {error.detail}") from None
@@ -190,13 +192,19 @@ def write_outputs(
         the lines of `outputs.jsonl`, and how many requests were set aside, by reason.
 
     Raises:
-        OutputError: the folder has outputs already. ModelError: sampling settings without meaning.
+        OutputError: the folder has outputs already, or can't be made. ModelError: sampling settings without meaning.
     """
-    if (folder / OUTPUTS).exists():
-        raise OutputError(f"{folder}: has outputs already; give another folder with --output, or delete it")
     check_sampling(len(requests), [request.seed for request in requests], **asdict(kind.sampling))
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        taken = (folder / OUTPUTS).exists()
+    except OSError as error:
+        raise OutputError(
+            f"{folder}: can't be a folder for outputs ({error}); give another one with --output"
+        ) from None
+    if taken:
+        raise OutputError(f"{folder}: has outputs already; give another folder with --output, or delete it")
     prompts, rejected = _prompts(kind, requests)
-    folder.mkdir(parents=True, exist_ok=True)
     if rejected:
         write_text(folder / REJECTED, "".join(canonical_json(row) + "\n" for row in rejected))
     checkpoint = read_manifest(kind.checkpoint.folder)
@@ -226,6 +234,10 @@ def _prompts(kind: Outputs, requests: Sequence[Request]) -> tuple[dict[int, list
     positions = kind.checkpoint.model.config.max_position_embeddings
     for place, request in enumerate(requests):
         try:
+            if request.fault is not None:
+                raise RejectedRequest("malformed line", request.fault)
+            if encodable(request.prompt) != request.prompt:
+                raise RejectedRequest("prompt not Unicode", "half of a surrogate pair, or a byte that is not UTF-8")
             ids = kind.prompt(request)
             try:
                 check_prompt(ids, kind.new_tokens, positions)
@@ -233,13 +245,13 @@ def _prompts(kind: Outputs, requests: Sequence[Request]) -> tuple[dict[int, list
                 raise RejectedRequest("prompt too long", str(error)) from None
             prompts[place] = ids
         except RejectedRequest as error:
-            rejected.append(_asked(request) | {"reason": error.reason, "detail": error.detail})
+            rejected.append(_asked(request) | {"reason": error.reason, "detail": encodable(error.detail)})
     return prompts, rejected
 
 
 def _asked(request: Request) -> dict[str, Any]:
     return {
-        "prompt": request.prompt,
-        "image": None if request.image is None else str(request.image),
+        "prompt": encodable(request.prompt),
+        "image": None if request.image is None else encodable(str(request.image)),
         "seed": request.seed,
     }

@@ -1,12 +1,13 @@
 """What a user asks for: prompts and images from the command line or a file, one request per wanted output.
 
 A prompt file is text with one prompt a line, or JSONL with one object a line: `prompt`, and optionally `image` (a path
-beside the file) and `seed`.
+beside the file) and `seed`. A line that is none becomes a request with a fault, so that it keeps its number.
 """
 
+import codecs
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -14,19 +15,25 @@ from typing import Any
 from unix_lib.artefacts.errors import UserError
 
 _FIELDS = {"prompt": str, "image": str, "seed": int}
+MOST_SEED = 2**64 - 1
 
 
 class RequestError(UserError):
-    """A prompt file that can't be read, or a request that asks for nothing."""
+    """A prompt file that can't be read, or no request at all."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """One wanted output."""
+    """One wanted output; `fault` says where and why its line can't be used."""
 
     prompt: str  # may be empty where there is an image
     image: Path | None
     seed: int
+    fault: str | None = None
+
+
+class _BadLine(Exception):
+    """Says why a line of a prompt file is no request."""
 
 
 def requests_of(
@@ -41,43 +48,57 @@ def requests_of(
         count: outputs per request, at least 1.
 
     Raises:
-        RequestError: nothing is asked for, or the first line of the file that is not as it should be.
+        RequestError: nothing is asked for, or the file can't be read.
     """
-    asked: list[tuple[str, Path | None, int]] = []
+    asked: list[Request] = []
     subjects: Sequence[Path | None] = images or [None]
     if prompts or images:
-        asked += [(prompt, image, seed) for prompt, image in product(prompts or [""], subjects)]
+        asked += [Request(prompt, image, seed) for prompt, image in product(prompts or [""], subjects)]
     if file is not None:
-        asked += _read(file, seed)
+        asked += _read(file, seed, MOST_SEED - count + 1)
     if not asked:
         raise RequestError("nothing to generate from: give a prompt, or a file of prompts with --prompts")
-    return [Request(prompt, image, first + index) for prompt, image, first in asked for index in range(count)]
+    return [replace(request, seed=request.seed + index) for request in asked for index in range(count)]
 
 
-def _read(file: Path, seed: int) -> Iterator[tuple[str, Path | None, int]]:
+def _read(file: Path, seed: int, largest: int) -> Iterator[Request]:
+    """A file's lines; `seed` where a line gives none, and at most `largest` where it does."""
     try:
-        lines = file.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+        content = file.read_bytes()
+    except OSError as error:
         raise RequestError(f"{file}: not a readable text file ({error}); give one prompt a line, or JSONL") from None
-    for number, line in enumerate(lines, start=1):
+    # As bytes: one that is not UTF-8 spoils its line only, and a newline is the only end of a line.
+    for number, line in enumerate(content.removeprefix(codecs.BOM_UTF8).split(b"\n"), start=1):
         if not line.strip():
             continue
-        if file.suffix != ".jsonl":
-            yield line.strip(), None, seed
+        try:
+            row: dict[str, Any] = _row(line, largest) if file.suffix == ".jsonl" else {"prompt": _text(line).strip()}
+        except _BadLine as error:
+            yield Request("", None, seed, f"{file}:{number}: {error}")
             continue
-        row = _row(line, f"{file}:{number}")
         image = row.get("image")
-        yield row.get("prompt", ""), None if image is None else file.parent / image, row.get("seed", seed)
+        yield Request(row.get("prompt", ""), None if image is None else file.parent / image, row.get("seed", seed))
 
 
-def _row(line: str, place: str) -> dict[str, Any]:
+def _text(line: bytes) -> str:
     try:
-        row = json.loads(line)
-    except ValueError as error:
-        raise RequestError(f"{place}: not JSON ({error}); mend the line or leave it out") from None
+        return line.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise _BadLine(f"not UTF-8 ({error})") from None
+
+
+def _row(line: bytes, largest_seed: int) -> dict[str, Any]:
+    text = _text(line)
+    try:
+        row = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise _BadLine(f"not JSON ({error})") from None
     if not isinstance(row, dict) or not row or not row.keys() <= _FIELDS.keys():
-        raise RequestError(f"{place}: give a JSON object with 'prompt' and, where wanted, 'image' and 'seed'")
+        raise _BadLine("give a JSON object with 'prompt' and, where wanted, 'image' and 'seed'")
     for name, value in row.items():
         if not isinstance(value, _FIELDS[name]) or isinstance(value, bool):
-            raise RequestError(f"{place}: '{name}' must be a {'number' if name == 'seed' else 'string'}, not {value!r}")
+            wanted = "whole number" if name == "seed" else "string"
+            raise _BadLine(f"'{name}' must be a {wanted}, not of type {type(value).__name__}")
+    if not 0 <= row.get("seed", 0) <= largest_seed:
+        raise _BadLine(f"'seed' must be in 0..{largest_seed}")
     return row

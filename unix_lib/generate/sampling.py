@@ -32,6 +32,16 @@ def check_sampling(requests: int, seeds: Sequence[int], temperature: float, top_
             raise ModelError(f"seed {seed} must be in 0..2**64 - 1")
 
 
+def check_guidance(scale: float) -> None:
+    """Refuse a guidance scale without meaning.
+
+    Raises:
+        ModelError: it is negative, infinite or no number.
+    """
+    if not 0 <= scale < float("inf"):
+        raise ModelError(f"guidance {scale} must be 0 or more and finite; 1 goes without guidance")
+
+
 def uniforms(seeds: Sequence[int], positions: int) -> npt.NDArray[np.float64]:
     """One number in [0, 1) per request and position, (requests, positions), from counter-based generators."""
     drawn = [np.random.Generator(np.random.Philox(key=seed)).random(positions) for seed in seeds]

@@ -67,26 +67,43 @@ def export(model_folder: Path, output: Path) -> None:
         model_folder: folder written by `save_pretrained`. output: a folder that doesn't exist yet, or is empty.
 
     Raises:
-        ModelError: a plan that no Qwen model has, a damaged checkpoint, or an output folder that holds something.
+        ModelError: a plan that no Qwen model has, a damaged checkpoint, or an output folder that holds something or
+            can't be made.
     """
-    if output.exists() and (not output.is_dir() or any(output.iterdir())):
+    try:
+        taken = output.exists() and (not output.is_dir() or any(output.iterdir()))
+    except OSError as error:
+        raise _no_folder(output, error) from None
+    if taken:
         raise ModelError(f"{output}: exists already; give a new folder")
     config = UnixConfig.from_pretrained(model_folder)
     target = qwen_config(config)  # refuses before the weights are loaded
-    model = load_model(model_folder, config.dtype if isinstance(config.dtype, torch.dtype) else torch.float32)
-    with torch.device("meta"):
-        qwen: Any = AutoModelForCausalLM.from_config(target, dtype=model.dtype)
-    qwen.load_state_dict(model.state_dict(), assign=True)
-    qwen.tie_weights()
-    output.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{output.name}.", suffix=".part", dir=output.parent))
     try:
-        qwen.save_pretrained(temporary)
-        for name in BESIDE_THE_WEIGHTS:
-            if (model_folder / name).is_file():
-                shutil.copyfile(model_folder / name, temporary / name)
+        output.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{output.name}.", suffix=".part", dir=output.parent))
+    except OSError as error:
+        raise _no_folder(output, error) from None
+    try:
+        _write(config, target, model_folder, temporary)
         temporary.chmod(0o755)
         os.replace(temporary, output)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
+
+
+def _no_folder(output: Path, error: OSError) -> ModelError:
+    return ModelError(f"{output}: can't be made a folder ({error}); give another one")
+
+
+def _write(config: UnixConfig, target: Qwen2Config | Qwen3Config, model_folder: Path, folder: Path) -> None:
+    """The exported files, into an empty folder."""
+    model = load_model(model_folder, config.dtype if isinstance(config.dtype, torch.dtype) else torch.float32)
+    with torch.device("meta"):
+        qwen: Any = AutoModelForCausalLM.from_config(target, dtype=model.dtype)
+    qwen.load_state_dict(model.state_dict(), assign=True)
+    qwen.tie_weights()
+    qwen.save_pretrained(folder)
+    for name in BESIDE_THE_WEIGHTS:
+        if (model_folder / name).is_file():
+            shutil.copyfile(model_folder / name, folder / name)

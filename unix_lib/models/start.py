@@ -34,6 +34,17 @@ _SHAPE_FIELDS = {
     "head_width": "head_dim",
     "tie_embeddings": "tie_word_embeddings",
 }
+# What transformers raises on files that are broken, or on a config of plausible types and impossible values.
+_LOADING_ERRORS = (
+    SafetensorError,
+    OSError,
+    ValueError,
+    LookupError,
+    RuntimeError,
+    ArithmeticError,
+    AttributeError,
+    AssertionError,
+)
 
 
 def fresh_model(
@@ -138,6 +149,8 @@ def start_from_pretrained(  # noqa: PLR0917
     source = _pretrained_config(path, revision)
     if source.model_type not in ("qwen2", "qwen3"):
         raise ModelError(f"{path} is a '{source.model_type}' model; give a Qwen2, Qwen2.5 or Qwen3 model")
+    if source.num_attention_heads < 1:
+        raise ModelError(f"{path}: config.json has {source.num_attention_heads} attention heads; download it again")
     rope = source.rope_parameters
     if rope.get("rope_type", "default") != "default" or source.use_sliding_window:
         raise ModelError(f"{path} uses scaled rotary embeddings or sliding windows, which are not supported")
@@ -190,7 +203,7 @@ def parameter_counts(model: UnixForCausalLM) -> dict[str, int]:
 def _pretrained_config(path: Path | str, revision: str) -> Any:
     try:
         return AutoConfig.from_pretrained(path, revision=revision)
-    except (OSError, ValueError, TypeError, StrictDataclassError) as error:
+    except (OSError, ValueError, TypeError, AttributeError, StrictDataclassError) as error:
         raise ModelError(
             f"{path}: no model with a readable config.json here ({_first_line(error)}); correct start.path, or "
             "download the model with `python -m unix_lib fetch <config>`"
@@ -205,8 +218,10 @@ def _pretrained_weights(path: Path | str, revision: str, dtype: torch.dtype) -> 
         model, report = load(
             path, revision=revision, dtype=dtype, output_loading_info=True, ignore_mismatched_sizes=True
         )
-    except (SafetensorError, OSError, ValueError, KeyError, RuntimeError, ZeroDivisionError) as error:
-        raise ModelError(f"{path}: unreadable weights ({_first_line(error)}); {remedy}") from None
+    except _LOADING_ERRORS as error:
+        raise ModelError(
+            f"{path}: unreadable weights, or a config.json that no model can have ({_first_line(error)}); {remedy}"
+        ) from None
     tied = {"lm_head.weight"} if model.config.tie_word_embeddings else set()
     for fault in ("missing_keys", "mismatched_keys"):
         names = {name if isinstance(name, str) else str(name[0]) for name in report[fault]} - tied

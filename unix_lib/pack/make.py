@@ -47,7 +47,7 @@ def make_pack(job: Job) -> Manifest:
     """Make `pack/<mixture>`: every epoch's packs and those of the held-out records.
 
     Raises:
-        PackError: the mixture has no usable training record.
+        PackError: the mixture has no usable training record, or none that fits a pack.
     """
     # The tokenizer's thread pool reads this when it starts.
     os.environ.setdefault("RAYON_NUM_THREADS", str(job.execution.get("job", {}).get("threads", 1)))
@@ -94,6 +94,7 @@ def make_pack(job: Job) -> Manifest:
                     f"longer than pack.length {job.settings['length']}",
                 )
         if split == "train":
+            _require_packs(job, epochs, len(overlong))
             speed = sum(epochs[file]["documents"] for file in epochs) / (time.monotonic() - started)
     files: dict[str, int | None] = {file: facts["packs"] for file, facts in epochs.items()}
     files |= rejected.write(job.folder)
@@ -101,6 +102,15 @@ def make_pack(job: Job) -> Manifest:
     return job.finish(
         files, rejected=rejected.counts, facts={"files": epochs}, metrics={"documents_per_second": round(speed)}
     )
+
+
+def _require_packs(job: Job, epochs: dict[str, dict[str, Any]], overlong: int) -> None:
+    if not any(facts["packs"] for facts in epochs.values()):
+        name, length = job.recipe.name, job.settings["length"]
+        raise PackError(
+            f"pack.mixtures.{name}: no training pack, {overlong} documents are longer than pack.length {length}; raise "
+            f"pack.length, or the weights under pack.mixtures.{name}.parts"
+        )
 
 
 def fill_spool(

@@ -5,6 +5,7 @@ Hashes are cached by path, size and mtime, so that a plan over a million images 
 
 import hashlib
 import json
+import os
 import platform
 import pydoc_data.topics
 from collections.abc import Iterable
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from unix_lib.artefacts.errors import UserError
-from unix_lib.artefacts.files import sha256_of, write_json
+from unix_lib.artefacts.files import sha256_of, write_text
 
 
 class FileHashes:
@@ -41,7 +42,7 @@ class FileHashes:
 
     def save(self) -> None:
         if self._changed and self._cache is not None:
-            write_json(self._cache, self._known)
+            write_text(self._cache, json.dumps(self._known))  # ASCII: a file's name need not be UTF-8
             self._changed = False
 
 
@@ -58,7 +59,7 @@ def files_identity(paths: Iterable[Path], root: Path, hashes: FileHashes) -> dic
     for path in files:
         name = path.relative_to(root) if path.is_relative_to(root) else path
         size = path.stat().st_size
-        digest.update(f"{name}\0{size}\0{hashes.of(path)}\n".encode())
+        digest.update(os.fsencode(name) + f"\0{size}\0{hashes.of(path)}\n".encode())
         total += size
     return {"count": len(files), "bytes": total, "sha256": digest.hexdigest()}
 

@@ -17,6 +17,11 @@ REJECTED_FILE = "rejected.parquet"
 LONGEST_DETAIL = 500  # characters; a corrupt row must not bloat the table
 
 
+def encodable(text: str) -> str:
+    """A text that UTF-8 can hold: what it can't, such as a byte of an undecodable file name, becomes an escape."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 class RejectedSamples:
     """Collects rejected samples in the order in which they were met."""
 
@@ -32,8 +37,10 @@ class RejectedSamples:
             reason: short and fixed, so that reasons can be counted.
             detail: what exactly was wrong.
         """
-        detail = detail if detail is None else detail[:LONGEST_DETAIL]
-        self._rows.append({"sample_id": sample_id, "origin": origin, "reason": reason, "detail": detail})
+        detail = detail if detail is None else encodable(detail)[:LONGEST_DETAIL]
+        self._rows.append(
+            {"sample_id": encodable(sample_id), "origin": encodable(origin), "reason": reason, "detail": detail}
+        )
 
     def __len__(self) -> int:
         return len(self._rows)

@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 
 from unix_lib.artefacts.errors import UserError
 from unix_lib.artefacts.files import atomic_path
+from unix_lib.records.rejected import encodable
 
 Split = Literal["train", "heldout"]
 SPLITS: tuple[Split, ...] = ("train", "heldout")
@@ -61,8 +62,8 @@ class ShardWriter:
         return self
 
     def write(self, row: dict[str, Any]) -> None:
-        """Add one row; fields that are absent become null."""
-        self._pending.append(row)
+        """Add one row; fields that are absent become null, and an id that no file can hold is escaped."""
+        self._pending.append(row | {"sample_id": encodable(row["sample_id"])})
         self._pending_bytes += _payload(row)
         if len(self._pending) >= ROW_GROUP_ROWS or self._pending_bytes >= ROW_GROUP_BYTES:
             self._flush()

@@ -112,8 +112,8 @@ class PackStream:
 
 
 def warn_of_repeats(total_packs: int, available: int) -> None:
-    """Say so when the whole run takes more packs than were planned."""
-    if total_packs > available:
+    """Say so when the whole run takes more packs than were planned; that there are none is the stream's to say."""
+    if 0 < available < total_packs:
         logger.warning(
             "the schedule takes %d packs, the planned epochs hold %d: they are repeated, %.2f passes in all; "
             "raise pack.mixtures.<mixture>.epochs for fresh random choices",

@@ -37,6 +37,11 @@ DECODING_ERRORS = (
     zlib.error,
 )
 
+# ASSUME: where no config sets limits, no image is larger or longer. The short side is resized before the crop, so a
+# line of pixels would grow beyond memory.
+MAX_PIXELS = 50_000_000
+MAX_ASPECT_RATIO = 100.0
+
 WHITE = (255, 255, 255)
 
 
@@ -91,8 +96,15 @@ def prepare(file: Path | BinaryIO, image_size: int) -> bytes:
 
 
 def upright_rgb(image: Image.Image) -> Image.Image:
-    """Turn by EXIF, blend transparency on white, convert to RGB."""
-    image = ImageOps.exif_transpose(image)
+    """Turn by EXIF, blend transparency on white, convert to RGB.
+
+    Raises:
+        ValueError: damaged EXIF; pixels raise what is in `DECODING_ERRORS`.
+    """
+    try:
+        image = ImageOps.exif_transpose(image)
+    except AttributeError as error:  # Pillow writes the tags back, each as the type that the damaged file says
+        raise ValueError(f"damaged EXIF ({error})") from error
     if image.mode.startswith("I"):  # 16 bits a pixel; Pillow's own conversion clips instead of scaling
         image = Image.fromarray((np.asarray(image).clip(0, 65535) / 257).round().astype(np.uint8), "L")
     if image.has_transparency_data:

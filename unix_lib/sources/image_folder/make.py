@@ -19,7 +19,7 @@ from unix_lib.records.rejected import REJECTED_FILE, RejectedSamples
 from unix_lib.records.schema import IMAGE_TEXT, SOURCE_RECORD
 from unix_lib.records.shards import ShardWriter
 from unix_lib.sources.errors import SourceError
-from unix_lib.sources.image_folder.captions import MALFORMED, read_captions
+from unix_lib.sources.image_folder.captions import MALFORMED, is_file, read_captions
 from unix_lib.sources.image_folder.images import EXTENSIONS, BadImage, check_header, prepare
 from unix_lib.sources.split import choose_held_out_keys
 
@@ -58,7 +58,7 @@ def find_candidates(settings: dict[str, Any], rejected: RejectedSamples) -> list
     named: set[Path] = set()
     contents: dict[Path, str] = {}
     seen: dict[str, int] = {}
-    for row in read_captions(captions):
+    for row in read_captions(captions, root):
         origin = f"{captions.name}:{row.line}"
         seen[row.image] = seen.get(row.image, 0) + 1
         sample_id = row.image or f"row-{row.line}"
@@ -70,7 +70,7 @@ def find_candidates(settings: dict[str, Any], rejected: RejectedSamples) -> list
             rejected.add(sample_id, origin, MALFORMED, row.fault)
         elif not path.is_relative_to(root):
             rejected.add(sample_id, origin, OUTSIDE, row.image)
-        elif not _is_file(path):
+        elif not is_file(path):
             rejected.add(sample_id, origin, MISSING, f"no file {row.image or '(empty name)'} in {folder}")
         elif not row.caption:
             rejected.add(sample_id, origin, EMPTY_CAPTION)
@@ -164,12 +164,5 @@ def _too_few(job: Job, rejected: RejectedSamples) -> SourceError:
 def _resolved(path: Path) -> Path:
     try:
         return path.resolve()
-    except (OSError, RuntimeError):  # a loop of links
+    except (OSError, RuntimeError, ValueError):  # a loop of links, a name that no file can have
         return path.absolute()
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except OSError:  # a name too long for the file system
-        return False

@@ -12,7 +12,7 @@ from typing import Any
 from unix_lib.artefacts.files import write_text
 from unix_lib.artefacts.job import Job
 from unix_lib.artefacts.manifest import Manifest
-from unix_lib.records.rejected import RejectedSamples
+from unix_lib.records.rejected import REJECTED_FILE, RejectedSamples
 from unix_lib.records.schema import SOURCE_RECORD, TEXT
 from unix_lib.records.shards import SPLITS, ShardWriter
 from unix_lib.sources.errors import SourceError
@@ -28,8 +28,8 @@ _log = logging.getLogger(__name__)
 
 def gather_documents(
     settings: dict[str, Any], source: str, root: Path, rejected: RejectedSamples
-) -> list[tuple[str, str]]:
-    """(sample id, text) of every document, each text once, until `max_characters` is reached.
+) -> tuple[list[tuple[str, str]], bool]:
+    """(sample id, text) of every document, each text once, and whether `max_characters` ended the corpus.
 
     Raises:
         SourceError: a pattern that matches no file.
@@ -50,10 +50,10 @@ def gather_documents(
                 continue
             total += len(document)
             if most is not None and total > most:
-                return documents
+                return documents, True
             seen.add(document)
             documents.append((sample_id, document))
-    return documents
+    return documents, False
 
 
 def make_text(job: Job) -> Manifest:
@@ -64,7 +64,16 @@ def make_text(job: Job) -> Manifest:
     """
     settings, name = job.settings, job.recipe.name
     rejected = RejectedSamples()
-    documents = gather_documents(settings, name, Path.cwd(), rejected)
+    documents, ended = gather_documents(settings, name, Path.cwd(), rejected)
+    if len(documents) < 2:
+        rejected.write(job.folder)
+        reasons = [f"{count} x {reason}" for reason, count in rejected.counts.items()]
+        reasons += [f"max_characters {settings['max_characters']} leaves out the rest"] * ended
+        raise SourceError(
+            f"sources.{name}: {len(documents)} usable samples, too few for a training and a held-out split "
+            f"({', '.join(reasons) or 'nothing was set aside'}); add text, or raise max_characters where it is set; "
+            f"every rejected sample is in {job.folder / REJECTED_FILE}"
+        )
     held_out = choose_held_out_keys((text for _, text in documents), settings["heldout_share"], settings["seed"], name)
     corpus = hashlib.sha256()
     for _, text in documents:
