@@ -226,7 +226,7 @@ def _chunk_gradient(model: torch.nn.Module, documents: list[Documents], weights:
             total = list(gradients)
         else:
             for summed, gradient in zip(total, gradients, strict=True):
-                summed += gradient
+                summed.add_(gradient)
     assert total is not None
     return [gradient.cpu() for gradient in total]
 
