@@ -15,6 +15,7 @@ from unix_lib.evaluate.geneval import (
     samples_of,
     shuffled_prompts,
 )
+from unix_lib.evaluate.intervals import wilson
 
 
 def seen(name, color="red", box=(0, 0, 10, 10), confidence=0.9):
@@ -189,6 +190,8 @@ def test_overall_is_the_mean_of_task_scores_not_of_images():
     assert scores["counting"].value == 0.0
     assert scores["overall"].value == 0.5
     assert "overall_minus_shuffled" not in scores
+    # Two prompts, four wrong images: no less doubt than about four, and no more.
+    assert (scores["counting"].low, scores["counting"].high) == pytest.approx(wilson(0, 4))
 
 
 def test_difference_to_shuffled_is_paired():
