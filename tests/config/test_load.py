@@ -113,6 +113,8 @@ def test_the_schema_is_up_to_date_and_describes_every_field() -> None:
         ),
         ({"train.micro_batch": 4}, ["packs_per_step 2 can't be dealt evenly to 1 process(es) of micro_batch 4"]),
         ({"train.job": {"gpus": 2, "nodes": 2}}, ["runs.base.optimization.packs_per_step 2", "multiple of 4"]),
+        ({"tokenizers.job": {"gpus": 1}}, ["tokenizers.job.gpus is 1", "work on the CPU; set it to 0"]),
+        ({"evaluate.job": {"nodes": 2}}, ["evaluate.job.nodes is 2, and only training uses several"]),
         ({"train.runs.unix.optimization.learning_rate": math.inf}, ["runs.unix.optimization.learning_rate", "finite"]),
         ({"evaluate.benchmarks.cloze.chance": math.nan}, ["evaluate.benchmarks.cloze.chance", "finite"]),
         ({"sources.prose": {"kind": "text", "corpus": "files", "files": ["/a/*.txt"]}}, ["'/a/*.txt' is absolute"]),

@@ -49,6 +49,7 @@ class Experiment(StrictModel):
         self._conflict_has_checkpoints()
         self._benchmarks_are_made()
         self._prompts_fit()
+        self._jobs_use_what_they_ask_for()
         return self
 
     def shape_of(self, run_name: str) -> DecoderShape:
@@ -173,6 +174,26 @@ class Experiment(StrictModel):
                     f"{self._codes_and_separators()} codes and separators of an image that a geneval benchmark "
                     "generates; raise max_positions"
                 )
+
+    def _jobs_use_what_they_ask_for(self) -> None:
+        """Else a cluster would hold GPUs and nodes that stand idle."""
+        on_cpu = {
+            "sources_job": self.sources_job,
+            "tokenizers.job": self.tokenizers.job,
+            "pack.job": self.pack.job,
+            "figures.job": self.figures.job,
+        }
+        on_one_node = on_cpu | {
+            "encode.job": self.encode.job,
+            "evaluate.job": self.evaluate.job,
+            "analyze.job": self.analyze.job,
+        }
+        for where, shape in on_cpu.items():
+            if shape.gpus:
+                raise ValueError(f"{where}.gpus is {shape.gpus}, and these jobs work on the CPU; set it to 0")
+        for where, shape in on_one_node.items():
+            if shape.nodes > 1:
+                raise ValueError(f"{where}.nodes is {shape.nodes}, and only training uses several; set it to 1")
 
 
 def has_images(source: SourceConfig) -> bool:
