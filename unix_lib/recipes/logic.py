@@ -24,5 +24,5 @@ LOGIC_VERSIONS: dict[str, int] = {
     "analyze.conflict": 2,
     "analyze.entropy": 1,
     "figures": 2,
-    "report": 1,
+    "report": 2,
 }

@@ -54,8 +54,8 @@ CAPTIONS: dict[str, tuple[str, str]] = {
         "Where text and images disagree",
         "The higher the curve, the more text and images pull the same weights in different directions, but also the "
         "less noisy the gradients are: the noise-corrected values tell the two apart. Bands are one standard "
-        "deviation over random splits of the documents. The paper expects a U over depth, and for Uni-X lower values "
-        "in the layers it shares.",
+        "deviation over random splits of the documents, checkpoints and seeds. The paper expects a U over depth, and "
+        "for Uni-X lower values in the layers it shares.",
     ),
     "conditional_entropy": (
         "How predictable text and image tokens are",
