@@ -100,6 +100,7 @@ def test_the_schema_is_up_to_date_and_describes_every_field() -> None:
             ["of run 'base', which has [30]"],
         ),
         ({"tokenizers.image.shape.channel_multipliers": [1, 0, 1]}, ["channel_multipliers.1", "equal to 1"]),
+        ({"tokenizers.image.shape.base_channels": 48}, ["base_channels 48 is not a multiple of 32"]),
         ({"tokenizers.image.shape.codebook_size": 65537}, ["codebook_size", "less than or equal to 65536"]),
         ({"pack.mixtures.mixed.parts": [{"source": "prose", "kinds": ["texts"]}]}, ["kinds.0", "not 'texts'"]),
         ({"evaluate.benchmarks.cloze.limit": 0}, ["evaluate.benchmarks.cloze.limit"]),

@@ -15,7 +15,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 STAGES = ("sources", "tokenizers", "encode", "pack", "train", "evaluate", "analyze", "figures", "report")
 
-VQGAN = {"codebook_size": 16, "image_size": 32, "embedding_width": 8, "latent_width": 8, "base_channels": 8}
+VQGAN = {"codebook_size": 16, "image_size": 32, "embedding_width": 8, "latent_width": 8, "base_channels": 32}
 RUN = {
     "plan": {"preset": "shared"},
     "start": {"kind": "run", "run": "base"},

@@ -24,6 +24,9 @@ class PretrainedTextTokenizer(StrictModel):
     revision: str = key("pinned revision on the hub", "main")
 
 
+GROUPS = 32  # of the group norms in Chameleon's VQGAN
+
+
 class VQGANShape(StrictModel):
     """Architecture of a Chameleon-class VQGAN."""
 
@@ -52,6 +55,8 @@ class VQGANShape(StrictModel):
         factor = 2 ** (len(self.channel_multipliers) - 1)
         if self.image_size % factor:
             raise ValueError(f"image_size {self.image_size} is not a multiple of {factor}, the VQGAN's downsampling")
+        if self.base_channels % GROUPS:
+            raise ValueError(f"base_channels {self.base_channels} is not a multiple of {GROUPS}, its norms' groups")
         return self
 
 
