@@ -25,12 +25,13 @@ class PretrainedTextTokenizer(StrictModel):
 
 
 GROUPS = 32  # of the group norms in Chameleon's VQGAN
+MOST_CODES = 1 << 16  # records store a code in 16 bits
 
 
 class VQGANShape(StrictModel):
     """Architecture of a Chameleon-class VQGAN."""
 
-    codebook_size: int = key("image codes, stored in 16 bits each", 8192, ge=2, le=65536)
+    codebook_size: int = key("image codes, stored in 16 bits each", 8192, ge=2, le=MOST_CODES)
     image_size: int = key("side of an image, pixels", 512, ge=8)
     embedding_width: int = key("width of a code's vector", 256, ge=2)
     latent_width: int = key("channels before quantization", 256, ge=2)

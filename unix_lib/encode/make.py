@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 from unix_lib.artefacts.files import atomic_path
 from unix_lib.artefacts.job import Job
 from unix_lib.artefacts.manifest import Manifest
+from unix_lib.config.tokenizers import MOST_CODES
 from unix_lib.records.rejected import RejectedSamples
 from unix_lib.records.schema import ENCODED_RECORD, IMAGE_TEXT
 from unix_lib.records.shards import SPLITS, ShardWriter, Split, count_rows, iterate_batches
@@ -27,7 +28,6 @@ from unix_lib.tokenizers.vqgan import ImageTokenizerError
 
 logger = logging.getLogger(__name__)
 
-MOST_CODES = 1 << 16  # records store a code in 16 bits
 CHUNK_ROWS = 2048  # at 512 px a chunk is about 1.6 GB of pixels on its way through, a batch at a time
 LOG_SECONDS = 5.0
 # What one row of a chunk becomes: codes, or the reason why there are none; all null for a record without image.

@@ -32,7 +32,7 @@ from unix_lib.figures.evidence import (
     prompt_values,
     verdict_of,
 )
-from unix_lib.figures.gradient_conflict import separate_layers
+from unix_lib.figures.gradient_conflict import measured_conflict, separate_layers
 from unix_lib.figures.inputs import Inputs
 from unix_lib.figures.published import ARCHITECTURE_ROWS, ENTROPY_BITS, MULTIMODAL_ROWS, SECOND_HAND
 from unix_lib.figures.style import PAPER_SPLIT, architecture_name, compared_unix, ordered_architectures, preset_of
@@ -66,10 +66,8 @@ class Finding:
 
 def findings(inputs: Inputs) -> list[Finding]:
     """All claims on all that exists."""
-    conflict = inputs.table("conflicts", "conflict.parquet")
-    documents = min(
-        (read_manifest(folder).facts["documents_per_modality"] for folder in inputs.folders("conflicts")), default=0
-    )
+    conflict = measured_conflict(inputs)
+    documents = int(conflict.documents.min()) if len(conflict) else 0
     values = prompt_values(inputs)
     return [
         *entropy_claim(inputs.table("entropy", "entropy.parquet")),

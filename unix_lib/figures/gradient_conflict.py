@@ -42,16 +42,12 @@ COLUMNS = [  # `n` is the documents per modality behind each value, `values` the
 
 def draw(inputs: Inputs) -> Drawing:
     """Draw the figure."""
-    conflict = inputs.table("conflicts", "conflict.parquet")
+    conflict = measured_conflict(inputs)
     if conflict.empty or not conflict.shared.any():
         return Drawing(
             pd.DataFrame(columns=COLUMNS), nothing_yet("no conflict analysis of a checkpoint that shares weights")
         )
-    documents = {
-        artefact: read_manifest(inputs.results / artefact).facts["documents_per_modality"]
-        for artefact in conflict.artefact.unique()
-    }
-    table = summarize(conflict.assign(documents=conflict.artefact.map(documents)))
+    table = summarize(conflict)
     separate = separate_layers(conflict)
     layers = range(1, int(conflict.layer.max()) + 2)
     names = ordered_architectures(table.architecture)
@@ -86,11 +82,23 @@ def draw(inputs: Inputs) -> Drawing:
     return Drawing(table, figure)
 
 
+def measured_conflict(inputs: Inputs) -> pd.DataFrame:
+    """`conflict.parquet` of all checkpoints, with the documents per modality behind each row in `documents`."""
+    conflict = inputs.table("conflicts", "conflict.parquet")
+    if conflict.empty:
+        return conflict
+    documents = {
+        artefact: read_manifest(inputs.results / artefact).facts["documents_per_modality"]
+        for artefact in conflict.artefact.unique()
+    }
+    return conflict.assign(documents=conflict.artefact.map(documents))
+
+
 def summarize(conflict: pd.DataFrame) -> pd.DataFrame:
     """Mean and spread per architecture, projection and layer; layers count from 1, as in the paper's figures.
 
     Args:
-        conflict: rows of `conflict.parquet`, with the documents per modality behind each in `documents`.
+        conflict: of `measured_conflict`.
     """
     shared = conflict[conflict.shared]
     keys = ["architecture", "layer", "run", "step", "seed", "split", "documents"]

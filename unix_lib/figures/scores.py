@@ -64,7 +64,7 @@ def over_seeds(scores: pd.DataFrame, keys: list[str], bounds: tuple[float, float
     of_seeds = (table.spread / table.seeds**0.5).fillna(0.0)
     table["standard_error"] = (table.prompts**2 + of_seeds**2) ** 0.5
     tail = np.where(table.seeds > 1, special.stdtrit(np.maximum(table.seeds - 1, 1), 0.975), 0.0)
-    below, above = (((side) ** 2 + (tail * of_seeds) ** 2) ** 0.5 for side in _sides(table))
+    below, above = ((side**2 + (tail * of_seeds) ** 2) ** 0.5 for side in _sides(table))
     table["low"], table["high"] = (table.value - below).clip(*bounds), (table.value + above).clip(*bounds)
     return table.drop(columns=["prompts", "spread"])
 

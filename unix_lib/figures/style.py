@@ -18,6 +18,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from unix_lib.artefacts.files import atomic_path
 
 PNG_DPI = 150
+PLACES_DIGITS = 6  # of a figure's width and height
 FOOTER_LINE_INCHES = 0.16
 FOOTER_CHARACTERS_PER_INCH = 15.5
 
@@ -151,6 +152,7 @@ def save(drawing: Drawing, folder: Path, name: str, scale: str, missing: list[st
     The scale of the experiment, and what is missing, stand below every figure.
     """
     _footer(drawing.figure, [f"Scale: {scale}.", missing_note(missing)])
+    _settle(drawing.figure)
     with atomic_path(folder / f"{name}.csv") as path:
         drawing.table.to_csv(path, index=False, float_format="%.6g", lineterminator="\n")
     with atomic_path(folder / f"{name}.png") as path:
@@ -160,6 +162,18 @@ def save(drawing: Drawing, folder: Path, name: str, scale: str, missing: list[st
         drawing.figure.savefig(path, format="pdf", metadata={"CreationDate": None})
     plt.close(drawing.figure)
     return {f"{name}.csv": len(drawing.table), f"{name}.png": None, f"{name}.pdf": None}
+
+
+def _settle(figure: Figure) -> None:
+    """Lay the figure out once and for all.
+
+    The solver behind the constrained layout gives places that differ in their last bit from call to call.
+    """
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    for axes in figure.axes:
+        left, bottom, width, height = (round(side, PLACES_DIGITS) for side in axes.get_position().bounds)
+        axes.set_position((left, bottom, width, height))
 
 
 def _footer(figure: Figure, sentences: list[str]) -> None:

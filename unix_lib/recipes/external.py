@@ -88,6 +88,16 @@ def require_unchanged(key: str, path: Path, identity: dict[str, Any]) -> None:
         raise UserError(f"{key}: {path} was changed after the plan was made; run again")
 
 
+def require_planned(key: str, settings: dict[str, Any]) -> None:
+    """Check, in a job, that a pretrained `path` is what `pretrained_identity` saw; a hub id has no identity.
+
+    Raises:
+        UserError: it is not.
+    """
+    if "identity" in settings:
+        require_unchanged(key, Path(settings["path"]), settings["identity"])
+
+
 def corpus_identity() -> dict[str, Any]:
     """Identity of the running CPython's reference topics and docstrings."""
     return {"python": platform.python_version(), "topics_sha256": sha256_of(Path(pydoc_data.topics.__file__))}

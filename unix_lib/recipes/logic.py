@@ -23,6 +23,6 @@ LOGIC_VERSIONS: dict[str, int] = {
     "ceiling": 3,
     "analyze.conflict": 2,
     "analyze.entropy": 1,
-    "figures": 2,
+    "figures": 3,
     "report": 2,
 }

@@ -22,7 +22,7 @@ from unix_lib.artefacts.files import atomic_path, write_json
 from unix_lib.artefacts.job import Job
 from unix_lib.artefacts.manifest import Manifest
 from unix_lib.config.tokenizers import VQGANShape
-from unix_lib.recipes.external import require_unchanged
+from unix_lib.recipes.external import require_planned
 from unix_lib.records.shards import Split, iterate_rows
 from unix_lib.tokenizers.pixels import UnreadableImageError, pixels_from_rgb, rgb_from_bytes
 from unix_lib.tokenizers.train_vqgan import VQGANTraining, train_vqgan
@@ -131,8 +131,7 @@ def make_image_tokenizer(job: Job) -> Manifest:
     """Make `tokenizers/image`: train a VQGAN on the sources' images, or take over published weights."""
     shape = VQGANShape.model_validate(job.settings["shape"])
     if job.settings["kind"] == "pretrained":
-        if "identity" in job.settings:
-            require_unchanged("tokenizers.image.path", Path(job.settings["path"]), job.settings["identity"])
+        require_planned("tokenizers.image.path", job.settings)
         model = read_pretrained(job.settings["path"], job.settings["revision"], vqgan_config(shape))
         return job.finish(save_image_tokenizer(model, job.folder), facts={"decoder": model.decoder is not None})
 

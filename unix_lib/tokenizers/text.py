@@ -16,7 +16,7 @@ from unix_lib.artefacts.errors import UserError
 from unix_lib.artefacts.job import Job
 from unix_lib.artefacts.manifest import Manifest
 from unix_lib.pack.phrases import CAPTION_PHRASE, INSTRUCTIONS, UNCONDITIONAL
-from unix_lib.recipes.external import require_unchanged
+from unix_lib.recipes.external import require_planned
 from unix_lib.records.schema import CONVERSATION, IMAGE_TEXT, TEXT
 from unix_lib.records.shards import iterate_rows
 from unix_lib.tokenizers.vocabulary import END_OF_TEXT, VISION_END, VISION_START
@@ -172,8 +172,7 @@ def make_text_tokenizer(job: Job) -> Manifest:
         facts = {"texts": size.texts, "text_bytes": size.bytes}
         _log.info("trained %d tokens on %d texts, %.1f MB", len(tokenizer), size.texts, size.bytes / 1e6)
     else:
-        if "identity" in settings:
-            require_unchanged("tokenizers.text.path", Path(settings["path"]), settings["identity"])
+        require_planned("tokenizers.text.path", settings)
         tokenizer = load_pretrained(settings["path"], settings["revision"])
     tokenizer.eos_token = tokenizer.pad_token = END_OF_TEXT  # instruct models name another token
     folder = job.folder / FOLDER

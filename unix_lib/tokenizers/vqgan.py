@@ -11,8 +11,8 @@ from transformers.models.chameleon.configuration_chameleon import ChameleonVQVAE
 from transformers.models.chameleon.modeling_chameleon import ChameleonVQVAE
 
 from unix_lib.artefacts.errors import UserError
-from unix_lib.config.tokenizers import VQGANShape
-from unix_lib.tokenizers.vqgan_decoder import GROUPS, VQGANDecoder
+from unix_lib.config.tokenizers import GROUPS, VQGANShape
+from unix_lib.tokenizers.vqgan_decoder import VQGANDecoder
 
 
 class ImageTokenizerError(UserError):

@@ -18,7 +18,7 @@ from transformers.models.chameleon.modeling_chameleon import (
     ChameleonVQVAEEncoderResnetBlock,
 )
 
-GROUPS = 32  # of every group norm in this architecture
+from unix_lib.config.tokenizers import GROUPS
 
 
 def _attention(config: ChameleonVQVAEConfig, channels: int) -> nn.Module:

@@ -25,7 +25,7 @@ from unix_lib.artefacts.files import write_json
 from unix_lib.artefacts.job import Job
 from unix_lib.artefacts.manifest import Manifest
 from unix_lib.pack.reader import PackReader
-from unix_lib.recipes.external import require_unchanged
+from unix_lib.recipes.external import require_planned
 from unix_lib.tokenizers.vocabulary import Vocabulary
 from unix_lib.train import heldout, log, state
 from unix_lib.train.errors import Interrupted, TrainError
@@ -62,9 +62,8 @@ def make_checkpoint(job: Job) -> Manifest | None:
         rank=processes.rank,
         world_size=processes.world_size,
     )
-    start = settings["start"]
-    if processes.first and "identity" in start:
-        require_unchanged(f"train.runs.{settings['run']}.start.path", Path(start["path"]), start["identity"])
+    if processes.first:
+        require_planned(f"train.runs.{settings['run']}.start.path", settings["start"])
     if settings["step"] == 0:
         return _initial_checkpoint(job) if processes.first else None
     with ExitStack() as stack:

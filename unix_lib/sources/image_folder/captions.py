@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from unix_lib.records.rejected import encodable
 from unix_lib.sources.errors import SourceError
 
 MALFORMED = "malformed row"
@@ -146,11 +147,7 @@ def _swallowed(records: _Records, fields: list[str], place: int, folder: Path) -
     for number in range(1, len(records.taken)):
         name = records.field_of(number, place).strip()
         # Behind a caption of several lines, the record's own image stands on the last one.
-        its_own = (
-            place > 0
-            and number == len(records.taken) - 1
-            and name in (field.strip() for field in fields[place : place + 1])
-        )
+        its_own = 0 < place < len(fields) and number == len(records.taken) - 1 and name == fields[place].strip()
         if name and not its_own and is_file(folder / name):
             return number
     return None
@@ -169,14 +166,6 @@ def _row(line: int, values: object) -> CaptionRow:
             return CaptionRow(line, image, "", f"'{column}' is not UTF-8")
         if "\0" in field:
             return CaptionRow(line, image, "", f"'{column}' has a NUL character")
-        if not _is_unicode(field):
+        if encodable(field) != field:
             return CaptionRow(line, image, "", f"'{column}' has half of a surrogate pair")
     return CaptionRow(line, image, caption)
-
-
-def _is_unicode(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
