@@ -4,15 +4,19 @@
 # everything is read from the recipe files that the main process wrote, never from the config, so that editing the
 # YAML during a run can't mix old and new values.
 
+import re
+
 from snakemake.settings.enums import RerunTrigger
 
 from unix_lib.config import ConfigError, load_experiment, parse_experiment
-from unix_lib.recipes.external import FileHashes
-from unix_lib.recipes.plan import STAGES, resolve
+from unix_lib.config.outside import FileHashes
+from unix_lib.recipes.plan import STAGES
+from unix_lib.recipes.resolve import resolve
 from unix_lib.recipes.workspace import (
     link_current,
-    read_execution,
     read_planned,
+    read_shape,
+    unfinished,
     write_plan,
 )
 
@@ -41,8 +45,22 @@ if workflow.is_main_process:
         PLAN = resolve(
             experiment, Path.cwd(), FileHashes(results / ".file-hashes.json")
         )
+        UNFINISHED = set(unfinished(PLAN, results))
     except ConfigError as error:
         raise WorkflowError(str(error)) from None
+
+
+class DigestsDecide(type(workflow)):
+    """Digests in the paths decide what runs; of Snakemake's own triggers only file times are left.
+
+    The others would run a job again because its list of order-only predecessors changed (a checkpoint added before it)
+    or because a rule's text did.
+    """
+
+    rerun_triggers = frozenset({RerunTrigger.MTIME})
+
+
+workflow.__class__ = DigestsDecide
 
 
 wildcard_constraints:
@@ -51,16 +69,39 @@ wildcard_constraints:
     digest=r"[0-9a-f]{12}",
 
 
+def manifest_of(artefact):
+    return f"results/{PLAN.name}/{artefact}/manifest.json"
+
+
 def manifests(*stages):
     """Manifests of all planned artefacts of some stages; nothing inside a SLURM job, which has its own target."""
-    return (
-        [
-            f"results/{PLAN.experiment}/{artefact}/manifest.json"
-            for artefact in PLAN.of_stage(*stages)
+    return [manifest_of(artefact) for artefact in PLAN.targets(*stages)] if PLAN else []
+
+
+def manifests_up_to(artefacts):
+    """Manifests of some artefacts and of all that they build on."""
+    return [manifest_of(artefact) for artefact in PLAN.upstream(artefacts)]
+
+
+def single_targets():
+    """Artefacts by the name of a target of their own: `figure_<name>`, `analysis_<name>`, `run_<name>`."""
+    targets = {}
+    for artefact in PLAN.of_stage("figures") if PLAN else []:
+        targets[f"figure_{PLAN.jobs[artefact].recipe.name}"] = [artefact]
+    for name, analysis in experiment.analyze.analyses.items() if PLAN else []:
+        targets[f"analysis_{name}"] = [
+            artefact
+            for artefact in PLAN.of_kind("analyze", analysis.kind)
+            if f"{PLAN.jobs[artefact].recipe.name}-".startswith(f"{name}-")
         ]
-        if PLAN
-        else []
-    )
+    for run in experiment.train.runs if PLAN and experiment.train else []:
+        targets[f"run_{run}"] = [
+            PLAN.checkpoint(run, step) for step in PLAN.checkpoint_steps(run)
+        ]
+    return {
+        re.sub(r"[^a-z0-9_]", "_", name): artefacts
+        for name, artefacts in targets.items()
+    }
 
 
 def artefact(stage):
@@ -92,23 +133,24 @@ def planned(stage, wildcards):
 
 
 def upstream(stage):
-    """Input function of a stage: the manifests that a recipe builds on, as `ancient`."""
+    """Input function of a stage: the manifests that a recipe builds on, as `ancient`.
+
+    A finished job lists none: nothing that happens before it is a reason to make it again.
+    """
 
     def manifests_of(wildcards):
-        # Digests in the paths decide what runs. Snakemake's own triggers would run a job again because its list of
-        # order-only predecessors changed (a checkpoint added before it) or because a rule's text did.
-        workflow.dag_settings.rerun_triggers = frozenset({RerunTrigger.MTIME})
         base = Path("results") / wildcards.experiment
         key = f"{wildcards.name}-{wildcards.digest}"
         job = planned(stage, wildcards)
-        recipe = job.recipe if job else read_planned(base, stage, key)
-        # A finished checkpoint does not wait for one that was added before it.
-        finished = (base / stage / key / "manifest.json").exists()
-        predecessors = job.after if job and not finished else []
-        return [
-            ancient(f"{base}/{a}/manifest.json")
-            for a in [*recipe.upstream, *predecessors]
-        ]
+        if job is None:  # inside a SLURM job: everything before it is there
+            needed = read_planned(base, stage, key).upstream
+            needed = [a for a in needed if not a.startswith(f"{stage}/")]
+        elif f"{stage}/{key}" not in UNFINISHED:
+            needed = []
+        else:
+            makers = [PLAN.jobs[a].made_by or a for a in job.recipe.upstream]
+            needed = [a for a in dict.fromkeys([*makers, *job.after]) if a != f"{stage}/{key}"]
+        return [ancient(f"{base}/{a}/manifest.json") for a in needed]
 
     return manifests_of
 
@@ -116,21 +158,23 @@ def upstream(stage):
 def shape_of(stage, wildcards):
     """Threads, memory, GPUs, nodes and wall time of a job."""
     job = planned(stage, wildcards)
-    if job:
-        return job.execution["job"]
-    return read_execution(Path(recipe_path(stage).format(**wildcards)))["job"]
+    return (
+        job.execution.job
+        if job
+        else read_shape(Path(recipe_path(stage).format(**wildcards)))
+    )
 
 
 def threads_of(stage):
-    return lambda wildcards: shape_of(stage, wildcards)["threads"]
+    return lambda wildcards: shape_of(stage, wildcards).threads
 
 
 def memory_mb(stage):
-    return lambda wildcards: shape_of(stage, wildcards)["memory_mb"]
+    return lambda wildcards: shape_of(stage, wildcards).memory_mb
 
 
 def runtime_minutes(stage):
-    return lambda wildcards: shape_of(stage, wildcards)["runtime_minutes"]
+    return lambda wildcards: shape_of(stage, wildcards).runtime_minutes
 
 
 def gpus(stage):
@@ -138,7 +182,7 @@ def gpus(stage):
 
     def of(wildcards):
         shape = shape_of(stage, wildcards)
-        return shape["gpus"] if shape["nodes"] == 1 else 0
+        return shape.gpus if shape.nodes == 1 else 0
 
     return of
 
@@ -146,7 +190,7 @@ def gpus(stage):
 def command(script, launcher=""):
     """Command line of a script; the log holds everything it prints, the screen its progress."""
     return (
-        f"{launcher}{PYTHON} scripts/{script}.py --recipe {{params.recipe}} --execution {{params.execution}} "
+        f"{launcher}{PYTHON} -P scripts/{script}.py --recipe {{params.recipe}} --execution {{params.execution}} "
         "--output {output.manifest} --log {log}"
     )
 

@@ -1,4 +1,4 @@
-# One group of benchmarks on one checkpoint, and the image tokenizer's ceiling.
+# Scores of one checkpoint's answers to a group of benchmarks; the ceiling of a benchmark.
 
 
 rule evaluation:
@@ -19,6 +19,6 @@ rule evaluation:
         recipe=recipe_path("evaluate"),
         execution=execution_path("evaluate"),
     message:
-        "Evaluating {wildcards.name}"
+        "Scoring {wildcards.name}"
     shell:
         command("evaluate")

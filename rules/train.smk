@@ -2,7 +2,7 @@
 
 
 def nodes(wildcards):
-    return shape_of("train", wildcards)["nodes"]
+    return shape_of("train", wildcards).nodes
 
 
 def launchers(wildcards):
@@ -11,7 +11,7 @@ def launchers(wildcards):
 
 def gpus_per_node(wildcards):
     shape = shape_of("train", wildcards)
-    return f"gpu:{shape['gpus']}" if shape["gpus"] and shape["nodes"] > 1 else None
+    return f"gpu:{shape.gpus}" if shape.gpus and shape.nodes > 1 else None
 
 
 def srun(wildcards):
@@ -20,7 +20,7 @@ def srun(wildcards):
     The plugin starts a job with `mpi` once, on its first node and without SLURM's other variables: the step's shape
     must be said again.
     """
-    step = f"--nodes={nodes(wildcards)} --ntasks={nodes(wildcards)} --cpus-per-task={shape_of('train', wildcards)['threads']}"
+    step = f"--nodes={nodes(wildcards)} --ntasks={nodes(wildcards)} --cpus-per-task={shape_of('train', wildcards).threads}"
     return (
         f"${{SLURM_JOB_ID:+srun {step} --kill-on-bad-exit=1}} "
         if launchers(wildcards)

@@ -1,7 +1,6 @@
-"""Make one analysis: conditional entropy of the data, or gradient conflict of a checkpoint."""
+"""Make one job of an analysis: conditional entropy of the data, or gradient conflict of a checkpoint."""
 
-from unix_lib.analyze.make import make_analysis
-from unix_lib.artefacts.command_line import run_script
+from unix_lib.jobs.command_line import run_script
 
 if __name__ == "__main__":
-    run_script(make_analysis, __doc__)
+    run_script("analyze", __doc__)

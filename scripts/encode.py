@@ -1,7 +1,6 @@
-"""Encode one source's images into codes."""
+"""Encode a source's images into codes."""
 
-from unix_lib.artefacts.command_line import run_script
-from unix_lib.encode.make import make_encoding
+from unix_lib.jobs.command_line import run_script
 
 if __name__ == "__main__":
-    run_script(make_encoding, __doc__)
+    run_script("encode", __doc__)

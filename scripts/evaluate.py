@@ -1,7 +1,6 @@
-"""Evaluate one checkpoint on a group of benchmarks, or measure the ceiling of a benchmark."""
+"""Score one checkpoint's answers to a group of benchmarks, or measure the ceiling of a benchmark."""
 
-from unix_lib.artefacts.command_line import run_script
-from unix_lib.evaluate.make import make_evaluation
+from unix_lib.jobs.command_line import run_script
 
 if __name__ == "__main__":
-    run_script(make_evaluation, __doc__)
+    run_script("evaluate", __doc__)

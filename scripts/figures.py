@@ -1,7 +1,6 @@
 """Draw one figure or table: CSV, PNG and PDF."""
 
-from unix_lib.artefacts.command_line import run_script
-from unix_lib.figures.make import make_figure
+from unix_lib.jobs.command_line import run_script
 
 if __name__ == "__main__":
-    run_script(make_figure, __doc__)
+    run_script("figures", __doc__)

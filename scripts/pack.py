@@ -1,7 +1,6 @@
 """Pack one mixture's records into fixed-length sequences of tokens."""
 
-from unix_lib.artefacts.command_line import run_script
-from unix_lib.pack.make import make_pack
+from unix_lib.jobs.command_line import run_script
 
 if __name__ == "__main__":
-    run_script(make_pack, __doc__)
+    run_script("pack", __doc__)

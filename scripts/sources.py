@@ -1,7 +1,6 @@
-"""Make one source's records."""
+"""Make one source's images, records or benchmarks."""
 
-from unix_lib.artefacts.command_line import run_script
-from unix_lib.sources.make import make_source
+from unix_lib.jobs.command_line import run_script
 
 if __name__ == "__main__":
-    run_script(make_source, __doc__)
+    run_script("sources", __doc__)

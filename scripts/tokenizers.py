@@ -1,7 +1,6 @@
 """Make the text tokenizer, the image tokenizer or the vocabulary."""
 
-from unix_lib.artefacts.command_line import run_script
-from unix_lib.tokenizers.make import make_tokenizer
+from unix_lib.jobs.command_line import run_script
 
 if __name__ == "__main__":
-    run_script(make_tokenizer, __doc__)
+    run_script("tokenizers", __doc__)

@@ -5,7 +5,6 @@ from unix_lib.train.launch import launch_processes
 if __name__ == "__main__":
     launch_processes()
 
-    from unix_lib.artefacts.command_line import run_script
-    from unix_lib.train.make import make_checkpoint
+    from unix_lib.jobs.command_line import run_script
 
-    run_script(make_checkpoint, __doc__)
+    run_script("train", __doc__)

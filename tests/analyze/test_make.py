@@ -13,10 +13,10 @@ from tokenizers.pre_tokenizers import Whitespace
 from tests.analyze.tiny import image_document, text_document, tiny_model
 from unix_lib.analyze.errors import AnalysisError
 from unix_lib.analyze.make import make_analysis
-from unix_lib.artefacts.job import Job
+from unix_lib.jobs.job import Job
 from unix_lib.artefacts.manifest import MANIFEST, Manifest, write_manifest
 from unix_lib.pack.writer import FIELDS
-from unix_lib.recipes.recipe import Recipe, write_recipe
+from unix_lib.artefacts.recipe import Recipe, write_recipe
 from unix_lib.records.schema import ENCODED_RECORD, SOURCE_RECORD
 from unix_lib.records.shards import ShardWriter
 

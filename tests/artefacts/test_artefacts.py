@@ -8,11 +8,11 @@ import pytest
 
 from unix_lib.artefacts.errors import UserError
 from unix_lib.artefacts.files import atomic_path, sha256_of
-from unix_lib.artefacts.job import Job
+from unix_lib.jobs.job import Job
 from unix_lib.artefacts.manifest import ArtefactError, open_artefact, read_manifest
 from unix_lib.artefacts.sealed import seal
 from unix_lib.artefacts.verify import verify
-from unix_lib.recipes.recipe import Recipe, write_recipe
+from unix_lib.artefacts.recipe import Recipe, write_recipe
 
 
 def make_job(results: Path, recipe: Recipe) -> Job:

@@ -12,7 +12,7 @@ import yaml
 from tests.workflow.conftest import Project, finished_project  # noqa: F401  the fixture below builds on it
 from unix_lib.artefacts.manifest import write_manifest
 from unix_lib.artefacts.sealed import seal
-from unix_lib.recipes.recipe import read_recipe
+from unix_lib.artefacts.recipe import read_recipe
 from unix_lib.train.state import Progress, write_progress
 
 

@@ -12,15 +12,15 @@ import torch
 from tests.pack.experiment import make_job, write_records
 from tests.tokenizers.test_image import png, records
 from tests.tokenizers.test_vqgan_training import SHAPE, blocks
-from unix_lib.artefacts.job import Job
+from unix_lib.jobs.job import Job
 from unix_lib.artefacts.manifest import write_manifest
 from unix_lib.encode import make as encode_make
 from unix_lib.encode.make import make_encoding
-from unix_lib.recipes.recipe import Recipe
+from unix_lib.artefacts.recipe import Recipe
 from unix_lib.records.schema import ENCODED_RECORD, SOURCE_RECORD
 from unix_lib.records.shards import iterate_rows, read_split
 from unix_lib.tokenizers.image import ImageTokenizer, load_image_tokenizer, save_image_tokenizer
-from unix_lib.tokenizers.pixels import pixels_from_rgb
+from unix_lib.images.pixels import pixels_from_rgb
 from unix_lib.tokenizers.vqgan import VQGAN, ImageTokenizerError, vqgan_config
 
 

@@ -11,12 +11,12 @@ import torch
 from tests.pack.experiment import make_job
 from tests.sources.making import make
 from unix_lib.artefacts.files import write_text
-from unix_lib.artefacts.job import Job
+from unix_lib.jobs.job import Job
 from unix_lib.artefacts.manifest import write_manifest
 from unix_lib.config.models import DecoderShape
 from unix_lib.config.tokenizers import VQGANShape
 from unix_lib.models.start import fresh_model
-from unix_lib.recipes.recipe import Recipe
+from unix_lib.artefacts.recipe import Recipe
 from unix_lib.sources.text import cloze
 from unix_lib.tokenizers.image import save_image_tokenizer
 from unix_lib.tokenizers.make import make_tokenizer

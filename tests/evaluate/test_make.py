@@ -20,7 +20,7 @@ from unix_lib.evaluate.generation import image_seed, read_prompts
 from unix_lib.evaluate.geneval import GenEvalError
 from unix_lib.evaluate.make import make_evaluation
 from unix_lib.evaluate.tables import IMAGES, SAMPLES, SCORES
-from unix_lib.sources.image_folder.images import BadImage
+from unix_lib.images.files import BadImage
 
 ALL = ("geneval", "pope", "mme", "mmbench", "cloze")
 
@@ -160,7 +160,7 @@ def test_an_unreadable_image_is_set_aside_and_counted(small):
 
 def finished_copy(small, folder):
     """Give a hand-made source a manifest under the name that its recipe would have."""
-    from unix_lib.recipes.recipe import Recipe
+    from unix_lib.artefacts.recipe import Recipe
 
     target = small.results / Recipe("sources", "damaged", 1, {"made": "by a test"}).artefact
     shutil.rmtree(target, ignore_errors=True)
@@ -180,7 +180,7 @@ def test_control_values_come_from_the_same_images(small):
 
 def test_cloze_answers_are_those_of_the_highest_likelihood(small):
     """lm-eval's choices against log-likelihoods computed by the library's own scoring."""
-    from unix_lib.checkpoint import Checkpoint
+    from unix_lib.checkpoints.loaded import Checkpoint
     from unix_lib.generate.scoring import sequence_log_probabilities
 
     job = small.evaluation("cloze", group="cloze")
@@ -203,7 +203,7 @@ def test_cloze_answers_are_those_of_the_highest_likelihood(small):
 
 
 def test_a_task_of_the_registry_that_is_not_here_says_how_to_get_it(small):
-    from unix_lib.checkpoint import Checkpoint
+    from unix_lib.checkpoints.loaded import Checkpoint
 
     checkpoint = Checkpoint(small.results / small.checkpoint, None, 8)
     with pytest.raises(BenchmarkError, match="lm-eval has no task 'mmlu_of_mars'"):

@@ -38,7 +38,7 @@ fetch:
 EVALUATE = """
 import sys
 from pathlib import Path
-from unix_lib.checkpoint import Checkpoint
+from unix_lib.checkpoints.loaded import Checkpoint
 from unix_lib.evaluate.text import run_registered_task
 for row in run_registered_task(Checkpoint(Path(sys.argv[1]), None, 8), "arc_easy", 4):
     print(row["sample_id"], row["answer"], row["data_set"], sep="|")

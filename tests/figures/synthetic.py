@@ -10,9 +10,9 @@ import pandas as pd
 from PIL import Image
 
 from unix_lib.artefacts.files import canonical_json, write_json
-from unix_lib.artefacts.job import RECIPE
+from unix_lib.jobs.job import RECIPE
 from unix_lib.artefacts.manifest import write_manifest
-from unix_lib.recipes.recipe import Recipe, write_recipe
+from unix_lib.artefacts.recipe import Recipe, write_recipe
 
 ARCHITECTURES = {"shared": "shared", "unix": "unix 2:1", "mot": "mot", "moe": "moe 1/2"}
 LAYERS = 6

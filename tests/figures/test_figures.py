@@ -11,7 +11,7 @@ import pytest
 
 from tests.figures.synthetic import SyntheticExperiment
 from unix_lib.artefacts.errors import UserError
-from unix_lib.artefacts.job import Job
+from unix_lib.jobs.job import Job
 from unix_lib.artefacts.manifest import MANIFEST, ArtefactError, read_manifest
 from unix_lib.config.figures import ALL_FIGURES
 from unix_lib.figures.gradient_conflict import summarize
@@ -20,7 +20,7 @@ from unix_lib.figures.loss_curves import STRETCHES, in_stretches, smoothed
 from unix_lib.figures.make import draw_existing, draw_figure, make_figure
 from unix_lib.figures.style import architecture_colors, missing_note, ordered_architectures
 from unix_lib.recipes.plan import FIGURE_ROLES
-from unix_lib.recipes.recipe import Recipe, write_recipe
+from unix_lib.artefacts.recipe import Recipe, write_recipe
 
 SCALE = "a made-up experiment"
 

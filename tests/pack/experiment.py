@@ -6,10 +6,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from unix_lib.artefacts.job import Job
+from unix_lib.jobs.job import Job
 from unix_lib.artefacts.manifest import Manifest, write_manifest
 from unix_lib.pack.make import make_pack
-from unix_lib.recipes.recipe import Recipe, write_recipe
+from unix_lib.artefacts.recipe import Recipe, write_recipe
 from unix_lib.records.schema import ENCODED_RECORD, SOURCE_RECORD
 from unix_lib.records.shards import ShardWriter
 from unix_lib.tokenizers.make import make_tokenizer

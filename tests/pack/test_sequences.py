@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from transformers import PreTrainedTokenizerFast
 
-from unix_lib.pack.phrases import INSTRUCTIONS
+from unix_lib.records.phrases import INSTRUCTIONS
 from unix_lib.pack.sequences import (
     NO_CODES,
     FixedParts,

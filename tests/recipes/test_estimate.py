@@ -4,7 +4,7 @@ from pathlib import Path
 
 from tests.artefacts.test_artefacts import make_job
 from unix_lib.recipes.estimate import WallTimes
-from unix_lib.recipes.recipe import Recipe
+from unix_lib.artefacts.recipe import Recipe
 
 
 def recipe(name: str) -> Recipe:

@@ -13,7 +13,7 @@ from unix_lib.artefacts.errors import UserError
 from unix_lib.config import load_experiment, parse_experiment
 from unix_lib.recipes.external import FileHashes, files_identity, require_unchanged
 from unix_lib.recipes.plan import Plan, resolve
-from unix_lib.recipes.recipe import Recipe, RecipeError, read_recipe, write_recipe
+from unix_lib.artefacts.recipe import Recipe, RecipeError, read_recipe, write_recipe
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -9,12 +9,12 @@ import pandas as pd
 import pytest
 
 from tests.figures.synthetic import SyntheticExperiment, picture
-from unix_lib.artefacts.job import Job
+from unix_lib.jobs.job import Job
 from unix_lib.artefacts.manifest import MANIFEST, Manifest, read_manifest
 from unix_lib.config.figures import ALL_FIGURES
 from unix_lib.figures.make import make_figure
 from unix_lib.recipes.plan import FIGURE_ROLES
-from unix_lib.recipes.recipe import Recipe, write_recipe
+from unix_lib.artefacts.recipe import Recipe, write_recipe
 from unix_lib.report.make import make_report
 
 SCALE = "a <made-up> experiment"

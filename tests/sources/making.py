@@ -6,10 +6,10 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from unix_lib.artefacts.job import Job
+from unix_lib.jobs.job import Job
 from unix_lib.artefacts.manifest import Manifest, open_artefact
 from unix_lib.config.sources import SourceConfig
-from unix_lib.recipes.recipe import Recipe, write_recipe
+from unix_lib.artefacts.recipe import Recipe, write_recipe
 from unix_lib.sources.make import make_source
 
 

@@ -16,7 +16,7 @@ from PIL import Image
 from tests.sources.making import make, source_job
 from unix_lib.records.shards import read_split
 from unix_lib.sources.errors import SourceError
-from unix_lib.sources.image_folder.images import BadImage, check_header, fit, prepare, upright_rgb
+from unix_lib.images.files import BadImage, check_header, fit, prepare, upright_rgb
 from unix_lib.sources.make import make_source
 
 

@@ -13,11 +13,11 @@ from tests.pack.experiment import make_job, write_records
 from tests.tokenizers.test_vqgan import SHAPE as PUBLISHED_SHAPE
 from tests.tokenizers.test_vqgan import some_pixels, some_vqgan, write_taming_folder
 from tests.tokenizers.test_vqgan_training import SHAPE, blocks
-from unix_lib.artefacts.job import Job
+from unix_lib.jobs.job import Job
 from unix_lib.artefacts.manifest import read_manifest
 from unix_lib.records.schema import SOURCE_RECORD
 from unix_lib.tokenizers.image import ImageTokenizer, load_image_tokenizer, make_image_tokenizer
-from unix_lib.tokenizers.pixels import (
+from unix_lib.images.pixels import (
     UnreadableImageError,
     image_from_pixels,
     pixels_from_image,

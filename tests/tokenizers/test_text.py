@@ -13,7 +13,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerFast, Qwen2Tokenizer
 
 from tests.pack.experiment import Experiment, make_job
 from unix_lib.artefacts.errors import UserError
-from unix_lib.pack.phrases import INSTRUCTIONS
+from unix_lib.records.phrases import INSTRUCTIONS
 from unix_lib.tokenizers.make import make_tokenizer
 from unix_lib.tokenizers.text import (
     SPECIAL_TOKENS,

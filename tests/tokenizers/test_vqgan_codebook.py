@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy.cluster.vq import kmeans2
 
-from unix_lib.tokenizers.pixels import pixels_from_rgb
+from unix_lib.images.pixels import pixels_from_rgb
 from unix_lib.tokenizers.vqgan_codebook import PatchCodebook, kmeans, nearest, patches_of, squared_distances
 
 

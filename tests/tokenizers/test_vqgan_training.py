@@ -13,7 +13,7 @@ import torch
 
 from unix_lib.config.tokenizers import VQGANShape
 from unix_lib.tokenizers.image import ImageTokenizer, quality
-from unix_lib.tokenizers.pixels import pixels_from_rgb
+from unix_lib.images.pixels import pixels_from_rgb
 from unix_lib.tokenizers.train_vqgan import (
     STATE_FILE,
     VQGANTrainer,

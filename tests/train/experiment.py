@@ -9,10 +9,10 @@ import pyarrow as pa
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
-from unix_lib.artefacts.job import Job
+from unix_lib.jobs.job import Job
 from unix_lib.artefacts.manifest import write_manifest
 from unix_lib.pack.writer import FIELDS
-from unix_lib.recipes.recipe import Recipe, write_recipe
+from unix_lib.artefacts.recipe import Recipe, write_recipe
 from unix_lib.tokenizers.vocabulary import build_vocabulary
 
 LENGTH, CODES, CODEBOOK = 64, 9, 16

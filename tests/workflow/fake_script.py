@@ -9,9 +9,9 @@ import os
 import time
 from pathlib import Path
 
-from unix_lib.artefacts.command_line import run_script
+from unix_lib.jobs.command_line import run_script
 from unix_lib.artefacts.errors import UserError
-from unix_lib.artefacts.job import Job
+from unix_lib.jobs.job import Job
 from unix_lib.artefacts.manifest import read_manifest
 
 

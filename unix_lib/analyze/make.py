@@ -12,8 +12,8 @@ from unix_lib.analyze.entropy import conditional_entropies, take_budget
 from unix_lib.analyze.errors import AnalysisError
 from unix_lib.analyze.token_sequences import SourceSequences, read_sequences
 from unix_lib.artefacts.files import atomic_path
-from unix_lib.artefacts.job import Job
 from unix_lib.artefacts.manifest import Manifest, read_manifest
+from unix_lib.jobs.job import Job
 
 logger = logging.getLogger(__name__)
 

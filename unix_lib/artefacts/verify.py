@@ -6,8 +6,8 @@ from pathlib import Path
 
 from unix_lib.artefacts.errors import UserError
 from unix_lib.artefacts.manifest import MANIFEST, check_files, read_manifest
+from unix_lib.artefacts.recipe import read_recipe
 from unix_lib.artefacts.sealed import HASHES, seal_fault
-from unix_lib.recipes.recipe import read_recipe
 
 
 @dataclass

@@ -9,10 +9,10 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from unix_lib.benchmarks.decoders import DecoderSize
-from unix_lib.benchmarks.measuring import machine
-from unix_lib.benchmarks.model import SIZE_3B, Row, generation_rows, precision_rows, training_rows
 from unix_lib.models.configuration import ModelError
+from unix_lib.speed.decoders import DecoderSize
+from unix_lib.speed.measuring import machine
+from unix_lib.speed.model import SIZE_3B, Row, generation_rows, precision_rows, training_rows
 
 SEPARATE_3B = (12, 6)  # PAPER: Uni-X at 3B
 GPU_PACK_TOKENS = 20_480  # PAPER: packing length

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from unix_lib.config import Experiment, load_experiment
-from unix_lib.recipes.external import FileHashes
+from unix_lib.config.outside import FileHashes
 from unix_lib.recipes.plan import Plan, resolve
 
 

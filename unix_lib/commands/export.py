@@ -4,7 +4,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from unix_lib.generate.open_checkpoint import checkpoint_folder
+from unix_lib.checkpoints.open import checkpoint_folder
 from unix_lib.models.export import export
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from unix_lib.checkpoint import Checkpoint
-from unix_lib.generate.open_checkpoint import open_checkpoint
+from unix_lib.checkpoints.loaded import Checkpoint
+from unix_lib.checkpoints.open import open_checkpoint
 from unix_lib.generate.outputs import OUTPUTS, REJECTED, Images, Outputs, Sampling, Texts, write_outputs
 from unix_lib.generate.requests import Request, requests_of
 

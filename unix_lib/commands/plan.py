@@ -8,6 +8,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from unix_lib.artefacts.manifest import MANIFEST
+from unix_lib.artefacts.recipe import Recipe, RecipeError, read_recipe
 from unix_lib.commands.experiment import PlannedExperiment
 from unix_lib.config import Experiment
 from unix_lib.config.tokenizers import PretrainedTextTokenizer
@@ -15,7 +16,6 @@ from unix_lib.decoder_costs import DecoderCosts, decoder_costs
 from unix_lib.layer_plans import architecture_label, layer_plan
 from unix_lib.recipes.estimate import WallTimes
 from unix_lib.recipes.plan import STAGES, PlannedJob
-from unix_lib.recipes.recipe import Recipe, RecipeError, read_recipe
 
 QWEN_SPECIAL_TOKENS = 22  # ids that a tokenizer may add to its vocabulary_size; the padding hides the difference
 

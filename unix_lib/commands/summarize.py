@@ -13,8 +13,8 @@ from rich.table import Table
 
 from unix_lib.artefacts.files import atomic_path, write_text
 from unix_lib.artefacts.manifest import MANIFEST, open_artefact, read_manifest
+from unix_lib.artefacts.recipe import RECIPE
 from unix_lib.commands.experiment import PlannedExperiment
-from unix_lib.recipes.recipe import RECIPE
 from unix_lib.recipes.workspace import link_current
 
 

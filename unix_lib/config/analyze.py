@@ -1,49 +1,84 @@
-"""Config of the `analyze` stage: gradient conflict and conditional entropy."""
+"""Config of the `analyze` stage: analyses by name, each of some kind."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Protocol
 
 from pydantic import model_validator
 
-from unix_lib.config.jobs import JobShape
+from unix_lib.config.jobs import Execution, JobShape
+from unix_lib.config.kinds import JobKind, Kind, KindField
+from unix_lib.config.needs import Need
 from unix_lib.config.strict import StrictModel, key
+from unix_lib.config.train import TrainConfig
+
+Inputs = dict[str, str | list[str]]  # role -> artefact(s), "stage/name-digest"
 
 
-class ConflictAnalysis(StrictModel):
-    """Gradient conflict c = -(S_inter - S_base) per layer and projection."""
+class Planned(Protocol):
+    """What an analysis may build on, as far as the plan has got: artefacts, "stage/name-digest"."""
 
-    # PAPER: 1000 samples, the seven projections of a layer.
-    mixture: str = key("mixture whose documents are sampled")
-    runs: list[str] = key("runs analysed; empty takes every compared run", [], kind="operational")
-    steps: list[int] = key(
-        "checkpoint steps analysed, of every one of these runs; empty takes all but 0", [], kind="operational"
-    )
-    documents: int = key("documents per modality", 500, ge=4)
-    chunks: int = key(
-        "chunks each modality's documents are cut into; random splits recombine them", 8, ge=4, multiple_of=4
-    )
-    splits: int = key("random splits behind the spread", 20, ge=2)
-    seed: int = key("seed of the documents and of the splits", 218, ge=0)
-
-    @model_validator(mode="after")
-    def _chunks_hold_documents(self) -> "ConflictAnalysis":
-        if self.documents < self.chunks:
-            raise ValueError(
-                f"documents {self.documents} can't be cut into {self.chunks} chunks; raise documents or lower chunks"
-            )
-        return self
+    def records(self, source: str) -> list[str]: ...
+    def codes(self, source: str) -> list[str]: ...
+    def text_tokenizer(self) -> str: ...
+    def pack(self, mixture: str) -> str: ...
+    def checkpoint(self, run: str, step: int) -> str: ...
+    def checkpoint_steps(self, run: str) -> list[int]: ...
+    def compared_runs(self) -> list[str]: ...
 
 
-class EntropyAnalysis(StrictModel):
-    """Conditional n-gram entropy of text tokens and image codes at one token budget."""
+@dataclass(frozen=True)
+class AnalysisJob:
+    """One job of an analysis: its artefact's name, its settings and what it reads."""
 
-    sources: list[str] = key("sources compared", min_length=1)
-    orders: int = key("largest n", 5, ge=1, le=5)
-    budget: int = key("tokens taken from each source; a smaller source lowers it for all", 1_000_000, ge=100)
-    sample_sizes: int = key("points of the curve over sample size", 6, ge=2)
-    seed: int = key("seed of the order in which sequences enter the budget", 218, ge=0)
+    name: str
+    settings: StrictModel
+    inputs: Inputs
 
 
-class AnalyzeConfig(StrictModel):
-    """Both analyses."""
+class AnalysisSettings(StrictModel):
+    """The config of an analysis of any kind."""
 
-    conflict: ConflictAnalysis
-    entropy: EntropyAnalysis
+    kind: str = key("kind of analysis: one of the project's, or a module of your own")
+
+    def jobs(self, name: str, planned: Planned) -> Iterator[AnalysisJob]:
+        """The jobs of the analysis called `name`."""
+        raise NotImplementedError
+
+    def names(self) -> dict[str, list[str]]:
+        """Names of sources, mixtures and runs that it speaks of, by config key: `{"sources": [...]}`."""
+        return {}
+
+    def faults(self, train: TrainConfig | None) -> Iterator[str]:
+        """What keeps it from being planned beside these runs, each beginning with the key that is wrong."""
+        return iter(())
+
+    def needs(self, name: str) -> list[Need]:
+        """What the analysis called `name` needs from outside."""
+        return []
+
+
+@dataclass(frozen=True)
+class AnalysisKind(Kind[Any]):
+    """A kind of analysis: figures read what it makes in the role of its name."""
+
+    job: JobKind[Any] = field(kw_only=True)
+
+
+class AnalyzeConfig(Execution):
+    """Analyses by name. In YAML they stand beside `job`; an analysis called like a kind is of that kind."""
+
+    analyses: dict[str, Annotated[AnalysisSettings, KindField("analysis")]] = key("analyses by name", {})
     job: JobShape = key("shape of an analysis job", JobShape(threads=1, runtime_minutes=240), kind="operational")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _analyses_by_name(cls, values: Any) -> Any:
+        if not isinstance(values, dict) or "analyses" in values:
+            return values
+        analyses = {
+            name: {"kind": name} | value if isinstance(value, dict) else value
+            for name, value in values.items()
+            if name != "job"
+        }
+        return {name: value for name, value in values.items() if name == "job"} | {"analyses": analyses}

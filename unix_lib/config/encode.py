@@ -1,11 +1,18 @@
 """Config of the `encode` stage: images to VQGAN codes."""
 
-from unix_lib.config.jobs import JobShape
+from unix_lib.config.jobs import BatchedExecution, JobShape
+from unix_lib.config.kinds import JobKind
 from unix_lib.config.strict import StrictModel, key
 
 
-class EncodeConfig(StrictModel):
+class EncodeConfig(BatchedExecution):
     """How images become codes; nothing here changes which codes they become, up to rounding."""
 
-    batch_size: int = key("images a forward pass", 64, kind="numeric", ge=1)
     job: JobShape = key("shape of an encode job", JobShape(threads=1, runtime_minutes=240), kind="operational")
+
+
+class EncodeSettings(StrictModel):
+    """Codes depend on the images and the image tokenizer alone."""
+
+
+CODES = JobKind(EncodeSettings, "unix_lib.encode.make:make_codes", 1, BatchedExecution)

@@ -1,70 +1,161 @@
-"""Config of the `evaluate` stage: benchmarks, their groups, and how answers and images are sampled."""
+"""Config of the `evaluate` stage: benchmarks, their groups, and who judges them."""
 
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
 from pydantic import model_validator
 
-from unix_lib.config.jobs import JobShape
-from unix_lib.config.strict import StrictModel, key
+from unix_lib.config.generate import GenerateConfig
+from unix_lib.config.jobs import Execution, JobShape
+from unix_lib.config.kinds import JobKind, Kind, KindField, find_kind
+from unix_lib.config.needs import Need
+from unix_lib.config.outside import Outside
+from unix_lib.config.strict import Model, StrictModel, key
 
-Scorer = Literal["lm_eval", "yes_no", "multiple_choice", "geneval"]
-LAYOUTS = {"yes_no": ("pope", "mme"), "multiple_choice": ("mmbench", "seed")}
+Family = Literal["text", "understanding", "generation"]
 
 
-class Benchmark(StrictModel):
-    """One benchmark: a scorer and the file, source or lm-eval task that it scores on."""
+class JudgeSettings(StrictModel):
+    """The config of a judge of any kind; what enters the recipe is that and its kind's logic version."""
 
-    scorer: Scorer = key("which scorer")
+    kind: str = key("kind of judge: one of the project's, or a module of your own")
+
+    def needs(self, name: str) -> list[Need]:
+        """What the judge called `name` needs from outside."""
+        return []
+
+
+@dataclass(frozen=True)
+class JudgeKind(Kind[Any]):
+    """A kind of judge: which questions it answers, and the function that opens it.
+
+    `open` is "module:function" and takes (settings, image_size); it gives an object with the methods of
+    `unix_lib.judges.judge` that `answers` names.
+    """
+
+    open: str = field(kw_only=True)
+    logic_version: int = field(kw_only=True)
+    answers: Sequence[Literal["objects", "question"]] = field(kw_only=True)
+
+
+class BenchmarkSettings(StrictModel):
+    """The config of a benchmark of any scorer."""
+
+    scorer: str = key("which scorer: one of the project's, or a module of your own")
     source: str | None = key("a source of this experiment that makes the benchmark's file", None)
     file: str | None = key("a fetched file in the benchmark's own layout", None)
-    task: str | None = key("an lm-eval task by name (scorer: lm_eval)", None)
-    layout: Literal["pope", "mme", "mmbench", "seed"] | None = key("TSV layout (yes_no, multiple_choice)", None)
     chance: float = key("score of a blind guesser, 0..1", 0.0, ge=0, le=1)
-    limit: int | None = key("score only the first this many samples", None, ge=1)
+    limit: int | None = key("only the first this many samples", None, ge=1)
+
+    def origins(self) -> dict[str, str | None]:
+        """Where its questions may come from, by key; exactly one is given."""
+        return {"source": self.source, "file": self.file}
+
+    def made(self) -> str:
+        """Which of a source's benchmarks it scores on, as `SourceSettings.benchmarks` names them."""
+        raise NotImplementedError
+
+    def generation(self, model: type[Model], config: GenerateConfig, outside: Outside) -> Model:
+        """Settings of the job that lets a checkpoint answer it."""
+        return self.narrowed(model, **self.identity(outside))
+
+    def scoring(
+        self,
+        model: type[Model],
+        generate: GenerateConfig,
+        judges: Mapping[str, JudgeSettings],
+        outside: Outside,
+        **others: Any,
+    ) -> Model:
+        """Settings that its answers are scored with."""
+        version = find_kind("scorer", self.scorer, ScorerKind).logic_version
+        return self.narrowed(model, scorer_version=version, **self.identity(outside), **others)
+
+    def identity(self, outside: Outside) -> dict[str, Any]:
+        """What a fetched file is; nothing for a source's."""
+        return {} if self.file is None else {"identity": outside.files([outside.root / self.file])}
+
+    def needs(self, name: str) -> list[Need]:
+        """What the benchmark called `name` needs from outside."""
+        return [] if self.file is None else [Need(f"benchmark {name}: {self.file}", local=Path(self.file))]
 
     @model_validator(mode="after")
-    def _one_origin(self) -> "Benchmark":
-        given = [name for name in ("source", "file", "task") if getattr(self, name) is not None]
+    def _one_origin(self) -> "BenchmarkSettings":
+        origins = self.origins()
+        given = [name for name, value in origins.items() if value is not None]
         if len(given) != 1:
-            raise ValueError(f"give exactly one of 'source', 'file' and 'task', not {given or 'none'}")
-        if self.task is not None and self.scorer != "lm_eval":
-            raise ValueError(f"'task' goes with scorer lm_eval, not {self.scorer}")
-        if (self.layout is None) == (self.scorer in ("yes_no", "multiple_choice")):
-            raise ValueError("'layout' goes with the scorers yes_no and multiple_choice, and only with them")
-        if self.layout is not None and self.layout not in LAYOUTS[self.scorer]:
-            known = ", ".join(LAYOUTS[self.scorer])
-            raise ValueError(f"scorer {self.scorer} knows the layouts {known}, not {self.layout}")
-        if self.scorer == "geneval" and self.source is None:
-            raise ValueError(
-                "scorer geneval needs 'source', a source of kind shapes: the judge of GenEval's own prompts "
-                "(Mask2Former and CLIP) is not in this version"
-            )
+            known = ", ".join(f"'{name}'" for name in origins)
+            raise ValueError(f"give exactly one of {known}, not {given or 'none'}")
         return self
 
 
-class ImageSampling(StrictModel):
-    """How images are generated."""
+class ScoringSettings(StrictModel):
+    """What every benchmark's answers are scored with; kinds add their own keys."""
 
-    # PAPER: temperature, top-k, top-p and guidance as the authors sample.
-    temperature: float = key("softmax temperature", 0.99, gt=0)
-    top_k: int = key("codes kept; 0 keeps all", 4096, ge=0)
-    top_p: float = key("probability mass kept", 0.96, gt=0, le=1)
-    guidance_scale: float = key("s in u + s (c - u)", 4.0, ge=0)
-    images_per_prompt: int = key("images a prompt", 4, ge=1)
-    seed: int = key("seed of the samples", 218, ge=0)
+    scorer: str = key("which scorer")
+    scorer_version: int = key("logic version of the scorer")
+    source: str | None = key("the source that made the questions", None)
+    file: str | None = key("the file that the questions are in", None)
+    chance: float = key("score of a blind guesser")
+    limit: int | None = key("only the first this many samples", None)
+
+    @property
+    def by_task(self) -> bool:
+        """Whether the headline score is a mean over tasks or categories."""
+        return False
 
 
-class EvaluateConfig(StrictModel):
-    """Which benchmarks are run on each checkpoint, in which groups."""
+@dataclass(frozen=True)
+class ScorerKind(Kind[Any]):
+    """A kind of scorer: how a checkpoint answers its benchmarks, and how answers become scores.
 
-    benchmarks: dict[str, Benchmark] = key("benchmarks by name", min_length=1)
+    `generate` is the job that stores a checkpoint's answers; its function takes (job, checkpoint). `score` is
+    "module:function": it takes an `unix_lib.evaluate.benchmark.Answers` and gives a `BenchmarkResult`, without torch
+    where it can.
+    """
+
+    family: Family = field(kw_only=True)
+    generate: JobKind[Any] = field(kw_only=True)
+    score: str = field(kw_only=True)
+    scoring: type[ScoringSettings] = field(kw_only=True)
+    logic_version: int = field(kw_only=True)
+    has_images: bool = True  # a checkpoint needs the image tokenizer to answer
+    judged: bool = False  # benchmarks name a judge
+    ceiling: JobKind[Any] | None = None  # the best score that the image tokenizer allows, for a source's own benchmark
+
+
+class ScoresSettings(StrictModel):
+    """What the scores of one checkpoint in one group depend on beside its answers."""
+
+    run: str = key("name of the run")
+    step: int = key("step of the checkpoint")
+    group: str = key("name of the group")
+    benchmarks: dict[str, Annotated[ScoringSettings, KindField("scorer", "scorer", "scoring")]] = key(
+        "how each benchmark is scored"
+    )
+    bootstrap_samples: int = key("resamples behind a bootstrap interval")
+
+
+SCORES = JobKind(ScoresSettings, "unix_lib.evaluate.make:make_scores", 1)
+
+
+class EvaluateConfig(Execution):
+    """Which benchmarks each checkpoint answers, in which groups, and how answers become scores."""
+
+    benchmarks: dict[str, Annotated[BenchmarkSettings, KindField("scorer", "scorer")]] = key(
+        "benchmarks by name", min_length=1
+    )
     groups: dict[str, list[str]] = key("benchmarks that one job evaluates together, by group name", min_length=1)
-    image_sampling: ImageSampling = key("sampling of generated images", ImageSampling())
-    question_suffix: str = key("text that every question about an image ends with", "")
-    max_answer_tokens: int = key("longest generated answer, tokens", 8, ge=1)
+    judges: dict[str, Annotated[JudgeSettings, KindField("judge")]] = key("judges by name, beside 'scenes'", {})
     bootstrap_samples: int = key("resamples behind a bootstrap interval", 2000, ge=100)
-    batch_size: int = key("sequences decoded together", 64, kind="numeric", ge=1)
-    job: JobShape = key("shape of an evaluation job", JobShape(threads=1, runtime_minutes=480), kind="operational")
+    job: JobShape = key("shape of a scoring job", JobShape(threads=1, runtime_minutes=120), kind="operational")
+
+    def all_judges(self) -> dict[str, JudgeSettings]:
+        """Judges by name; 'scenes' reads the project's own rendered scenes."""
+        scenes = find_kind("judge", "scene_detector", JudgeKind).settings
+        return {"scenes": scenes(kind="scene_detector")} | self.judges
 
     @model_validator(mode="after")
     def _groups_fit(self) -> "EvaluateConfig":

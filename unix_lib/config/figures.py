@@ -1,27 +1,58 @@
 """Config of the `figures` stage: which figures and tables are drawn."""
 
-from typing import Literal
+from dataclasses import dataclass, field
+from typing import Annotated, Any
 
-from unix_lib.config.jobs import JobShape
+from unix_lib.config.jobs import Execution, JobShape
+from unix_lib.config.kinds import JobKind, Kind, KindField
 from unix_lib.config.strict import StrictModel, key
 
-FigureName = Literal[
-    "conditional_entropy",
-    "gradient_conflict",
-    "scores_over_tokens",
-    "loss_curves",
-    "generated_samples",
-    "table1_text",
-    "table2_multimodal",
-    "table3_architectures",
-    "table4_splits",
-    "claims",
-]
-ALL_FIGURES: tuple[FigureName, ...] = FigureName.__args__  # type: ignore[attr-defined]
+
+class FigureSettings(StrictModel):
+    """The config of a figure of any kind: its name, or a mapping with the keys of its kind."""
+
+    kind: str = key("name of the figure, or a module of your own")
+
+    @property
+    def name(self) -> str:
+        """Name of the figure's artefact and files."""
+        return self.kind.rpartition(".")[2]
 
 
-class FiguresConfig(StrictModel):
+class DrawnFigure(StrictModel):
+    """What a figure depends on beside the tables that it shows."""
+
+    figure: Annotated[FigureSettings, KindField("figure")] = key("the figure")
+    scale: str = key("one plain sentence on the experiment's scale, below the figure")
+
+
+@dataclass(frozen=True)
+class FigureKind(Kind[Any]):
+    """A kind of figure: what it shows, and how to read it.
+
+    `reads` are roles without which it says nothing, `also_reads` roles that add to it: `checkpoints`, `evaluations`,
+    `ceilings`, `images`, or the name of an analysis kind. `draw` is "module:function": it takes (inputs, settings)
+    with `unix_lib.figures.inputs.Inputs` and `DrawnFigure`, and gives a `Drawing`.
+    """
+
+    draw: str = field(kw_only=True)
+    logic_version: int = field(kw_only=True)
+    reads: tuple[str, ...] = field(kw_only=True)
+    also_reads: tuple[str, ...] = ()
+    title: str = ""
+    how_to_read: str = ""
+    settings: type[Any] = FigureSettings
+
+    @property
+    def job(self) -> JobKind[Any]:
+        """The figure's job."""
+        return JobKind(DrawnFigure, "unix_lib.figures.make:make_figure", self.logic_version)
+
+
+class FiguresConfig(Execution):
     """Figures and tables, one job each."""
 
-    names: list[FigureName] = key("figures drawn", list(ALL_FIGURES), kind="operational")
+    names: list[Annotated[FigureSettings, KindField("figure")]] | None = key(
+        "figures drawn; null draws each whose tables this experiment makes", None, kind="operational"
+    )
     job: JobShape = key("shape of a figure job", JobShape(runtime_minutes=30), kind="operational")

@@ -1,4 +1,4 @@
-"""The shape of a job: what a rule asks of the machine or of SLURM. None of it changes results."""
+"""The shape of a job and how it is computed: none of it changes what a result means."""
 
 from unix_lib.config.strict import StrictModel, key
 
@@ -13,6 +13,23 @@ class JobShape(StrictModel):
     nodes: int = key("nodes of one job", 1, kind="numeric", ge=1)
 
     @property
+    def processes_per_node(self) -> int:
+        """Processes of a distributed job on a node: one per GPU, one on the CPU."""
+        return max(1, self.gpus)
+
+    @property
     def world_size(self) -> int:
-        """Processes of a distributed job: one per GPU, or one per node on CPU."""
-        return self.nodes * max(1, self.gpus)
+        """Processes of a distributed job."""
+        return self.nodes * self.processes_per_node
+
+
+class Execution(StrictModel):
+    """Numeric and operational settings of a job: recorded with its result, never part of its recipe."""
+
+    job: JobShape = key("shape of the job", JobShape(), kind="operational")
+
+
+class BatchedExecution(Execution):
+    """A job that computes in batches."""
+
+    batch_size: int = key("samples computed together", 64, kind="numeric", ge=1)

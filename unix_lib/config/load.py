@@ -1,7 +1,8 @@
 """YAML in, a checked `Experiment` out.
 
 A config may say `extends: laptop.yaml`, a file beside it, and give only what differs: mappings are merged key by key,
-everything else replaces what it extends, and `null` in place of a mapping removes it.
+everything else replaces what it extends, and `null` in place of anything removes it. A mapping whose `kind`, `scorer`
+or `preset` differs from the one it extends replaces it whole: the keys of one kind mean nothing to another.
 """
 
 from collections.abc import Mapping
@@ -11,10 +12,12 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from unix_lib.config.consistency import faults
 from unix_lib.config.experiment import Experiment
 from unix_lib.config.strict import ConfigError
 
 MAX_DEPTH = 8
+KIND_KEYS = ("kind", "scorer", "preset")
 
 
 def load_experiment(*paths: Path, overrides: Mapping[str, Any] | None = None) -> Experiment:
@@ -62,16 +65,17 @@ def parse_experiment(values: Any, origin: str, folder: Path) -> Experiment:
 
 def _checked(values: Any, origin: str) -> Experiment:
     try:
-        return Experiment.model_validate(values)
+        experiment = Experiment.model_validate(values)
     except ValidationError as error:
         lines = []
         for fault in error.errors():
             where = ".".join(str(part) for part in fault["loc"])
-            message = fault["msg"].removeprefix("Value error, ")
-            if fault["type"] == "literal_error":
-                message += f", not {fault['input']!r}"
-            lines.append(f"{origin}: {where + ': ' if where else ''}{message}")
+            lines.append(f"{origin}: {where + ': ' if where else ''}{fault['msg']}")
         raise ConfigError("\n".join(lines)) from None
+    found = faults(experiment)
+    if found:
+        raise ConfigError("\n".join(f"{origin}: {fault}" for fault in found))
+    return experiment
 
 
 class _Loader(yaml.SafeLoader):
@@ -126,9 +130,11 @@ def _extended(values: Any, origin: str, folder: Path, depth: int = 0) -> Any:
 def _merged(base: Any, own: Any) -> Any:
     if not (isinstance(base, dict) and isinstance(own, dict)):
         return own
+    if any(name in base and name in own and base[name] != own[name] for name in KIND_KEYS):
+        base = {}
     merged = dict(base)
     for name, value in own.items():
-        if value is None and isinstance(base.get(name), dict):
+        if value is None and name in base:
             del merged[name]
         else:
             merged[name] = _merged(base[name], value) if name in base else value

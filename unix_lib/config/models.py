@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from unix_lib.config.outside import FilesIdentity
 from unix_lib.config.strict import StrictModel, key
 
 
@@ -155,6 +156,7 @@ class PretrainedStart(StrictModel):
     path: str = key("local folder or hub id")
     revision: str = key("pinned revision on the hub", "main")
     shape: DecoderShape = key("its shape, checked against the weights")
+    identity: FilesIdentity | None = key("what a local folder holds, filled in by the plan", None, sparse=True)
 
 
 StartConfig = Annotated[FreshStart | RunStart | PretrainedStart, Field(discriminator="kind")]

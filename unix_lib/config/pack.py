@@ -4,7 +4,8 @@ from typing import Literal
 
 from pydantic import model_validator
 
-from unix_lib.config.jobs import JobShape
+from unix_lib.config.jobs import Execution, JobShape
+from unix_lib.config.kinds import JobKind
 from unix_lib.config.strict import StrictModel, key
 
 
@@ -34,10 +35,20 @@ class Mixture(StrictModel):
         return self
 
 
-class PackConfig(StrictModel):
+class PackConfig(Execution):
     """Packing of every mixture."""
 
     length: int = key("tokens per pack", 1024, ge=16)
     mixtures: dict[str, Mixture] = key("mixtures by name", min_length=1)
     seed: int = key("seed of order, direction, templates and dropout", 218)
     job: JobShape = key("shape of a pack job", JobShape(threads=1, runtime_minutes=240), kind="operational")
+
+
+class PackSettings(Mixture):
+    """What the packs of one mixture depend on beside its records, its codes, the tokenizer and the vocabulary."""
+
+    pack_length: int = key("tokens per pack")
+    seed: int = key("seed of order, direction, templates and dropout")
+
+
+PACKS = JobKind(PackSettings, "unix_lib.pack.make:make_pack", 2)

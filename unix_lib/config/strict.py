@@ -9,14 +9,16 @@ Three kinds of key (see `unix_lib/README.md`):
 """
 
 import difflib
-from typing import Any, Literal
+from typing import Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ModelWrapValidatorHandler, ValidationError, model_validator
 from pydantic.fields import FieldInfo
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from unix_lib.artefacts.errors import UserError
 
 KeyKind = Literal["semantic", "numeric", "operational"]
+Model = TypeVar("Model", bound="StrictModel")
 
 
 class ConfigError(UserError):
@@ -59,18 +61,36 @@ class StrictModel(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    @model_validator(mode="before")
+    @model_validator(mode="wrap")
     @classmethod
-    def _refuse_unknown_keys(cls, values: Any) -> Any:
-        if not isinstance(values, dict):
-            return values
-        known = list(cls.model_fields)
-        for name in values:
-            if name not in known:
-                nearest = difflib.get_close_matches(str(name), known, n=1, cutoff=0.4)
-                hint = f"did you mean '{nearest[0]}'?" if nearest else f"valid keys: {', '.join(known)}"
-                raise ValueError(f"unknown key '{name}'; {hint}")
-        return values
+    def _name_the_nearest_key(cls, values: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        """Every fault of a model at once, unknown keys with a hint among them."""
+        try:
+            return handler(values)
+        except ValidationError as error:
+            raise ValidationError.from_exception_data(
+                cls.__name__, [cls._explained(dict(fault)) for fault in error.errors(include_url=False)]
+            ) from None
+
+    @classmethod
+    def _explained(cls, fault: dict[str, Any]) -> InitErrorDetails:
+        kind, message, where = fault["type"], fault["msg"].removeprefix("Value error, "), fault["loc"]
+        if kind == "extra_forbidden" and len(where) == 1:
+            kind, message, where = (
+                "unknown_key",
+                f"unknown key '{where[0]}'; {nearest(str(where[0]), list(cls.model_fields))}",
+                (),
+            )
+        elif kind == "literal_error":
+            kind, message = "unknown_value", f"{message}, not {fault['input']!r}"
+        return InitErrorDetails(
+            type=PydanticCustomError(kind, "{message}", {"message": message}), loc=where, input=fault["input"]
+        )
+
+    def narrowed(self, model: type[Model], **others: Any) -> Model:
+        """Another model made of the fields that both have, and of `others`."""
+        common = {name: getattr(self, name) for name in model.model_fields if name in type(self).model_fields}
+        return model.model_validate(common | others)
 
     def of_kind(self, kind: KeyKind) -> dict[str, Any]:
         """The keys of one kind as plain JSON values, nested models included, empty branches and sparse keys left out.
@@ -95,6 +115,12 @@ class StrictModel(BaseModel):
     def semantic(self) -> dict[str, Any]:
         """What enters the recipe."""
         return self.of_kind("semantic")
+
+
+def nearest(name: str, known: list[str]) -> str:
+    """A hint for a name that is not among those known."""
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
+    return f"did you mean '{close[0]}'?" if close else f"known: {', '.join(known) or 'none'}"
 
 
 def _plain(value: Any, kind: KeyKind) -> Any:

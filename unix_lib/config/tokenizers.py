@@ -1,28 +1,15 @@
 """Config of the `tokenizers` stage: the text tokenizer, the image tokenizer, the vocabulary."""
 
-from typing import Annotated, Literal
+from dataclasses import dataclass, field
+from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
-from unix_lib.config.jobs import JobShape
-from unix_lib.config.strict import StrictModel, key
-
-
-class TrainedTextTokenizer(StrictModel):
-    """A byte-level BPE with Qwen's special tokens, trained on this experiment's text."""
-
-    kind: Literal["train_bpe"]
-    vocabulary_size: int = key("tokens, byte alphabet included, special tokens not", 2048, ge=300)
-    sources: list[str] = key("sources whose training text it learns from", min_length=1)
-
-
-class PretrainedTextTokenizer(StrictModel):
-    """A Hugging Face tokenizer from a local folder or the hub."""
-
-    kind: Literal["pretrained"]
-    path: str = key("local folder or hub id")
-    revision: str = key("pinned revision on the hub", "main")
-
+from unix_lib.config.jobs import Execution, JobShape
+from unix_lib.config.kinds import JobKind, Kind, KindField
+from unix_lib.config.needs import Need
+from unix_lib.config.outside import Outside
+from unix_lib.config.strict import Model, StrictModel, key
 
 GROUPS = 32  # of the group norms in Chameleon's VQGAN
 MOST_CODES = 1 << 16  # records store a code in 16 bits
@@ -61,38 +48,63 @@ class VQGANShape(StrictModel):
         return self
 
 
-class TrainedImageTokenizer(StrictModel):
-    """A small VQGAN trained on this experiment's images."""
+class TokenizerSettings(StrictModel):
+    """The config of a tokenizer of any kind."""
 
-    kind: Literal["train_vqgan"]
+    kind: str = key("kind of tokenizer: one of the project's, or a module of your own")
+
+    def settings_of(self, model: type[Model], outside: Outside) -> Model:
+        """Settings of the tokenizer's job."""
+        return self.narrowed(model)
+
+    def trained_on(self) -> list[str]:
+        """Sources whose training splits it learns from."""
+        return []
+
+    def needs(self) -> list[Need]:
+        """What it needs from outside."""
+        return []
+
+
+class TextTokenizerSettings(TokenizerSettings):
+    """The config of a text tokenizer of any kind."""
+
+    def text_rows(self) -> int | None:
+        """Ids that it will have, special tokens left out; None where only the tokenizer itself can tell."""
+        return None
+
+
+class ImageTokenizerSettings(TokenizerSettings):
+    """The config of an image tokenizer of any kind."""
+
     shape: VQGANShape
-    sources: list[str] = key("sources whose training images it learns from", min_length=1)
-    steps: int = key("optimizer steps", 600, ge=1)
-    batch_size: int = key("images a step", 32, ge=1)
-    learning_rate: float = key("peak learning rate", 2e-3, gt=0)
-    commitment_weight: float = key("weight of the commitment loss", 0.25, ge=0)
-    seed: int = key("seed of the weights and of the batches", 218, ge=0, lt=2**64)
-    checkpoint_seconds: int = key("seconds between saves that a killed job resumes from", 30, kind="operational", ge=1)
 
 
-class PretrainedImageTokenizer(StrictModel):
-    """Chameleon's VQGAN: `vqgan.yaml` + `vqgan.ckpt`, or Hugging Face weights."""
+@dataclass(frozen=True)
+class TokenizerKind(Kind[Any]):
+    """A kind of tokenizer: one job, which gets the sources it learns from in role `records` or `images`."""
 
-    kind: Literal["pretrained"]
-    shape: VQGANShape
-    path: str = key("folder with vqgan.yaml and vqgan.ckpt, or a Hugging Face folder or hub id")
-    revision: str = key("pinned revision on the hub", "main")
+    job: JobKind[Any] = field(kw_only=True)
 
 
-TextTokenizerConfig = Annotated[TrainedTextTokenizer | PretrainedTextTokenizer, Field(discriminator="kind")]
-ImageTokenizerConfig = Annotated[TrainedImageTokenizer | PretrainedImageTokenizer, Field(discriminator="kind")]
+class VocabularySettings(StrictModel):
+    """What the vocabulary depends on beside the text tokenizer."""
+
+    codebook_size: int = key("image codes")
+    codes_per_image: int = key("codes of one image")
+    multiple: int = key("the text part is padded to a multiple of this ...")
+    padded_text_vocabulary: int | None = key("... unless its size is given")
+    image_separator_every: int | None = key("a separator follows every so many codes", None, sparse=True)
 
 
-class TokenizersConfig(StrictModel):
-    """The experiment's two tokenizers."""
+VOCABULARY = JobKind(VocabularySettings, "unix_lib.tokenizers.vocabulary:make_vocabulary", 1)
 
-    text: TextTokenizerConfig = key("text tokenizer")
-    image: ImageTokenizerConfig = key("image tokenizer")
+
+class TokenizersConfig(Execution):
+    """The experiment's tokenizers; either may be left out where nothing needs it."""
+
+    text: Annotated[TextTokenizerSettings, KindField("text tokenizer")] | None = key("text tokenizer", None)
+    image: Annotated[ImageTokenizerSettings, KindField("image tokenizer")] | None = key("image tokenizer", None)
     vocabulary_multiple: int = key(
         "the text vocabulary is padded to a multiple of this before the image codes", 64, ge=1
     )
@@ -109,7 +121,10 @@ class TokenizersConfig(StrictModel):
 
     @model_validator(mode="after")
     def _separators_fit(self) -> "TokenizersConfig":
-        every, codes = self.image_separator_every, self.image.shape.codes_per_image
-        if every is not None and codes % every:
-            raise ValueError(f"image_separator_every {every} does not divide an image's {codes} codes; take a divisor")
+        every = self.image_separator_every
+        if every is not None and self.image is not None and self.image.shape.codes_per_image % every:
+            raise ValueError(
+                f"image_separator_every {every} does not divide an image's {self.image.shape.codes_per_image} codes; "
+                "take a divisor"
+            )
         return self

@@ -4,7 +4,8 @@ from typing import Literal
 
 from pydantic import model_validator
 
-from unix_lib.config.jobs import JobShape
+from unix_lib.config.jobs import Execution, JobShape
+from unix_lib.config.kinds import JobKind
 from unix_lib.config.models import PlanConfig, StartConfig
 from unix_lib.config.strict import StrictModel, key
 
@@ -22,8 +23,8 @@ class Optimization(StrictModel):
     gradient_clip: float = key("largest global gradient norm", 1.0, gt=0)
 
 
-class Run(StrictModel):
-    """One training run: an architecture on a mixture, cut into segments at its checkpoints."""
+class RunSettings(StrictModel):
+    """What decides a run's weights: an architecture, where it starts, what it is trained on and how."""
 
     plan: PlanConfig = key("table of layer plans")
     start: StartConfig = key("where the weights come from")
@@ -33,14 +34,19 @@ class Run(StrictModel):
     )
     mixture: str = key("name of a mixture")
     optimization: Optimization
-    checkpoints: list[int] = key(
-        "steps at which a checkpoint is kept; 0 is the initialised model", kind="operational", min_length=1
-    )
     keep_best_every: int | None = key(
         "measure the held-out loss every this many steps, stop when it rises, keep the best weights",
         None,
     )
     seed: int = key("seed of new weights and of the order of packs", 218, ge=0, lt=2**32)
+
+
+class Run(RunSettings):
+    """One training run, cut into segments at its checkpoints."""
+
+    checkpoints: list[int] = key(
+        "steps at which a checkpoint is kept; 0 is the initialised model", kind="operational", min_length=1
+    )
     compare: bool = key("one of the compared architectures; false for a base run", True, kind="operational")
 
     @model_validator(mode="after")
@@ -55,10 +61,9 @@ class Run(StrictModel):
         return self
 
 
-class TrainConfig(StrictModel):
-    """All runs, and how they are computed."""
+class TrainExecution(Execution):
+    """How a run is computed."""
 
-    runs: dict[str, Run] = key("runs by name", min_length=1)
     micro_batch: int = key("packs a process takes at a time", 1, kind="numeric", ge=1)
     zero_stage: Literal[0, 1, 2, 3] = key("DeepSpeed ZeRO stage", 0, kind="numeric")
     precision: Literal["float32", "bfloat16"] = key(
@@ -75,6 +80,30 @@ class TrainConfig(StrictModel):
     job: JobShape = key("shape of a training job", JobShape(threads=1, runtime_minutes=720), kind="operational")
 
     @model_validator(mode="after")
+    def _attention_runs_here(self) -> "TrainExecution":
+        if self.attention != "sdpa" and not self.job.gpus:
+            raise ValueError(f"attention '{self.attention}' trains on GPUs only and job.gpus is 0; set attention: sdpa")
+        if self.attention == "flash_attention_2" and self.precision != "bfloat16":
+            raise ValueError("attention 'flash_attention_2' needs precision: bfloat16, or set attention: sdpa")
+        return self
+
+    @model_validator(mode="after")
+    def _small_updates_are_kept(self) -> "TrainExecution":
+        if self.precision == "bfloat16" and not self.zero_stage:
+            # DeepSpeed 0.19 keeps float32 weights beside the bfloat16 ones only under ZeRO.
+            raise ValueError(
+                "zero_stage 0 with precision bfloat16 would lose small updates of the weights; set zero_stage: 1 or "
+                "higher, or precision: float32"
+            )
+        return self
+
+
+class TrainConfig(TrainExecution):
+    """All runs, and how they are computed."""
+
+    runs: dict[str, Run] = key("runs by name", min_length=1)
+
+    @model_validator(mode="after")
     def _packs_are_dealt_evenly(self) -> "TrainConfig":
         share = self.job.world_size * self.micro_batch
         for name, run in self.runs.items():
@@ -86,10 +115,13 @@ class TrainConfig(StrictModel):
                 )
         return self
 
-    @model_validator(mode="after")
-    def _attention_runs_here(self) -> "TrainConfig":
-        if self.attention != "sdpa" and not self.job.gpus:
-            raise ValueError(f"attention '{self.attention}' trains on GPUs only and job.gpus is 0; set attention: sdpa")
-        if self.attention == "flash_attention_2" and self.precision != "bfloat16":
-            raise ValueError("attention 'flash_attention_2' needs precision: bfloat16, or set attention: sdpa")
-        return self
+
+class CheckpointSettings(RunSettings):
+    """What one checkpoint depends on."""
+
+    run: str = key("name of the run")
+    run_digest: str = key("what all checkpoints of the run share; a later segment finds its predecessors by it")
+    step: int = key("optimizer steps behind it", ge=0)
+
+
+CHECKPOINT = JobKind(CheckpointSettings, "unix_lib.train.make:make_checkpoint", 1, TrainExecution)

@@ -16,14 +16,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from unix_lib.artefacts.files import atomic_path
-from unix_lib.artefacts.job import Job
 from unix_lib.artefacts.manifest import Manifest
 from unix_lib.config.tokenizers import MOST_CODES
+from unix_lib.images.pixels import UnreadableImageError, pixels_from_rgb, rgb_from_bytes
+from unix_lib.jobs.job import Job
 from unix_lib.records.rejected import RejectedSamples
 from unix_lib.records.schema import ENCODED_RECORD, IMAGE_TEXT
 from unix_lib.records.shards import SPLITS, ShardWriter, Split, count_rows, iterate_batches
 from unix_lib.tokenizers.image import ImageTokenizer, device_of, load_image_tokenizer
-from unix_lib.tokenizers.pixels import UnreadableImageError, pixels_from_rgb, rgb_from_bytes
 from unix_lib.tokenizers.vqgan import ImageTokenizerError
 
 logger = logging.getLogger(__name__)

@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from unix_lib.artefacts.errors import UserError
-from unix_lib.checkpoint import Checkpoint
+from unix_lib.checkpoints.loaded import Checkpoint
 from unix_lib.evaluate.question_files import RejectedRow
 from unix_lib.evaluate.store import SampleStore
 from unix_lib.evaluate.tables import Score

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 
 from unix_lib.artefacts.files import canonical_json, lines_of
-from unix_lib.artefacts.job import Job
 from unix_lib.artefacts.manifest import Manifest
 from unix_lib.evaluate.benchmark import BenchmarkError
 from unix_lib.evaluate.detector import Detector
@@ -22,6 +21,7 @@ from unix_lib.evaluate.fitness import REQUIRED_ACCURACY, heldout_scenes, scenes_
 from unix_lib.evaluate.generation import decode_images, judge_images, read_prompts
 from unix_lib.evaluate.intervals import share
 from unix_lib.evaluate.tables import SCORES, Origin, Score, score_rows, write_table
+from unix_lib.jobs.job import Job
 from unix_lib.sources.shapes.scenes import Scene, render_pixels
 
 log = logging.getLogger(__name__)
@@ -101,7 +101,7 @@ def ceiling_scores(source: Path, image_tokenizer: Any, batch_size: int, bootstra
 
 def reconstruct(image_tokenizer: Any, images: np.ndarray, batch_size: int) -> np.ndarray:
     """Images through the tokenizer and back, uint8 (N, S, S, 3)."""
-    from unix_lib.tokenizers.pixels import pixels_from_rgb
+    from unix_lib.images.pixels import pixels_from_rgb
 
     parts = []
     for begin in range(0, len(images), batch_size):

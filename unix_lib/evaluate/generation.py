@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 
 from unix_lib.artefacts.files import canonical_json, lines_of
-from unix_lib.checkpoint import Checkpoint
+from unix_lib.checkpoints.loaded import Checkpoint
 from unix_lib.evaluate.benchmark import BenchmarkError, BenchmarkResult, BenchmarkTask
 from unix_lib.evaluate.detector import Detection, Detector
 from unix_lib.evaluate.fitness import require_fit, seen_objects
@@ -164,7 +164,7 @@ def decode_images(image_tokenizer: Any, codes: np.ndarray) -> np.ndarray:
     """Images of codes (N, codes_per_image), uint8 (N, S, S, 3)."""
     import torch
 
-    from unix_lib.tokenizers.pixels import image_from_pixels
+    from unix_lib.images.pixels import image_from_pixels
 
     decoded = image_tokenizer.decode(torch.from_numpy(codes.astype(np.int64)))
     return np.stack([np.asarray(image_from_pixels(pixels)) for pixels in decoded])

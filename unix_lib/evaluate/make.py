@@ -14,9 +14,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from unix_lib.artefacts.job import Job
 from unix_lib.artefacts.manifest import Manifest
-from unix_lib.checkpoint import Checkpoint
+from unix_lib.checkpoints.loaded import Checkpoint
+from unix_lib.config.outside import require_unchanged
 from unix_lib.evaluate.benchmark import BenchmarkError, BenchmarkResult, BenchmarkTask
 from unix_lib.evaluate.ceiling import make_ceiling
 from unix_lib.evaluate.generation import score_geneval
@@ -24,7 +24,7 @@ from unix_lib.evaluate.questions import score_questions
 from unix_lib.evaluate.store import SampleStore
 from unix_lib.evaluate.tables import IMAGES, SAMPLES, SCORES, origin_of, score_rows, write_table
 from unix_lib.evaluate.text import score_text
-from unix_lib.recipes.external import require_unchanged
+from unix_lib.jobs.job import Job
 from unix_lib.records.rejected import RejectedSamples
 
 log = logging.getLogger(__name__)

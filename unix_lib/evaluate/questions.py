@@ -13,13 +13,13 @@ import numpy as np
 import pyarrow as pa
 from PIL import Image
 
-from unix_lib.checkpoint import Checkpoint
+from unix_lib.checkpoints.loaded import Checkpoint
 from unix_lib.evaluate.answers import parse_option, parse_yes_no
 from unix_lib.evaluate.benchmark import BenchmarkResult, BenchmarkTask
 from unix_lib.evaluate.question_files import YES_NO_LAYOUTS, Question, QuestionFileError, RejectedRow, read_questions
 from unix_lib.evaluate.question_scores import SCORES_OF_LAYOUT, Answered
+from unix_lib.images.files import MAX_ASPECT_RATIO, MAX_PIXELS, BadImage, check_header, prepare
 from unix_lib.records.questions import choice_prompt
-from unix_lib.sources.image_folder.images import MAX_ASPECT_RATIO, MAX_PIXELS, BadImage, check_header, prepare
 
 log = logging.getLogger(__name__)
 
@@ -149,7 +149,7 @@ def answer_questions(
 
 def encode_images(checkpoint: Checkpoint, images: np.ndarray) -> np.ndarray:
     """Codes (N, codes_per_image) of images, uint8 (N, S, S, 3)."""
-    from unix_lib.tokenizers.pixels import pixels_from_rgb
+    from unix_lib.images.pixels import pixels_from_rgb
 
     pixels = pixels_from_rgb(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))
     return np.asarray(checkpoint.image_tokenizer.encode(pixels))

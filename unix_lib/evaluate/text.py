@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from unix_lib.artefacts.files import lines_of
-from unix_lib.checkpoint import Checkpoint
+from unix_lib.checkpoints.loaded import Checkpoint
 from unix_lib.evaluate.benchmark import BenchmarkError, BenchmarkResult, BenchmarkTask
 from unix_lib.evaluate.intervals import share
 from unix_lib.evaluate.registry import data_set_of, load_registered, task_manager

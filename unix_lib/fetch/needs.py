@@ -8,8 +8,8 @@ from unix_lib.artefacts.files import sha256_of
 from unix_lib.config import Experiment
 from unix_lib.config.fetch import FetchedFile, FetchedRepository
 from unix_lib.config.models import PretrainedStart
+from unix_lib.config.outside import is_hub_id
 from unix_lib.config.tokenizers import PretrainedImageTokenizer, PretrainedTextTokenizer
-from unix_lib.recipes.external import is_hub_id
 
 
 @dataclass(frozen=True)

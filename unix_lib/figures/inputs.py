@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from unix_lib.recipes.recipe import Recipe, recipe_of
+from unix_lib.artefacts.recipe import Recipe, recipe_of
 
 FAMILIES = {"lm_eval": "text", "yes_no": "understanding", "multiple_choice": "understanding", "geneval": "generation"}
 

@@ -4,11 +4,11 @@ import importlib
 from pathlib import Path
 
 from unix_lib.artefacts.errors import UserError
-from unix_lib.artefacts.job import Job
 from unix_lib.artefacts.manifest import Manifest, open_artefact
 from unix_lib.config.figures import ALL_FIGURES
 from unix_lib.figures.inputs import Inputs
 from unix_lib.figures.style import Drawing, save
+from unix_lib.jobs.job import Job
 
 
 class FigureError(UserError):

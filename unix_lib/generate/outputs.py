@@ -23,18 +23,18 @@ from PIL import Image
 from unix_lib.artefacts.errors import UserError
 from unix_lib.artefacts.files import atomic_path, canonical_json, write_text
 from unix_lib.artefacts.manifest import read_manifest
-from unix_lib.checkpoint import Checkpoint
+from unix_lib.checkpoints.loaded import Checkpoint
 from unix_lib.generate.decoding import check_prompt
 from unix_lib.generate.images import generate_images, image_steps
 from unix_lib.generate.requests import Request
 from unix_lib.generate.sampling import check_guidance, check_sampling
 from unix_lib.generate.text import generate_text
+from unix_lib.images.files import MAX_ASPECT_RATIO, MAX_PIXELS, BadImage, check_header, prepare
+from unix_lib.images.pixels import image_from_pixels, pixels_from_image
 from unix_lib.models.configuration import ModelError
 from unix_lib.pack.sequences import NO_TEXT, FixedParts, Format, text_to_image_prompt_ids, vqa_prompt_ids
 from unix_lib.records.rejected import encodable
 from unix_lib.sources.image_folder.captions import is_file
-from unix_lib.sources.image_folder.images import MAX_ASPECT_RATIO, MAX_PIXELS, BadImage, check_header, prepare
-from unix_lib.tokenizers.pixels import image_from_pixels, pixels_from_image
 from unix_lib.tokenizers.text import encode_texts
 
 log = logging.getLogger(__name__)

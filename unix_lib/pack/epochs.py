@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from unix_lib.pack.draws import draw_bits, draw_uniform
-from unix_lib.pack.phrases import INSTRUCTIONS
 from unix_lib.pack.sequences import FORMATS, Format
 from unix_lib.pack.spool import Spool
+from unix_lib.records.phrases import INSTRUCTIONS
 from unix_lib.tokenizers.vocabulary import Vocabulary
 
 HELDOUT = "heldout"

@@ -21,8 +21,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from unix_lib.artefacts.files import write_json
-from unix_lib.artefacts.job import Job
 from unix_lib.artefacts.manifest import Manifest
+from unix_lib.jobs.job import Job
 from unix_lib.pack.epochs import HELDOUT, choose_documents
 from unix_lib.pack.planner import PackError, best_fit
 from unix_lib.pack.reader import HELDOUT_FILE, epoch_file

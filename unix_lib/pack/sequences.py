@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from unix_lib.pack.phrases import CAPTION_PHRASE, INSTRUCTIONS, UNCONDITIONAL
+from unix_lib.records.phrases import CAPTION_PHRASE, INSTRUCTIONS, UNCONDITIONAL
 from unix_lib.tokenizers.text import encode_texts
 from unix_lib.tokenizers.vocabulary import Vocabulary
 

@@ -13,8 +13,8 @@ from typing import Any
 
 from unix_lib.artefacts.errors import UserError
 from unix_lib.artefacts.manifest import Manifest, read_manifest
+from unix_lib.artefacts.recipe import Recipe
 from unix_lib.artefacts.verify import finished_artefacts
-from unix_lib.recipes.recipe import Recipe
 
 
 class WallTimes:

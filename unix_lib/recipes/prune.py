@@ -4,6 +4,7 @@ import re
 import shutil
 from pathlib import Path
 
+from unix_lib.config.train import CheckpointSettings
 from unix_lib.recipes.plan import STAGES, Plan
 
 JOB_FILE = re.compile(r"\.(execution\.json|json|log|tsv)$")
@@ -17,10 +18,10 @@ def unreached(plans: list[Plan], results: Path) -> list[Path]:
     reached = {artefact for plan in plans for artefact in plan.jobs}
     keys = {artefact.partition("/")[2] for artefact in reached}
     work_keys = keys | {
-        f"{job.recipe.settings['run']}-{job.recipe.settings['run_digest'][:12]}"
+        f"{job.settings.run}-{job.settings.run_digest[:12]}"
         for plan in plans
         for job in plan.jobs.values()
-        if job.recipe.stage == "train"
+        if isinstance(job.settings, CheckpointSettings)
     }
     found: list[Path] = []
     for stage in STAGES:

@@ -8,11 +8,11 @@ reaches no job that was already planned.
 import json
 import os
 from pathlib import Path
-from typing import Any
 
 from unix_lib.artefacts.manifest import MANIFEST
+from unix_lib.artefacts.recipe import Recipe, read_recipe, write_recipe
+from unix_lib.config.jobs import JobShape
 from unix_lib.recipes.plan import Plan
-from unix_lib.recipes.recipe import Recipe, read_recipe, write_recipe
 
 
 def execution_path(recipe_path: Path) -> Path:
@@ -25,22 +25,28 @@ def write_plan(plan: Plan, results: Path) -> None:
     for job in plan.jobs.values():
         write_recipe(job.recipe, results)
         path = execution_path(job.recipe.path(results))
-        text = json.dumps(job.execution, indent=2, sort_keys=True) + "\n"
+        text = json.dumps(job.execution.model_dump(mode="json"), indent=2, sort_keys=True) + "\n"
         if not path.is_file() or path.read_text(encoding="utf-8") != text:
             temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
             temporary.write_text(text, encoding="utf-8")
             os.replace(temporary, path)
 
 
-def read_execution(recipe_path: Path) -> dict[str, Any]:
-    """Execution settings of a job that the main process has planned."""
-    settings: dict[str, Any] = json.loads(execution_path(recipe_path).read_text(encoding="utf-8"))
-    return settings
+def read_shape(recipe_path: Path) -> JobShape:
+    """The shape of a job that the main process has planned."""
+    return JobShape.model_validate(json.loads(execution_path(recipe_path).read_text(encoding="utf-8"))["job"])
 
 
 def read_planned(results: Path, stage: str, key: str) -> Recipe:
     """The recipe of `stage/key`, from disk."""
     return read_recipe(results / "recipes" / stage / f"{key}.json")
+
+
+def unfinished(plan: Plan, results: Path) -> list[str]:
+    """Artefacts of a plan that have no manifest; a job that makes several counts until all of them have one."""
+    missing = [artefact for artefact in plan.jobs if not (results / artefact / MANIFEST).is_file()]
+    makers = {plan.jobs[artefact].made_by for artefact in missing}
+    return [artefact for artefact in plan.jobs if artefact in makers or artefact in missing]
 
 
 def link_current(plan: Plan, results: Path) -> None:
@@ -49,7 +55,7 @@ def link_current(plan: Plan, results: Path) -> None:
     wanted = {
         current / job.recipe.stage / job.recipe.name: Path("..") / ".." / artefact
         for artefact, job in plan.jobs.items()
-        if (results / artefact / MANIFEST).is_file()
+        if job.recipe.kind != "group" and (results / artefact / MANIFEST).is_file()
     }
     for link in current.glob("*/*"):
         if link.is_symlink() and link not in wanted:

@@ -1,6 +1,8 @@
-"""The one schema of a record, from source to pack.
+"""The schemas that data have on their way from sources to packs.
 
-A source writes `image`; encoding replaces it with `image_codes`. Everything else stays.
+A source writes records and, apart from them, the images that they show; encoding turns images into codes; packing
+joins records and codes by `image_id`. So a changed caption touches no image, and an image that several records show is
+decoded and encoded once.
 """
 
 import pyarrow as pa
@@ -9,20 +11,30 @@ TEXT, IMAGE_TEXT, CONVERSATION = "text", "image_text", "conversation"
 
 MESSAGE = pa.struct([pa.field("role", pa.string()), pa.field("content", pa.string())])
 
-_COMMON = [
-    pa.field("sample_id", pa.string(), nullable=False),  # unique within the source, stable between runs
-    pa.field("kind", pa.string(), nullable=False),  # text | image_text | conversation
-    pa.field("text", pa.string()),  # the document, or the image's caption; null for a conversation
-    pa.field("messages", pa.list_(MESSAGE)),  # turns of a conversation, roles "user" and "assistant"
-]
-_TAIL = [
-    pa.field("width", pa.int32()),  # pixels of the stored image; null without image
-    pa.field("height", pa.int32()),
-    pa.field("source", pa.string(), nullable=False),  # name of the source in the config
-]
-
-SOURCE_RECORD = pa.schema([*_COMMON, pa.field("image", pa.binary()), *_TAIL])  # image: PNG or JPEG bytes
-ENCODED_RECORD = pa.schema([*_COMMON, pa.field("image_codes", pa.list_(pa.uint16())), *_TAIL])  # row-major codes
+RECORD = pa.schema(
+    [
+        pa.field("sample_id", pa.string(), nullable=False),  # unique within the source, stable between runs
+        pa.field("kind", pa.string(), nullable=False),  # text | image_text | conversation
+        pa.field("text", pa.string()),  # the document, or the image's caption; null for a conversation
+        pa.field("messages", pa.list_(MESSAGE)),  # turns of a conversation, roles "user" and "assistant"
+        pa.field("image_id", pa.string()),  # of the image that it shows; null without one
+        pa.field("source", pa.string(), nullable=False),  # name of the source in the config
+    ]
+)
+IMAGE = pa.schema(
+    [
+        pa.field("image_id", pa.string(), nullable=False),  # see `unix_lib.images.files.image_id`; each once
+        pa.field("image", pa.binary(), nullable=False),  # PNG or JPEG bytes
+        pa.field("width", pa.int32(), nullable=False),  # pixels
+        pa.field("height", pa.int32(), nullable=False),
+    ]
+)
+CODES = pa.schema(
+    [
+        pa.field("image_id", pa.string(), nullable=False),
+        pa.field("image_codes", pa.list_(pa.uint16()), nullable=False),  # row-major
+    ]
+)
 
 REJECTED = pa.schema(
     [

@@ -10,10 +10,10 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from unix_lib.artefacts.files import sha256_of, write_json, write_text
-from unix_lib.artefacts.job import Job
 from unix_lib.artefacts.manifest import Manifest
 from unix_lib.evaluate.fitness import REQUIRED_ACCURACY
 from unix_lib.figures.inputs import Inputs
+from unix_lib.jobs.job import Job
 from unix_lib.report.gather import (
     claims_rows,
     data_rows,

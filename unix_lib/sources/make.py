@@ -1,7 +1,7 @@
 """Make any source: one adapter per `kind`, all ending in the same files."""
 
-from unix_lib.artefacts.job import Job
 from unix_lib.artefacts.manifest import Manifest
+from unix_lib.jobs.job import Job
 from unix_lib.sources.digits import make_digits
 from unix_lib.sources.image_folder.make import make_image_folder
 from unix_lib.sources.shapes.make import make_shapes

@@ -19,12 +19,12 @@ from safetensors.torch import load_file, save_file
 from transformers.models.chameleon.configuration_chameleon import ChameleonVQVAEConfig
 
 from unix_lib.artefacts.files import atomic_path, write_json
-from unix_lib.artefacts.job import Job
 from unix_lib.artefacts.manifest import Manifest
+from unix_lib.config.outside import require_planned
 from unix_lib.config.tokenizers import VQGANShape
-from unix_lib.recipes.external import require_planned
+from unix_lib.images.pixels import UnreadableImageError, pixels_from_rgb, rgb_from_bytes
+from unix_lib.jobs.job import Job
 from unix_lib.records.shards import Split, iterate_rows
-from unix_lib.tokenizers.pixels import UnreadableImageError, pixels_from_rgb, rgb_from_bytes
 from unix_lib.tokenizers.train_vqgan import VQGANTraining, train_vqgan
 from unix_lib.tokenizers.vqgan import VQGAN, ImageTokenizerError, grid_of, vqgan_config
 from unix_lib.tokenizers.vqgan_weights import read_pretrained

@@ -1,7 +1,7 @@
 """The `tokenizers` stage: one job each for the text tokenizer, the image tokenizer and the vocabulary."""
 
-from unix_lib.artefacts.job import Job
 from unix_lib.artefacts.manifest import Manifest
+from unix_lib.jobs.job import Job
 
 
 def make_tokenizer(job: Job) -> Manifest:

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from unix_lib.artefacts.errors import UserError
-from unix_lib.artefacts.job import Job
 from unix_lib.artefacts.manifest import Manifest
-from unix_lib.pack.phrases import CAPTION_PHRASE, INSTRUCTIONS, UNCONDITIONAL
-from unix_lib.recipes.external import require_planned
+from unix_lib.config.outside import require_planned
+from unix_lib.jobs.job import Job
+from unix_lib.records.phrases import CAPTION_PHRASE, INSTRUCTIONS, UNCONDITIONAL
 from unix_lib.records.schema import CONVERSATION, IMAGE_TEXT, TEXT
 from unix_lib.records.shards import iterate_rows
 from unix_lib.tokenizers.vocabulary import END_OF_TEXT, VISION_END, VISION_START

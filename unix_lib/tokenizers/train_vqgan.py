@@ -30,7 +30,7 @@ from torch.nn import functional
 from transformers.models.chameleon.configuration_chameleon import ChameleonVQVAEConfig
 
 from unix_lib.artefacts.files import atomic_path
-from unix_lib.tokenizers.pixels import pixels_from_rgb
+from unix_lib.images.pixels import pixels_from_rgb
 from unix_lib.tokenizers.vqgan import VQGAN, grid_of
 from unix_lib.tokenizers.vqgan_codebook import PatchCodebook, squared_distances
 

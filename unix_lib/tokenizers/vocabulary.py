@@ -17,8 +17,8 @@ import numpy as np
 
 from unix_lib.artefacts.errors import UserError
 from unix_lib.artefacts.files import write_json
-from unix_lib.artefacts.job import Job
 from unix_lib.artefacts.manifest import Manifest
+from unix_lib.jobs.job import Job
 
 VOCABULARY_FILE = "vocabulary.json"
 END_OF_TEXT, VISION_START, VISION_END = "<|endoftext|>", "<|vision_start|>", "<|vision_end|>"

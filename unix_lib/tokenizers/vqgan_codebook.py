@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from unix_lib.tokenizers.pixels import pixels_from_rgb
+from unix_lib.images.pixels import pixels_from_rgb
 
 PATCHES = 64_000  # ASSUME: enough for the rarest of a few hundred codes, and seconds of clustering
 ROUNDS = 10

@@ -22,10 +22,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unix_lib.artefacts.files import write_json
-from unix_lib.artefacts.job import Job
 from unix_lib.artefacts.manifest import Manifest
+from unix_lib.config.outside import require_planned
+from unix_lib.jobs.job import Job
 from unix_lib.pack.reader import PackReader
-from unix_lib.recipes.external import require_planned
 from unix_lib.tokenizers.vocabulary import Vocabulary
 from unix_lib.train import heldout, log, state
 from unix_lib.train.errors import Interrupted, TrainError

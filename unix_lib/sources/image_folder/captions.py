@@ -47,6 +47,14 @@ def read_captions(path: Path, folder: Path) -> Iterator[CaptionRow]:
     yield from _csv_rows(path, folder) if suffix == ".csv" else _jsonl_rows(path)
 
 
+def named_images(captions: Path, folder: Path) -> list[Path]:
+    """Files in the folder that rows of a caption file name, each once, in the order of the rows; none without it."""
+    if not captions.is_file():
+        return []
+    named = dict.fromkeys(row.image for row in read_captions(captions, folder) if row.fault is None)
+    return [folder / name for name in named if name and is_file(folder / name)]
+
+
 def is_file(path: Path) -> bool:
     """Whether there is such a file; a name that no file can have names none."""
     try:

@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from unix_lib.artefacts.files import sha256_of
-from unix_lib.artefacts.job import Job
 from unix_lib.artefacts.manifest import Manifest
+from unix_lib.images.files import EXTENSIONS, BadImage, check_header, prepare
+from unix_lib.jobs.job import Job
 from unix_lib.records.rejected import REJECTED_FILE, RejectedSamples
 from unix_lib.records.schema import IMAGE_TEXT, SOURCE_RECORD
 from unix_lib.records.shards import ShardWriter
 from unix_lib.sources.errors import SourceError
 from unix_lib.sources.image_folder.captions import MALFORMED, is_file, read_captions
-from unix_lib.sources.image_folder.images import EXTENSIONS, BadImage, check_header, prepare
 from unix_lib.sources.split import choose_held_out_keys
 
 MISSING = "caption without image"

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from unix_lib.artefacts.files import write_text
-from unix_lib.artefacts.job import Job
 from unix_lib.artefacts.manifest import Manifest
+from unix_lib.jobs.job import Job
 from unix_lib.records.rejected import RejectedSamples
 from unix_lib.records.schema import CONVERSATION, IMAGE_TEXT, SOURCE_RECORD
 from unix_lib.records.shards import ShardWriter, Split

@@ -5,13 +5,16 @@ behind depends on the machine. Order and content depend on the Python version on
 """
 
 import ast
+import hashlib
 import inspect
+import platform
 import sysconfig
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from unix_lib.config.outside import FileHashes, FilesIdentity
 from unix_lib.records.rejected import RejectedSamples
 from unix_lib.sources.errors import SourceError
 
@@ -70,6 +73,28 @@ def python_reference(rejected: RejectedSamples) -> Iterator[Text]:
             seen.update(new)
             if new:
                 yield Text(f"library/{name}", "\n\n".join(new))
+
+
+def reference_identity(hashes: FileHashes) -> FilesIdentity:
+    """What the running CPython's prose is: its texts, whatever the version of Python that has them.
+
+    Reading them takes seconds, so the digest is remembered as long as the library's files are the same.
+    """
+    import pydoc_data.topics
+
+    library = Path(sysconfig.get_path("stdlib"))
+    paths = [Path(pydoc_data.topics.__file__), *library_modules(library)]
+    stamp = [platform.python_version(), len(paths), sum(path.stat().st_mtime_ns for path in paths)]
+
+    def digest() -> str:
+        texts = [(text.name, text.text) for text in python_reference(RejectedSamples())]
+        whole = hashlib.sha256()
+        for name, text in texts:
+            whole.update(f"{name}\0{text}\0".encode("utf-8", "surrogatepass"))
+        return f"{len(texts)} {sum(len(text) for _, text in texts)} {whole.hexdigest()}"
+
+    count, characters, sha256 = hashes.remembered(f"python-reference {library}", stamp, digest).split()
+    return FilesIdentity(count=int(count), bytes=int(characters), sha256=sha256)
 
 
 def library_modules(library: Path) -> list[Path]:

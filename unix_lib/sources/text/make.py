@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from unix_lib.artefacts.files import write_text
-from unix_lib.artefacts.job import Job
 from unix_lib.artefacts.manifest import Manifest
+from unix_lib.jobs.job import Job
 from unix_lib.records.rejected import REJECTED_FILE, RejectedSamples
 from unix_lib.records.schema import SOURCE_RECORD, TEXT
 from unix_lib.records.shards import SPLITS, ShardWriter

@@ -5,6 +5,7 @@ white, short side resized with Lanczos, centre crop. Size and aspect ratio are j
 decoded: a file of a few kilobytes can claim gigabytes.
 """
 
+import hashlib
 import io
 import struct
 import warnings
@@ -51,6 +52,17 @@ class BadImage(Exception):
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(f"{reason}: {detail}")
         self.reason, self.detail = reason, detail
+
+
+def image_id(rgb: np.ndarray) -> str:
+    """What an image is called wherever it comes from: 128 bits of SHA-256 over its shape and pixels, hexadecimal.
+
+    Args:
+        rgb: uint8 (height, width, 3), as it is stored.
+    """
+    digest = hashlib.sha256(f"{rgb.shape[1]}x{rgb.shape[0]}".encode())
+    digest.update(np.ascontiguousarray(rgb).tobytes())
+    return digest.hexdigest()[:32]
 
 
 def check_header(file: Path | BinaryIO, max_pixels: int, max_aspect_ratio: float) -> tuple[int, int]:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from PIL import Image, UnidentifiedImageError
 
-from unix_lib.sources.image_folder.images import DECODING_ERRORS, FORMATS, upright_rgb
+from unix_lib.images.files import DECODING_ERRORS, FORMATS, upright_rgb
 
 HALF_RANGE = 127.5
 

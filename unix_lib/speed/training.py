@@ -9,10 +9,10 @@ from typing import Any
 
 import torch
 
-from unix_lib.benchmarks.decoders import DecoderSize, pack
-from unix_lib.benchmarks.measuring import Open, Run
 from unix_lib.models.gpu_attention import fastest_kernels
 from unix_lib.models.routing import Documents, build_batch, move_batch
+from unix_lib.speed.decoders import DecoderSize, pack
+from unix_lib.speed.measuring import Open, Run
 
 
 def decoder_steps(

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from unix_lib.artefacts.errors import UserError
 from unix_lib.artefacts.manifest import MANIFEST, open_artefact
-from unix_lib.checkpoint import Checkpoint
-from unix_lib.recipes.recipe import RecipeError, recipe_of
+from unix_lib.artefacts.recipe import RecipeError, recipe_of
+from unix_lib.checkpoints.loaded import Checkpoint
 
 
 class CheckpointError(UserError):

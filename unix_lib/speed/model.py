@@ -8,17 +8,17 @@ from typing import Any
 
 import torch
 
-from unix_lib.benchmarks.decoders import DecoderSize
-from unix_lib.benchmarks.generation import (
+from unix_lib.models.start import parameter_counts
+from unix_lib.speed.decoders import DecoderSize
+from unix_lib.speed.generation import (
     alone_and_in_a_batch,
     bytes_per_step,
     loop_images,
     our_images,
     transformers_images,
 )
-from unix_lib.benchmarks.measuring import free, peak_memory, take_turns
-from unix_lib.benchmarks.training import decoder_steps, qwen_steps
-from unix_lib.models.start import parameter_counts
+from unix_lib.speed.measuring import free, peak_memory, take_turns
+from unix_lib.speed.training import decoder_steps, qwen_steps
 
 # Dense bf16 FLOP/s and bytes/s of the memory, from the makers' data sheets, by the name that CUDA gives the device:
 # cards of one family differ by half.

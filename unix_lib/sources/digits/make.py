@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from unix_lib.artefacts.job import Job
 from unix_lib.artefacts.manifest import Manifest
+from unix_lib.jobs.job import Job
 from unix_lib.records.rejected import RejectedSamples
 from unix_lib.records.schema import IMAGE_TEXT, SOURCE_RECORD
 from unix_lib.records.shards import SPLITS, ShardWriter

@@ -11,13 +11,13 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from unix_lib.benchmarks.decoders import SEED, DecoderSize, prompts, unconditional
-from unix_lib.benchmarks.measuring import Open, Run
-from unix_lib.benchmarks.plain_loop import plain_images
 from unix_lib.generate import generate_images
 from unix_lib.generate.decoding import Decoding
 from unix_lib.models.decoder import UnixForCausalLM
 from unix_lib.models.start import parameter_counts
+from unix_lib.speed.decoders import SEED, DecoderSize, prompts, unconditional
+from unix_lib.speed.measuring import Open, Run
+from unix_lib.speed.plain_loop import plain_images
 
 GUIDANCE = 3.0
 SAMPLING: dict[str, Any] = {"temperature": 1.0, "top_k": 0, "top_p": 1.0}

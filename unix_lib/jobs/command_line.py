@@ -8,25 +8,19 @@ import argparse
 import logging
 import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from unix_lib.artefacts.errors import UserError
-from unix_lib.artefacts.job import Job
-
-# Python puts a script's folder first on the path, where scripts/tokenizers.py and scripts/evaluate.py would hide
-# the libraries of those names.
-RUNNING = Path(sys.argv[0]).resolve().parent
-if RUNNING.name == "scripts":
-    sys.path[:] = [entry for entry in sys.path if Path(entry or ".").resolve() != RUNNING]
+from unix_lib.artefacts.recipe import RecipeError
+from unix_lib.jobs.job import Job
 
 
-def run_script(make: Callable[[Job], object], description: str | None) -> None:
-    """Parse a script's arguments, make its artefact, and turn an expected error into one line.
+def run_script(stage: str, description: str | None) -> None:
+    """Parse a script's arguments, do its job, and turn an expected error into one line.
 
     Args:
-        make: the library function that does the work and calls `job.finish(...)` last.
+        stage: of the recipes that the script takes.
         description: what the script makes, for `--help`.
     """
     parser = argparse.ArgumentParser(description=description)
@@ -37,7 +31,12 @@ def run_script(make: Callable[[Job], object], description: str | None) -> None:
     arguments = parser.parse_args()
     screen = _open_log(arguments.log, arguments.recipe.stem.rpartition("-")[0])
     try:
-        make(Job.from_files(arguments.recipe, arguments.execution, arguments.output))
+        job: Job[Any, Any] = Job.from_files(arguments.recipe, arguments.execution, arguments.output)
+        if job.recipe.stage != stage:
+            raise RecipeError(
+                f"{arguments.recipe}: a recipe of stage {job.recipe.stage}; run scripts/{job.recipe.stage}.py"
+            )
+        job.make()
     except UserError as error:
         line = f"{type(error).__name__}: {error}"
         if arguments.log is not None:

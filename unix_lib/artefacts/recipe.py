@@ -24,10 +24,11 @@ class RecipeError(UserError):
 
 @dataclass(frozen=True)
 class Recipe:
-    """Stage, name, semantic settings, logic version and the artefacts it builds on."""
+    """Stage, name, kind of job, semantic settings, logic version and the artefacts it builds on."""
 
     stage: str
     name: str
+    kind: str  # of job, within the stage
     logic_version: int
     settings: dict[str, Any]
     inputs: dict[str, str | list[str]] = field(default_factory=dict)  # role -> artefact(s), "stage/name-digest"
@@ -50,16 +51,18 @@ class Recipe:
     @property
     def upstream(self) -> list[str]:
         """All artefacts it builds on, each once, in a fixed order."""
-        named: dict[str, None] = {}
-        for value in self.inputs.values():
-            for artefact in [value] if isinstance(value, str) else value:
-                named[artefact] = None
-        return list(named)
+        return list(dict.fromkeys(artefact for role in self.inputs for artefact in self.in_role(role)))
+
+    def in_role(self, role: str) -> list[str]:
+        """Artefacts of one role; none where it is absent."""
+        value = self.inputs.get(role, [])
+        return [value] if isinstance(value, str) else list(value)
 
     def as_json(self) -> dict[str, Any]:
         return {
             "stage": self.stage,
             "name": self.name,
+            "kind": self.kind,
             "logic_version": self.logic_version,
             "settings": self.settings,
             "inputs": self.inputs,

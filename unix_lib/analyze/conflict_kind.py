@@ -1,0 +1,78 @@
+"""The analysis `conflict`: gradient conflict c = -(S_inter - S_base) per layer and projection of each checkpoint."""
+
+from collections.abc import Iterator
+from typing import Literal
+
+from pydantic import model_validator
+
+from unix_lib.artefacts.names import checkpoint_name
+from unix_lib.config.analyze import AnalysisJob, AnalysisKind, AnalysisSettings, Planned
+from unix_lib.config.kinds import JobKind
+from unix_lib.config.strict import StrictModel, key
+from unix_lib.config.train import TrainConfig
+
+
+class ConflictMeasurement(StrictModel):
+    """How a checkpoint is measured."""
+
+    # PAPER: 1000 samples, the seven projections of a layer.
+    mixture: str = key("mixture whose documents are sampled")
+    documents: int = key("documents per modality", 500, ge=4)
+    chunks: int = key(
+        "chunks each modality's documents are cut into; random splits recombine them", 8, ge=4, multiple_of=4
+    )
+    splits: int = key("random splits behind the spread", 20, ge=2)
+    seed: int = key("seed of the documents and of the splits", 218, ge=0)
+
+
+class ConflictSettings(ConflictMeasurement):
+    """The measurement of one checkpoint."""
+
+    run: str = key("name of the run")
+    step: int = key("step of the checkpoint")
+
+
+class ConflictAnalysis(ConflictMeasurement, AnalysisSettings):
+    """Gradient conflict of the checkpoints of some runs."""
+
+    kind: Literal["conflict"]
+    runs: list[str] = key("runs analysed; empty takes every compared run", [], kind="operational")
+    steps: list[int] = key(
+        "checkpoint steps analysed, of every one of these runs; empty takes all but 0", [], kind="operational"
+    )
+
+    @model_validator(mode="after")
+    def _chunks_hold_documents(self) -> "ConflictAnalysis":
+        if self.documents < self.chunks:
+            raise ValueError(
+                f"documents {self.documents} can't be cut into {self.chunks} chunks; raise documents or lower chunks"
+            )
+        return self
+
+    def names(self) -> dict[str, list[str]]:
+        return {"mixtures": [self.mixture], "runs": self.runs}
+
+    def faults(self, train: TrainConfig | None) -> Iterator[str]:
+        if train is None:
+            yield "runs: there is no training run to analyse; give train.runs"
+            return
+        for name in self.runs or [name for name, run in train.runs.items() if run.compare]:
+            checkpoints = train.runs[name].checkpoints
+            for step in self.steps:
+                if step not in checkpoints:
+                    yield (
+                        f"steps: {step} is no checkpoint of run '{name}', which has {checkpoints}; add it there or "
+                        "take it out here"
+                    )
+
+    def jobs(self, name: str, planned: Planned) -> Iterator[AnalysisJob]:
+        for run in self.runs or planned.compared_runs():
+            for step in self.steps or [step for step in planned.checkpoint_steps(run) if step]:
+                yield AnalysisJob(
+                    f"{name}-{checkpoint_name(run, step)}",
+                    self.narrowed(ConflictSettings, run=run, step=step),
+                    {"checkpoint": planned.checkpoint(run, step), "pack": planned.pack(self.mixture)},
+                )
+
+
+KIND = AnalysisKind(settings=ConflictAnalysis, job=JobKind(ConflictSettings, "unix_lib.analyze.make:make_conflict", 2))

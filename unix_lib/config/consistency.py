@@ -1,0 +1,207 @@
+"""Checks that span the sections of a config: every fault, a line each."""
+
+import re
+from collections.abc import Iterable, Iterator
+
+from unix_lib.config.evaluate import ScorerKind
+from unix_lib.config.experiment import Experiment
+from unix_lib.config.kinds import find_kind
+from unix_lib.config.models import CustomPlan, MoEPlan, RunStart, UnixPlan, UnixSharedFfnPlan
+from unix_lib.config.sources import SourceKind, SourceSettings
+from unix_lib.config.strict import nearest
+
+NAME = re.compile(r"[a-z0-9][a-z0-9._]*(-[a-z0-9._]+)*")
+SPECIAL_TOKENS_PER_IMAGE = 2  # <|vision_start|> and <|vision_end|>
+
+
+def has_images(source: SourceSettings) -> bool:
+    """Whether a source yields images."""
+    return find_kind("source", source.kind, SourceKind).images is not None
+
+
+def faults(experiment: Experiment) -> list[str]:
+    """What keeps an experiment from being planned."""
+    found = [*_names(experiment), *_references(experiment)]
+    if found:  # the other checks follow these names
+        return found
+    checks = (_circles, _stages, _images, _plans, _benchmarks, _prompts, _analyses, _machines)
+    return [fault for check in checks for fault in check(experiment)]
+
+
+def _names(experiment: Experiment) -> Iterator[str]:
+    named: dict[str, Iterable[str]] = {
+        "experiment": [experiment.experiment],
+        "sources": experiment.sources,
+        "pack.mixtures": experiment.pack.mixtures if experiment.pack else [],
+        "train.runs": experiment.train.runs if experiment.train else [],
+        "evaluate.groups": experiment.evaluate.groups if experiment.evaluate else [],
+        "evaluate.benchmarks": experiment.evaluate.benchmarks if experiment.evaluate else [],
+        "analyze": experiment.analyze.analyses,
+    }
+    for where, names in named.items():
+        for name in names:
+            if not NAME.fullmatch(name):
+                yield f"{where}: '{name}' can't be a folder name; use a-z, 0-9, '.', '_' and single '-'"
+    for name in experiment.sources:
+        for job in ("images", "benchmarks"):
+            if name.removesuffix(f"-{job}") != name and name.removesuffix(f"-{job}") in experiment.sources:
+                yield f"sources: '{name}' is what the {job} of source '{name.removesuffix(f'-{job}')}' are called; rename it"
+
+
+def _references(experiment: Experiment) -> Iterator[str]:
+    tokenizers, sources = experiment.tokenizers, list(experiment.sources)
+    mixtures = list(experiment.pack.mixtures) if experiment.pack else []
+    runs = list(experiment.train.runs) if experiment.train else []
+    used: list[tuple[str, str, str, list[str]]] = []  # where, what, name, known
+    for kind, tokenizer in (("text", tokenizers.text), ("image", tokenizers.image)):
+        used += [
+            (f"tokenizers.{kind}.sources", "source", n, sources) for n in (tokenizer.trained_on() if tokenizer else [])
+        ]
+    for name, mixture in experiment.pack.mixtures.items() if experiment.pack else ():
+        used += [(f"pack.mixtures.{name}.parts", "source", part.source, sources) for part in mixture.parts]
+    for name, run in experiment.train.runs.items() if experiment.train else ():
+        used.append((f"train.runs.{name}.mixture", "mixture", run.mixture, mixtures))
+        if isinstance(run.start, RunStart):
+            used.append((f"train.runs.{name}.start.run", "run", run.start.run, runs))
+    for name, benchmark in experiment.evaluate.benchmarks.items() if experiment.evaluate else ():
+        if benchmark.source is not None:
+            used.append((f"evaluate.benchmarks.{name}.source", "source", benchmark.source, sources))
+        judge = getattr(benchmark, "judge", None)
+        if judge is not None:
+            used.append((f"evaluate.benchmarks.{name}.judge", "judge", judge, list(experiment.evaluate.all_judges())))
+    known = {"sources": ("source", sources), "mixtures": ("mixture", mixtures), "runs": ("run", runs)}
+    for analysis, settings in experiment.analyze.analyses.items():
+        for what, names in settings.names().items():
+            used += [(f"analyze.{analysis}.{what}", known[what][0], n, known[what][1]) for n in names]
+    for where, what, name, names in used:
+        if name not in names:
+            yield f"{where}: unknown {what} '{name}'; {nearest(name, names)}"
+
+
+def _circles(experiment: Experiment) -> Iterator[str]:
+    for name in experiment.train.runs if experiment.train else ():
+        try:
+            experiment.shape_of(name)
+        except ValueError as error:
+            yield str(error)
+            return
+
+
+def _stages(experiment: Experiment) -> Iterator[str]:
+    """A stage needs those before it."""
+    tokenizers = experiment.tokenizers
+    if experiment.pack is not None:
+        for kind, tokenizer in (("text", tokenizers.text), ("image", tokenizers.image)):
+            if tokenizer is None:
+                yield f"pack: packs need both tokenizers; give tokenizers.{kind}"
+    if experiment.train is not None and experiment.pack is None:
+        yield "train: runs need packs; give pack.mixtures"
+    if experiment.evaluate is not None and experiment.train is None:
+        yield "evaluate: benchmarks need checkpoints; give train.runs"
+
+
+def _images(experiment: Experiment) -> Iterator[str]:
+    if experiment.tokenizers.image is None:
+        return
+    shape = experiment.tokenizers.image.shape
+    with_images = {name: source for name, source in experiment.sources.items() if has_images(source)}
+    if experiment.pack is not None and with_images:
+        needed = _codes_and_separators(experiment) + SPECIAL_TOKENS_PER_IMAGE
+        if experiment.pack.length <= needed:
+            yield (
+                f"pack.length {experiment.pack.length} is too short for an image of {shape.codes_per_image} codes, its "
+                f"separators and its two markers; set it above {needed}"
+            )
+    for name, source in with_images.items():
+        size = getattr(source, "image_size", shape.image_size)
+        if size != shape.image_size:
+            yield (
+                f"sources.{name}.image_size is {size}, tokenizers.image.shape.image_size is {shape.image_size}; give "
+                "both the same value"
+            )
+
+
+def _codes_and_separators(experiment: Experiment) -> int:
+    assert experiment.tokenizers.image is not None
+    codes, every = experiment.tokenizers.image.shape.codes_per_image, experiment.tokenizers.image_separator_every
+    return codes + (0 if every is None else codes // every)
+
+
+def _plans(experiment: Experiment) -> Iterator[str]:
+    for name, run in experiment.train.runs.items() if experiment.train else ():
+        layers = experiment.shape_of(name).layers
+        if isinstance(run.plan, UnixPlan | UnixSharedFfnPlan) and run.plan.first + run.plan.last >= layers:
+            yield (
+                f"train.runs.{name}.plan: N + M = {run.plan.first} + {run.plan.last} leaves no shared layer of "
+                f"{layers}; lower first or last"
+            )
+        if isinstance(run.plan, MoEPlan) and run.plan.every > layers:
+            yield (
+                f"train.runs.{name}.plan.every {run.plan.every} leaves no layer of {layers} with a vision expert; "
+                f"set it to at most {layers}"
+            )
+        if isinstance(run.plan, CustomPlan) and len(run.plan.table) != layers:
+            yield f"train.runs.{name}.plan.table has {len(run.plan.table)} rows for {layers} layers"
+
+
+def _benchmarks(experiment: Experiment) -> Iterator[str]:
+    for name, benchmark in experiment.evaluate.benchmarks.items() if experiment.evaluate else ():
+        if benchmark.source is None:
+            continue
+        made = experiment.sources[benchmark.source].benchmarks()
+        if benchmark.made() not in made:
+            makers = [n for n, source in experiment.sources.items() if benchmark.made() in source.benchmarks()]
+            remedy = (
+                f"name source '{makers[0]}', which does"
+                if makers
+                else "no source of this experiment does, so give 'file'"
+            )
+            yield (
+                f"evaluate.benchmarks.{name}.source: '{benchmark.source}' makes no {benchmark.made()} benchmark "
+                f"({', '.join(made) or 'none'}); {remedy}"
+            )
+
+
+def _prompts(experiment: Experiment) -> Iterator[str]:
+    """Training takes documents of any length; caches for generation are made for `max_positions`."""
+    scorers = {b.scorer for b in experiment.evaluate.benchmarks.values()} if experiment.evaluate else set()
+    if all(find_kind("scorer", name, ScorerKind).family != "generation" for name in scorers):
+        return
+    for name in experiment.compared_runs():
+        positions = experiment.shape_of(name).max_positions
+        if positions <= _codes_and_separators(experiment):
+            yield (
+                f"train.runs.{name}: max_positions {positions} leaves no room for a prompt before the "
+                f"{_codes_and_separators(experiment)} codes and separators of an image that a benchmark generates; "
+                "raise max_positions"
+            )
+
+
+def _analyses(experiment: Experiment) -> Iterator[str]:
+    for name, analysis in experiment.analyze.analyses.items():
+        for fault in analysis.faults(experiment.train):
+            yield f"analyze.{name}.{fault}"
+
+
+def _machines(experiment: Experiment) -> Iterator[str]:
+    """Jobs ask for what they use; else a cluster would hold GPUs and nodes that stand idle."""
+    on_cpu = {
+        "sources_job": experiment.sources_job,
+        "tokenizers.job": experiment.tokenizers.job,
+        "figures.job": experiment.figures.job,
+    }
+    if experiment.pack is not None:
+        on_cpu["pack.job"] = experiment.pack.job
+    on_one_node = on_cpu | {
+        "encode.job": experiment.encode.job,
+        "generate.job": experiment.generate.job,
+        "analyze.job": experiment.analyze.job,
+    }
+    if experiment.evaluate is not None:
+        on_one_node["evaluate.job"] = experiment.evaluate.job
+    for where, shape in on_cpu.items():
+        if shape.gpus:
+            yield f"{where}.gpus is {shape.gpus}, and these jobs work on the CPU; set it to 0"
+    for where, shape in on_one_node.items():
+        if shape.nodes > 1:
+            yield f"{where}.nodes is {shape.nodes}, and only training uses several; set it to 1"

@@ -1,0 +1,42 @@
+"""Config of the `generate` stage: how checkpoints answer benchmarks; a group of benchmarks shares a job."""
+
+from unix_lib.config.jobs import BatchedExecution, JobShape
+from unix_lib.config.kinds import JobKind
+from unix_lib.config.strict import StrictModel, key
+
+
+class ImageSampling(StrictModel):
+    """How images are sampled from a checkpoint."""
+
+    # PAPER: temperature, top-k, top-p and guidance as the authors sample.
+    temperature: float = key("softmax temperature", 0.99, gt=0)
+    top_k: int = key("codes kept; 0 keeps all", 4096, ge=0)
+    top_p: float = key("probability mass kept", 0.96, gt=0, le=1)
+    guidance_scale: float = key("s in u + s (c - u)", 4.0, ge=0)
+
+
+class BenchmarkSampling(ImageSampling):
+    """How a benchmark's images are sampled."""
+
+    images_per_prompt: int = key("images a prompt", 4, ge=1)
+    seed: int = key("seed of the samples", 218, ge=0)
+
+
+class GenerateConfig(BatchedExecution):
+    """How checkpoints answer benchmarks."""
+
+    image_sampling: BenchmarkSampling = key("sampling of generated images", BenchmarkSampling())
+    question_suffix: str = key("text that every question about an image ends with", "")
+    max_answer_tokens: int = key("longest generated answer, tokens", 8, ge=1)
+    job: JobShape = key("shape of a generation job", JobShape(threads=1, runtime_minutes=480), kind="operational")
+
+
+class GroupSettings(StrictModel):
+    """A job that loads a checkpoint once for several benchmarks; each of them is an artefact of its own."""
+
+    run: str = key("name of the run")
+    step: int = key("step of the checkpoint")
+    group: str = key("name of the group")
+
+
+GROUP = JobKind(GroupSettings, "unix_lib.generate.make:make_group", 1, BatchedExecution)

@@ -1,0 +1,129 @@
+"""Kinds: what a source, tokenizer, scorer, judge, analysis or figure says of itself, and where each is found.
+
+A kind is a module with a `KIND`. The project's own are listed, a line each, in the `kinds` module of their room; a
+config may also name a module outside the package (`kind: my_project.weather`). Modules of kinds say which function
+makes a result by its name, so that looking at a plan imports neither torch nor matplotlib.
+"""
+
+import importlib
+from dataclasses import dataclass
+from typing import Any, Generic, Literal, TypeVar
+
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic_core import CoreSchema, core_schema
+
+from unix_lib.config.jobs import Execution
+from unix_lib.config.strict import ConfigError, StrictModel, nearest
+
+Sort = Literal["source", "text tokenizer", "image tokenizer", "scorer", "judge", "analysis", "figure"]
+# The room of each sort: a module whose `KINDS` maps names to modules with a `KIND`, or to kinds.
+ROOMS: dict[Sort, str] = {
+    "source": "unix_lib.sources.kinds",
+    "text tokenizer": "unix_lib.tokenizers.text_kinds",
+    "image tokenizer": "unix_lib.tokenizers.image_kinds",
+    "scorer": "unix_lib.evaluate.kinds",
+    "judge": "unix_lib.judges.kinds",
+    "analysis": "unix_lib.analyze.kinds",
+    "figure": "unix_lib.figures.kinds",
+}
+KindType = TypeVar("KindType", bound="Kind[Any]")
+SettingsType = TypeVar("SettingsType", bound=StrictModel)
+
+
+@dataclass(frozen=True)
+class JobKind(Generic[SettingsType]):
+    """One kind of job: its settings, who does it, and the integer that is raised when its results change."""
+
+    settings: type[SettingsType]  # semantic keys only: what a recipe holds
+    make: str  # "module:function", which takes the job
+    logic_version: int
+    execution: type[Execution] = Execution
+
+
+@dataclass(frozen=True)
+class Kind(Generic[SettingsType]):
+    """What every kind has: the model of what a config says of it."""
+
+    settings: type[SettingsType]
+
+
+def imported(path: str) -> Any:
+    """The object at "module:name"."""
+    module, _, name = path.partition(":")
+    return getattr(importlib.import_module(module), name)
+
+
+def find_kind(sort: Sort, name: str, wanted: type[KindType]) -> KindType:
+    """A kind by its name, or by the module of one outside the package.
+
+    Args:
+        sort: what it is a kind of.
+        name: as a config names it.
+        wanted: the class that its `KIND` must have.
+
+    Raises:
+        ConfigError: no such kind, a module that can't be imported, or one that lacks what a kind needs.
+    """
+    listed = known_kinds(sort)
+    module = listed.get(name, name)
+    if not isinstance(module, str):
+        found = module
+    elif module == name and "." not in name:
+        raise ConfigError(f"unknown {sort} kind '{name}'; {nearest(name, list(listed))}, or name a module of your own")
+    else:
+        try:
+            found = getattr(importlib.import_module(module), "KIND", None)
+        except Exception as error:  # whatever somebody's module raises
+            raise ConfigError(
+                f"{sort} kind '{name}': module {module} can't be imported ({type(error).__name__}: {error}); correct "
+                "the name, or put the module on Python's path"
+            ) from None
+    if not isinstance(found, wanted):
+        raise ConfigError(
+            f"{sort} kind '{name}': {module} has no KIND of class {wanted.__name__}; docs/extending.md shows one"
+        )
+    return found
+
+
+def known_kinds(sort: Sort) -> dict[str, Any]:
+    """The project's own kinds of a sort by name: modules, or the kinds themselves."""
+    listed: dict[str, Any] = importlib.import_module(ROOMS[sort]).KINDS
+    return listed
+
+
+@dataclass(frozen=True)
+class KindField:
+    """Annotation of a field that holds some kind's settings, told apart by one of their keys.
+
+    `model` is the kind's attribute that holds the model of the field.
+    """
+
+    sort: Sort
+    discriminator: str = "kind"
+    model: str = "settings"
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(self._validated)
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        options = [
+            handler(getattr(find_kind(self.sort, name, Kind), self.model).__pydantic_core_schema__)
+            for name in known_kinds(self.sort)
+        ]
+        return {"anyOf": options}
+
+    def _validated(self, value: Any) -> StrictModel:
+        if isinstance(value, StrictModel):
+            return value
+        if isinstance(value, str):
+            value = {self.discriminator: value}
+        name = value.get(self.discriminator) if isinstance(value, dict) else None
+        if not isinstance(name, str):
+            known = ", ".join(known_kinds(self.sort))
+            raise ValueError(f"give '{self.discriminator}', the kind of {self.sort}: {known}, or a module of your own")
+        try:
+            kind = find_kind(self.sort, name, Kind)
+        except ConfigError as error:
+            raise ValueError(str(error)) from None
+        validated: StrictModel = getattr(kind, self.model).model_validate(value)
+        return validated

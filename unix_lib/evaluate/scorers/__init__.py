@@ -1,0 +1,1 @@
+"""Kinds of scorer: what each asks a checkpoint, and which function turns its answers into scores."""

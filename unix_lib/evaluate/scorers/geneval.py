@@ -1,0 +1,78 @@
+"""The scorer `geneval`: images generated from GenEval's prompts, their objects found by a judge."""
+
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+from unix_lib.config.evaluate import BenchmarkSettings, JudgeKind, JudgeSettings, ScorerKind, ScoringSettings
+from unix_lib.config.generate import BenchmarkSampling, GenerateConfig
+from unix_lib.config.jobs import BatchedExecution
+from unix_lib.config.kinds import JobKind, KindField, find_kind
+from unix_lib.config.outside import FilesIdentity, Outside
+from unix_lib.config.strict import Model, StrictModel, key
+
+
+class ImageSettings(StrictModel):
+    """Which prompts a checkpoint draws, and how images are sampled."""
+
+    limit: int | None = key("this many prompts, the tasks in turn", None)
+    file: str | None = key("the file that the prompts are in", None)
+    identity: FilesIdentity | None = key("what the file is", None, sparse=True)
+    image_sampling: BenchmarkSampling = key("sampling of the images")
+
+
+class GenEvalScoring(ScoringSettings):
+    """How images are judged."""
+
+    identity: FilesIdentity | None = key("what the file is", None, sparse=True)
+    seed: int = key("seed of the prompts that images are held against as a control")
+    judge: Annotated[JudgeSettings, KindField("judge")] = key("what finds the objects in an image")
+    judge_version: int = key("logic version of the judge's kind")
+
+    @property
+    def by_task(self) -> bool:
+        return True
+
+
+class CeilingSettings(StrictModel):
+    """What a benchmark gives to perfect images, before and after the image tokenizer."""
+
+    benchmark: str = key("name of the benchmark")
+    judge: Annotated[JudgeSettings, KindField("judge")] = key("what finds the objects in an image")
+    judge_version: int = key("logic version of the judge's kind")
+    bootstrap_samples: int = key("resamples behind a bootstrap interval")
+
+
+class GenEvalBenchmark(BenchmarkSettings):
+    """Generated images that must show what a prompt asks for."""
+
+    scorer: Literal["geneval"]
+    judge: str = key(
+        "a judge by its name under evaluate.judges; 'scenes' reads this project's rendered scenes", "scenes"
+    )
+
+    def made(self) -> str:
+        return "geneval"
+
+    def generation(self, model: type[Model], config: GenerateConfig, outside: Outside) -> Model:
+        return self.narrowed(model, image_sampling=config.image_sampling, **self.identity(outside))
+
+    def scoring(
+        self, model: type[Model], generate: GenerateConfig, judges: Mapping[str, JudgeSettings], outside: Outside
+    ) -> Model:
+        judge = judges[self.judge]
+        version = find_kind("judge", judge.kind, JudgeKind).logic_version
+        return super().scoring(
+            model, generate, judges, outside, judge=judge, judge_version=version, seed=generate.image_sampling.seed
+        )
+
+
+KIND = ScorerKind(
+    settings=GenEvalBenchmark,
+    family="generation",
+    generate=JobKind(ImageSettings, "unix_lib.generate.benchmark_images:make_images", 1, BatchedExecution),
+    score="unix_lib.evaluate.generation:score_geneval",
+    scoring=GenEvalScoring,
+    logic_version=3,
+    judged=True,
+    ceiling=JobKind(CeilingSettings, "unix_lib.evaluate.ceiling:make_ceiling", 3, BatchedExecution),
+)

@@ -1,0 +1,50 @@
+"""What the scorers of questions about images share: a TSV file in some layout, and how it is asked."""
+
+from typing import Literal
+
+from unix_lib.config.evaluate import BenchmarkSettings, ScoringSettings
+from unix_lib.config.generate import GenerateConfig
+from unix_lib.config.jobs import BatchedExecution
+from unix_lib.config.kinds import JobKind
+from unix_lib.config.outside import FilesIdentity, Outside
+from unix_lib.config.strict import Model, StrictModel, key
+
+Layout = Literal["pope", "mme", "mmbench", "seed"]
+
+
+class AnswerSettings(StrictModel):
+    """Which questions a checkpoint answers, and how it is asked."""
+
+    layout: Layout = key("TSV layout")
+    file: str | None = key("the file that the questions are in", None)
+    limit: int | None = key("only the first this many samples", None)
+    identity: FilesIdentity | None = key("what the file is", None, sparse=True)
+    max_answer_tokens: int = key("longest generated answer, tokens")
+    question_suffix: str = key("text that every question ends with")
+
+
+class QuestionScoring(ScoringSettings):
+    """How answers are scored."""
+
+    layout: Layout = key("TSV layout")
+    identity: FilesIdentity | None = key("what the file is", None, sparse=True)
+
+    @property
+    def by_task(self) -> bool:
+        return self.layout == "seed"
+
+
+class QuestionBenchmark(BenchmarkSettings):
+    """Questions about images in VLMEvalKit's layout."""
+
+    layout: Layout = key("TSV layout")
+
+    def made(self) -> str:
+        return self.layout
+
+    def generation(self, model: type[Model], config: GenerateConfig, outside: Outside) -> Model:
+        asked = {"max_answer_tokens": config.max_answer_tokens, "question_suffix": config.question_suffix}
+        return self.narrowed(model, **asked, **self.identity(outside))
+
+
+ANSWERS = JobKind(AnswerSettings, "unix_lib.generate.answers:make_answers", 1, BatchedExecution)

@@ -1,0 +1,24 @@
+"""The scorer `yes_no`: questions about images answered by yes or no, in the layouts of POPE and MME."""
+
+from typing import Literal
+
+from unix_lib.config.evaluate import ScorerKind
+from unix_lib.config.strict import key
+from unix_lib.evaluate.scorers.question_settings import ANSWERS, QuestionBenchmark, QuestionScoring
+
+
+class YesNoBenchmark(QuestionBenchmark):
+    """Questions about images answered by yes or no."""
+
+    scorer: Literal["yes_no"]
+    layout: Literal["pope", "mme"] = key("TSV layout")
+
+
+KIND = ScorerKind(
+    settings=YesNoBenchmark,
+    family="understanding",
+    generate=ANSWERS,
+    score="unix_lib.evaluate.questions:score_questions",
+    scoring=QuestionScoring,
+    logic_version=1,
+)

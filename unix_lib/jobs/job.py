@@ -1,0 +1,155 @@
+"""One job as its script sees it: typed settings, the folders of its inputs, and where its output goes."""
+
+import json
+import os
+import shutil
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from pydantic import ValidationError
+
+from unix_lib.artefacts.files import write_json
+from unix_lib.artefacts.manifest import MANIFEST, Manifest, open_artefact, read_manifest, write_manifest
+from unix_lib.artefacts.recipe import RECIPE, Recipe, RecipeError, read_recipe
+from unix_lib.config.jobs import Execution, JobShape
+from unix_lib.config.kinds import imported
+from unix_lib.config.strict import ConfigError, StrictModel
+from unix_lib.jobs.job_kinds import job_kind
+
+Settings = TypeVar("Settings", bound=StrictModel)
+ExecutionType = TypeVar("ExecutionType", bound=Execution)
+
+
+@dataclass
+class Job(Generic[Settings, ExecutionType]):
+    """Everything a script passes to the library. Inputs are opened, and so checked, when first asked for.
+
+    `settings` are the semantic keys that the recipe holds, `execution` how they are computed here.
+    """
+
+    recipe: Recipe
+    results: Path  # results/<experiment>
+    settings: Settings
+    execution: ExecutionType
+    started: float = field(default_factory=time.monotonic)
+    _checked: set[str] = field(default_factory=set)
+
+    @classmethod
+    def from_files(cls, recipe: Path, execution: Path, output: Path) -> "Job[Settings, ExecutionType]":
+        """Read a job from the paths on a script's command line.
+
+        Args:
+            recipe: results/<experiment>/recipes/<stage>/<name>-<digest>.json.
+            execution: JSON of numeric and operational settings, written by the workflow.
+            output: the manifest to be written.
+
+        Raises:
+            RecipeError: a recipe or execution settings that this version of the library does not know.
+        """
+        values = json.loads(execution.read_text(encoding="utf-8"))
+        job = cls.of(read_recipe(recipe), recipe.parents[2], values)
+        if output.resolve() != (job.folder / MANIFEST).resolve():
+            raise ValueError(f"{output} is not the output of recipe {recipe}; expected {job.folder / MANIFEST}")
+        return job
+
+    @classmethod
+    def of(cls, recipe: Recipe, results: Path, execution: Execution | dict[str, Any]) -> "Job[Settings, ExecutionType]":
+        """A job from its recipe; execution settings that its kind doesn't know are another job's.
+
+        Raises:
+            RecipeError: a recipe or execution settings that this version of the library does not know.
+        """
+        try:
+            kind = job_kind(recipe.stage, recipe.kind)
+            settings = kind.settings.model_validate(recipe.settings)
+            if isinstance(execution, Execution):
+                execution = execution.model_dump(mode="json")
+            known = {name: value for name, value in execution.items() if name in kind.execution.model_fields}
+            typed = kind.execution.model_validate(known)
+        except (ConfigError, ValidationError) as error:
+            first = str(error) if isinstance(error, ConfigError) else _first_fault(error)
+            raise RecipeError(
+                f"recipe {recipe.artefact}: not of this version ({first}); run the workflow again, which plans anew"
+            ) from None
+        job: Job[Any, Any] = cls(recipe, results, settings, typed)
+        job.folder.mkdir(parents=True, exist_ok=True)
+        return job
+
+    def make(self) -> Any:
+        """Do the job, by the function that its kind names."""
+        return imported(job_kind(self.recipe.stage, self.recipe.kind).make)(self)
+
+    @property
+    def shape(self) -> JobShape:
+        """What the job may use of the machine."""
+        return self.execution.job
+
+    @property
+    def folder(self) -> Path:
+        """The artefact's folder."""
+        return self.results / self.recipe.artefact
+
+    @property
+    def work(self) -> Path:
+        """Undeclared folder for what a killed job resumes from; nothing but the job itself clears it."""
+        return self.results / "work" / self.recipe.artefact
+
+    def clear_work(self) -> None:
+        """Delete the work folder, once the manifest is written and nothing is left to resume."""
+        if self.work.is_dir():
+            shutil.rmtree(self.work)
+
+    def input(self, role: str) -> Path:
+        """Folder of the one input in a role, its files checked."""
+        value = self.recipe.inputs[role]
+        if not isinstance(value, str):
+            raise TypeError(f"recipe {self.recipe.artefact}: input '{role}' is a list; ask for inputs('{role}')")
+        return self._opened(value)
+
+    def inputs(self, role: str) -> list[Path]:
+        """Folders of all inputs in a role, their files checked; empty where the role is absent."""
+        return [self._opened(artefact) for artefact in self.recipe.in_role(role)]
+
+    def roles(self, prefix: str) -> dict[str, list[Path]]:
+        """Folders by what follows `prefix:` in their roles: `records:photos` gives `photos`."""
+        names = [role.removeprefix(f"{prefix}:") for role in self.recipe.inputs if role.startswith(f"{prefix}:")]
+        return {name: self.inputs(f"{prefix}:{name}") for name in names}
+
+    def _opened(self, artefact: str) -> Path:
+        folder = self.results / artefact
+        if artefact not in self._checked:
+            # Of a job's several processes the first one hashes; the others would read the same bytes again.
+            (open_artefact if os.environ.get("RANK", "0") == "0" else read_manifest)(folder)
+            self._checked.add(artefact)
+        return folder
+
+    def finish(
+        self,
+        files: dict[str, int | None],
+        *,
+        rejected: dict[str, int] | None = None,
+        facts: dict[str, Any] | None = None,
+        metrics: dict[str, Any] | None = None,
+    ) -> Manifest:
+        """Write the manifest, the job's last act; see `write_manifest`.
+
+        The recipe goes into the artefact's folder too: an artefact says by itself what it was made from.
+        """
+        write_json(self.folder / RECIPE, self.recipe.as_json())
+        return write_manifest(
+            self.folder,
+            self.recipe.digest,
+            {**files, RECIPE: None},
+            rejected=rejected,
+            facts=facts,
+            metrics=metrics,
+            execution=self.execution.model_dump(mode="json"),
+            wall_seconds=time.monotonic() - self.started,
+        )
+
+
+def _first_fault(error: ValidationError) -> str:
+    fault = error.errors()[0]
+    return f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}"

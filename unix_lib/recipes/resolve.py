@@ -1,0 +1,286 @@
+"""From a checked config to its plan: the stages in the order in which data flows, each on the artefacts before it.
+
+A stage plans what its section of the config asks for and nothing else, so a config may end after any of them.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+
+from unix_lib.artefacts.files import digest_of
+from unix_lib.artefacts.names import checkpoint_name
+from unix_lib.config.analyze import Inputs
+from unix_lib.config.encode import EncodeSettings
+from unix_lib.config.evaluate import EvaluateConfig, ScorerKind, ScoresSettings
+from unix_lib.config.experiment import Experiment
+from unix_lib.config.figures import DrawnFigure, FigureKind, FigureSettings
+from unix_lib.config.generate import GroupSettings
+from unix_lib.config.jobs import Execution, JobShape
+from unix_lib.config.kinds import find_kind, known_kinds
+from unix_lib.config.models import PretrainedStart, RunStart
+from unix_lib.config.outside import FileHashes, Outside
+from unix_lib.config.pack import PackSettings
+from unix_lib.config.report import ReportSettings
+from unix_lib.config.sources import SourceKind
+from unix_lib.config.tokenizers import TokenizerKind, VocabularySettings
+from unix_lib.config.train import CHECKPOINT, CheckpointSettings
+from unix_lib.recipes.plan import Plan
+from unix_lib.recipes.scale import scale_of, title_of
+
+
+def resolve(experiment: Experiment, root: Path, hashes: FileHashes | None = None) -> Plan:
+    """Turn a config into recipes.
+
+    Args:
+        experiment: the checked config.
+        root: folder against which relative paths in the config are read.
+        hashes: cache of the hashes of external files.
+    """
+    outside = Outside(root, hashes or FileHashes(None))
+    plan = Plan(experiment)
+    _sources(plan, outside)
+    _tokenizers(plan, outside)
+    _encode(plan)
+    _pack(plan)
+    _train(plan, outside)
+    _evaluate(plan, outside)
+    _analyze(plan)
+    _figures(plan)
+    _report(plan)
+    outside.hashes.save()
+    return plan
+
+
+def _sources(plan: Plan, outside: Outside) -> None:
+    execution = Execution(job=plan.experiment.sources_job)
+    for name, source in plan.experiment.sources.items():
+        kind = find_kind("source", source.kind, SourceKind)
+        for job in kind.JOBS:
+            described = getattr(kind, job)
+            if described is None or (job == "benchmarks" and not source.benchmarks()):
+                continue
+            settings = source.settings_of(described.settings, outside)
+            inputs: Inputs = {role: list(_of_source(plan, name, role)) for role in kind.reads.get(job, ())}
+            plan.add("sources", _source_artefact(name, job), f"{source.kind}/{job}", settings, inputs, execution)
+
+
+def _source_artefact(name: str, job: str) -> str:
+    return name if job == "records" else f"{name}-{job}"
+
+
+def _of_source(plan: Plan, name: str, job: str) -> list[str]:
+    return plan.images(name) if job == "images" else plan.records(name)
+
+
+def _tokenizers(plan: Plan, outside: Outside) -> None:
+    config = plan.experiment.tokenizers
+    for name, role, tokenizer in (("text", "records", config.text), ("image", "images", config.image)):
+        if tokenizer is None:
+            continue
+        kind = find_kind("text tokenizer" if name == "text" else "image tokenizer", tokenizer.kind, TokenizerKind)
+        sources = [artefact for source in tokenizer.trained_on() for artefact in _of_source(plan, source, role)]
+        plan.add(
+            "tokenizers",
+            name,
+            f"{name}/{tokenizer.kind}",
+            tokenizer.settings_of(kind.job.settings, outside),
+            {role: sources} if sources else {},
+            # What a kind adds to the shape of its job stands in its own section.
+            tokenizer.narrowed(kind.job.execution, job=config.job),
+        )
+    if config.text is not None and config.image is not None:
+        settings = VocabularySettings(
+            codebook_size=config.image.shape.codebook_size,
+            codes_per_image=config.image.shape.codes_per_image,
+            multiple=config.vocabulary_multiple,
+            padded_text_vocabulary=config.padded_text_vocabulary,
+            image_separator_every=config.image_separator_every,
+        )
+        inputs: Inputs = {"text_tokenizer": plan.text_tokenizer()}
+        execution = Execution(job=JobShape(runtime_minutes=10))
+        plan.add("tokenizers", "vocabulary", "vocabulary", settings, inputs, execution)
+
+
+def _encode(plan: Plan) -> None:
+    if plan.experiment.tokenizers.image is None:
+        return
+    tokenizer = plan.named("tokenizers", "image")
+    for name in plan.experiment.sources:
+        for images in plan.images(name):
+            inputs: Inputs = {"images": images, "image_tokenizer": tokenizer}
+            plan.add("encode", name, "codes", EncodeSettings(), inputs, plan.experiment.encode)
+
+
+def _pack(plan: Plan) -> None:
+    config = plan.experiment.pack
+    for name, mixture in config.mixtures.items() if config else ():
+        inputs: Inputs = {
+            "text_tokenizer": plan.text_tokenizer(),
+            "vocabulary": plan.named("tokenizers", "vocabulary"),
+        }
+        for part in mixture.parts:
+            inputs[f"records:{part.source}"] = plan.records(part.source)
+            if codes := plan.codes(part.source):
+                inputs[f"codes:{part.source}"] = codes
+        assert config is not None
+        settings = mixture.narrowed(PackSettings, pack_length=config.length, seed=config.seed)
+        plan.add("pack", name, "packs", settings, inputs, config)
+
+
+def _train(plan: Plan, outside: Outside) -> None:
+    config = plan.experiment.train
+    for name in _start_order(plan.experiment):
+        assert config is not None
+        run = config.runs[name]
+        start = run.start
+        if isinstance(start, PretrainedStart):
+            start = start.model_copy(update={"identity": outside.pretrained(start.path)})
+        inputs: Inputs = {
+            "pack": plan.pack(run.mixture),
+            "text_tokenizer": plan.text_tokenizer(),
+            "vocabulary": plan.named("tokenizers", "vocabulary"),
+        }
+        if isinstance(start, RunStart):
+            inputs["start"] = plan.checkpoint(start.run, config.runs[start.run].checkpoints[-1])
+        settings = run.narrowed(CheckpointSettings, start=start, run=name, run_digest="", step=0)
+        # What all checkpoints of the run share: a later segment finds its predecessors by this.
+        shared = {key: value for key, value in settings.semantic().items() if key not in ("run_digest", "step")}
+        identity = digest_of([name, CHECKPOINT.logic_version, shared, inputs])
+        after: tuple[str, ...] = ()
+        for step in run.checkpoints:
+            of_step = settings.model_copy(update={"run_digest": identity, "step": step})
+            after = (
+                plan.add("train", checkpoint_name(name, step), "checkpoint", of_step, inputs, config, after=after),
+            )
+
+
+def _start_order(experiment: Experiment) -> list[str]:
+    """Run names, each after the run it starts from."""
+    ordered: list[str] = []
+
+    def visit(name: str) -> None:
+        assert experiment.train is not None
+        start = experiment.train.runs[name].start
+        if isinstance(start, RunStart) and start.run not in ordered:
+            visit(start.run)
+        if name not in ordered:
+            ordered.append(name)
+
+    for name in experiment.train.runs if experiment.train else ():
+        visit(name)
+    return ordered
+
+
+def _evaluate(plan: Plan, outside: Outside) -> None:
+    config = plan.experiment.evaluate
+    if config is None:
+        return
+    for run in plan.compared_runs():
+        for step in plan.checkpoint_steps(run):
+            for group in config.groups:
+                _scores(plan, config, outside, run, step, group)
+    judges = config.all_judges()
+    for name, benchmark in config.benchmarks.items():
+        kind = find_kind("scorer", benchmark.scorer, ScorerKind)
+        if kind.ceiling is not None and benchmark.source is not None:
+            scoring = benchmark.scoring(kind.scoring, plan.experiment.generate, judges, outside)
+            others = {"benchmark": name, "bootstrap_samples": config.bootstrap_samples}
+            plan.add(
+                "evaluate",
+                f"ceiling-{name}",
+                f"ceiling/{benchmark.scorer}",
+                scoring.narrowed(kind.ceiling.settings, **others),
+                {
+                    "benchmark": plan.named("sources", f"{benchmark.source}-benchmarks"),
+                    "image_tokenizer": plan.named("tokenizers", "image"),
+                },
+                plan.experiment.generate.model_copy(update={"job": config.job}),
+            )
+
+
+def _scores(plan: Plan, config: EvaluateConfig, outside: Outside, run: str, step: int, group: str) -> None:
+    """What one checkpoint answers in one group, benchmark by benchmark, by one job; and its scores."""
+    checkpoint, name = plan.checkpoint(run, step), checkpoint_name(run, step)
+    generate, judges = plan.experiment.generate, config.all_judges()
+    members: list[str] = []
+    scores: Inputs = {}
+    scoring = {}
+    for benchmark_name in config.groups[group]:
+        benchmark = config.benchmarks[benchmark_name]
+        kind = find_kind("scorer", benchmark.scorer, ScorerKind)
+        inputs: Inputs = {"checkpoint": checkpoint}
+        if kind.has_images:
+            inputs["image_tokenizer"] = plan.named("tokenizers", "image")
+        if benchmark.source is not None:
+            inputs["benchmark"] = plan.named("sources", f"{benchmark.source}-benchmarks")
+            scores[f"benchmark:{benchmark_name}"] = inputs["benchmark"]
+        asked = benchmark.generation(kind.generate.settings, generate, outside)
+        answers = plan.add("generate", f"{name}-{benchmark_name}", benchmark.scorer, asked, inputs, generate)
+        members.append(answers)
+        scores[f"answers:{benchmark_name}"] = answers
+        scoring[benchmark_name] = benchmark.scoring(kind.scoring, generate, judges, outside)
+    settings = GroupSettings(run=run, step=step, group=group)
+    together = plan.add("generate", f"{name}-group-{group}", "group", settings, {"answers": members}, generate)
+    for answers in members:
+        plan.jobs[answers] = replace(plan.jobs[answers], made_by=together)
+    of_scores = ScoresSettings(
+        run=run, step=step, group=group, benchmarks=scoring, bootstrap_samples=config.bootstrap_samples
+    )
+    plan.add("evaluate", f"{name}-{group}", "scores", of_scores, scores, config)
+
+
+def _analyze(plan: Plan) -> None:
+    config = plan.experiment.analyze
+    for name, analysis in config.analyses.items():
+        for job in analysis.jobs(name, plan):
+            plan.add("analyze", job.name, analysis.kind, job.settings, job.inputs, config)
+
+
+def results_by_role(plan: Plan) -> dict[str, list[str]]:
+    """What figures may read, by role; see `unix_lib.config.figures.FigureKind`."""
+    train = plan.experiment.train
+    roles = {
+        "evaluations": plan.of_kind("evaluate", "scores"),
+        "ceilings": plan.of_kind("evaluate", "ceiling"),
+        "images": [a for a in plan.of_stage("generate") if _generates_images(plan, a)],
+        "checkpoints": [
+            plan.checkpoint(name, run.checkpoints[-1]) for name, run in (train.runs.items() if train else ())
+        ],
+    }
+    kinds = {analysis.kind for analysis in plan.experiment.analyze.analyses.values()}
+    return roles | {kind.rpartition(".")[2]: plan.of_kind("analyze", kind) for kind in sorted(kinds)}
+
+
+def _generates_images(plan: Plan, artefact: str) -> bool:
+    kind = plan.jobs[artefact].recipe.kind
+    return kind != "group" and find_kind("scorer", kind, ScorerKind).family == "generation"
+
+
+def _figures(plan: Plan) -> None:
+    roles, config = results_by_role(plan), plan.experiment.figures
+    scale = scale_of(plan.experiment)
+    for figure in _chosen_figures(plan, roles):
+        kind = find_kind("figure", figure.kind, FigureKind)
+        inputs: Inputs = {role: roles[role] for role in (*kind.reads, *kind.also_reads) if roles.get(role)}
+        plan.add("figures", figure.name, figure.kind, DrawnFigure(figure=figure, scale=scale), inputs, config)
+
+
+def _chosen_figures(plan: Plan, roles: dict[str, list[str]]) -> list[FigureSettings]:
+    """The figures that the config names; without names, each of the project's own that has all it reads."""
+    if plan.experiment.figures.names is not None:
+        return plan.experiment.figures.names
+    own = {name: find_kind("figure", name, FigureKind) for name in known_kinds("figure")}
+    return [kind.settings(kind=name) for name, kind in own.items() if all(roles.get(role) for role in kind.reads)]
+
+
+def _report(plan: Plan) -> None:
+    config = plan.experiment.report
+    if config is None:
+        return
+    roles = results_by_role(plan)
+    inputs: Inputs = {
+        "figures": plan.of_stage("figures"),
+        "data": plan.of_stage("sources", "tokenizers", "encode", "pack"),
+    }
+    inputs |= {role: roles[role] for role in ("evaluations", "ceilings", "checkpoints") if roles[role]}
+    settings = ReportSettings(title=title_of(plan.experiment), scale=scale_of(plan.experiment))
+    plan.add("report", "summary", "page", settings, inputs, plan.experiment.figures)

@@ -1,0 +1,1 @@
+"""The 1,797 scans of handwritten digits that scikit-learn ships."""

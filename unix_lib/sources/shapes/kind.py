@@ -1,0 +1,55 @@
+"""The kind of source `shapes`: synthetic scenes with ground truth, 1-3 objects with colour, shape, size and position."""
+
+from typing import Literal
+
+from unix_lib.config.kinds import JobKind
+from unix_lib.config.sources import SourceKind, SourceSettings
+from unix_lib.config.strict import StrictModel, key
+
+
+class ShapesScenes(StrictModel):
+    """What decides which scenes there are, and so the pixels."""
+
+    image_size: int = key("side of an image, pixels", 32, ge=16)
+    train_scenes: int = key("scenes in the training split", 4000, ge=1)
+    heldout_scenes: int = key("scenes in the held-out split; each shows a combination never trained", 300, ge=1)
+    placement: Literal["cells", "free"] = key("cells: 2x2 cells with jitter; free: anywhere, not overlapping", "cells")
+    jitter: int = key("largest shift of an object from its cell's centre, pixels (placement: cells)", 1, ge=0)
+    colors: list[str] = key("colours in use, out of GenEval's", ["red", "green", "blue", "yellow"], min_length=2)
+    shapes: list[str] = key("shapes in use", ["circle", "square", "triangle"], min_length=2)
+    heldout_share: float = key("share of the combinations of each kind that is never trained", 0.15, gt=0, lt=0.5)
+    seed: int = key("seed of the scenes and of the held-out combinations", 218)
+
+
+class ShapesRecords(ShapesScenes):
+    """What decides captions and conversations."""
+
+    questions_per_scene: int = key("question-answer turns in a scene's conversation record", 2, ge=0)
+    conversation_share: float = key("share of the scenes that come as a conversation record too", 0.5, ge=0, le=1)
+
+
+class ShapesBenchmarks(ShapesScenes):
+    """What decides the benchmarks."""
+
+    prompts_per_task: int = key("held-out GenEval-style prompts per task", 16, ge=1)
+    questions_per_benchmark: int = key("held-out questions per question benchmark", 100, ge=10)
+
+
+class ShapesSource(ShapesRecords, ShapesBenchmarks, SourceSettings):
+    """Synthetic scenes with ground truth: 1-3 objects with colour, shape, size and position."""
+
+    kind: Literal["shapes"]
+
+    def benchmarks(self) -> tuple[str, ...]:
+        return ("geneval", "pope", "mme", "mmbench")
+
+    def described(self) -> str:
+        return f"synthetic {self.image_size}-pixel scenes"
+
+
+KIND = SourceKind(
+    settings=ShapesSource,
+    images=JobKind(ShapesScenes, "unix_lib.sources.shapes.make:make_images", 1),
+    records=JobKind(ShapesRecords, "unix_lib.sources.shapes.make:make_records", 2),
+    benchmarks=JobKind(ShapesBenchmarks, "unix_lib.sources.shapes.make:make_benchmarks", 1),
+)

@@ -1,0 +1,104 @@
+"""The kind of source `text`: the reference topics and docstrings of CPython, or a user's files."""
+
+from pathlib import Path, PurePosixPath
+from typing import Literal
+
+from pydantic import field_validator, model_validator
+
+from unix_lib.config.kinds import JobKind
+from unix_lib.config.needs import Need
+from unix_lib.config.outside import FilesIdentity, Outside
+from unix_lib.config.sources import SourceKind, SourceSettings
+from unix_lib.config.strict import Model, StrictModel, key
+
+CLOZE_BLOCK = 4  # cloze questions are made in blocks of this many
+
+
+class TextDocuments(StrictModel):
+    """What decides the documents and their split."""
+
+    corpus: Literal["python-reference", "files"] = key(
+        "python-reference: pydoc topics and docstrings", "python-reference"
+    )
+    files: list[str] = key("glob patterns of UTF-8 text files (corpus: files)", [])
+    document_characters: int = key("longest document; longer texts are cut at paragraph borders", 1200, ge=100)
+    max_characters: int | None = key("stop after this many characters in all; null takes everything", None)
+    heldout_share: float = key("share of the documents held out", 0.08, gt=0, lt=1)
+    seed: int = key("seed of the held-out split and of the cloze choices", 218)
+
+
+class PlannedText(TextDocuments):
+    """The records' job: also what the corpus is."""
+
+    identity: FilesIdentity = key("the files of the corpus")
+
+
+class ClozeQuestions(StrictModel):
+    """The benchmark's job, on the records' held-out documents."""
+
+    cloze_questions: int = key(
+        "four-choice cloze questions made from the held-out documents, in blocks of four", 200, ge=0
+    )
+    seed: int = key("seed of the held-out split and of the cloze choices", 218)
+
+
+class TextSource(TextDocuments, ClozeQuestions, SourceSettings):
+    """Plain text: the reference topics and docstrings of the running CPython, or a user's files."""
+
+    kind: Literal["text"]
+
+    @field_validator("files")
+    @classmethod
+    def _patterns_mean_something(cls, patterns: list[str]) -> list[str]:
+        for pattern in patterns:
+            path = PurePosixPath(pattern)
+            if path.is_absolute():
+                raise ValueError(
+                    f"'{pattern}' is absolute; give patterns relative to the project's root, where a symbolic link may "
+                    "lead elsewhere"
+                )
+            if not path.parts or any("**" in part and part != "**" for part in path.parts):
+                raise ValueError(f"'{pattern}' is no glob pattern; write one like 'data/text/*.txt' or 'data/**/*.txt'")
+        return patterns
+
+    @model_validator(mode="after")
+    def _cloze_fills_a_block(self) -> "TextSource":
+        if 0 < self.cloze_questions < CLOZE_BLOCK:
+            raise ValueError(
+                f"cloze_questions {self.cloze_questions} gives no question, since they come in blocks of "
+                f"{CLOZE_BLOCK}; set 0 or at least {CLOZE_BLOCK}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _files_when_asked(self) -> "TextSource":
+        if (self.corpus == "files") != bool(self.files):
+            raise ValueError("'files' goes with 'corpus: files', and the other way round")
+        return self
+
+    def settings_of(self, model: type[Model], outside: Outside) -> Model:
+        if model is not PlannedText:
+            return self.narrowed(model)
+        if self.corpus == "python-reference":
+            from unix_lib.sources.text.corpus import reference_identity
+
+            return self.narrowed(model, identity=reference_identity(outside.hashes))
+        paths = sorted(path for pattern in self.files for path in outside.root.glob(pattern))
+        return self.narrowed(model, identity=outside.files(paths))
+
+    def benchmarks(self) -> tuple[str, ...]:
+        return ("cloze",) if self.cloze_questions else ()
+
+    def needs(self, name: str) -> list[Need]:
+        return [Need(f"source {name}: {pattern}", local=Path(pattern)) for pattern in self.files]
+
+    def described(self) -> str:
+        return "Python's own reference" if self.corpus == "python-reference" else f"text of {', '.join(self.files)}"
+
+
+KIND = SourceKind(
+    settings=TextSource,
+    records=JobKind(PlannedText, "unix_lib.sources.text.make:make_records", 2),
+    benchmarks=JobKind(ClozeQuestions, "unix_lib.sources.text.make:make_benchmarks", 1),
+    reads={"benchmarks": ("records",)},
+)

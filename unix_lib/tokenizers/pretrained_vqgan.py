@@ -1,0 +1,41 @@
+"""The kind of image tokenizer `pretrained`: Chameleon's VQGAN, `vqgan.yaml` + `vqgan.ckpt` or Hugging Face weights."""
+
+from typing import Literal
+
+from unix_lib.config.kinds import JobKind
+from unix_lib.config.needs import Need, model_need
+from unix_lib.config.outside import FilesIdentity, Outside
+from unix_lib.config.strict import Model, StrictModel, key
+from unix_lib.config.tokenizers import ImageTokenizerSettings, TokenizerKind, VQGANShape
+
+
+class PretrainedVQGAN(StrictModel):
+    """Where the weights are, and what they must be."""
+
+    shape: VQGANShape
+    path: str = key("folder with vqgan.yaml and vqgan.ckpt, or a Hugging Face folder or hub id")
+    revision: str = key("pinned revision on the hub", "main")
+
+
+class PlannedPretrainedVQGAN(PretrainedVQGAN):
+    """The job: also what a local folder holds."""
+
+    identity: FilesIdentity | None = key("the folder's files; null for a hub id", None, sparse=True)
+
+
+class PretrainedImageTokenizer(PretrainedVQGAN, ImageTokenizerSettings):
+    """Chameleon's VQGAN: `vqgan.yaml` + `vqgan.ckpt`, or Hugging Face weights."""
+
+    kind: Literal["pretrained"]
+
+    def settings_of(self, model: type[Model], outside: Outside) -> Model:
+        return self.narrowed(model, identity=outside.pretrained(self.path))
+
+    def needs(self) -> list[Need]:
+        return [model_need("image tokenizer", self.path, self.revision)]
+
+
+KIND = TokenizerKind(
+    settings=PretrainedImageTokenizer,
+    job=JobKind(PlannedPretrainedVQGAN, "unix_lib.tokenizers.image:make_pretrained_tokenizer", 1),
+)
