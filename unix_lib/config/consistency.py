@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator
 
-from unix_lib.config.evaluate import ScorerKind
+from unix_lib.config.evaluate import JudgedBenchmark, ScorerKind
 from unix_lib.config.experiment import Experiment
 from unix_lib.config.kinds import find_kind
 from unix_lib.config.models import CustomPlan, MoEPlan, RunStart, UnixPlan, UnixSharedFfnPlan
@@ -43,9 +43,9 @@ def _names(experiment: Experiment) -> Iterator[str]:
             if not NAME.fullmatch(name):
                 yield f"{where}: '{name}' can't be a folder name; use a-z, 0-9, '.', '_' and single '-'"
     for name in experiment.sources:
-        for job in ("images", "benchmarks"):
-            if name.removesuffix(f"-{job}") != name and name.removesuffix(f"-{job}") in experiment.sources:
-                yield f"sources: '{name}' is what the {job} of source '{name.removesuffix(f'-{job}')}' are called; rename it"
+        owner, _, job = name.rpartition("-")
+        if job in SourceKind.JOBS and owner in experiment.sources:
+            yield f"sources: '{name}' is what the {job} of source '{owner}' are called; rename it"
 
 
 def _references(experiment: Experiment) -> Iterator[str]:
@@ -54,21 +54,21 @@ def _references(experiment: Experiment) -> Iterator[str]:
     runs = list(experiment.train.runs) if experiment.train else []
     used: list[tuple[str, str, str, list[str]]] = []  # where, what, name, known
     for kind, tokenizer in (("text", tokenizers.text), ("image", tokenizers.image)):
-        used += [
-            (f"tokenizers.{kind}.sources", "source", n, sources) for n in (tokenizer.trained_on() if tokenizer else [])
-        ]
+        trained_on = tokenizer.trained_on() if tokenizer else []
+        used += [(f"tokenizers.{kind}.sources", "source", name, sources) for name in trained_on]
     for name, mixture in experiment.pack.mixtures.items() if experiment.pack else ():
         used += [(f"pack.mixtures.{name}.parts", "source", part.source, sources) for part in mixture.parts]
     for name, run in experiment.train.runs.items() if experiment.train else ():
         used.append((f"train.runs.{name}.mixture", "mixture", run.mixture, mixtures))
         if isinstance(run.start, RunStart):
             used.append((f"train.runs.{name}.start.run", "run", run.start.run, runs))
-    for name, benchmark in experiment.evaluate.benchmarks.items() if experiment.evaluate else ():
-        if benchmark.source is not None:
-            used.append((f"evaluate.benchmarks.{name}.source", "source", benchmark.source, sources))
-        judge = getattr(benchmark, "judge", None)
-        if judge is not None:
-            used.append((f"evaluate.benchmarks.{name}.judge", "judge", judge, list(experiment.evaluate.all_judges())))
+    if experiment.evaluate is not None:
+        judges = list(experiment.evaluate.all_judges())
+        for name, benchmark in experiment.evaluate.benchmarks.items():
+            if benchmark.source is not None:
+                used.append((f"evaluate.benchmarks.{name}.source", "source", benchmark.source, sources))
+            if isinstance(benchmark, JudgedBenchmark):
+                used.append((f"evaluate.benchmarks.{name}.judge", "judge", benchmark.judge, judges))
     known = {"sources": ("source", sources), "mixtures": ("mixture", mixtures), "runs": ("run", runs)}
     for analysis, settings in experiment.analyze.analyses.items():
         for what, names in settings.names().items():
@@ -151,14 +151,10 @@ def _benchmarks(experiment: Experiment) -> Iterator[str]:
         made = experiment.sources[benchmark.source].benchmarks()
         if benchmark.made() not in made:
             makers = [n for n, source in experiment.sources.items() if benchmark.made() in source.benchmarks()]
-            remedy = (
-                f"name source '{makers[0]}', which does"
-                if makers
-                else "no source of this experiment does, so give 'file'"
-            )
+            does = f"source '{makers[0]}' does" if makers else "no source here does, so give 'file'"
             yield (
-                f"evaluate.benchmarks.{name}.source: '{benchmark.source}' makes no {benchmark.made()} benchmark "
-                f"({', '.join(made) or 'none'}); {remedy}"
+                f"evaluate.benchmarks.{name}.source: '{benchmark.source}' makes no {benchmark.made()} benchmark, but "
+                f"{', '.join(made) or 'none'}; {does}"
             )
 
 

@@ -91,6 +91,12 @@ class BenchmarkSettings(StrictModel):
         return self
 
 
+class JudgedBenchmark(BenchmarkSettings):
+    """The config of a benchmark whose answers a judge reads."""
+
+    judge: str = key("a judge by its name under evaluate.judges; 'scenes' reads rendered scenes", "scenes")
+
+
 class ScoringSettings(StrictModel):
     """What every benchmark's answers are scored with; kinds add their own keys."""
 
@@ -122,7 +128,6 @@ class ScorerKind(Kind[Any]):
     scoring: type[ScoringSettings] = field(kw_only=True)
     logic_version: int = field(kw_only=True)
     has_images: bool = True  # a checkpoint needs the image tokenizer to answer
-    judged: bool = False  # benchmarks name a judge
     ceiling: JobKind[Any] | None = None  # the best score that the image tokenizer allows, for a source's own benchmark
 
 

@@ -6,7 +6,7 @@ import shutil
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from pydantic import ValidationError
 
@@ -73,7 +73,7 @@ class Job(Generic[Settings, ExecutionType]):
             raise RecipeError(
                 f"recipe {recipe.artefact}: not of this version ({first}); run the workflow again, which plans anew"
             ) from None
-        job: Job[Any, Any] = cls(recipe, results, settings, typed)
+        job = cls(recipe, results, settings, cast("ExecutionType", typed))
         job.folder.mkdir(parents=True, exist_ok=True)
         return job
 

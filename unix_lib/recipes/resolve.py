@@ -197,7 +197,9 @@ def _evaluate(plan: Plan, outside: Outside) -> None:
             )
 
 
-def _scores(plan: Plan, config: EvaluateConfig, outside: Outside, run: str, step: int, group: str) -> None:
+def _scores(  # noqa: PLR0917
+    plan: Plan, config: EvaluateConfig, outside: Outside, run: str, step: int, group: str
+) -> None:
     """What one checkpoint answers in one group, benchmark by benchmark, by one job; and its scores."""
     checkpoint, name = plan.checkpoint(run, step), checkpoint_name(run, step)
     generate, judges = plan.experiment.generate, config.all_judges()

@@ -1,9 +1,9 @@
 """The scorer `geneval`: images generated from GenEval's prompts, their objects found by a judge."""
 
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from unix_lib.config.evaluate import BenchmarkSettings, JudgeKind, JudgeSettings, ScorerKind, ScoringSettings
+from unix_lib.config.evaluate import JudgedBenchmark, JudgeKind, JudgeSettings, ScorerKind, ScoringSettings
 from unix_lib.config.generate import BenchmarkSampling, GenerateConfig
 from unix_lib.config.jobs import BatchedExecution
 from unix_lib.config.kinds import JobKind, KindField, find_kind
@@ -42,13 +42,10 @@ class CeilingSettings(StrictModel):
     bootstrap_samples: int = key("resamples behind a bootstrap interval")
 
 
-class GenEvalBenchmark(BenchmarkSettings):
+class GenEvalBenchmark(JudgedBenchmark):
     """Generated images that must show what a prompt asks for."""
 
     scorer: Literal["geneval"]
-    judge: str = key(
-        "a judge by its name under evaluate.judges; 'scenes' reads this project's rendered scenes", "scenes"
-    )
 
     def made(self) -> str:
         return "geneval"
@@ -57,12 +54,24 @@ class GenEvalBenchmark(BenchmarkSettings):
         return self.narrowed(model, image_sampling=config.image_sampling, **self.identity(outside))
 
     def scoring(
-        self, model: type[Model], generate: GenerateConfig, judges: Mapping[str, JudgeSettings], outside: Outside
+        self,
+        model: type[Model],
+        generate: GenerateConfig,
+        judges: Mapping[str, JudgeSettings],
+        outside: Outside,
+        **others: Any,
     ) -> Model:
         judge = judges[self.judge]
         version = find_kind("judge", judge.kind, JudgeKind).logic_version
         return super().scoring(
-            model, generate, judges, outside, judge=judge, judge_version=version, seed=generate.image_sampling.seed
+            model,
+            generate,
+            judges,
+            outside,
+            judge=judge,
+            judge_version=version,
+            seed=generate.image_sampling.seed,
+            **others,
         )
 
 
@@ -73,6 +82,5 @@ KIND = ScorerKind(
     score="unix_lib.evaluate.generation:score_geneval",
     scoring=GenEvalScoring,
     logic_version=3,
-    judged=True,
     ceiling=JobKind(CeilingSettings, "unix_lib.evaluate.ceiling:make_ceiling", 3, BatchedExecution),
 )
