@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from tests.artefacts.test_artefacts import make_job
-from unix_lib.recipes.estimate import WallTimes
 from unix_lib.artefacts.recipe import Recipe
+from unix_lib.recipes.estimate import WallTimes
 
 
 def recipe(name: str) -> Recipe:

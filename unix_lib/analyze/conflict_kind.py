@@ -50,7 +50,7 @@ class ConflictAnalysis(ConflictMeasurement, AnalysisSettings):
         return self
 
     def names(self) -> dict[str, list[str]]:
-        return {"mixtures": [self.mixture], "runs": self.runs}
+        return {"mixture": [self.mixture], "runs": self.runs}
 
     def faults(self, train: TrainConfig | None) -> Iterator[str]:
         if train is None:

@@ -21,10 +21,12 @@ def has_images(source: SourceSettings) -> bool:
 
 def faults(experiment: Experiment) -> list[str]:
     """What keeps an experiment from being planned."""
-    found = [*_names(experiment), *_references(experiment)]
-    if found:  # the other checks follow these names
-        return found
-    checks = (_circles, _stages, _images, _plans, _benchmarks, _prompts, _analyses, _machines)
+    # Later checks follow the names that earlier ones looked at.
+    for checks in ((_names, _stages), (_references,), (_circles,)):
+        found = [fault for check in checks for fault in check(experiment)]
+        if found:
+            return found
+    checks = (_images, _plans, _benchmarks, _prompts, _analyses, _machines)
     return [fault for check in checks for fault in check(experiment)]
 
 
@@ -69,7 +71,7 @@ def _references(experiment: Experiment) -> Iterator[str]:
                 used.append((f"evaluate.benchmarks.{name}.source", "source", benchmark.source, sources))
             if isinstance(benchmark, JudgedBenchmark):
                 used.append((f"evaluate.benchmarks.{name}.judge", "judge", benchmark.judge, judges))
-    known = {"sources": ("source", sources), "mixtures": ("mixture", mixtures), "runs": ("run", runs)}
+    known = {"sources": ("source", sources), "mixture": ("mixture", mixtures), "runs": ("run", runs)}
     for analysis, settings in experiment.analyze.analyses.items():
         for what, names in settings.names().items():
             used += [(f"analyze.{analysis}.{what}", known[what][0], n, known[what][1]) for n in names]
