@@ -10,7 +10,7 @@ heads, E head width.
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol, Self
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -18,11 +18,7 @@ from torch.nn import functional
 
 
 class Layout(Protocol):
-    """The segments of one attention scope, ready for one kind of kernel."""
-
-    def to(self, device: torch.device) -> Self:
-        """The same on a device."""
-        ...
+    """The segments of one attention scope, ready for one kind of kernel; those of a batch have `to(device)` too."""
 
     def attend(self, states: Tensor, key_value_heads: int) -> Tensor:
         """Queries, keys and values (T, H + 2 K, E) to (T, H * E): a token sees the earlier ones of its segment."""

@@ -81,6 +81,11 @@ def is_vision(ids: npt.NDArray[Any], vocabulary: VocabularyLike) -> npt.NDArray[
     return vision if vocabulary.separator_id is None else vision | (ids == vocabulary.separator_id)
 
 
+def is_image_target(ids: IntArray, vocabulary: VocabularyLike) -> npt.NDArray[np.bool_]:
+    """Which predicted tokens count as an image's: its codes and separators, not the markers around them."""
+    return is_vision(ids, vocabulary) & (ids != vocabulary.vision_start_id)
+
+
 def build_batch(packs: Sequence[PackLike], vocabulary: VocabularyLike, attention: Kernels = "sdpa") -> dict[str, Any]:
     """Everything `UnixForCausalLM.forward` needs for some packs, as int64 tensors unless said otherwise.
 
@@ -102,9 +107,11 @@ def build_batch(packs: Sequence[PackLike], vocabulary: VocabularyLike, attention
     mask = np.concatenate([np.asarray(pack.loss_mask) for pack in packs]).astype(bool)
     lengths = np.concatenate([np.asarray(pack.document_lengths) for pack in packs]).astype(np.int64)
     lengths = lengths[lengths > 0]
+    if len(ids) == 0:
+        raise ModelError("a batch without a single token; give at least one document")
     if lengths.sum() != len(ids):
         raise ModelError(f"a pack's document_lengths add up to {lengths.sum()} of {len(ids)} tokens; pack again")
-    _check_ids(ids, vocabulary)
+    check_ids(ids, vocabulary)
 
     starts = np.cumsum(lengths) - lengths
     document = np.repeat(np.arange(len(lengths)), lengths)  # (T,)
@@ -124,7 +131,7 @@ def build_batch(packs: Sequence[PackLike], vocabulary: VocabularyLike, attention
         "vision_positions": positions[order][text_count:],
         "target_rows": packed_rows[predicted - 1],
         "targets": ids[predicted],
-        "target_is_image": vision[predicted] & (ids[predicted] != vocabulary.vision_start_id),
+        "target_is_image": is_image_target(ids[predicted], vocabulary),
         "packed_rows": packed_rows,
     }
     tensors: dict[str, Any] = {name: torch.from_numpy(np.ascontiguousarray(value)) for name, value in batch.items()}
@@ -138,10 +145,13 @@ def move_batch(batch: dict[str, Any], device: torch.device) -> dict[str, Any]:
     return {name: value.to(device) for name, value in batch.items()}
 
 
-def _check_ids(ids: IntArray, vocabulary: VocabularyLike) -> None:
+def check_ids(ids: IntArray, vocabulary: VocabularyLike) -> None:
+    """Refuse ids, (T,), of which one names no token.
+
+    Raises:
+        ModelError: says which, and which ids there are.
+    """
     size = vocabulary.image_offset + vocabulary.codebook_size
-    if len(ids) == 0:
-        raise ModelError("a batch without a single token; give at least one document")
     wrong = (ids < 0) | (ids >= size) | ((ids >= vocabulary.text_size) & (ids < vocabulary.image_offset))
     if wrong.any():
         raise ModelError(

@@ -282,10 +282,13 @@ def write_model(folder: Path, model: "UnixForCausalLM", weights: "dict[str, Tens
     from safetensors.torch import save_file
 
     folder.mkdir(parents=True)
+    # The Trainer sets this to false in what it trains; whoever loads the checkpoint wants `generate()` with its cache.
+    model.config.use_cache = True
     model.config.architectures = [type(model).__name__]
     model.config.dtype = next(iter(weights.values())).dtype
     model.config.save_pretrained(folder)
     if model.generation_config is not None:
+        model.generation_config.use_cache = True
         model.generation_config.save_pretrained(folder)
     save_file(
         {name: value.contiguous() for name, value in weights.items()}, folder / "model.safetensors", {"format": "pt"}
