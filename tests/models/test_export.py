@@ -75,6 +75,8 @@ def test_precision_is_kept(tmp_path: Path) -> None:
     export(tmp_path / "ours", tmp_path / "exported")
     loaded = AutoModelForCausalLM.from_pretrained(tmp_path / "exported")
     assert isinstance(loaded, Qwen2ForCausalLM) and loaded.dtype == torch.bfloat16
+    unnamed = range(VOCABULARY.text_size, VOCABULARY.image_offset)
+    assert loaded.generation_config.suppress_tokens == [*unnamed]  # its own `generate()` draws none of them either
 
 
 def test_a_folder_below_a_file_is_one_line(tmp_path: Path) -> None:

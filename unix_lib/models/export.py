@@ -103,6 +103,7 @@ def _write(config: UnixConfig, target: Qwen2Config | Qwen3Config, model_folder: 
         qwen: Any = AutoModelForCausalLM.from_config(target, dtype=model.dtype)
     qwen.load_state_dict(model.state_dict(), assign=True)
     qwen.tie_weights()
+    qwen.generation_config.suppress_tokens = config.unnamed_ids or None  # what our own `generate()` never draws
     qwen.save_pretrained(folder)
     for name in BESIDE_THE_WEIGHTS:
         if (model_folder / name).is_file():
