@@ -1,4 +1,4 @@
-"""Step-by-step decoding: prompts in, hidden states of the next position out.
+"""Continues many sequences token by token, with caches of keys and values.
 
 The prompts run once through the packed forward pass; equal prompts once together. After that every sequence gets one
 token per step, all of the same modality, so a step runs one branch of each layer. A separated layer keeps a cache per

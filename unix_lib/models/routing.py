@@ -1,11 +1,11 @@
-"""Routing, once per batch and in the data loader: packs in, every index tensor that `forward` needs out.
+"""Sorts the tokens of a batch by modality and prepares every index tensor that the decoder needs.
 
-Tokens travel through the whole decoder in *modality order*: all text tokens first, then all vision tokens, each in
-the order of the packs. The modalities are then two slices of one array, and separated layers cost no permutation at
-all. Only attention needs to know documents: for each scope the batch holds *segments* (documents, or the tokens of one
-modality in a document) laid out for the attention kernels in use. For PyTorch's own they are right-padded to a common
-length, in a few buckets of similar length, so that plain causal attention serves and no mask is ever built. The price
-is a gather and a scatter of q, k and v per layer.
+Done once per batch, in the data loader. Tokens travel through the whole decoder in *modality order*: all text tokens
+first, then all vision tokens, each in the order of the packs. The modalities are then two slices of one array, and
+separated layers cost no permutation at all. Only attention needs to know documents: for each scope the batch holds
+*segments* (documents, or the tokens of one modality in a document) laid out for the attention kernels in use. For
+PyTorch's own they are right-padded to a common length, in a few buckets of similar length, so that plain causal
+attention serves and no mask is ever built. The price is a gather and a scatter of q, k and v per layer.
 
 Legend: T tokens of the batch, T_text + T_vision = T, R targets, S segments of a bucket, L its longest segment.
 """
