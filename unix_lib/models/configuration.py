@@ -1,4 +1,4 @@
-"""Config of the decoder: Qwen2's and Qwen3's fields, the table of layer plans, the vocabulary's ranges.
+"""The decoder's config for transformers: Qwen's fields, the table of layer plans, the vocabulary's ranges.
 
 Stored as `config.json` beside the weights, so a checkpoint carries its architecture and its vocabulary with it.
 """
@@ -8,7 +8,7 @@ from typing import Any
 from transformers import PreTrainedConfig
 
 from unix_lib.artefacts.errors import UserError
-from unix_lib.layer_plans import LayerPlan
+from unix_lib.config.models import LayerPlan
 
 
 class ModelError(UserError):

@@ -1,4 +1,4 @@
-"""A shared decoder as a plain Qwen2 or Qwen3 checkpoint, which loads without this package.
+"""Writes a shared decoder as a plain Qwen2 or Qwen3 checkpoint, which loads without this package.
 
 A shared decoder's tensors have Qwen's own names and shapes, so only the config changes. The embedding keeps its rows of
 image codes behind the padded text vocabulary; the `vocabulary.json` beside it says which they are.
@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from transformers import AutoModelForCausalLM, Qwen2Config, Qwen3Config
 
-from unix_lib.layer_plans import LayerPlan
+from unix_lib.config.models import LayerPlan
 from unix_lib.models.configuration import ModelError, UnixConfig
 from unix_lib.models.start import load_model
 
