@@ -2,62 +2,103 @@
 
 import subprocess
 import sys
+from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
-from unix_lib.layer_plans import SEPARATE, SHARED, LayerPlan, PlanError, architecture_label, layer_plan
+from tests.models.small import plan_of
+from unix_lib.config.models import LayerPlan, PlanError
+from unix_lib.layer_plans import SEPARATE, SHARED, architecture_label, layer_plan
 
 
 def test_presets() -> None:
-    assert layer_plan({"preset": "shared"}, 3) == [SHARED] * 3
-    assert layer_plan({"preset": "unix", "first": 2, "last": 1}, 6) == [SEPARATE] * 2 + [SHARED] * 3 + [SEPARATE]
-    mot = LayerPlan("per_modality", "joint", "per_modality")
-    assert layer_plan({"preset": "mot"}, 2) == [mot, mot]
-    expert = LayerPlan("shared", "joint", "per_modality")
-    assert layer_plan({"preset": "moe", "every": 2}, 5) == [SHARED, expert, SHARED, expert, SHARED]
-    middle = LayerPlan("shared", "joint", "shared_plus_vision", 64, 0)
-    ffn = {"preset": "unix_shared_ffn", "first": 1, "last": 1, "shared_width": 64, "vision_width": 0}
+    assert layer_plan(plan_of(preset="shared"), 3) == [SHARED] * 3
+    unix = layer_plan(plan_of(preset="unix", first=2, last=1), 6)
+    assert unix == [SEPARATE] * 2 + [SHARED] * 3 + [SEPARATE]
+    assert SEPARATE.semantic() == dict.fromkeys(("attention_weights", "ffn"), "per_modality") | {
+        "attention_scope": "within_modality"
+    }
+    mot = LayerPlan(attention_weights="per_modality", attention_scope="joint", ffn="per_modality")
+    assert layer_plan(plan_of(preset="mot"), 2) == [mot, mot]
+    expert = LayerPlan(attention_weights="shared", attention_scope="joint", ffn="per_modality")
+    assert layer_plan(plan_of(preset="moe", every=2), 5) == [SHARED, expert, SHARED, expert, SHARED]
+    middle = LayerPlan(ffn="shared_plus_vision", ffn_shared_width=64, ffn_vision_width=0)
+    ffn = plan_of(preset="unix_shared_ffn", first=1, last=1, shared_width=64, vision_width=0)
     assert layer_plan(ffn, 4) == [SEPARATE, middle, middle, SEPARATE]
-    assert layer_plan({"preset": "unix", "first": 1, "last": 0, "attention_scope": "joint"}, 2) == [mot, SHARED]
+    assert layer_plan(plan_of(preset="unix", first=1, last=0, attention_scope="joint"), 2) == [mot, SHARED]
     row = {"attention_scope": "within_modality"}
-    assert layer_plan({"preset": "custom", "table": [row]}, 1) == [LayerPlan("shared", "within_modality", "shared")]
+    assert layer_plan(plan_of(preset="custom", table=[row]), 1) == [LayerPlan(attention_scope="within_modality")]
+    assert len({SHARED, SEPARATE, LayerPlan()}) == 2
+    assert [plan.separate for plan in (SHARED, LayerPlan(**row), SEPARATE, mot, expert, middle)] == [False] * 2 + [
+        True
+    ] * 4
 
 
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"preset": "unix", "first": 2, "last": 2}, "leaves no shared layer of 4"),
-        ({"preset": "unix", "first": -1, "last": 2}, "must not be negative"),
+        ({"preset": "unix", "first": 2, "last": 2}, "leaves no shared layer of 4; .* add up to at most 3"),
         ({"preset": "moe", "every": 5}, "between 1 and the number of layers, 4"),
         ({"preset": "custom", "table": [{}]}, "1 rows for 4 layers"),
-        ({"preset": "custom", "table": [{"ffn": "both"}] * 4}, "ffn 'both' is unknown"),
-        ({"preset": "custom", "table": [{"ffn": "shared_plus_vision"}] * 4}, "needs at least one above 0"),
-        ({"preset": "custom", "table": [{"ffn_vision_width": 8}] * 4}, "belong to shared_plus_vision"),
         (
             {"preset": "unix_shared_ffn", "first": 3, "last": 1, "shared_width": 8, "vision_width": 8},
             "unix_shared_ffn 3:1 leaves no shared layer of 4",
         ),
-        ({"preset": "custom", "table": [{"attention": "joint"}] * 4}, "unknown field 'attention'; known: attention_we"),
-        ({"preset": "uni"}, "unknown plan preset 'uni'"),
     ],
 )
-def test_a_plan_that_does_not_fit_is_refused(settings: dict, message: str) -> None:
+def test_a_plan_that_does_not_fit_is_refused(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(PlanError, match=message):
-        layer_plan(settings, 4)
+        layer_plan(plan_of(**settings), 4)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"preset": "unix", "first": -1, "last": 2}, "first\n.* greater than or equal to 0"),
+        ({"preset": "moe", "every": 0}, "every\n.* greater than or equal to 1"),
+        ({"preset": "uni"}, "'uni' .* expected tags: 'shared', 'unix', 'unix_shared_ffn', 'mot', 'moe', 'custom'"),
+    ],
+)
+def test_a_plan_that_is_none_is_refused(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        plan_of(**settings)
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ({"ffn": "both"}, "layer plan: ffn 'both' is unknown; choose 'shared', 'per_modality' or 'shared_plus_vision'"),
+        ({"ffn": "shared_plus_vision"}, "layer plan: .* needs at least one above 0"),
+        ({"ffn_vision_width": 8}, "layer plan: .* belong to ffn 'shared_plus_vision'"),
+        ({"ffn_vision_width": -8}, "layer plan: ffn_vision_width -8: .* greater than or equal to 0"),
+        ({"attention": "joint"}, "layer plan: unknown key 'attention'; did you mean 'attention_scope'"),
+    ],
+)
+def test_a_row_that_no_layer_has_is_refused(row: dict[str, Any], message: str) -> None:
+    """In a config file, and in the config.json of a checkpoint."""
+    with pytest.raises(PlanError, match=message):
+        LayerPlan.from_dict(row)
+    with pytest.raises(ValidationError):
+        plan_of(preset="custom", table=[row])
 
 
 def test_labels() -> None:
-    assert architecture_label({"preset": "unix", "first": 9, "last": 5}) == "unix 9:5"
-    assert architecture_label({"preset": "moe", "every": 2}) == "moe 1/2"
-    assert architecture_label({"preset": "mot"}) == "mot"
-    assert architecture_label({"preset": "unix", "first": 9, "last": 5, "attention_scope": "joint"}) == "unix_joint 9:5"
-    ffn = {"preset": "unix_shared_ffn", "first": 2, "last": 1, "shared_width": 64, "vision_width": 192}
+    assert architecture_label(plan_of(preset="shared")) == "shared"
+    assert architecture_label(plan_of(preset="unix", first=9, last=5)) == "unix 9:5"
+    assert architecture_label(plan_of(preset="moe", every=2)) == "moe 1/2"
+    assert architecture_label(plan_of(preset="mot")) == "mot"
+    assert architecture_label(plan_of(preset="custom", table=[{}])) == "custom"
+    joint = plan_of(preset="unix", first=9, last=5, attention_scope="joint")
+    assert architecture_label(joint) == "unix_joint 9:5"
+    ffn = plan_of(preset="unix_shared_ffn", first=2, last=1, shared_width=64, vision_width=192)
     assert architecture_label(ffn) == "unix_shared_ffn 2:1 64+192"
 
 
 def test_a_row_survives_json() -> None:
     assert SHARED.as_dict() == {"attention_weights": "shared", "attention_scope": "joint", "ffn": "shared"}
-    row = LayerPlan("shared", "joint", "shared_plus_vision", 0, 24)
+    row = LayerPlan(ffn="shared_plus_vision", ffn_vision_width=24)
+    assert list(row.as_dict()) == ["attention_weights", "attention_scope", "ffn", "ffn_vision_width"]
     assert LayerPlan.from_dict(row.as_dict()) == row
 
 

@@ -1,11 +1,16 @@
 """Config of the models: a decoder's shape and its table of layer plans."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, model_validator
 
+from unix_lib.artefacts.errors import UserError
 from unix_lib.config.outside import FilesIdentity
 from unix_lib.config.strict import StrictModel, key
+
+
+class PlanError(UserError):
+    """A plan that doesn't fit the decoder; the message says why and what would."""
 
 
 class DecoderShape(StrictModel):
@@ -47,11 +52,13 @@ class DecoderShape(StrictModel):
         return self.head_width or self.hidden_size // self.heads
 
 
-class LayerRow(StrictModel):
-    """One layer of a custom plan."""
+class LayerPlan(StrictModel):
+    """One decoder layer: whose weights it uses and which tokens may see each other."""
 
     attention_weights: Literal["shared", "per_modality"] = key("whose projections and norms", "shared")
     attention_scope: Literal["joint", "within_modality"] = key("which tokens a token may see", "joint")
+    # per_modality: feed-forward layer and the norm before it. shared_plus_vision: behind one norm, a text token passes
+    # the text model's layer, a vision token the vision expert, and both one more layer that all tokens share.
     ffn: Literal["shared", "per_modality", "shared_plus_vision"] = key("whose feed-forward layer", "shared")
     ffn_shared_width: int = key(
         "of shared_plus_vision: width of the feed-forward layer that all tokens pass", 0, ge=0, sparse=True
@@ -59,7 +66,7 @@ class LayerRow(StrictModel):
     ffn_vision_width: int = key("of shared_plus_vision: width of the vision tokens' expert", 0, ge=0, sparse=True)
 
     @model_validator(mode="after")
-    def _widths_fit(self) -> "LayerRow":
+    def _widths_fit(self) -> "LayerPlan":
         given = self.ffn_shared_width + self.ffn_vision_width > 0
         if given != (self.ffn == "shared_plus_vision"):
             raise ValueError(
@@ -67,6 +74,33 @@ class LayerRow(StrictModel):
                 f"above 0; ffn is '{self.ffn}' with {self.ffn_shared_width} and {self.ffn_vision_width}"
             )
         return self
+
+    @property
+    def separate(self) -> bool:
+        """Whether the layer has weights that only one modality's tokens pass."""
+        return self != LayerPlan(attention_scope=self.attention_scope)
+
+    @classmethod
+    def from_dict(cls, row: dict[str, Any]) -> "LayerPlan":
+        """From plain JSON values, as a model's config stores them; what is left out is shared and joint.
+
+        Raises:
+            PlanError: a field or a value that no layer has.
+        """
+        try:
+            return cls.model_validate(row)
+        except ValidationError as error:
+            fault = error.errors()[0]
+            message = fault["msg"].removeprefix("Value error, ")
+            if fault["type"] == "literal_error":
+                message = f"{fault['loc'][0]} '{fault['input']}' is unknown; choose {fault['ctx']['expected']}"
+            elif fault["loc"]:
+                message = f"{fault['loc'][0]} {fault['input']!r}: {message}"
+            raise PlanError(f"layer plan: {message}") from None
+
+    def as_dict(self) -> dict[str, str | int]:
+        """Plain JSON values, as a model's config stores them; widths where there are any."""
+        return self.semantic()
 
 
 class SharedPlan(StrictModel):
@@ -123,7 +157,7 @@ class CustomPlan(StrictModel):
     """A table written out, one row a layer."""
 
     preset: Literal["custom"]
-    table: list[LayerRow] = key("one row per layer, first layer first", min_length=1)
+    table: list[LayerPlan] = key("one row per layer, first layer first", min_length=1)
 
 
 PlanConfig = Annotated[
