@@ -5,7 +5,7 @@ import torch
 from pydantic import TypeAdapter
 
 from unix_lib.config.models import PlanConfig
-from unix_lib.layer_plans import layer_plan
+from unix_lib.architectures.plans import layer_plan
 from unix_lib.models import UnixConfig, UnixForCausalLM
 
 TEXT_IDS, IMAGE_OFFSET, CODES = 40, 64, 16

@@ -9,7 +9,7 @@ from rich.table import Table
 from unix_lib.commands.plan import pair, run_costs
 from unix_lib.config import load_experiment
 from unix_lib.config.models import LayerPlan
-from unix_lib.layer_plans import architecture_label, layer_plan
+from unix_lib.architectures.plans import architecture_label, layer_plan
 
 
 def run(path: Path, console: Console) -> int:

@@ -12,8 +12,8 @@ from unix_lib.artefacts.recipe import Recipe, RecipeError, read_recipe
 from unix_lib.commands.experiment import PlannedExperiment
 from unix_lib.config import Experiment
 from unix_lib.config.tokenizers import PretrainedTextTokenizer
-from unix_lib.decoder_costs import DecoderCosts, decoder_costs
-from unix_lib.layer_plans import architecture_label, layer_plan
+from unix_lib.architectures.costs import DecoderCosts, decoder_costs
+from unix_lib.architectures.plans import architecture_label, layer_plan
 from unix_lib.recipes.estimate import WallTimes
 from unix_lib.recipes.plan import STAGES, PlannedJob
 

@@ -91,36 +91,55 @@ class LayerPlan(StrictModel):
             return cls.model_validate(row)
         except ValidationError as error:
             fault = error.errors()[0]
-            message = fault["msg"].removeprefix("Value error, ")
-            if fault["type"] == "literal_error":
-                message = f"{fault['loc'][0]} '{fault['input']}' is unknown; choose {fault['ctx']['expected']}"
-            elif fault["loc"]:
-                message = f"{fault['loc'][0]} {fault['input']!r}: {message}"
-            raise PlanError(f"layer plan: {message}") from None
+            where = f"{fault['loc'][0]}: " if fault["loc"] else ""
+            raise PlanError(f"layer plan: {where}{fault['msg']}") from None
 
     def as_dict(self) -> dict[str, str | int]:
         """Plain JSON values, as a model's config stores them; widths where there are any."""
         return self.semantic()
 
 
-class SharedPlan(StrictModel):
+class Plan(StrictModel):
+    """A plan of any preset."""
+
+    preset: str
+
+    def misfit(self, layers: int) -> str | None:
+        """Why the plan can't be that of a decoder of so many layers; None where it can."""
+        return None
+
+
+class SplitPlan(Plan):
+    """A plan with separate layers at both ends."""
+
+    first: int = key("N, separate shallow layers", ge=0)
+    last: int = key("M, separate deep layers", ge=0)
+
+    def misfit(self, layers: int) -> str | None:
+        if self.first + self.last < layers:
+            return None
+        return (
+            f"plan {self.preset} {self.first}:{self.last} leaves no shared layer of {layers}; first and last must add "
+            f"up to at most {layers - 1}"
+        )
+
+
+class SharedPlan(Plan):
     """Every layer shared: the plain multimodal transformer."""
 
     preset: Literal["shared"]
 
 
-class UnixPlan(StrictModel):
+class UnixPlan(SplitPlan):
     """The paper's X: first N and last M layers separate per modality, the middle shared."""
 
     preset: Literal["unix"]
-    first: int = key("N, separate shallow layers", ge=0)
-    last: int = key("M, separate deep layers", ge=0)
     attention_scope: Literal["within_modality", "joint"] = key(
         "which tokens a token of the separate layers may see", "within_modality", sparse=True
     )
 
 
-class UnixSharedFfnPlan(StrictModel):
+class UnixSharedFfnPlan(SplitPlan):
     """Uni-X whose middle layers add a feed-forward layer for all tokens, and give vision tokens one of their own.
 
     In the middle a text token passes the text model's feed-forward layer and the shared one, a vision token the
@@ -128,8 +147,6 @@ class UnixSharedFfnPlan(StrictModel):
     """
 
     preset: Literal["unix_shared_ffn"]
-    first: int = key("N, separate shallow layers", ge=0)
-    last: int = key("M, separate deep layers", ge=0)
     shared_width: int = key("width of the feed-forward layer that all tokens of the middle pass; 0 has none", ge=0)
     vision_width: int = key("width of the vision tokens' expert in the middle; 0 has none", ge=0)
 
@@ -140,24 +157,36 @@ class UnixSharedFfnPlan(StrictModel):
         return self
 
 
-class MoTPlan(StrictModel):
+class MoTPlan(Plan):
     """Mixture of transformers: separate weights in every layer, joint attention, full width."""
 
     preset: Literal["mot"]
 
 
-class MoEPlan(StrictModel):
+class MoEPlan(Plan):
     """Hard mixture of experts: a separate vision feed-forward layer in every k-th layer."""
 
     preset: Literal["moe"]
     every: int = key("k", 2, ge=1)
 
+    def misfit(self, layers: int) -> str | None:
+        if self.every <= layers:
+            return None
+        return (
+            f"plan moe: every {self.every} leaves no layer of {layers} with a vision expert; set it to at most {layers}"
+        )
 
-class CustomPlan(StrictModel):
+
+class CustomPlan(Plan):
     """A table written out, one row a layer."""
 
     preset: Literal["custom"]
     table: list[LayerPlan] = key("one row per layer, first layer first", min_length=1)
+
+    def misfit(self, layers: int) -> str | None:
+        if len(self.table) == layers:
+            return None
+        return f"plan custom has {len(self.table)} rows for {layers} layers; write one row per layer"
 
 
 PlanConfig = Annotated[

@@ -15,7 +15,7 @@ from torch import Tensor
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from unix_lib.config.models import DecoderShape, PlanConfig
-from unix_lib.layer_plans import architecture_label, layer_plan
+from unix_lib.architectures.plans import architecture_label, layer_plan
 from unix_lib.models.checkpoint import load_model, require_finite, require_vocabulary, vocabulary_fields
 from unix_lib.models.configuration import ModelError, UnixConfig
 from unix_lib.models.decoder import UnixForCausalLM

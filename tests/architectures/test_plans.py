@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from tests.models.small import plan_of
 from unix_lib.config.models import LayerPlan, PlanError
-from unix_lib.layer_plans import SEPARATE, SHARED, architecture_label, layer_plan
+from unix_lib.architectures.plans import SEPARATE, SHARED, architecture_label, layer_plan
 
 
 def test_presets() -> None:
@@ -39,7 +39,7 @@ def test_presets() -> None:
     ("settings", "message"),
     [
         ({"preset": "unix", "first": 2, "last": 2}, "leaves no shared layer of 4; .* add up to at most 3"),
-        ({"preset": "moe", "every": 5}, "between 1 and the number of layers, 4"),
+        ({"preset": "moe", "every": 5}, "every 5 leaves no layer of 4 with a vision expert"),
         ({"preset": "custom", "table": [{}]}, "1 rows for 4 layers"),
         (
             {"preset": "unix_shared_ffn", "first": 3, "last": 1, "shared_width": 8, "vision_width": 8},
@@ -68,7 +68,7 @@ def test_a_plan_that_is_none_is_refused(settings: dict[str, Any], message: str) 
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        ({"ffn": "both"}, "layer plan: ffn 'both' is unknown; choose 'shared', 'per_modality' or 'shared_plus_vision'"),
+        ({"ffn": "both"}, "layer plan: ffn: Input should be 'shared', 'per_modality' or 'shared_plus_vision', not 'both'"),
         ({"ffn": "shared_plus_vision"}, "layer plan: .* needs at least one above 0"),
         ({"ffn_vision_width": 8}, "layer plan: .* belong to ffn 'shared_plus_vision'"),
         ({"ffn_vision_width": -8}, "layer plan: ffn_vision_width -8: .* greater than or equal to 0"),
@@ -103,5 +103,5 @@ def test_a_row_survives_json() -> None:
 
 
 def test_plans_need_no_torch() -> None:
-    code = "import sys, unix_lib.layer_plans; sys.exit('torch' in sys.modules)"
+    code = "import sys, unix_lib.architectures.plans; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -27,25 +27,19 @@ def layer_plan(plan: PlanConfig, layers: int) -> list[LayerPlan]:
     Raises:
         PlanError: a plan that doesn't fit `layers`.
     """
+    fault = plan.misfit(layers)
+    if fault is not None:
+        raise PlanError(fault)
     match plan:
         case SharedPlan():
             return [SHARED] * layers
         case MoTPlan():
             return [MIXTURE_OF_TRANSFORMERS] * layers
         case MoEPlan(every=every):
-            if every > layers:
-                raise PlanError(f"plan moe: every {every} must be between 1 and the number of layers, {layers}")
             return [VISION_EXPERT if (layer + 1) % every == 0 else SHARED for layer in range(layers)]
         case CustomPlan(table=table):
-            if len(table) != layers:
-                raise PlanError(f"plan custom has {len(table)} rows for {layers} layers; write one row per layer")
             return list(table)
     first, last = plan.first, plan.last
-    if first + last >= layers:
-        raise PlanError(
-            f"plan {plan.preset} {first}:{last} leaves no shared layer of {layers}; first and last must add up to at "
-            f"most {layers - 1}"
-        )
     outer, middle = SEPARATE, SHARED
     if isinstance(plan, UnixSharedFfnPlan):
         middle = LayerPlan(
