@@ -1,4 +1,4 @@
-"""The kind of text tokenizer `train_bpe`: a byte-level BPE with Qwen's special tokens, trained on the experiment's text."""
+"""The kind of text tokenizer `train_bpe`: a byte-level BPE trained on the experiment's text, with Qwen's tokens."""
 
 from typing import Literal
 
