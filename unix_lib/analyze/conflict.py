@@ -13,10 +13,11 @@ Without noise c is 1 - cos(true text gradient, true image gradient), and that is
 and S_image, the cosines between the two halves of one modality, say what noise leaves of a cosine at the size of
 S_inter's groups, and S_inter / sqrt(S_text S_image) is the cosine without noise (Spearman's correction).
 
-There is a value per layer, projection and random split. Documents are cut into chunks with one backward each; a group's gradient is the sum of its chunks' gradients, so a
-split costs nothing: all its cosines follow from the inner products of the chunk gradients. The loss is summed over
-targets, as training weighs them, and everything is float32. Only weights that both modalities pass through are
-measured; a projection that a layer holds per modality gets one row with `shared` false and no values.
+There is a value per layer, projection and random split. Documents are cut into chunks with one backward each; a group's
+gradient is the sum of its chunks' gradients, so a split costs nothing: all its cosines follow from the inner products
+of the chunk gradients. The loss is summed over targets, as training weighs them, and everything is float32. Only
+weights that both modalities pass through are measured; a projection that a layer holds per modality gets one row with
+`shared` false and no values.
 
 Memory: 2 x chunks gradients of the layers in hand; layers are taken in groups that fit the job's memory, at the
 price of repeating the backward for each group.
