@@ -12,12 +12,12 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
+from unix_lib.sources.make import make_source
 
 from tests.sources.making import make, source_job
+from unix_lib.images.files import BadImage, check_header, fit, prepare, upright_rgb
 from unix_lib.records.shards import read_split
 from unix_lib.sources.errors import SourceError
-from unix_lib.images.files import BadImage, check_header, fit, prepare, upright_rgb
-from unix_lib.sources.make import make_source
 
 
 def noise(width, height, seed=0):
