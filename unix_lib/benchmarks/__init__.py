@@ -1,1 +1,1 @@
-"""Benchmarks as files: what a checkpoint is asked, in the layouts of their authors, and what its answers are kept in."""
+"""Benchmarks as files: what a checkpoint is asked, in the layouts of their authors, and the tables of its answers."""

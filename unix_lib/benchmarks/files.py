@@ -6,9 +6,7 @@ from unix_lib.benchmarks.errors import BenchmarkError
 from unix_lib.config.outside import FilesIdentity, require_unchanged
 
 
-def benchmark_file(
-    name: str, made: str, source: Path | None, file: str | None, identity: FilesIdentity | None
-) -> Path:
+def benchmark_file(name: str, made: str, source: Path | None, file: str | None, identity: FilesIdentity | None) -> Path:
     """The file that a benchmark's samples are in.
 
     Args:

@@ -4,8 +4,6 @@ Whether a data set may be downloaded is for the process to decide, by `HF_HUB_OF
 Hugging Face's libraries: jobs and `doctor` run offline, `fetch` does not.
 """
 
-import logging
-import os
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +12,6 @@ from unix_lib.benchmarks.cloze import read_cloze
 from unix_lib.benchmarks.errors import BenchmarkError
 
 if TYPE_CHECKING:
-    from lm_eval.api.model import LM
     from lm_eval.tasks import TaskManager
 
 METRICS = ("acc", "acc_norm")  # of lm-eval; the second divides a choice's log-likelihood by its bytes
@@ -87,28 +84,3 @@ def data_set_of(task: Any) -> str:
 def data_sets_of(loaded: Loaded) -> list[str]:
     """The hub's data sets behind loaded tasks, with their commits."""
     return sorted({data_set_of(task) for task in loaded["tasks"].values()} - {""})
-
-
-def work_offline() -> None:
-    """Keep Hugging Face's libraries from the network, which jobs don't have; they read this when first imported."""
-    for variable in ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE"):
-        os.environ.setdefault(variable, "1")
-
-
-def evaluate_zero_shot(loaded: Loaded, model: "LM", limit: int | None) -> dict[str, list[Any]]:
-    """Let lm-eval ask a model all of its requests; its record of each sample, by task.
-
-    Args:
-        loaded: the tasks.
-        model: what answers.
-        limit: only the first this many documents of each task.
-    """
-    from lm_eval.evaluator import evaluate
-
-    for noisy in ("lm_eval", "lm_eval.api.task", "lm_eval.evaluator", "lm_eval.models.huggingface"):
-        logging.getLogger(noisy).setLevel(logging.ERROR)
-    for each in loaded["tasks"].values():
-        each.set_config(key="num_fewshot", value=0)  # PAPER: all five text tasks are zero-shot
-    results = evaluate(model, loaded, limit=limit, bootstrap_iters=0, log_samples=True)
-    assert results is not None  # None only on ranks other than 0
-    return dict(results["samples"])

@@ -19,9 +19,9 @@ from unix_lib.generate.images import generate_images
 from unix_lib.generate.members import asked_file, checkpoint_of, finish
 from unix_lib.generate.store import SampleStore
 from unix_lib.images.files import png_bytes
-from unix_lib.images.pixels import rgb_from_codes
 from unix_lib.jobs.job import Job
 from unix_lib.pack.sequences import text_to_image_prompt_ids
+from unix_lib.tokenizers.coded_images import decode_images
 
 
 def make_images(job: Job[ImageSettings, BatchedExecution], checkpoint: Checkpoint | None = None) -> Manifest:
@@ -91,4 +91,4 @@ def generate_pixels(
         top_p=sampling.top_p,
         batch_size=checkpoint.batch_size,
     )
-    return checkpoint.image_tokenizer.images_of(codes)
+    return decode_images(checkpoint.image_tokenizer, codes)
