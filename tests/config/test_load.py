@@ -55,7 +55,7 @@ def test_the_schema_is_up_to_date_and_describes_every_field() -> None:
         ({"pack.mixtures.mixed.parts": [{"source": "digit"}]}, ["unknown source 'digit'", "'digits'"]),
         ({"train.runs.unix.mixture": "mixd"}, ["train.runs.unix.mixture", "unknown mixture 'mixd'", "'mixed'"]),
         ({"train.runs.unix.start.run": "bse"}, ["unknown run 'bse'", "'base'"]),
-        ({"train.runs.unix.plan.last": 3}, ["N + M = 1 + 3 leaves no shared layer of 4"]),
+        ({"train.runs.unix.plan.last": 3}, ["plan unix 1:3 leaves no shared layer of 4"]),
         ({"train.runs.unix.plan": {"preset": "moe", "every": 5}}, ["every 5 leaves no layer of 4"]),
         (
             {"train.runs.unix.plan": {"preset": "unix_shared_ffn", "first": 1, "last": 1, "shared_width": 0}},

@@ -13,7 +13,7 @@ from tests.sources.making import make
 from unix_lib.artefacts.files import write_text
 from unix_lib.jobs.job import Job
 from unix_lib.artefacts.manifest import write_manifest
-from unix_lib.config.models import DecoderShape
+from unix_lib.config.models import DecoderShape, SharedPlan
 from unix_lib.config.tokenizers import VQGANShape
 from unix_lib.models.start import fresh_model
 from unix_lib.artefacts.recipe import Recipe
@@ -94,7 +94,7 @@ class SmallExperiment:
     def _checkpoint(self) -> str:
         recipe = Recipe("train", "tiny-step-00000", 1, {"made": "by a test"})
         folder = self.results / recipe.artefact / "model"
-        fresh_model(DECODER.semantic(), {"preset": "shared"}, self.vocabulary, 7).save_pretrained(folder)
+        fresh_model(DECODER, SharedPlan(preset="shared"), self.vocabulary, 7).save_pretrained(folder)
         load_text_tokenizer(self.results / self.text_tokenizer).save_pretrained(folder)
         self.vocabulary.write(folder)
         return finished(self.results, "train", "tiny-step-00000", **FACTS).artefact

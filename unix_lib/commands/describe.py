@@ -8,15 +8,16 @@ from rich.table import Table
 
 from unix_lib.commands.plan import pair, run_costs
 from unix_lib.config import load_experiment
-from unix_lib.layer_plans import LayerPlan, architecture_label, layer_plan
+from unix_lib.config.models import LayerPlan
+from unix_lib.architectures.plans import architecture_label, layer_plan
 
 
 def run(path: Path, console: Console) -> int:
     """Print a table of layers per run, then one table of costs over all runs."""
     config = load_experiment(path)
     for name, settings in config.train.runs.items():
-        plans = layer_plan(settings.plan.semantic(), config.shape_of(name).layers)
-        label = architecture_label(settings.plan.semantic())
+        plans = layer_plan(settings.plan, config.shape_of(name).layers)
+        label = architecture_label(settings.plan)
         table = Table(title=f"{name} ({label}), starts from {settings.start.kind}", title_justify="left")
         for heading in ("layers", "attention weights", "attention scope", "feed-forward"):
             table.add_column(heading)

@@ -12,8 +12,8 @@ from unix_lib.artefacts.recipe import Recipe, RecipeError, read_recipe
 from unix_lib.commands.experiment import PlannedExperiment
 from unix_lib.config import Experiment
 from unix_lib.config.tokenizers import PretrainedTextTokenizer
-from unix_lib.decoder_costs import DecoderCosts, decoder_costs
-from unix_lib.layer_plans import architecture_label, layer_plan
+from unix_lib.architectures.costs import DecoderCosts, decoder_costs
+from unix_lib.architectures.plans import architecture_label, layer_plan
 from unix_lib.recipes.estimate import WallTimes
 from unix_lib.recipes.plan import STAGES, PlannedJob
 
@@ -35,7 +35,7 @@ def vocabulary_rows(config: Experiment) -> int:
 def run_costs(config: Experiment, run: str) -> DecoderCosts:
     """Costs of a run's decoder."""
     shape = config.shape_of(run)
-    plans = layer_plan(config.train.runs[run].plan.semantic(), shape.layers)
+    plans = layer_plan(config.train.runs[run].plan, shape.layers)
     return decoder_costs(
         shape,
         plans,
@@ -71,7 +71,7 @@ def run(path: Path, console: Console) -> int:
         done = [_done(experiment, missing, stage, name) for stage in ("train", "evaluate", "analyze")]
         runs.add_row(
             name,
-            architecture_label(settings.plan.semantic()),
+            architecture_label(settings.plan),
             _short(costs.parameters_total),
             pair(_short(costs.text.parameters), _short(costs.vision.parameters)),
             str(settings.checkpoints[-1]),

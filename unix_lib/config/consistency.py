@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from unix_lib.config.evaluate import JudgedBenchmark, ScorerKind
 from unix_lib.config.experiment import Experiment
 from unix_lib.config.kinds import find_kind
-from unix_lib.config.models import CustomPlan, MoEPlan, RunStart, UnixPlan, UnixSharedFfnPlan
+from unix_lib.config.models import RunStart
 from unix_lib.config.sources import SourceKind, SourceSettings
 from unix_lib.config.strict import nearest
 
@@ -26,8 +26,10 @@ def faults(experiment: Experiment) -> list[str]:
         found = [fault for check in checks for fault in check(experiment)]
         if found:
             return found
-    checks = (_images, _plans, _benchmarks, _prompts, _analyses, _machines)
-    return [fault for check in checks for fault in check(experiment)]
+    found = []
+    for check in (_images, _plans, _benchmarks, _prompts, _analyses, _machines):
+        found += check(experiment)
+    return found
 
 
 def _names(experiment: Experiment) -> Iterator[str]:
@@ -131,19 +133,9 @@ def _codes_and_separators(experiment: Experiment) -> int:
 
 def _plans(experiment: Experiment) -> Iterator[str]:
     for name, run in experiment.train.runs.items() if experiment.train else ():
-        layers = experiment.shape_of(name).layers
-        if isinstance(run.plan, UnixPlan | UnixSharedFfnPlan) and run.plan.first + run.plan.last >= layers:
-            yield (
-                f"train.runs.{name}.plan: N + M = {run.plan.first} + {run.plan.last} leaves no shared layer of "
-                f"{layers}; lower first or last"
-            )
-        if isinstance(run.plan, MoEPlan) and run.plan.every > layers:
-            yield (
-                f"train.runs.{name}.plan.every {run.plan.every} leaves no layer of {layers} with a vision expert; "
-                f"set it to at most {layers}"
-            )
-        if isinstance(run.plan, CustomPlan) and len(run.plan.table) != layers:
-            yield f"train.runs.{name}.plan.table has {len(run.plan.table)} rows for {layers} layers"
+        fault = run.plan.misfit(experiment.shape_of(name).layers)
+        if fault is not None:
+            yield f"train.runs.{name}.plan: {fault}"
 
 
 def _benchmarks(experiment: Experiment) -> Iterator[str]:

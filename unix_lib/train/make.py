@@ -21,8 +21,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import TypeAdapter
+
 from unix_lib.artefacts.files import write_json
 from unix_lib.artefacts.manifest import Manifest
+from unix_lib.config.models import DecoderShape, PlanConfig
 from unix_lib.config.outside import require_planned
 from unix_lib.jobs.job import Job
 from unix_lib.pack.reader import PackReader
@@ -83,14 +86,15 @@ def _initial_model(job: Job, vocabulary: Vocabulary) -> "UnixForCausalLM":
     from unix_lib.models.start import fresh_model, start_from_checkpoint, start_from_pretrained
 
     settings = job.settings
-    start, plan, seed, vision = settings["start"], settings["plan"], settings["seed"], settings["vision_start"]
+    start, seed, vision = settings["start"], settings["seed"], settings["vision_start"]
+    plan: PlanConfig = TypeAdapter(PlanConfig).validate_python(settings["plan"])
     if start["kind"] == "fresh":
-        model = fresh_model(start["shape"], plan, vocabulary, seed)
+        model = fresh_model(DecoderShape(**start["shape"]), plan, vocabulary, seed)
     elif start["kind"] == "run":
         folder = job.input("start") / "model"
         model = start_from_checkpoint(folder, plan, vision, seed, start["image_rows"], vocabulary=vocabulary)
     else:
-        path, revision, shape = start["path"], start["revision"], start["shape"]
+        path, revision, shape = start["path"], start["revision"], DecoderShape(**start["shape"])
         model = start_from_pretrained(path, revision, plan, vocabulary, vision, seed, shape=shape)
     freeze(model, settings.get("freeze", []))
     return model
@@ -282,10 +286,13 @@ def write_model(folder: Path, model: "UnixForCausalLM", weights: "dict[str, Tens
     from safetensors.torch import save_file
 
     folder.mkdir(parents=True)
+    # The Trainer sets this to false in what it trains; whoever loads the checkpoint wants `generate()` with its cache.
+    model.config.use_cache = True
     model.config.architectures = [type(model).__name__]
     model.config.dtype = next(iter(weights.values())).dtype
     model.config.save_pretrained(folder)
     if model.generation_config is not None:
+        model.generation_config.use_cache = True
         model.generation_config.save_pretrained(folder)
     save_file(
         {name: value.contiguous() for name, value in weights.items()}, folder / "model.safetensors", {"format": "pt"}

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from tests.models.small import LAYERS, PLANS, QWEN3_SHAPE, SHAPE, VOCABULARY, image, text
-from unix_lib.config.models import DecoderShape
-from unix_lib.decoder_costs import DecoderCosts, decoder_costs
-from unix_lib.layer_plans import layer_plan
+from unix_lib.config.models import DecoderShape, PlanConfig
+from unix_lib.architectures.costs import DecoderCosts, decoder_costs
+from unix_lib.architectures.plans import layer_plan
 from unix_lib.models import UnixForCausalLM
 from unix_lib.models.routing import Documents, build_batch
 from unix_lib.models.start import fresh_model, parameter_counts
@@ -17,13 +17,13 @@ from unix_lib.models.start import fresh_model, parameter_counts
 SHAPES = pytest.mark.parametrize("shape", [SHAPE, QWEN3_SHAPE], ids=["qwen2", "qwen3"])
 
 
-def costs_of(shape: dict[str, Any], plan: dict[str, Any], **settings: Any) -> DecoderCosts:
-    return decoder_costs(DecoderShape(**shape), layer_plan(plan, LAYERS), VOCABULARY.size, **settings)
+def costs_of(shape: DecoderShape, plan: PlanConfig, **settings: Any) -> DecoderCosts:
+    return decoder_costs(shape, layer_plan(plan, LAYERS), VOCABULARY.size, **settings)
 
 
 @SHAPES
 @pytest.mark.parametrize("plan", list(PLANS))
-def test_parameters_are_those_of_the_model(plan: str, shape: dict[str, Any]) -> None:
+def test_parameters_are_those_of_the_model(plan: str, shape: DecoderShape) -> None:
     counts = parameter_counts(fresh_model(shape, PLANS[plan], VOCABULARY, 1))
     costs = costs_of(shape, PLANS[plan])
     assert counts["total"] == costs.parameters_total
@@ -35,12 +35,12 @@ def test_parameters_are_those_of_the_model(plan: str, shape: dict[str, Any]) -> 
 @pytest.mark.parametrize(
     "plan", ["shared", "unix 1:1", "mot", "moe 1/2", "unix_shared_ffn 1:1 24+40", "unix_shared_ffn 1:0 0+64"]
 )
-def test_flops_are_those_of_the_matrix_products(plan: str, shape: dict[str, Any]) -> None:
+def test_flops_are_those_of_the_matrix_products(plan: str, shape: DecoderShape) -> None:
     random = np.random.default_rng(1)
     model, costs = fresh_model(shape, PLANS[plan], VOCABULARY, 1), costs_of(shape, PLANS[plan])
     for modality, ids in (("text", text(random, 48)), ("vision", image(random, 47)[:-1])):
         # Without the head: only targets pass it, and its gradient is computed together with the loss.
-        expected = len(ids) * (getattr(costs, modality).training_flops - 6 * VOCABULARY.size * SHAPE["hidden_size"])
+        expected = len(ids) * (getattr(costs, modality).training_flops - 6 * VOCABULARY.size * SHAPE.hidden_size)
         assert _matrix_flops(model, ids) == expected, modality
 
 
@@ -71,7 +71,7 @@ def _inputs(ids: list[int]) -> dict[str, Any]:
 @pytest.mark.parametrize(("dtype", "size"), [(torch.float32, 4), (torch.bfloat16, 2)])
 @pytest.mark.parametrize("plan", ["shared", "unix 1:1", "unix_shared_ffn 1:1 24+40"])
 def test_activations_are_what_the_backward_pass_keeps(
-    plan: str, dtype: torch.dtype, size: int, shape: dict[str, Any]
+    plan: str, dtype: torch.dtype, size: int, shape: DecoderShape
 ) -> None:
     random = np.random.default_rng(2)
     model = fresh_model(shape, PLANS[plan], VOCABULARY, 1).to(dtype)
@@ -95,7 +95,7 @@ def test_activations_are_what_the_backward_pass_keeps(
 
 @SHAPES
 @pytest.mark.parametrize("plan", ["shared", "unix 1:3", "mot"])
-def test_caches_hold_what_is_said(plan: str, shape: dict[str, Any]) -> None:
+def test_caches_hold_what_is_said(plan: str, shape: DecoderShape) -> None:
     model, costs = fresh_model(shape, PLANS[plan], VOCABULARY, 1).eval(), costs_of(shape, PLANS[plan])
     kept: list[torch.Tensor] = []
     model.model(**_inputs(text(np.random.default_rng(3), 20)), kept=kept)

@@ -6,8 +6,7 @@ imports no torch, so that a plan can be looked at on a login node; a test holds 
 
 from dataclasses import dataclass
 
-from unix_lib.config.models import DecoderShape
-from unix_lib.layer_plans import LayerPlan
+from unix_lib.config.models import DecoderShape, LayerPlan
 
 
 @dataclass(frozen=True)
