@@ -23,7 +23,6 @@ from unix_lib.evaluate.generation import found_in, judge_of, protocol_of, scores
 from unix_lib.evaluate.intervals import share
 from unix_lib.evaluate.scorers.geneval import CeilingSettings
 from unix_lib.evaluate.tables import SCORES, Origin, Score, score_rows, write_table
-from unix_lib.jobs.device import device_of
 from unix_lib.jobs.job import Job
 from unix_lib.judges.judge import ObjectFinder, open_judge
 from unix_lib.sources.shapes.scenes import Scene, render_pixels
@@ -40,7 +39,7 @@ def make_ceiling(job: Job[CeilingSettings, JudgedBatches]) -> Manifest:
     Raises:
         BenchmarkError: scenes that don't go with their prompts. UnfitDetectorError: scenes of another size.
     """
-    from unix_lib.tokenizers.image import load_image_tokenizer
+    from unix_lib.tokenizers.image import device_of, load_image_tokenizer
 
     benchmarks = job.input("benchmark")
     tokenizer = load_image_tokenizer(job.input("image_tokenizer"), device_of(job.shape))

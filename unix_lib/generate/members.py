@@ -17,8 +17,8 @@ from unix_lib.benchmarks.files import benchmark_file
 from unix_lib.benchmarks.settings import AskedSettings
 from unix_lib.checkpoints.loaded import Checkpoint
 from unix_lib.config.jobs import BatchedExecution
-from unix_lib.jobs.device import device_of
 from unix_lib.jobs.job import Job
+from unix_lib.tokenizers.image import device_of
 
 ORIGIN = ("run", "step", "tokens", "architecture", "seed")  # facts of a checkpoint that its scores carry
 
