@@ -15,7 +15,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from tests.evaluate.conftest import SHAPE, SmallExperiment, small  # noqa: F401  a fixture
-from tests.sources.test_image_folder import png_that_claims
+from tests.images.pictures import png_that_claims
 from unix_lib.__main__ import app
 from unix_lib.artefacts.errors import UserError
 from unix_lib.artefacts.files import lines_of, write_json

@@ -35,7 +35,7 @@ def _get(need: Need, console: Console) -> str:
             path = fetch_file(need.file, lambda done, total: progress.update(task, completed=done, total=total))
         return f"({need.file.licence}) in {path}"
     if need.task is not None:
-        from unix_lib.evaluate.registry import data_set_of, load_registered
+        from unix_lib.benchmarks.lm_eval_tasks import data_set_of, load_registered
 
         tasks = load_registered(need.task)["tasks"].values()
         return f"(licence: see its page) {', '.join(sorted({data_set_of(task) for task in tasks}))}"

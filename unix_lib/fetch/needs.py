@@ -83,7 +83,7 @@ def missing_because(need: Need) -> str | None:
         found = any(Path().glob(str(need.local))) if not need.local.is_absolute() else need.local.exists()
         return None if found else "no such file or folder; put it there"
     if need.task is not None:
-        from unix_lib.evaluate.registry import load_registered
+        from unix_lib.benchmarks.lm_eval_tasks import load_registered
 
         try:
             load_registered(need.task)

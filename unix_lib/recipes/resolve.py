@@ -193,7 +193,7 @@ def _evaluate(plan: Plan, outside: Outside) -> None:
                     "benchmark": plan.named("sources", f"{benchmark.source}-benchmarks"),
                     "image_tokenizer": plan.named("tokenizers", "image"),
                 },
-                plan.experiment.generate.model_copy(update={"job": config.job}),
+                config.narrowed(kind.ceiling.execution, batch_size=plan.experiment.generate.batch_size),
             )
 
 

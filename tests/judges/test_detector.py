@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from unix_lib.evaluate.detector import Detector
 from unix_lib.evaluate.fitness import UnfitDetectorError, heldout_scenes, reads_scene, require_fit
 from unix_lib.evaluate.geneval import relative_positions
+from unix_lib.images.files import image_id
+from unix_lib.judges.detector import Detector
+from unix_lib.records.shards import iterate_rows
 from unix_lib.sources.shapes.combinations import TASKS
 from unix_lib.sources.shapes.drawing import SceneSpace, draw_scene
 from unix_lib.sources.shapes.palette import BACKGROUND, COLORS
@@ -47,7 +49,7 @@ def test_every_color_shape_and_size_is_read(color):
             for x, y in ((8, 8), (25, 7), (16, 16)):
                 scene = Scene((SceneObject(color, shape, size, x, y, radius_of(size, 32)),))
                 (found,) = detector.detect(render_pixels(scene, 32))
-                assert (found.color, found.shape, found.size, found.centre) == (color, shape, size, (x, y))
+                assert (found.color, found.name, found.size, found.centre) == (color, shape, size, (x, y))
                 assert found.confidence > 0.9
 
 
@@ -97,7 +99,7 @@ def test_boxes_give_the_relations_that_scenes_were_drawn_with():
     for scene in scenes("free", count=120, seed=5):
         if len({thing.shape for thing in scene.objects}) != 2:
             continue
-        found = {one.shape: one for one in detector.detect(render_pixels(scene, 32))}
+        found = {one.name: one for one in detector.detect(render_pixels(scene, 32))}
         a, b = scene.objects
         assert relative_positions(found[a.shape].box, found[b.shape].box) == relations_between(a, b)
         compared += 1
@@ -123,11 +125,20 @@ def test_another_size_of_image_is_refused():
 
 def test_a_detector_that_misreads_scenes_may_not_judge(small):
     source = small.results / small.shapes
-    require_fit(Detector.for_scenes(32), source)
-    drawn, images = heldout_scenes(source)
+    require_fit(Detector.for_scenes(32), source, 32)
+    drawn, images = heldout_scenes(source, 32)
     assert len(drawn) == len(images) == 24
+    assert len(heldout_scenes(source, 32, limit=5)[0]) == 5
     color_blind = Detector(32, BACKGROUND, {"grey": (90, 90, 90)}, Detector.for_scenes(32).templates)
     with pytest.raises(UnfitDetectorError, match=r"read 0\.0% of 24 rendered held-out scenes right"):
-        require_fit(color_blind, source)
-    with pytest.raises(UnfitDetectorError, match="images of 32 px, but the image tokenizer makes 64 px"):
-        require_fit(Detector.for_scenes(64), source)
+        require_fit(color_blind, source, 32)
+    with pytest.raises(
+        UnfitDetectorError, match="scenes of another size than the 64 px that the image tokenizer makes"
+    ):
+        require_fit(Detector.for_scenes(64), source, 64)
+
+
+def test_scenes_rendered_again_are_the_images_that_the_source_stored(small):
+    _, images = heldout_scenes(small.results / small.shapes, 32)
+    shown = {row["image_id"] for row in iterate_rows(small.results / small.records, "heldout", ["image_id"])}
+    assert {image_id(image) for image in images} == shown

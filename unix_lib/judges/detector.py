@@ -1,9 +1,9 @@
 """A detector that reads colour, shape, size and place of objects from the pixels of an image, nothing else.
 
-In: an image of plain objects on a plain background, as rendered, blurred by an image tokenizer, or garbage. Out:
-objects with a confidence. Shape, size and place come first, from how much each pixel differs from the background,
-compared with templates of every shape and size at every place; then the colour of what stands there, as GenEval's
-judge does it. The templates come from the renderer, so a new shape needs no new code here.
+It takes plain objects on a plain background, as rendered, blurred by an image tokenizer, or garbage. Shape, size and
+place come first, from how much each pixel differs from the background, compared with templates of every shape and size
+at every place; then the colour of what stands there, as GenEval's judge does it. The templates come from the renderer,
+so a new shape needs no new code here.
 
 What this can't do: overlapping objects, textures, shading. S side of an image, T templates.
 """
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import fft, ndimage
 
+from unix_lib.judges.judge import Detection
 from unix_lib.sources.shapes.palette import BACKGROUND, COLORS, SMALLEST_DISTANCE
 from unix_lib.sources.shapes.scenes import SHAPES, SIZES, SceneObject, covered, radius_of
 
@@ -35,26 +36,6 @@ class Template:
     shape: str
     size: str
     cover: np.ndarray
-
-
-@dataclass(frozen=True)
-class Detection:
-    """One object; box is left, top, right, bottom in pixels, right and bottom exclusive."""
-
-    shape: str
-    color: str
-    size: str
-    box: tuple[int, int, int, int]
-    confidence: float
-
-    @property
-    def centre(self) -> tuple[float, float]:
-        """(x, y) in pixels."""
-        return (self.box[0] + self.box[2]) / 2, (self.box[1] + self.box[3]) / 2
-
-    def __str__(self) -> str:
-        x, y = self.centre
-        return f"{self.size} {self.color} {self.shape} at ({x:g}, {y:g}), confidence {self.confidence:.2f}"
 
 
 class Detector:
@@ -144,6 +125,14 @@ class Detector:
             return None
         return np.median(image[near], axis=0).astype(np.float32)
 
+    def objects(self, images: np.ndarray) -> list[list[Detection]]:
+        """See `ObjectFinder`.
+
+        Raises:
+            ValueError: images of another size.
+        """
+        return [self.detect(image) for image in images]
+
     def detect(self, image: np.ndarray) -> list[Detection]:
         """Objects in an image, most certain first.
 
@@ -183,7 +172,7 @@ class Detector:
                 continue
             taken[box] |= solid
             place = (left, top, left + width, top + height)
-            found.append(Detection(template.shape, color, template.size, place, round(confidence, 4)))
+            found.append(Detection(template.shape, color, place, round(confidence, 4), template.size))
             if len(found) == MAX_OBJECTS:
                 break
         return sorted(found, key=lambda one: -one.confidence)

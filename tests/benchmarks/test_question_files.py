@@ -6,7 +6,7 @@ import hashlib
 
 import pytest
 
-from unix_lib.evaluate.question_files import QuestionFileError, read_questions
+from unix_lib.benchmarks.question_files import QuestionFileError, read_questions
 
 IMAGE = base64.b64encode(hashlib.sha512(b"one").digest()).decode()  # what is in it is not looked at here
 OTHER = base64.b64encode(hashlib.sha512(b"two").digest()).decode()

@@ -1,9 +1,9 @@
-"""Stored samples: resume, identity, and damage."""
+"""Stored samples: resume and damage."""
 
 import pyarrow as pa
 import pytest
 
-from unix_lib.evaluate.store import SampleStore
+from unix_lib.generate.store import SampleStore
 
 SCHEMA = pa.schema([pa.field("number", pa.int64(), nullable=False)])
 
@@ -22,8 +22,8 @@ def doubled(calls, die_after=None):
     return compute
 
 
-def store(tmp_path, identity="a", checkpoint="run-step-00001-x"):
-    return SampleStore(tmp_path, checkpoint, {"settings": identity}, SCHEMA)
+def store(tmp_path):
+    return SampleStore(tmp_path / "run-step-00001-pope-x", SCHEMA)
 
 
 def test_a_killed_job_goes_on_where_it_stopped(tmp_path):
@@ -33,7 +33,7 @@ def test_a_killed_job_goes_on_where_it_stopped(tmp_path):
     assert calls == [[0, 1, 2], [3, 4, 5]]
     rows = store(tmp_path).fill(range(10), doubled(calls), batch_size=3, name="b")
     assert calls[2:] == [[6, 7, 8], [9]]
-    assert [row["number"] for row in rows] == list(range(0, 20, 2))
+    assert rows["number"].to_pylist() == list(range(0, 20, 2))
 
 
 def test_a_finished_benchmark_is_not_computed_again(tmp_path):
@@ -43,19 +43,19 @@ def test_a_finished_benchmark_is_not_computed_again(tmp_path):
     assert (len(rows), calls) == (4, [])
 
 
-def test_other_settings_or_another_checkpoint_start_anew(tmp_path):
-    store(tmp_path).fill(range(4), doubled([]), batch_size=4, name="b")
-    assert store(tmp_path, identity="b").done == 0
-    assert store(tmp_path, checkpoint="run-step-00002-y").done == 0
-    assert store(tmp_path).done == 4
+def test_nothing_asked_gives_an_empty_table(tmp_path):
+    rows = store(tmp_path).fill([], doubled([]), batch_size=4, name="b")
+    assert rows.num_rows == 0
+    assert rows.schema.equals(SCHEMA)
 
 
 @pytest.mark.parametrize("damage", ["truncated", "flipped", "missing", "another schema"])
-def test_a_damaged_part_and_all_after_it_are_computed_again(tmp_path, damage):
+def test_a_damaged_part_and_all_after_it_are_computed_again(tmp_path, damage, caplog):
     first = store(tmp_path)
     first.fill(range(9), doubled([]), batch_size=3, name="b")
     parts = sorted(first.folder.iterdir())
-    data = bytearray(parts[1].read_bytes())
+    whole = parts[1].read_bytes()
+    data = bytearray(whole)
     if damage == "truncated":
         parts[1].write_bytes(data[: len(data) // 2])
     elif damage == "flipped":
@@ -65,10 +65,13 @@ def test_a_damaged_part_and_all_after_it_are_computed_again(tmp_path, damage):
         parts[1].unlink()
     else:
         pa.parquet.write_table(pa.table({"other": [1, 2, 3]}), parts[1])
+    assert not parts[1].exists() or parts[1].read_bytes() != whole
     calls = []
-    rows = store(tmp_path).fill(range(9), doubled(calls), batch_size=3, name="b")
+    with caplog.at_level("WARNING"):
+        rows = store(tmp_path).fill(range(9), doubled(calls), batch_size=3, name="b")
+    assert "is damaged or out of order; its samples are computed again" in caplog.text
     assert calls == [[3, 4, 5], [6, 7, 8]]
-    assert [row["number"] for row in rows] == list(range(0, 18, 2))
+    assert rows["number"].to_pylist() == list(range(0, 18, 2))
 
 
 def test_what_a_kill_leaves_of_a_file_being_written_is_ignored(tmp_path):

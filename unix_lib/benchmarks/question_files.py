@@ -1,8 +1,8 @@
-"""Questions about images from TSV files in the layout of VLMEvalKit (POPE, MME, MMBench, SEED-Bench).
+"""Reads questions about images from TSV files in the layout of VLMEvalKit (POPE, MME, MMBench, SEED-Bench).
 
-In: a file with the columns `index, question, answer, image` and, by layout, `A, B, C, D, hint, category`. An image
-is base64 text, or the index of the row that holds it. Out: questions, and the rows set aside with reasons. The
-base64 text is kept until an image is needed, so that a file of 14,000 images does not become 14,000 bitmaps.
+A file has the columns `index, question, answer, image` and, by layout, `A, B, C, D, hint, category`. An image
+is base64 text, or the index of the row that holds it. Rows that can't be used are set aside with reasons. The base64
+text is kept until an image is needed, so that a file of 14,000 images does not become 14,000 bitmaps.
 """
 
 import base64
@@ -15,9 +15,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from unix_lib.artefacts.errors import UserError
+from unix_lib.benchmarks.settings import Layout
+from unix_lib.records.questions import LETTERS
 
-LETTERS = ("A", "B", "C", "D")
-LAYOUTS: dict[str, tuple[str, ...]] = {
+LAYOUTS: dict[Layout, tuple[str, ...]] = {
     "pope": ("index", "question", "answer", "image"),
     "mme": ("index", "question", "answer", "image", "category"),
     "mmbench": ("index", "question", "answer", "image", "A", "B"),
@@ -72,7 +73,7 @@ class RejectedRow:
     detail: str
 
 
-def read_questions(path: Path, layout: str, limit: int | None = None) -> tuple[list[Question], list[RejectedRow]]:
+def read_questions(path: Path, layout: Layout, limit: int | None = None) -> tuple[list[Question], list[RejectedRow]]:
     """Read a benchmark's questions.
 
     Args:
@@ -117,7 +118,7 @@ def read_questions(path: Path, layout: str, limit: int | None = None) -> tuple[l
     return questions, rejected
 
 
-def _rows(path: Path, layout: str) -> Iterator[tuple[int, dict[str, str]]]:
+def _rows(path: Path, layout: Layout) -> Iterator[tuple[int, dict[str, str]]]:
     """Rows as dictionaries with their line numbers; a row of another width has only what it has."""
     csv.field_size_limit(sys.maxsize)
     with open(path, encoding="utf-8", newline="") as file:
@@ -137,7 +138,7 @@ def _rows(path: Path, layout: str) -> Iterator[tuple[int, dict[str, str]]]:
             yield reader.line_num, row
 
 
-def _question(row: dict[str, str], layout: str, images: dict[str, str], seen: set[str]) -> Question:
+def _question(row: dict[str, str], layout: Layout, images: dict[str, str], seen: set[str]) -> Question:
     """The row's question.
 
     Raises:

@@ -1,9 +1,7 @@
-"""Per-sample results of an unfinished or repeated evaluation, kept so that nothing is computed twice.
+"""Keeps what an unfinished job has computed, sample by sample, so that a killed job goes on at its first missing one.
 
-`results/<experiment>/work/evaluate/<checkpoint>/<digest>/part-<begin>-<end>.parquet` holds what a benchmark gave
-for a stretch of its samples on a checkpoint. The digest covers the benchmark's settings and inputs and nothing
-else, so a group that gains a benchmark finds the others here, and a killed job goes on at its first missing
-sample. Nothing downstream reads these files; an evaluation's artefact is written from them. Pages carry checksums:
+`<folder>/part-<begin>-<end>.parquet` holds the results of a stretch of samples. The folder is the work folder of one
+artefact, whose digest covers all that decides the results. Nothing downstream reads these files. Pages carry checksums:
 a damaged part, and everything after it, is computed again.
 """
 
@@ -17,7 +15,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from unix_lib.artefacts.files import atomic_path, digest_of
+from unix_lib.artefacts.files import atomic_path
 
 log = logging.getLogger(__name__)
 _PART = re.compile(r"part-(\d{8})-(\d{8})\.parquet")
@@ -26,17 +24,14 @@ _PART = re.compile(r"part-(\d{8})-(\d{8})\.parquet")
 class SampleStore:
     """Results of one benchmark on one checkpoint, in the benchmark's order of samples."""
 
-    def __init__(self, samples: Path, checkpoint: str, identity: Any, schema: pa.Schema) -> None:
+    def __init__(self, folder: Path, schema: pa.Schema) -> None:
         """Look up what is already there.
 
         Args:
-            samples: the folder of all stores, `results/<experiment>/work/evaluate`.
-            checkpoint: key of the checkpoint's artefact, `<run>-step-00100-<digest>`.
-            identity: JSON value of all that decides the results: settings, scorer version, inputs.
+            folder: of this store alone; see `Job.work`.
             schema: of a result.
         """
-        digest = digest_of(identity)[:16]
-        self.folder = samples / checkpoint / digest
+        self.folder = folder
         self.schema = schema
         self._tables: list[pa.Table] = []
         self.done = 0
@@ -71,9 +66,9 @@ class SampleStore:
         self._tables.append(table)
         self.done = end
 
-    def rows(self) -> list[dict[str, Any]]:
+    def table(self) -> pa.Table:
         """All results so far, in order."""
-        return [row for table in self._tables for row in table.to_pylist()]
+        return pa.concat_tables([self.schema.empty_table(), *self._tables])
 
     def fill(
         self,
@@ -82,14 +77,14 @@ class SampleStore:
         *,
         batch_size: int,
         name: str,
-    ) -> list[dict[str, Any]]:
+    ) -> pa.Table:
         """Compute what is missing, batch by batch, and return all results.
 
         Args:
             samples: all samples of the benchmark, in a fixed order.
             compute: from a batch of samples to one result each.
             batch_size: samples computed, and kept, together.
-            name: of the benchmark, for the log.
+            name: of what is computed, for the log.
         """
         if self.done:
             log.info("%s: %d of %d samples were already there", name, self.done, len(samples))
@@ -99,4 +94,4 @@ class SampleStore:
             speed = (self.done - before) / max(time.monotonic() - started, 1e-9)
             remaining = (len(samples) - self.done) / speed
             log.info("%s: %d of %d samples, %.1f/s, %.0f s left", name, self.done, len(samples), speed, remaining)
-        return self.rows()
+        return self.table()
