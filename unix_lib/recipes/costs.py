@@ -1,8 +1,8 @@
 """What the runs of a config cost: their decoders' sizes, and the tokens that they are trained on."""
 
+from unix_lib.architectures.costs import DecoderCosts, decoder_costs
+from unix_lib.architectures.plans import layer_plan
 from unix_lib.config.experiment import Experiment
-from unix_lib.decoder_costs import DecoderCosts, decoder_costs
-from unix_lib.layer_plans import layer_plan
 
 QWEN_SPECIAL_TOKENS = 22  # ids that a tokenizer may add to its vocabulary_size; the padding hides the difference
 
@@ -27,7 +27,7 @@ def run_costs(experiment: Experiment, run: str) -> DecoderCosts:
     assert train is not None
     return decoder_costs(
         shape,
-        layer_plan(train.runs[run].plan.semantic(), shape.layers),
+        layer_plan(train.runs[run].plan, shape.layers),
         vocabulary_rows(experiment),
         bytes_per_value=2 if train.precision == "bfloat16" else 4,
         gradient_checkpointing=train.gradient_checkpointing,

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 
+from unix_lib.architectures.plans import architecture_label
 from unix_lib.config.experiment import Experiment
-from unix_lib.layer_plans import architecture_label
 from unix_lib.recipes.costs import run_costs, run_tokens
 
 WORDS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
@@ -46,12 +46,10 @@ def _sources(experiment: Experiment) -> list[str]:
 
 def _seeds(experiment: Experiment) -> list[str]:
     """How many seeds each of the compared architectures is trained with."""
-    assert experiment.train is not None or not experiment.compared_runs()
     seeds: dict[str, set[int]] = {}
-    for name in experiment.compared_runs():
-        run = experiment.train.runs[name] if experiment.train else None
-        if run is not None:
-            seeds.setdefault(architecture_label(run.plan.semantic()), set()).add(run.seed)
+    for run in experiment.train.runs.values() if experiment.train else ():
+        if run.compare:
+            seeds.setdefault(architecture_label(run.plan), set()).add(run.seed)
     counts = sorted({len(own) for own in seeds.values()})
     if not counts:
         return []
