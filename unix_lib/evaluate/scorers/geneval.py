@@ -19,6 +19,10 @@ class ImageSettings(StrictModel):
     identity: FilesIdentity | None = key("what the file is", None, sparse=True)
     image_sampling: BenchmarkSampling = key("sampling of the images")
 
+    def work(self) -> float:
+        """Images a prompt."""
+        return self.image_sampling.images_per_prompt
+
 
 class GenEvalScoring(ScoringSettings):
     """How images are judged."""
