@@ -39,11 +39,14 @@ ImageTokenizerPath = Annotated[
 
 
 @app.command()
-def plan(config: ConfigPath = LAPTOP) -> None:
-    """Show runs x stages: what is done, what would run and why, tokens, parameters, estimated time."""
+def plan(
+    config: ConfigPath = LAPTOP,
+    cores: Annotated[int | None, typer.Option(min=1, help="cores that jobs share; default: this machine's")] = None,
+) -> None:
+    """Show runs x stages: what is done, what would run and why, and what it would cost: time, GPU hours, disk."""
     from unix_lib.commands import plan as command
 
-    raise typer.Exit(command.run(config, console))
+    raise typer.Exit(command.run(config, cores, console))
 
 
 @app.command()

@@ -83,18 +83,18 @@ def work_of(artefact: str, jobs: Jobs) -> Work:
         members = recipe.in_role("answers") if recipe.kind == "group" else [artefact]
         return Work(sum(_answering(member, jobs) for member in members), "operations")
     if recipe.stage == "encode":
-        images = sum(_things(name, jobs) for name in recipe.in_role("images"))
+        images = sum(things_of(name, jobs) for name in recipe.in_role("images"))
         return Work(images * _image_operations(recipe, jobs), "operations")
     if recipe.stage == "tokenizers" and isinstance(settings, Shaped) and isinstance(settings, Counted):
         # Encoder and decoder, forward and backward.
         return Work(settings.work() * 6 * _encoder_operations(settings.shape), "operations")
     if recipe.stage == "analyze" and "checkpoint" in recipe.inputs:
-        tokens = _things(artefact, jobs) * _pack_length(recipe, jobs) / DOCUMENTS_PER_PACK
+        tokens = things_of(artefact, jobs) * _pack_length(recipe, jobs) / DOCUMENTS_PER_PACK
         return Work(tokens * TRAINING_OPERATIONS * _of_checkpoint(recipe, jobs), "operations")
-    return Work(_things(artefact, jobs), "things")
+    return Work(things_of(artefact, jobs), "things")
 
 
-def _things(artefact: str, jobs: Jobs) -> float:
+def things_of(artefact: str, jobs: Jobs) -> float:
     """Scenes, images, documents, questions: what the kind counts, else what its inputs have, else one."""
     recipe, settings = jobs.recipe(artefact), jobs.settings(artefact)
     if isinstance(settings, Counted):
@@ -102,9 +102,9 @@ def _things(artefact: str, jobs: Jobs) -> float:
     if recipe.stage == "evaluate":
         return sum(_questions(name, jobs) for name in _inputs(recipe, "answers"))
     if isinstance(settings, PackSettings):
-        return settings.epochs * sum(_things(name, jobs) for name in _inputs(recipe, "records"))
+        return settings.epochs * sum(things_of(name, jobs) for name in _inputs(recipe, "records"))
     if recipe.stage in ("sources", "tokenizers"):
-        return sum(_things(name, jobs) for name in recipe.upstream) or 1
+        return sum(things_of(name, jobs) for name in recipe.upstream) or 1
     return 1
 
 
@@ -151,7 +151,7 @@ def _answering(artefact: str, jobs: Jobs) -> float:
 def _questions(artefact: str, jobs: Jobs) -> float:
     """Questions or prompts that are answered."""
     recipe, settings = jobs.recipe(artefact), jobs.settings(artefact)
-    asked = sum(_things(name, jobs) for name in recipe.in_role("benchmark")) or QUESTIONS
+    asked = sum(things_of(name, jobs) for name in recipe.in_role("benchmark")) or QUESTIONS
     return min(asked, settings.limit or asked) if isinstance(settings, Limited) else asked
 
 
