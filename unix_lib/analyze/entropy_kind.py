@@ -18,8 +18,8 @@ class EntropySettings(StrictModel):
     seed: int = key("seed of the order in which sequences enter the budget", 218, ge=0)
 
     def work(self) -> float:
-        """Tokens that are counted."""
-        return self.budget * len(self.sources) * self.orders
+        """Thousands of tokens that are counted."""
+        return self.budget * len(self.sources) * self.orders / 1000
 
 
 class EntropyAnalysis(EntropySettings, AnalysisSettings):

@@ -22,7 +22,7 @@ from unix_lib.recipes.scale import short
 from unix_lib.recipes.schedule import TimedJob, wall_seconds
 from unix_lib.recipes.workspace import unfinished
 
-OF_RUNS = ("train", "generate", "evaluate", "analyze")
+OF_RUNS = ("train", "generate", "evaluate", "analyze")  # stages
 NOT_MEASURED = "~"
 
 
@@ -132,10 +132,10 @@ def _runs_table(forecast: Forecast) -> Table:
     assert config.train is not None
     table = Table(title=f"Runs of {config.experiment}", title_justify="left")
     on_gpus = config.train.job.gpus > 0
-    headings = ["run", "architecture", "parameters", "active (text / vision)", "steps", "tokens"]
-    headings += ["trained", "answered", "scored", "analysed", "time", *["GPU hours"] * on_gpus]
+    headings = ["run", "architecture", "parameters", "active", "steps", "tokens"]
+    headings += ["trained", "evaluated", "analysed", "time", *["GPU h"] * on_gpus]
     for heading in headings:
-        table.add_column(heading, justify="left" if heading in ("run", "architecture") else "right")
+        table.add_column(heading, justify="left" if heading in ("run", "architecture") else "right", no_wrap=True)
     for name, settings in config.train.runs.items():
         costs, cost = run_costs(config, name), forecast.cost(_of_run(forecast.plan, name, *OF_RUNS))
         table.add_row(
@@ -143,11 +143,11 @@ def _runs_table(forecast: Forecast) -> Table:
             architecture_label(settings.plan),
             short(costs.parameters_total),
             pair(short(costs.text.parameters), short(costs.vision.parameters)),
-            str(settings.checkpoints[-1]),
-            f"<= {short(run_tokens(config, name))}",
-            *(_done(forecast, _of_run(forecast.plan, name, stage)) for stage in OF_RUNS),
+            short(settings.checkpoints[-1]),
+            f"≤ {short(run_tokens(config, name))}",
+            *(_done(forecast, _of_run(forecast.plan, name, stage)) for stage in ("train", "evaluate", "analyze")),
             cost.time,
-            *[f"{cost.gpu_hours:,.3g}" if cost.jobs else ""] * on_gpus,
+            *[hours(cost.gpu_hours)] * on_gpus,
         )
     return table
 
@@ -156,7 +156,7 @@ def _stages_table(forecast: Forecast) -> Table:
     plan = forecast.plan
     table = Table(title="Stages", title_justify="left")
     on_gpus = forecast.cost(forecast.due).gpu_hours > 0
-    for heading in ("stage", "jobs", "done", "would run", "job time", *["GPU hours"] * on_gpus, "disk", "why"):
+    for heading in ("stage", "jobs", "done", "would run", "job time", *["GPU h"] * on_gpus, "disk", "why"):
         table.add_column(heading, justify="left" if heading in ("stage", "why") else "right")
     for stage in STAGES:
         jobs = plan.targets(stage)
@@ -169,7 +169,7 @@ def _stages_table(forecast: Forecast) -> Table:
             str(len(jobs) - cost.jobs),
             str(cost.jobs),
             cost.time,
-            *[f"{cost.gpu_hours:,.3g}" if cost.gpu_hours else ""] * on_gpus,
+            *[hours(cost.gpu_hours)] * on_gpus,
             size(cost.disk),
             forecast.why(jobs),
         )
@@ -182,13 +182,15 @@ def _summary(forecast: Forecast, cores: int) -> list[str]:
         return ["Nothing would run: every artefact of this config exists."]
     lines = [
         f"{cost.jobs} jobs would run: {cost.time} of job time ({duration(cost.low)} to {duration(cost.high)})"
-        + (f", {cost.gpu_hours:,.3g} GPU hours" if cost.gpu_hours else "")
+        + (f", {hours(cost.gpu_hours)} GPU hours" if cost.gpu_hours else "")
         + (f", {size(cost.disk)} of disk" if cost.disk else "")
         + "."
     ]
     wall = duration(forecast.wall_seconds(cores))
     elsewhere = ", if GPUs are free whenever a job asks for them" if cost.gpu_hours else ""
     lines.append(f"On {cores} core{'s' * (cores > 1)}: about {wall}{elsewhere}.")
+    if empty := forecast.estimates.sources_without_data():
+        lines.append(f"No data yet in {', '.join(empty)}: what depends on their size is not in these figures.")
     if not cost.measured:
         lines.append(
             f"{NOT_MEASURED} not measured: no job of this kind ran here; computed from operations and assumed speeds, "
@@ -224,10 +226,16 @@ def size(count: float) -> str:
     return "< 1 MB" if count else ""
 
 
+def hours(count: float) -> str:
+    """GPU hours; nothing for none."""
+    return f"{count:,.0f}" if count >= 10 else f"{count:.2g}" if count else ""
+
+
 def duration(seconds: float) -> str:
-    """A time as people say it."""
+    """A time as people say it, no more exact than an estimate is."""
     minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours >= 48:
+    if minutes >= 48 * 60:
         return f"{seconds / 86400:.1f} days"
-    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
+    if minutes >= 60:
+        return f"{minutes // 60} h" + (f" {minutes % 60:02d} min" if minutes < 600 else "")
+    return f"{minutes} min" if minutes >= 10 else f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"

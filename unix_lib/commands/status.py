@@ -55,8 +55,9 @@ def _print_unreached(experiment: PlannedExperiment, console: Console) -> None:
         return
     earlier = sum(is_earlier(path) for path in found)
     made = f", {earlier} of them made by an earlier version" if earlier else ""
+    size = sum(map(size_of, found)) / 1e6
     console.print(
-        f"{len(found)} files and folders, {sum(map(size_of, found)) / 1e6:.1f} MB, that this config does not reach{made}; "
+        f"{len(found)} files and folders, {size:.1f} MB, that this config does not reach{made}; "
         f"`unix-lib prune {experiment.results}` lists what no config reaches.",
         soft_wrap=True,
         highlight=False,

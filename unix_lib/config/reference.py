@@ -13,10 +13,10 @@ from unix_lib.config.strict import StrictModel, kind_of
 
 HEAD = """# Every key of a config
 
-Written by `unix-lib schema` from the settings models; `config/schema.json` says the same to editors. The kind of a key says
-what a change of it does: a **semantic** key changes results, and everything behind it is made anew; a **numeric** key
-changes how a result is computed (threads, GPUs, batch sizes), an **operational** one not even that: both re-run nothing.
-`<name>` stands for a name of your own. A key without a default must be given, here or in the config that is extended.
+Written by `unix-lib schema` from the settings models; `config/schema.json` says the same to editors. The kind of a key
+says what a change of it does: a **semantic** key changes results, and everything behind it is made anew; a **numeric**
+key changes how a result is computed (threads, GPUs, batch sizes), an **operational** one not even that: both re-run
+nothing. `<name>` stands for a name of your own. A key without a default must be given, here or in what is extended.
 """
 NAMES = {"NoneType": "null", "str": "text", "int": "integer", "float": "number", "bool": "true, false"}
 BOUNDS = (("ge", "≥"), ("gt", ">"), ("le", "≤"), ("lt", "<"), ("multiple_of", "multiple of"))
@@ -86,18 +86,19 @@ def _values(annotation: Any) -> str:
         bounds = [
             f"{sign} {getattr(item, name)}" for item in arguments[1:] for name, sign in BOUNDS if hasattr(item, name)
         ]
-        return " ".join([_values(arguments[0]), *bounds])
-    if origin is Literal:
-        return ", ".join(f"`{value}`" for value in arguments)
-    if origin is list:
-        return f"list of {_values(arguments[0])}"
-    if origin is dict:
-        return f"{_values(arguments[1])}, by name"
-    if arguments:  # a union
-        return " or ".join(dict.fromkeys(_values(argument) for argument in arguments))
-    if isinstance(annotation, type) and issubclass(annotation, StrictModel):
-        return "keys"
-    return NAMES.get(annotation.__name__, annotation.__name__)
+        words = " ".join([_values(arguments[0]), *bounds])
+    elif origin is Literal:
+        words = ", ".join(f"`{value}`" for value in arguments)
+    elif origin in (list, dict):
+        inner = _values(arguments[-1])
+        words = f"list of {inner}" if origin is list else f"{inner}, by name"
+    elif arguments:  # a union
+        words = " or ".join(dict.fromkeys(_values(argument) for argument in arguments))
+    elif isinstance(annotation, type) and issubclass(annotation, StrictModel):
+        words = "keys"
+    else:
+        words = NAMES.get(annotation.__name__, annotation.__name__)
+    return words
 
 
 def _default(field: FieldInfo) -> str:

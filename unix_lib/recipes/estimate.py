@@ -19,8 +19,8 @@ from unix_lib.recipes.wall_times import (
 from unix_lib.recipes.work import Work, work_of
 
 START_SECONDS = 5.0  # ASSUME: of a process that imports torch, before it does anything
-# ASSUME: what a CPU core does of matrix products, and 40% of an H100's 989 TFLOP/s in bfloat16; generation, a token at a
-# time, a tenth of that.
+# ASSUME: what a CPU core does of matrix products, and 40% of an H100's 989 TFLOP/s in bfloat16; of that a tenth where
+# tokens are generated one at a time.
 CORE_OPERATIONS, GPU_OPERATIONS, GENERATED_SHARE = 20e9, 0.4 * 989e12, 0.1
 THINGS_PER_SECOND = 1000.0  # ASSUME: documents, images, questions
 # How far an estimate may be off, as a factor: own measurements at least, other experiments' at least, none.
@@ -71,11 +71,8 @@ class Estimates:
         others = sorted(folder for folder in results.parent.glob("*/") if folder.name != results.name)
         self._learn(wall_times_here(results), LEAST_SPREAD)
         self._learn((time for folder in others for time in wall_times_here(folder)), FOREIGN_SPREAD)
-        for folder in (results, *others):
-            path = folder / "summary" / "wall_times.csv"
-            if path.is_file() and (folder == results or not self._covers_all()):
-                spread = LEAST_SPREAD if folder == results else FOREIGN_SPREAD
-                self._learn(read_wall_times(path, plan, self.skipped), spread)
+        self._learn(self._summary(results, plan), LEAST_SPREAD)
+        self._learn((time for folder in others for time in self._summary(folder, None)), FOREIGN_SPREAD)
 
     def _learn(self, times: Iterable[WallTime], least_spread: float) -> None:
         by_key: dict[Key, list[WallTime]] = {}
@@ -84,23 +81,23 @@ class Estimates:
                 by_key.setdefault(time.key, []).append(time)
         self._rates |= {key: Rate.of(measured, least_spread) for key, measured in by_key.items()}
 
-    def _covers_all(self) -> bool:
-        return all(self._key(artefact) in self._rates for artefact in self._plan.targets(*self._stages()))
-
-    def _stages(self) -> list[str]:
-        return list(dict.fromkeys(job.recipe.stage for job in self._plan.jobs.values()))
-
-    def _key(self, artefact: str) -> Key:
-        job = self._plan.jobs[artefact]
-        return key_of(job.recipe.stage, job.recipe.kind, job.execution.job)
+    def _summary(self, folder: Path, plan: Plan | None) -> Iterable[WallTime]:
+        path = folder / "summary" / "wall_times.csv"
+        return read_wall_times(path, plan, self.skipped) if path.is_file() else []
 
     def of(self, artefact: str) -> Estimate:
         """The estimate of a planned job."""
-        shape, work = self._plan.jobs[artefact].execution.job, work_of(artefact, self._jobs)
-        rate = self._rates.get(self._key(artefact))
+        recipe, shape = self._plan.jobs[artefact].recipe, self._plan.jobs[artefact].execution.job
+        work = work_of(artefact, self._jobs)
+        rate = self._rates.get(key_of(recipe.stage, recipe.kind, shape))
         if rate is None:
-            return Estimate(_computed(work, shape, self._plan.jobs[artefact].recipe.stage), UNMEASURED_SPREAD, False)
+            return Estimate(_computed(work, shape, recipe.stage), UNMEASURED_SPREAD, False)
         return Estimate(rate.start + rate.per_work * share_of_processor(work, shape), rate.spread, True)
+
+    def sources_without_data(self) -> list[str]:
+        """Names of sources whose files are not there yet: what depends on their number can't be estimated."""
+        jobs = self._plan.of_stage("sources")
+        return [self._plan.jobs[name].recipe.name for name in jobs if not work_of(name, self._jobs).amount]
 
 
 def _computed(work: Work, shape: JobShape, stage: str) -> float:

@@ -60,15 +60,16 @@ def wall_times_here(results: Path) -> Iterator[WallTime]:
         yield WallTime(key_of(recipe.stage, recipe.kind, shape), recipe.name, work, seconds)
 
 
-def read_wall_times(path: Path, plan: Plan, skipped: list[str]) -> Iterator[WallTime]:
+def read_wall_times(path: Path, plan: Plan | None, skipped: list[str]) -> Iterator[WallTime]:
     """Measurements of a summary; those of an earlier version, without their work, by the plan's jobs of that name.
 
     Args:
         path: `summary/wall_times.csv`. Kept in git: it may hold the marks of a merge conflict.
-        plan: of the experiment.
+        plan: of the experiment; None where it is another one.
         skipped: gets a line on what could not be read.
     """
-    planned = {(job.recipe.stage, job.recipe.name): artefact for artefact, job in plan.jobs.items()}
+    jobs = {} if plan is None else plan.jobs
+    planned = {(job.recipe.stage, job.recipe.name): artefact for artefact, job in jobs.items()}
     unreadable: list[int] = []
     with open(path, newline="", encoding="utf-8", errors="replace") as file:
         rows = csv.DictReader(file)
@@ -79,7 +80,7 @@ def read_wall_times(path: Path, plan: Plan, skipped: list[str]) -> Iterator[Wall
                 unreadable.append(rows.line_num)
             elif kind and device and work is not None:
                 yield WallTime((stage, kind, device), name, work, seconds)
-            elif (stage, name) in planned:
+            elif plan is not None and (stage, name) in planned:
                 key, work = _planned(planned[stage, name], plan)
                 yield WallTime(key, name, work, seconds)
     if unreadable:

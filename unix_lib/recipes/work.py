@@ -104,7 +104,7 @@ def things_of(artefact: str, jobs: Jobs) -> float:
     if isinstance(settings, PackSettings):
         return settings.epochs * sum(things_of(name, jobs) for name in _inputs(recipe, "records"))
     if recipe.stage in ("sources", "tokenizers"):
-        return sum(things_of(name, jobs) for name in recipe.upstream) or 1
+        return sum(things_of(name, jobs) for name in recipe.upstream) if recipe.upstream else 1
     return 1
 
 
