@@ -107,6 +107,7 @@ class KindField:
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         options = [handler(model.__pydantic_core_schema__) for model in dict.fromkeys(self.models().values())]
+        # One that the project's own kinds' schemas don't describe.
         outside = {
             "type": "object",
             "description": f"{self.sort} of a module of your own",
