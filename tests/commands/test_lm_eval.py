@@ -1,4 +1,4 @@
-"""`python -m unix_lib lm-eval`: lm-eval's own command line reads a checkpoint with separate layers from its folder."""
+"""`unix-lib lm-eval`: lm-eval's own command line reads a checkpoint with separate layers from its folder."""
 
 import json
 import os

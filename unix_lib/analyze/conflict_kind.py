@@ -31,6 +31,10 @@ class ConflictSettings(ConflictMeasurement):
     run: str = key("name of the run")
     step: int = key("step of the checkpoint")
 
+    def work(self) -> float:
+        """Documents, of both modalities."""
+        return 2 * self.documents
+
 
 class ConflictAnalysis(ConflictMeasurement, AnalysisSettings):
     """Gradient conflict of the checkpoints of some runs."""

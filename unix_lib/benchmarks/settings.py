@@ -30,6 +30,10 @@ class ImageSettings(AskedSettings):
 
     image_sampling: BenchmarkSampling = key("sampling of the images")
 
+    def work(self) -> float:
+        """Images a prompt."""
+        return self.image_sampling.images_per_prompt
+
 
 class LikelihoodSettings(AskedSettings):
     """Requests of lm-eval: log-likelihoods of choices."""

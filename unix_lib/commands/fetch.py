@@ -7,9 +7,10 @@ from rich.progress import DownloadColumn, Progress, TextColumn, TransferSpeedCol
 
 from unix_lib.artefacts.errors import UserError
 from unix_lib.config import load_experiment
+from unix_lib.config.needs import Need
 from unix_lib.fetch.files import fetch_file
 from unix_lib.fetch.hub import fetch_repository
-from unix_lib.fetch.needs import Need, missing_because, needs_of
+from unix_lib.fetch.needs import missing_because, needs_of
 
 
 def run(config: Path, console: Console) -> int:

@@ -14,6 +14,10 @@ class DigitsImages(StrictModel):
     heldout_share: float = key("share of the images held out", 0.1, gt=0, lt=1)
     seed: int = key("seed of the held-out split", 218)
 
+    def work(self) -> float:
+        """Images."""
+        return 1797
+
 
 class DigitsSource(DigitsImages, SourceSettings):
     """The 1,797 scans of handwritten digits that scikit-learn ships: real images."""

@@ -38,6 +38,10 @@ class PlannedFolderImages(FolderImages):
 
     identity: FilesIdentity = key("the image files that the captions name")
 
+    def work(self) -> float:
+        """Images."""
+        return self.identity.count
+
 
 class PlannedFolderRecords(FolderPaths):
     """The records' job: also what the caption file is."""

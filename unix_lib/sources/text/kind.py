@@ -32,6 +32,11 @@ class PlannedText(TextDocuments):
 
     identity: FilesIdentity = key("the files of the corpus")
 
+    def work(self) -> float:
+        """Documents of the longest kind."""
+        characters = min(self.identity.bytes, self.max_characters or self.identity.bytes)
+        return characters / self.document_characters
+
 
 class ClozeQuestions(StrictModel):
     """The benchmark's job, on the records' held-out documents."""
@@ -40,6 +45,10 @@ class ClozeQuestions(StrictModel):
         "four-choice cloze questions made from the held-out documents, in blocks of four", 200, ge=0
     )
     seed: int = key("seed of the held-out split and of the cloze choices", 218)
+
+    def work(self) -> float:
+        """Questions."""
+        return self.cloze_questions
 
 
 class TextSource(TextDocuments, ClozeQuestions, SourceSettings):
