@@ -186,6 +186,11 @@ def start_from_pretrained(  # noqa: PLR0917
     return model
 
 
+def model_of_config(folder: Path) -> UnixForCausalLM:
+    """A float32 decoder of the config.json in a folder, without weights: whoever asks is about to load them."""
+    return _empty_model(UnixConfig.from_pretrained(folder), torch.float32)
+
+
 def parameter_counts(model: UnixForCausalLM) -> dict[str, int]:
     """Parameters: `total`, and active per text token (`text`) and per vision token (`vision`), tied rows once."""
 
