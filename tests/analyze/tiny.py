@@ -4,8 +4,8 @@ import numpy as np
 import torch
 from pydantic import TypeAdapter
 
-from unix_lib.config.models import PlanConfig
 from unix_lib.architectures.plans import layer_plan
+from unix_lib.config.models import PlanConfig
 from unix_lib.models import UnixConfig, UnixForCausalLM
 
 TEXT_IDS, IMAGE_OFFSET, CODES = 40, 64, 16

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from tests.models.small import LAYERS, PLANS, QWEN3_SHAPE, SHAPE, VOCABULARY, image, text
-from unix_lib.config.models import DecoderShape, PlanConfig
 from unix_lib.architectures.costs import DecoderCosts, decoder_costs
 from unix_lib.architectures.plans import layer_plan
+from unix_lib.config.models import DecoderShape, PlanConfig
 from unix_lib.models import UnixForCausalLM
 from unix_lib.models.routing import Documents, build_batch
 from unix_lib.models.start import fresh_model, parameter_counts

@@ -20,12 +20,12 @@ from unix_lib.__main__ import app
 from unix_lib.artefacts.errors import UserError
 from unix_lib.artefacts.files import lines_of, write_json
 from unix_lib.artefacts.manifest import write_manifest
-from unix_lib.generate import generate_images, generate_text
-from unix_lib.checkpoints.open import checkpoint_folder, image_tokenizer_of, open_checkpoint
-from unix_lib.pack.sequences import text_to_image_prompt_ids, vqa_prompt_ids
 from unix_lib.artefacts.recipe import RECIPE, Recipe
-from unix_lib.tokenizers.image import save_image_tokenizer
+from unix_lib.checkpoints.open import checkpoint_folder, image_tokenizer_of, open_checkpoint
+from unix_lib.generate import generate_images, generate_text
 from unix_lib.images.pixels import image_from_pixels, pixels_from_image
+from unix_lib.pack.sequences import text_to_image_prompt_ids, vqa_prompt_ids
+from unix_lib.tokenizers.image import save_image_tokenizer
 from unix_lib.tokenizers.text import encode_texts
 from unix_lib.tokenizers.vqgan import VQGAN, vqgan_config
 

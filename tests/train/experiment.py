@@ -1,6 +1,6 @@
 """A tiny experiment as the train stage sees it: packs, tokenizer and vocabulary, all written here, and its jobs."""
 
-import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,18 +9,29 @@ import pyarrow as pa
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
+from tests.jobs.making import make_job
+from unix_lib.artefacts.files import digest_of
+from unix_lib.artefacts.manifest import MANIFEST, Manifest, write_manifest
+from unix_lib.artefacts.names import checkpoint_name
+from unix_lib.config.analyze import Inputs
+from unix_lib.config.models import DecoderShape, FreshStart, StartConfig, UnixPlan
+from unix_lib.config.train import CheckpointSettings, RunSettings, TrainExecution
 from unix_lib.jobs.job import Job
-from unix_lib.artefacts.manifest import write_manifest
 from unix_lib.pack.writer import FIELDS
-from unix_lib.artefacts.recipe import Recipe, write_recipe
+from unix_lib.recipes.workspace import execution_path
 from unix_lib.tokenizers.vocabulary import build_vocabulary
 
+ROOT = Path(__file__).resolve().parents[2]
 LENGTH, CODES, CODEBOOK = 64, 9, 16
-SHAPE = {
-    "hidden_size": 32, "intermediate_size": 64, "layers": 3, "heads": 2, "key_value_heads": 1,
-    "tie_embeddings": True, "max_positions": 128, "rope_theta": 10000.0, "initializer_range": 0.02,
+SHAPE = DecoderShape(
+    hidden_size=32, intermediate_size=64, layers=3, heads=2, key_value_heads=1, max_positions=128
+)  # fmt: skip
+UNIX = UnixPlan(preset="unix", first=1, last=1)
+FRESH = FreshStart(kind="fresh", shape=SHAPE)
+OPTIMIZATION = {
+    "total_steps": 12, "packs_per_step": 2, "learning_rate": 1e-2, "schedule": "cosine", "warmup_ratio": 0.25,
+    "weight_decay": 0.1, "beta2": 0.95, "gradient_clip": 1.0,
 }  # fmt: skip
-UNIX = {"preset": "unix", "first": 1, "last": 1}
 
 
 def _documents(generator: np.random.Generator, vocabulary: Any) -> list[tuple[list[int], list[bool]]]:
@@ -84,43 +95,45 @@ class Experiment:
         files = {path.relative_to(folder).as_posix(): None for path in folder.rglob("*") if path.is_file()}
         write_manifest(folder, "0" * 64, dict(files))
 
-    def paths(self, step: int, *, run: str = "tiny", execution: dict[str, Any] | None = None, **changes: Any) -> Any:
-        """Write a checkpoint's recipe and execution file.
+    def job(
+        self,
+        step: int,
+        *,
+        run: str = "tiny",
+        execution: dict[str, Any] | None = None,
+        optimization: dict[str, Any] | None = None,
+        start: StartConfig = FRESH,
+        started_from: Manifest | None = None,
+        **changes: Any,
+    ) -> Job[CheckpointSettings, TrainExecution]:
+        """The job of a checkpoint.
 
         Args:
-            changes: settings that differ from the usual; `optimization` is merged.
-
-        Returns:
-            recipe, execution and manifest, the three paths on a script's command line.
+            execution, optimization: what differs from the usual.
+            started_from: the checkpoint that a `RunStart` names.
+            changes: other settings that differ from the usual.
         """
-        optimization = {
-            "total_steps": 12, "packs_per_step": 2, "learning_rate": 1e-2, "schedule": "cosine", "warmup_ratio": 0.25,
-            "weight_decay": 0.1, "beta2": 0.95, "gradient_clip": 1.0,
-        } | changes.pop("optimization", {})  # fmt: skip
-        settings = {
-            "plan": UNIX, "start": {"kind": "fresh", "shape": SHAPE}, "vision_start": "copy", "mixture": "mixed",
-            "optimization": optimization, "keep_best_every": None, "seed": 5,
-        } | changes  # fmt: skip
-        inputs: dict[str, str | list[str]] = {
+        inputs: Inputs = {
             "pack": "pack/mixed-000000000000",
             "text_tokenizer": "tokenizers/text-000000000000",
             "vocabulary": "tokenizers/vocabulary-000000000000",
         }
-        digest = Recipe("train", run, 1, settings, inputs).digest
-        own = {"run": run, "run_digest": digest, "step": step}
-        recipe = Recipe("train", f"{run}-step-{step:05d}", 1, own | settings, inputs)
-        write_recipe(recipe, self.results)
-        values = {
-            "job": {"threads": 1, "gpus": 0, "nodes": 1, "memory_mb": 1000, "runtime_minutes": 60},
-            "micro_batch": 1, "zero_stage": 0, "precision": "float32", "attention": "sdpa",
-            "gradient_checkpointing": False,
-            "save_seconds": 3600, "log_steps": 4,
-        }  # fmt: skip
-        values |= execution or {}
-        path = self.results / f"execution-{step}.json"
-        path.write_text(json.dumps(values), encoding="utf-8")
-        return recipe.path(self.results), path, self.results / recipe.artefact / "manifest.json"
+        if started_from is not None:
+            inputs["start"] = started_from.artefact
+        usual = {"plan": UNIX, "start": start, "mixture": "mixed", "seed": 5}
+        usual["optimization"] = OPTIMIZATION | (optimization or {})
+        settings = RunSettings.model_validate(usual | changes)
+        of_step = settings.narrowed(
+            CheckpointSettings, run=run, step=step, run_digest=digest_of([run, settings.semantic(), inputs])
+        )
+        typed = TrainExecution.model_validate({"save_seconds": 3600} | (execution or {}))
+        return make_job(self.results, "train", checkpoint_name(run, step), "checkpoint", of_step, inputs, typed)
 
-    def job(self, step: int, **changes: Any) -> Job:
-        """The job of a checkpoint; see `paths`."""
-        return Job.from_files(*self.paths(step, **changes))
+
+def command(job: Job[CheckpointSettings, TrainExecution]) -> list[str]:
+    """The command line that makes a checkpoint, as the workflow has it."""
+    recipe = job.recipe.path(job.results)
+    return [
+        sys.executable, "-P", str(ROOT / "scripts" / "train.py"),
+        "--recipe", str(recipe), "--execution", str(execution_path(recipe)), "--output", str(job.folder / MANIFEST),
+    ]  # fmt: skip

@@ -1,12 +1,10 @@
 """Whole segments on a tiny model: however a run is cut, stopped or killed, its checkpoints are the same."""
 
-import json
 import logging
 import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -18,14 +16,14 @@ from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import unix_lib.models  # noqa: F401  registers the model
-from tests.train.experiment import LENGTH, Experiment
+from tests.train.experiment import LENGTH, ROOT, Experiment, command
 from unix_lib.artefacts.manifest import Manifest
 from unix_lib.train import state
 from unix_lib.train.errors import Interrupted, TrainError
 from unix_lib.train.lock import RunLock
-from unix_lib.train.make import deadline, make_checkpoint
+from unix_lib.train.make import make_checkpoint
+from unix_lib.train.stopping import deadline
 
-ROOT = Path(__file__).resolve().parents[2]
 LAST = 12  # steps of two packs; the experiment has seven, so every run repeats them
 
 
@@ -185,7 +183,7 @@ class _signal_at(logging.Handler):
 
     def __init__(self, text: str) -> None:
         super().__init__()
-        self.text, self.logger = text, logging.getLogger("unix_lib.train.segment")
+        self.text, self.logger = text, logging.getLogger("unix_lib.train.log")
 
     def emit(self, record: logging.LogRecord) -> None:
         if self.text in record.getMessage():
@@ -254,14 +252,6 @@ def test_packs_that_changed_under_a_state_are_refused(tmp_path: Path) -> None:
         _train(experiment, 3)
 
 
-def _command(experiment: Experiment, step: int, **changes: Any) -> list[str]:
-    recipe, execution, output = experiment.paths(step, **changes)
-    return [
-        sys.executable, str(ROOT / "scripts" / "train.py"),
-        "--recipe", str(recipe), "--execution", str(execution), "--output", str(output),
-    ]  # fmt: skip
-
-
 def _environment() -> dict[str, str]:
     """This process's environment without what its own training left in it."""
     launched = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
@@ -272,11 +262,9 @@ def test_killed_at_any_moment_the_run_ends_the_same(tmp_path: Path) -> None:
     """SIGKILL while saves are being written at every step; the rest is trained by a second process."""
     settings = {"optimization": {"total_steps": 150}}
     experiment, undisturbed = Experiment(tmp_path / "killed"), Experiment(tmp_path / "undisturbed")
-    command = _command(experiment, 150, execution={"save_seconds": 0}, **settings)
-    work = state.work_folder(
-        experiment.results, "tiny", json.loads(Path(command[3]).read_text())["settings"]["run_digest"]
-    )
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, cwd=ROOT, env=_environment())
+    job = experiment.job(150, execution={"save_seconds": 0}, **settings)
+    work = state.work_folder(experiment.results, "tiny", job.settings.run_digest)
+    process = subprocess.Popen(command(job), stderr=subprocess.PIPE, cwd=ROOT, env=_environment())
     while process.poll() is None and not any(work.glob("step-0000[5-9]")):
         time.sleep(0.001)
     process.kill()
@@ -290,11 +278,10 @@ def test_killed_at_any_moment_the_run_ends_the_same(tmp_path: Path) -> None:
 def test_two_processes_agree_with_one(straight: Any, tmp_path: Path) -> None:
     one, whole = straight
     experiment = Experiment(tmp_path)
-    shape = {"threads": 1, "gpus": 0, "nodes": 2, "memory_mb": 1000, "runtime_minutes": 60}
-    command = _command(experiment, 4, execution={"job": shape, "zero_stage": 2})
-    subprocess.run(command, check=True, cwd=ROOT, env=_environment())
-    folder = experiment.results / experiment.job(4, execution={"job": shape}).recipe.artefact
-    rows = pq.read_table(folder / "log.parquet").to_pylist()
+    shape = {"nodes": 2}
+    job = experiment.job(4, execution={"job": shape, "zero_stage": 2})
+    subprocess.run(command(job), check=True, cwd=ROOT, env=_environment())
+    rows = pq.read_table(job.folder / "log.parquet").to_pylist()
     assert len(rows) == 4
     for mine, theirs in zip(rows, _rows(one, whole[LAST], "log.parquet"), strict=False):
         assert mine["loss"] == pytest.approx(theirs["loss"], rel=1e-4)
@@ -306,13 +293,13 @@ def test_two_processes_agree_with_one(straight: Any, tmp_path: Path) -> None:
 
 
 def test_the_initialised_model_needs_no_deepspeed(tmp_path: Path) -> None:
-    command = _command(Experiment(tmp_path), 0)
+    begun = command(Experiment(tmp_path).job(0))
     program = (
         "import sys, runpy; sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0], run_name='__main__'); "
         "print('deepspeed' in sys.modules)"
     )
     done = subprocess.run(
-        [command[0], "-c", program, *command[1:]],
+        [*begun[:2], "-c", program, *begun[2:]],
         check=True, cwd=ROOT, env=_environment(), capture_output=True, text=True,
     )  # fmt: skip
     assert done.stdout.strip() == "False"

@@ -111,7 +111,9 @@ def _checked(path: Path, key: str, remedy: str) -> Recipe:
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
         if isinstance(values, dict) and "stage" in values and "kind" not in values:
-            raise EarlierRecipe(f"{path}: made by an earlier version; no config reaches it, `unix-lib prune` removes it")
+            raise EarlierRecipe(
+                f"{path}: made by an earlier version; no config reaches it, `unix-lib prune` removes it"
+            )
         recipe = Recipe(**values)
     except FileNotFoundError:
         raise RecipeError(f"{path}: no such recipe; {remedy}") from None

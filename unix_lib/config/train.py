@@ -75,7 +75,12 @@ class TrainExecution(Execution):
         kind="numeric",
     )
     gradient_checkpointing: bool = key("recompute activations in the backward pass", False, kind="numeric")
-    save_seconds: int = key("seconds between the saves that a killed job resumes from", 60, kind="operational", ge=1)
+    save_seconds: int = key(
+        "seconds between the saves that a killed job resumes from; 0 saves after every step",
+        60,
+        kind="operational",
+        ge=0,
+    )
     log_steps: int = key("steps between two log lines", 10, kind="operational", ge=1)
     job: JobShape = key("shape of a training job", JobShape(threads=1, runtime_minutes=720), kind="operational")
 

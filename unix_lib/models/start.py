@@ -14,8 +14,8 @@ from safetensors import SafetensorError
 from torch import Tensor
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from unix_lib.config.models import DecoderShape, PlanConfig
 from unix_lib.architectures.plans import architecture_label, layer_plan
+from unix_lib.config.models import DecoderShape, PlanConfig
 from unix_lib.models.checkpoint import load_model, require_finite, require_vocabulary, vocabulary_fields
 from unix_lib.models.configuration import ModelError, UnixConfig
 from unix_lib.models.decoder import UnixForCausalLM
@@ -183,6 +183,11 @@ def start_from_pretrained(  # noqa: PLR0917
     model = _with_plan(weights, config, vision_start, seed, dtype)
     require_finite(str(path), model, "download it again")
     return model
+
+
+def model_of_config(folder: Path) -> UnixForCausalLM:
+    """A float32 decoder of the config.json in a folder, without weights: whoever asks is about to load them."""
+    return _empty_model(UnixConfig.from_pretrained(folder), torch.float32)
 
 
 def parameter_counts(model: UnixForCausalLM) -> dict[str, int]:

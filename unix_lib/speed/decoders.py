@@ -8,8 +8,8 @@ import torch
 from pydantic import TypeAdapter
 from transformers import AutoModelForCausalLM
 
-from unix_lib.config.models import PlanConfig
 from unix_lib.architectures.plans import architecture_label, layer_plan
+from unix_lib.config.models import PlanConfig
 from unix_lib.models.configuration import UnixConfig
 from unix_lib.models.decoder import UnixForCausalLM
 from unix_lib.models.export import qwen_config

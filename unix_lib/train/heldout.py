@@ -9,6 +9,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from unix_lib.config.train import CheckpointSettings
+from unix_lib.pack.reader import PackReader
+from unix_lib.tokenizers.vocabulary import Vocabulary
+from unix_lib.train.errors import TrainError
 from unix_lib.train.log import Row, losses_of
 from unix_lib.train.state import Best
 
@@ -30,6 +34,28 @@ def chosen_packs(available: int) -> list[int]:
     """Indices of the held-out packs that are measured, spread evenly over the file."""
     count = min(available, HELDOUT_PACKS)
     return [index * available // count for index in range(count)]
+
+
+def heldout_batches(
+    packs: PackReader, settings: CheckpointSettings, vocabulary: Vocabulary, attention: Any
+) -> list[dict[str, Any]]:
+    """The model's arguments for the packs that are measured, a pack each; none where the mixture has no such packs.
+
+    Args:
+        attention: kernels, as `TrainExecution.attention`.
+
+    Raises:
+        TrainError: there are none, and the run needs them to keep its best weights.
+    """
+    from unix_lib.models.routing import build_batch
+
+    reader = packs.heldout()
+    if len(reader) == 0 and settings.keep_best_every is not None:
+        raise TrainError(
+            f"run {settings.run}: keep_best_every needs held-out packs, and mixture {settings.mixture} has none; "
+            "add a source with held-out records or remove keep_best_every"
+        )
+    return [build_batch([reader[index]], vocabulary, attention) for index in chosen_packs(len(reader))]
 
 
 def loss_sums(output: Any) -> "Tensor":

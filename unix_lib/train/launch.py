@@ -8,59 +8,67 @@ list is where they meet. A signal to the launcher reaches the trainers, which sa
 import argparse
 import json
 import os
-import re
+import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
+from unix_lib.config.jobs import JobShape
 from unix_lib.train.errors import TrainError
 
 FIRST_PORT, PORTS = 20000, 12000
 # From a signal to the kill: a step, a save of tens of gigabytes and its hash. PyTorch's own 30 s are too few.
 SECONDS_TO_SAVE = 300
-
-
-def processes_per_node(shape: Mapping[str, Any]) -> int:
-    """One process per GPU, or one per node on CPU."""
-    return max(1, shape["gpus"])
+SECONDS_FOR_SCONTROL = 60
 
 
 def first_host(node_list: str) -> str:
-    """First host of a SLURM node list: `gpu[003-007,010],login1` gives `gpu003`."""
-    head = re.match(r"([^,\[]+)(?:\[([^\]]*)\]([^,]*))?", node_list)
-    if head is None:
-        raise TrainError(f"SLURM_JOB_NODELIST '{node_list}' names no host; start the job through sbatch or srun")
-    prefix, ranges, suffix = head.groups()
-    return prefix if ranges is None else f"{prefix}{re.split('[-,]', ranges)[0]}{suffix}"
+    """First host of a SLURM node list, asked of SLURM: `gpu[003-007,010],login1` gives `gpu003`.
+
+    Raises:
+        TrainError: `scontrol` is missing, fails or names no host.
+    """
+    command = ["scontrol", "show", "hostnames", node_list]
+    try:
+        shown = subprocess.run(command, capture_output=True, text=True, check=True, timeout=SECONDS_FOR_SCONTROL)
+        hosts, why = shown.stdout.split(), "it names no host"
+    except subprocess.CalledProcessError as error:
+        hosts, why = [], error.stderr.strip() or f"exit status {error.returncode}"
+    except (OSError, subprocess.TimeoutExpired) as error:
+        hosts, why = [], str(error)
+    if not hosts:
+        raise TrainError(
+            f"SLURM_JOB_NODELIST '{node_list}' can't be read by `{' '.join(command[:3])}` ({why}); start the job "
+            "through sbatch or srun, and make SLURM's commands available on its nodes"
+        )
+    return hosts[0]
 
 
-def launcher_arguments(shape: Mapping[str, Any], environment: Mapping[str, str]) -> list[str] | None:
+def launcher_arguments(shape: JobShape, environment: Mapping[str, str]) -> list[str] | None:
     """Arguments of `torch.distributed.run`, or None where this process is to do the work itself.
 
     Args:
-        shape: the job's shape (`nodes`, `gpus`).
+        shape: of the job.
         environment: the process's environment variables.
 
     Raises:
         TrainError: the job has several nodes, and SLURM gave others or no `srun` step was started.
     """
-    per_node, nodes = processes_per_node(shape), shape["nodes"]
-    if per_node * nodes == 1 or "RANK" in environment:
+    if shape.world_size == 1 or "RANK" in environment:
         return None
     if not {"SLURM_JOB_ID", "SLURM_NNODES"} & environment.keys():  # no cluster: all processes are on this machine
-        return ["--standalone", f"--nproc-per-node={per_node * nodes}"]
-    given = int(environment.get("SLURM_NNODES", nodes))  # outside a job step the plugin hides it
-    if given != nodes:
-        raise TrainError(f"the job's shape says nodes: {nodes}, SLURM gave {given}; make them agree")
-    if nodes == 1:
-        return ["--standalone", f"--nproc-per-node={per_node}"]
+        return ["--standalone", f"--nproc-per-node={shape.world_size}"]
+    given = int(environment.get("SLURM_NNODES", shape.nodes))  # outside a job step the plugin hides it
+    if given != shape.nodes:
+        raise TrainError(f"the job's shape says nodes: {shape.nodes}, SLURM gave {given}; make them agree")
+    if shape.nodes == 1:
+        return ["--standalone", f"--nproc-per-node={shape.processes_per_node}"]
     if "SLURM_STEP_ID" not in environment:
-        raise TrainError(f"a job of {nodes} nodes starts one launcher per node; start the script with srun")
+        raise TrainError(f"a job of {shape.nodes} nodes starts one launcher per node; start the script with srun")
     return [
-        f"--nnodes={nodes}",
+        f"--nnodes={shape.nodes}",
         f"--node-rank={environment['SLURM_NODEID']}",
-        f"--nproc-per-node={per_node}",
+        f"--nproc-per-node={shape.processes_per_node}",
         f"--master-addr={first_host(environment['SLURM_JOB_NODELIST'])}",
         f"--master-port={FIRST_PORT + int(environment['SLURM_JOB_ID']) % PORTS}",
     ]
@@ -80,10 +88,13 @@ def launch_processes() -> None:
     execution = parser.parse_known_args()[0].execution
     if execution is None or not execution.is_file():
         return  # the script's own parser has the better message
+    shape = JobShape.model_validate(json.loads(execution.read_text(encoding="utf-8"))["job"])
     try:
-        arguments = launcher_arguments(json.loads(execution.read_text(encoding="utf-8"))["job"], os.environ)
+        arguments = launcher_arguments(shape, os.environ)
     except TrainError as error:
         sys.exit(f"{type(error).__name__}: {error}")
     if arguments is not None:
         sys.stderr.flush()
-        os.execv(sys.executable, launcher_command(arguments, sys.argv))
+        # As by `python -P`: the processes must not take scripts/tokenizers.py for the library of that name.
+        environment = os.environ | {"PYTHONSAFEPATH": "1"}
+        os.execve(sys.executable, launcher_command(arguments, sys.argv), environment)

@@ -4,6 +4,7 @@ Two tables come of it: `log.parquet` with what repeats exactly, `speed.parquet` 
 """
 
 import logging
+import math
 import resource
 import sys
 from collections.abc import Iterable, Sequence
@@ -14,6 +15,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from unix_lib.artefacts.files import atomic_path
+from unix_lib.config.train import CheckpointSettings
+from unix_lib.train.errors import TrainError
+from unix_lib.train.state import LOG
 
 logger = logging.getLogger(__name__)
 
@@ -61,19 +65,15 @@ def write_rows(path: Path, rows: Iterable[Row], schema: pa.Schema) -> int:
 
 def read_rows(path: Path) -> list[Row]:
     """Read back what `write_rows` wrote."""
-    return pq.read_table(path).to_pylist()
-
-
-def write_state_rows(path: Path, rows: Sequence[Row]) -> None:
-    """All columns, for a state."""
-    write_rows(path, rows, _STATE_SCHEMA)
+    rows: list[Row] = pq.read_table(path).to_pylist()
+    return rows
 
 
 def peak_memory_mb() -> float:
     """Largest memory of this process so far: of the GPU where it uses one, else resident, MB."""
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_available() and torch.cuda.max_memory_allocated():
-        return torch.cuda.max_memory_allocated() / 2**20
+        return float(torch.cuda.max_memory_allocated() / 2**20)
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024  # Linux counts in KiB
 
 
@@ -90,3 +90,74 @@ def progress_line(run: str, row: Row, *, last_step: int, seconds_per_step: float
     )
     left = clock((last_step - row["step"]) * seconds_per_step)
     return f"{run} step {row['step']}/{last_step}: loss {losses}; {tokens_per_second:,.0f} tokens/s, {left} left"
+
+
+class StepLog:
+    """The rows of a run's steps so far. Every process keeps them, the first one shows some."""
+
+    def __init__(
+        self, settings: CheckpointSettings, start: Path | None, *, capacity: int, show_every: int | None
+    ) -> None:
+        """Begin a segment's log.
+
+        Args:
+            start: folder of the state that the segment starts from, with the rows before it.
+            capacity: tokens that a step's packs could hold.
+            show_every: steps between two lines on the screen; None shows none.
+        """
+        self.settings, self.capacity, self.show_every = settings, capacity, show_every
+        self.rows: list[Row] = [] if start is None else read_rows(start / LOG)
+        self._unshown_tokens, self._unshown_seconds = 0, 0.0
+
+    @property
+    def tokens(self) -> int:
+        """Real tokens trained on."""
+        return int(self.rows[-1]["tokens"]) if self.rows else 0
+
+    def add(
+        self, step: int, counts: Sequence[float], *, seconds: float, grad_norm: float | None, learning_rate: float
+    ) -> None:
+        """Note one step.
+
+        Args:
+            counts: summed loss of text and of image targets, their numbers, real tokens; of all processes.
+            seconds: that it took. grad_norm: before clipping. learning_rate: that it used.
+
+        Raises:
+            TrainError: the loss is not finite.
+        """
+        text_sum, image_sum, text, image, tokens = counts
+        losses = losses_of(text_sum, image_sum, int(text), int(image))
+        if losses["loss"] is not None and not math.isfinite(losses["loss"]):
+            raise TrainError(
+                f"run {self.settings.run}: the loss of step {step} is {losses['loss']}; lower "
+                "optimization.learning_rate or gradient_clip, or raise warmup_ratio. Saves up to the step before stay"
+            )
+        row = {"step": step, "tokens": self.tokens + int(tokens)} | losses | {
+            "grad_norm": grad_norm,
+            "learning_rate": learning_rate,
+            "padding_share": 1.0 - tokens / self.capacity,
+            "tokens_per_second": tokens / max(seconds, 1e-9),
+            "peak_memory_mb": peak_memory_mb(),
+        }  # fmt: skip
+        self.rows.append(row)
+        self._unshown_tokens += int(tokens)
+        self._unshown_seconds += seconds
+        if self.show_every is not None and (step % self.show_every == 0 or step == self.settings.step):
+            self._show(row, steps=min(self.show_every, len(self.rows)))
+
+    def _show(self, row: Row, steps: int) -> None:
+        logger.info(
+            progress_line(
+                self.settings.run,
+                row,
+                last_step=self.settings.step,
+                seconds_per_step=self._unshown_seconds / steps,
+                tokens_per_second=self._unshown_tokens / max(self._unshown_seconds, 1e-9),
+            )
+        )
+        self._unshown_tokens, self._unshown_seconds = 0, 0.0
+
+    def write_state(self, folder: Path) -> None:
+        """Write all columns into a state."""
+        write_rows(folder / LOG, self.rows, _STATE_SCHEMA)

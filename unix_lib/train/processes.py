@@ -4,11 +4,16 @@ import logging
 import os
 import socket
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from datetime import timedelta
+from typing import TypeVar
 
+from unix_lib.config.jobs import JobShape
 from unix_lib.train.errors import TrainError
+
+PATIENCE = timedelta(minutes=30)  # the first process may hash a state of many gigabytes meanwhile
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True)
@@ -25,29 +30,47 @@ class Processes:
         return self.rank == 0
 
 
-def this_process(shape: Mapping[str, Any]) -> Processes:
+def this_process(shape: JobShape) -> Processes:
     """Read the launcher's environment variables.
-
-    Args:
-        shape: the job's shape (`nodes`, `gpus`, `threads`).
 
     Raises:
         TrainError: the launcher started another number of processes than the shape says.
     """
-    expected = shape["nodes"] * max(1, shape["gpus"])
     world_size = int(os.environ.get("WORLD_SIZE", "1"))
-    if world_size != expected:
+    if world_size != shape.world_size:
         raise TrainError(
-            f"the job's shape (nodes: {shape['nodes']}, gpus: {shape['gpus']}) means {expected} process(es), but "
+            f"the job's shape (nodes: {shape.nodes}, gpus: {shape.gpus}) means {shape.world_size} process(es), but "
             f"WORLD_SIZE is {world_size}; start it with scripts/train.py, which launches the right number"
         )
-    return Processes(rank=int(os.environ.get("RANK", "0")), world_size=world_size, use_cpu=shape["gpus"] == 0)
+    return Processes(rank=int(os.environ.get("RANK", "0")), world_size=world_size, use_cpu=shape.gpus == 0)
+
+
+def answer_of_the_first(processes: Processes, ask: Callable[[], Answer]) -> Answer:
+    """What the first process finds out, told to all; called once, on all processes, before the Trainer is made.
+
+    In a process group of its own: the Trainer brings up the one that it trains with together with ZeRO 3, under which
+    transformers would shard a model that is read afterwards.
+    """
+    if processes.world_size == 1:
+        return ask()
+    import torch
+
+    if not processes.use_cpu:
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+    torch.distributed.init_process_group("gloo" if processes.use_cpu else "nccl", timeout=PATIENCE)
+    try:
+        answer = [ask() if processes.first else None]
+        torch.distributed.broadcast_object_list(answer)
+    finally:
+        torch.distributed.destroy_process_group()
+    return answer[0]  # type: ignore[return-value]
 
 
 def _free_port() -> int:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
+        port: int = listener.getsockname()[1]
+        return port
 
 
 def prepare_deepspeed(processes: Processes) -> None:

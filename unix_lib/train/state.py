@@ -4,6 +4,7 @@ One folder per state, the same inside a checkpoint's artefact (`state/`) and in 
 (`work/train/<run>-<run digest>/step-00123/`):
 
     deepspeed/          weights, optimizer state (a plain DeepSpeed checkpoint)
+    config.json         of the model, so that nothing that the run began with is needed again
     random-00000.pt     random number generators, a file per process
     best.safetensors    best weights so far, where the run keeps the best
     log.parquet, heldout.parquet, progress.json
@@ -32,7 +33,7 @@ PRUNED = "state.pruned"  # left in a checkpoint whose state was removed on purpo
 KEPT_SAVES = 2  # the newest save and one to fall back on
 
 
-@dataclass
+@dataclass(frozen=True)
 class Best:
     """The best held-out loss so far, of a run that keeps the best weights."""
 
@@ -42,7 +43,7 @@ class Best:
     worse: int = 0  # measurements in a row since then that were not better
 
 
-@dataclass
+@dataclass(frozen=True)
 class Progress:
     """Where a run stands. `packs` is the sampler's whole state."""
 
@@ -50,7 +51,6 @@ class Progress:
     packs: int = 0  # consumed, over all processes
     tokens: int = 0  # real tokens trained on
     best: Best | None = None
-    stopped: bool = False  # the held-out loss rose: no more training
     next_batch: str = ""  # fingerprint of the next step's packs
     # Numeric settings that DeepSpeed's files depend on.
     world_size: int = 1

@@ -8,7 +8,6 @@ The loss of a step is the mean over all its targets, on whatever process and in 
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,36 +15,26 @@ import torch
 from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader
-from transformers import PreTrainedModel, PrinterCallback, Trainer, TrainerCallback, TrainingArguments
+from transformers import PreTrainedModel, PrinterCallback, Trainer, TrainingArguments
 
+from unix_lib.config.train import Optimization, TrainExecution
 from unix_lib.models.routing import move_batch
 from unix_lib.train.heldout import loss_sums
 from unix_lib.train.schedule import learning_rate_factor
 from unix_lib.train.stream import MicroBatch, PackStream
 
 
-@dataclass(frozen=True)
-class Numerics:
-    """How a segment is computed; see `unix_lib.config.train.TrainConfig`."""
-
-    micro_batch: int
-    zero_stage: int
-    precision: str
-    gradient_checkpointing: bool
-    use_cpu: bool
-
-
-def deepspeed_config(numerics: Numerics, accumulation: int, gradient_clip: float) -> dict[str, Any]:
+def deepspeed_config(execution: TrainExecution, accumulation: int, gradient_clip: float) -> dict[str, Any]:
     """DeepSpeed's config; the optimizer is plain AdamW and comes from the Trainer."""
     return {
-        "train_micro_batch_size_per_gpu": numerics.micro_batch,
+        "train_micro_batch_size_per_gpu": execution.micro_batch,
         "gradient_accumulation_steps": accumulation,
         "gradient_clipping": gradient_clip,
         "zero_optimization": {
-            "stage": numerics.zero_stage,
+            "stage": execution.zero_stage,
             "stage3_gather_16bit_weights_on_model_save": True,
         },
-        "bf16": {"enabled": numerics.precision == "bfloat16"},
+        "bf16": {"enabled": execution.precision == "bfloat16"},
         "zero_allow_untested_optimizer": True,
         "steps_per_print": 10**9,
         "wall_clock_breakdown": False,
@@ -53,28 +42,34 @@ def deepspeed_config(numerics: Numerics, accumulation: int, gradient_clip: float
 
 
 def training_arguments(
-    numerics: Numerics, accumulation: int, optimization: dict[str, Any], *, seed: int, end_step: int, scratch: Path
+    execution: TrainExecution,
+    accumulation: int,
+    optimization: Optimization,
+    *,
+    seed: int,
+    end_step: int,
+    scratch: Path,
 ) -> TrainingArguments:
     """The Trainer's arguments for a segment that ends at `end_step`.
 
     Args:
-        optimization: `unix_lib.config.train.Optimization` as plain values.
+        accumulation: forward passes of a process in a step.
         scratch: a folder the Trainer asks for and never writes.
     """
     return TrainingArguments(
         output_dir=str(scratch),
         max_steps=end_step,
-        per_device_train_batch_size=numerics.micro_batch,
+        per_device_train_batch_size=execution.micro_batch,
         gradient_accumulation_steps=accumulation,
-        learning_rate=optimization["learning_rate"],
-        weight_decay=optimization["weight_decay"],
-        adam_beta2=optimization["beta2"],
-        max_grad_norm=optimization["gradient_clip"],
+        learning_rate=optimization.learning_rate,
+        weight_decay=optimization.weight_decay,
+        adam_beta2=optimization.beta2,
+        max_grad_norm=optimization.gradient_clip,
         optim="adamw_torch",
-        bf16=numerics.precision == "bfloat16",
-        use_cpu=numerics.use_cpu,
+        bf16=execution.precision == "bfloat16",
+        use_cpu=execution.job.gpus == 0,
         seed=seed,
-        deepspeed=deepspeed_config(numerics, accumulation, optimization["gradient_clip"]),
+        deepspeed=deepspeed_config(execution, accumulation, optimization.gradient_clip),
         save_strategy="no",
         eval_strategy="no",
         logging_strategy="no",
@@ -92,10 +87,9 @@ class SegmentTrainer(Trainer):
         model: PreTrainedModel,
         arguments: TrainingArguments,
         stream: PackStream,
-        optimization: dict[str, Any],
-        callback: TrainerCallback,
+        optimization: Optimization,
     ) -> None:
-        super().__init__(model=model, args=arguments, callbacks=[callback])
+        super().__init__(model=model, args=arguments)
         self.remove_callback(PrinterCallback)
         self.stream, self.optimization = stream, optimization
         self.counts = torch.zeros(5, dtype=torch.float64, device=self.args.device)
@@ -109,10 +103,45 @@ class SegmentTrainer(Trainer):
         """Share of the peak learning rate at a step of the whole run."""
         return learning_rate_factor(
             step,
-            total_steps=self.optimization["total_steps"],
-            warmup_ratio=self.optimization["warmup_ratio"],
-            schedule=self.optimization["schedule"],
+            total_steps=self.optimization.total_steps,
+            warmup_ratio=self.optimization.warmup_ratio,
+            schedule=self.optimization.schedule,
         )
+
+    def learning_rate_at(self, step: int) -> float:
+        """Learning rate of the step that follows `step` steps."""
+        return self.optimization.learning_rate * self.factor(step)
+
+    def keep_gradient_norm(self) -> None:
+        """Without ZeRO, DeepSpeed clips and forgets the norm; keep it for the log."""
+        engine = self.engine
+        if engine.zero_optimization():
+            return
+
+        def clip() -> None:
+            engine._global_grad_norm = torch.nn.utils.clip_grad_norm_(
+                engine.module.parameters(), engine.gradient_clipping()
+            )
+
+        engine.clip_fp32_gradients = clip
+
+    def gradient_norm(self) -> float | None:
+        """Norm of the last step's gradient before clipping."""
+        norm = self.engine.get_global_grad_norm()
+        return None if norm is None else float(norm)
+
+    def weights(self) -> dict[str, Tensor] | None:
+        """A copy of the weights on the CPU, tied ones once; None on other processes than the first.
+
+        Called on all processes together: under ZeRO 3 each holds a part.
+        """
+        whole: dict[str, Tensor] = dict(self.model.named_parameters())  # type: ignore[union-attr]
+        if self.engine.zero_optimization_partition_weights():
+            gathered = self.engine._zero3_consolidated_16bit_state_dict() or {}
+            whole = {name: value for name, value in gathered.items() if name in whole}
+        if not self.is_world_process_zero():
+            return None
+        return {name: value.detach().cpu().clone() for name, value in whole.items()}
 
     def get_train_dataloader(self) -> DataLoader:
         """The stream: an iterable without length, so the Trainer neither shuffles, shards nor skips."""
@@ -131,7 +160,7 @@ class SegmentTrainer(Trainer):
         self.state.global_step = step
         self.lr_scheduler.last_epoch = step
         for group in self.optimizer.param_groups:
-            group["lr"] = self.optimization["learning_rate"] * self.factor(step)
+            group["lr"] = self.learning_rate_at(step)
 
     def get_batch_samples(
         self, epoch_iterator: Iterator[MicroBatch], num_batches: int, device: torch.device
