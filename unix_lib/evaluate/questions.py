@@ -11,14 +11,13 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from PIL import Image
 
 from unix_lib.checkpoints.loaded import Checkpoint
 from unix_lib.evaluate.answers import parse_option, parse_yes_no
 from unix_lib.evaluate.benchmark import BenchmarkResult, BenchmarkTask
 from unix_lib.evaluate.question_files import YES_NO_LAYOUTS, Question, QuestionFileError, RejectedRow, read_questions
 from unix_lib.evaluate.question_scores import SCORES_OF_LAYOUT, Answered
-from unix_lib.images.files import MAX_ASPECT_RATIO, MAX_PIXELS, BadImage, check_header, prepare
+from unix_lib.images.files import MAX_ASPECT_RATIO, MAX_PIXELS, BadImage, check_header, square_rgb
 from unix_lib.records.questions import choice_prompt
 
 log = logging.getLogger(__name__)
@@ -102,7 +101,7 @@ def question_pixels(data: bytes, image_size: int) -> np.ndarray:
         BadImage: says why it can't be read, or that it is too large or too long.
     """
     check_header(io.BytesIO(data), MAX_PIXELS, MAX_ASPECT_RATIO)
-    return np.asarray(Image.open(io.BytesIO(prepare(io.BytesIO(data), image_size))))
+    return square_rgb(io.BytesIO(data), image_size)
 
 
 def answer_questions(

@@ -1,4 +1,4 @@
-"""The held-out split of samples that have no combinations to hold out: a seeded choice by content."""
+"""Chooses the held-out split of samples that have no combinations to hold out, by content and a seed."""
 
 import hashlib
 from collections.abc import Iterable

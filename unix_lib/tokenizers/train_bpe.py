@@ -1,4 +1,4 @@
-"""The kind of text tokenizer `train_bpe`: a byte-level BPE trained on the experiment's own text."""
+"""The kind of text tokenizer `train_bpe`: a byte-level BPE trained on the experiment's text, with Qwen's tokens."""
 
 from typing import Literal
 

@@ -8,7 +8,7 @@ from unix_lib.config.needs import Need
 from unix_lib.config.outside import FilesIdentity, Outside
 from unix_lib.config.sources import SourceKind, SourceSettings
 from unix_lib.config.strict import Model, StrictModel, key
-from unix_lib.sources.image_folder.captions import named_images
+from unix_lib.sources.image_folder.rows import named_images
 
 # PAPER: images of a larger aspect ratio are dropped.
 MAX_ASPECT_RATIO = 2.5
@@ -51,8 +51,8 @@ class ImageFolderSource(FolderImages, SourceSettings):
     kind: Literal["image_folder"]
 
     def settings_of(self, model: type[Model], outside: Outside) -> Model:
-        captions = outside.root / self.captions
-        paths = named_images(captions, outside.root / self.folder) if model is PlannedFolderImages else [captions]
+        captions, folder = outside.root / self.captions, outside.root / self.folder
+        paths = named_images(captions, folder) if model is PlannedFolderImages else [captions]
         return self.narrowed(model, identity=outside.files(paths))
 
     def needs(self, name: str) -> list[Need]:

@@ -79,12 +79,11 @@ class TextSource(TextDocuments, ClozeQuestions, SourceSettings):
     def settings_of(self, model: type[Model], outside: Outside) -> Model:
         if model is not PlannedText:
             return self.narrowed(model)
-        if self.corpus == "python-reference":
-            from unix_lib.sources.text.corpus import reference_identity
+        from unix_lib.sources.text.corpus import files_of, reference_identity
 
+        if self.corpus == "python-reference":
             return self.narrowed(model, identity=reference_identity(outside.hashes))
-        paths = sorted(path for pattern in self.files for path in outside.root.glob(pattern))
-        return self.narrowed(model, identity=outside.files(paths))
+        return self.narrowed(model, identity=outside.files(files_of(self.files, outside.root)))
 
     def benchmarks(self) -> tuple[str, ...]:
         return ("cloze",) if self.cloze_questions else ()
