@@ -68,7 +68,10 @@ def test_a_plan_that_is_none_is_refused(settings: dict[str, Any], message: str) 
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        ({"ffn": "both"}, "layer plan: ffn: Input should be 'shared', 'per_modality' or 'shared_plus_vision', not 'both'"),
+        (
+            {"ffn": "both"},
+            "layer plan: ffn: Input should be 'shared', 'per_modality' or 'shared_plus_vision', not 'both'",
+        ),
         ({"ffn": "shared_plus_vision"}, "layer plan: .* needs at least one above 0"),
         ({"ffn_vision_width": 8}, "layer plan: .* belong to ffn 'shared_plus_vision'"),
         ({"ffn_vision_width": -8}, "layer plan: ffn_vision_width: .* greater than or equal to 0"),

@@ -1,8 +1,4 @@
-<<<<<<< HEAD
 """The kind of source `shapes`: synthetic scenes of 1-3 objects with ground truth."""
-=======
-"""The kind of source `shapes`: synthetic scenes of 1-3 objects, whose ground truth is known."""
->>>>>>> data
 
 from typing import Literal
 
