@@ -7,8 +7,8 @@ from typing import Any
 from unix_lib.artefacts.files import write_text
 from unix_lib.config.kinds import JobKind
 from unix_lib.config.needs import Need
-from unix_lib.config.outside import FilesIdentity, Outside, require_unchanged
-from unix_lib.config.sources import SourceKind, SourceSettings
+from unix_lib.config.outside import FilesIdentity, require_unchanged
+from unix_lib.config.sources import HeldOut, SourceKind, SourcePlanning, SourceSettings
 from unix_lib.config.strict import Model, StrictModel, key
 
 
@@ -22,13 +22,14 @@ class PlannedPoems(PoemsFile):
     """The job: also what the file is, so that an edited file makes the job run again."""
 
     identity: FilesIdentity = key("the file")
+    held_out: HeldOut = key("what is held out")
 
 
 class PoemsSource(PoemsFile, SourceSettings):
     """What a config says of it."""
 
-    def settings_of(self, model: type[Model], outside: Outside) -> Model:
-        return self.narrowed(model, identity=outside.files([Path(self.path)]))
+    def settings_of(self, model: type[Model], planning: SourcePlanning, **others: Any) -> Model:
+        return super().settings_of(model, planning, identity=planning.outside.files([Path(self.path)]), **others)
 
     def benchmarks(self) -> tuple[str, ...]:
         return ("rhymes",)
@@ -55,7 +56,7 @@ def poems_of(job: Any) -> list[str]:
 
 
 def make_records(job: Any) -> None:
-    """Every fifth poem is held out."""
+    """Poems as texts, held out by the rule of every source."""
     from unix_lib.records.rejected import RejectedSamples
     from unix_lib.records.schema import RECORD, TEXT
     from unix_lib.records.shards import SPLITS, ShardWriter
@@ -64,7 +65,7 @@ def make_records(job: Any) -> None:
     for split in SPLITS:
         with ShardWriter(job.folder, split, RECORD) as writer:
             for number, poem in enumerate(poems):
-                if (number % 5 == 4) == (split == "heldout"):
+                if job.settings.held_out.holds_out(poem) == (split == "heldout"):
                     row = {"sample_id": f"poem-{number}", "kind": TEXT, "text": poem, "source": job.recipe.name}
                     writer.write(row)
         files |= writer.files
@@ -74,6 +75,7 @@ def make_records(job: Any) -> None:
 
 def make_rhymes(job: Any) -> None:
     """Held-out poems without their last word."""
-    lines = [json.dumps(poem.rsplit(" ", 1)) + "\n" for poem in poems_of(job)[4::5]]
+    heldout = [poem for poem in poems_of(job) if job.settings.held_out.holds_out(poem)]
+    lines = [json.dumps(poem.rsplit(" ", 1)) + "\n" for poem in heldout]
     write_text(job.folder / "benchmarks" / "rhymes.jsonl", "".join(lines))
     job.finish({"benchmarks/rhymes.jsonl": len(lines)})

@@ -332,3 +332,53 @@ def test_a_source_may_not_be_called_like_a_part_of_another() -> None:
     values["sources"]["digits-images"] = {"kind": "digits"}
     with pytest.raises(UserError, match="'digits-images' is what the images of source 'digits' are called; rename it"):
         parse_experiment(values, "test", ROOT)
+
+
+def test_a_source_is_cut_into_parts_and_a_new_file_adds_jobs(photos: dict[str, Any], tmp_path: Path) -> None:
+    """Nothing of the parts before it is made again."""
+    photos["sources"]["photos"]["shard_images"] = 2
+    photos["tokenizers"]["image"]["sources"] = ["digits"]
+
+    def three_more(_: dict[str, Any]) -> None:
+        for name in ("c.png", "d.png", "e.png"):
+            (tmp_path / "images" / name).write_bytes(name.encode())
+        rows = "".join(f"{name}.png,text {name}\n" for name in "abcde")
+        (tmp_path / "captions.csv").write_text("image,caption\n" + rows)
+
+    names = changed_from(photos, three_more, tmp_path)
+    made = {name for name in names if name.startswith(("sources/photos-images", "encode/photos"))}
+    assert made == {
+        "sources/photos-images-0001", "sources/photos-images-0002", "encode/photos-0001", "encode/photos-0002",
+    }  # fmt: skip
+    plan = resolve(parse_experiment(photos, "test", ROOT), tmp_path)
+    assert [plan.jobs[artefact].recipe.name for artefact in plan.codes("photos")] == [
+        "photos", "photos-0001", "photos-0002",
+    ]  # fmt: skip
+    pack = plan.jobs[plan.pack("mixed")].recipe
+    assert pack.in_role("codes:photos") == plan.codes("photos")
+
+
+def test_texts_are_cut_into_parts_by_their_size(tmp_path: Path) -> None:
+    values = copy.deepcopy(CONFIG)
+    values["sources"]["prose"] = {"kind": "text", "corpus": "files", "files": ["*.txt"], "shard_megabytes": 1}
+    for number in range(5):
+        (tmp_path / f"{number}.txt").write_text(f"{number}" * 600_000)
+
+    def one_more(_: dict[str, Any]) -> None:
+        (tmp_path / "5.txt").write_text("5" * 600_000)
+
+    plan = resolve(parse_experiment(values, "test", ROOT), tmp_path)
+    assert [plan.jobs[artefact].recipe.name for artefact in plan.records("prose")] == [
+        "prose", "prose-0001", "prose-0002",
+    ]  # fmt: skip
+    names = changed_from(values, one_more, tmp_path)
+    assert {name for name in names if name.startswith("sources/prose")} == {
+        "sources/prose-0002", "sources/prose-benchmarks",
+    }  # fmt: skip
+
+
+def test_too_many_parts_are_refused(photos: dict[str, Any], tmp_path: Path) -> None:
+    photos["sources"]["photos"]["shard_images"] = 1
+    photos["most_shards"] = 1
+    with pytest.raises(UserError, match=r"sources\.photos: 2 parts are more than most_shards 1; make the parts larger"):
+        resolve(parse_experiment(photos, "test", ROOT), tmp_path)

@@ -19,12 +19,17 @@ class Made:
     manifest: Manifest
 
 
-def source_jobs(results: Path, name: str, **settings: Any) -> dict[str, Job[Any, Any]]:
+def source_jobs(
+    results: Path, name: str, *, held_out: float | None = None, **settings: Any
+) -> dict[str, Job[Any, Any]]:
     """The jobs of one source by what they make: `images`, `records`, `benchmarks`; not yet run.
 
-    Settings left out take the config's defaults.
+    Settings left out take the config's defaults, and so does the share held out.
     """
-    plan = resolve(Experiment.model_validate({"experiment": results.name, "sources": {name: settings}}), Path.cwd())
+    values: dict[str, Any] = {"experiment": results.name, "sources": {name: settings}}
+    if held_out is not None:
+        values["held_out"] = {"share": held_out}
+    plan = resolve(Experiment.model_validate(values), Path.cwd())
     write_plan(plan, results)
     jobs = {}
     for artefact, job in plan.jobs.items():
@@ -34,10 +39,10 @@ def source_jobs(results: Path, name: str, **settings: Any) -> dict[str, Job[Any,
     return jobs
 
 
-def make(results: Path, name: str, **settings: Any) -> dict[str, Made]:
+def make(results: Path, name: str, *, held_out: float | None = None, **settings: Any) -> dict[str, Made]:
     """Make a source and check what its jobs left."""
     made = {}
-    for what, job in source_jobs(results, name, **settings).items():
+    for what, job in source_jobs(results, name, held_out=held_out, **settings).items():
         manifest = job.make()
         assert open_artefact(job.folder) == manifest
         files = {path.relative_to(job.folder).as_posix() for path in job.folder.rglob("*") if path.is_file()}

@@ -8,6 +8,7 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from tests.sources.making import make
+from unix_lib.config.sources import HeldOut
 from unix_lib.images.files import image_id
 from unix_lib.records.schema import IMAGE, RECORD
 from unix_lib.records.shards import read_split
@@ -18,17 +19,19 @@ NUMBERS = dict(zip(NAMES, range(10), strict=True))
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    return make(tmp_path_factory.mktemp("results"), "digits", kind="digits", image_size=32)
+    return make(tmp_path_factory.mktemp("results"), "digits", held_out=0.1, kind="digits", image_size=32)
 
 
 def test_every_scan_is_in_one_split_with_its_name(made):
     folder, manifest = made["records"].folder, made["records"].manifest
     data = load_digits()
     seen = []
-    for split, rows in (("train", 1617), ("heldout", 180)):
+    rule = HeldOut(share=0.1)
+    for split in ("train", "heldout"):
         assert read_split(folder, split).schema.equals(RECORD)
         table = read_split(folder, split).to_pylist()
-        assert len(table) == rows == manifest.facts[f"{split}_records"]
+        assert len(table) == manifest.facts[f"{split}_records"]
+        assert all(rule.holds_out(row["image_id"]) == (split == "heldout") for row in table)
         for row in table:
             index = int(row["sample_id"])
             assert NUMBERS[row["text"].removeprefix("a photo of the digit ")] == data.target[index]
@@ -61,7 +64,7 @@ def test_a_blank_scan_is_white_and_a_full_one_black():
 
 
 def test_making_it_twice_gives_the_same_content(made, tmp_path):
-    again = make(tmp_path, "digits", kind="digits", image_size=32)
+    again = make(tmp_path, "digits", held_out=0.1, kind="digits", image_size=32)
     assert {what: made[what].manifest.digest for what in made} == {what: again[what].manifest.digest for what in again}
 
 

@@ -14,7 +14,12 @@ from PIL import Image
 from tests.images.pictures import noise, png_that_claims
 from tests.sources.making import make, source_jobs
 from unix_lib.artefacts.errors import UserError
+from unix_lib.config.experiment import Experiment
+from unix_lib.config.sources import HeldOut
 from unix_lib.images.files import image_id
+from unix_lib.jobs.job import Job
+from unix_lib.recipes.resolve import resolve
+from unix_lib.recipes.workspace import execution_path, write_plan
 from unix_lib.records.schema import IMAGE, RECORD
 from unix_lib.records.shards import read_split
 from unix_lib.sources.errors import SourceError
@@ -60,16 +65,21 @@ def all_rows(made, what="records"):
 def test_good_images_become_records(tmp_path):
     folder, rows = good_folder(tmp_path)
     write_captions(tmp_path / "captions.jsonl", rows)
-    made = make_folder(tmp_path, folder, tmp_path / "captions.jsonl", heldout_share=0.25)
+    made = make_folder(tmp_path, folder, tmp_path / "captions.jsonl", held_out=0.25)
     assert rejected_counts(made) == {"images": {}, "records": {}}
-    assert made["images"].manifest.facts == {"train_images": 6, "heldout_images": 2}
-    assert made["records"].manifest.facts == {"train_records": 6, "heldout_records": 2}
+    facts = made["images"].manifest.facts
+    assert facts["train_images"] + facts["heldout_images"] == 8 and min(facts.values()) > 0
+    assert made["records"].manifest.facts == {
+        f"{split}_records": facts[f"{split}_images"] for split in ("train", "heldout")
+    }
+    rule = HeldOut(share=0.25)
     names = pq.read_table(made["images"].folder / "names.parquet").to_pylist()
     assert [row["name"] for row in names] == [row["image"] for row in rows]
     for split in ("train", "heldout"):
         images, records = (read_split(made[what].folder, split) for what in ("images", "records"))
         assert images.schema.equals(IMAGE) and records.schema.equals(RECORD)
         assert images["image_id"].to_pylist() == records["image_id"].to_pylist()
+        assert all(rule.holds_out(name) == (split == "heldout") for name in images["image_id"].to_pylist())
         assert images["image_id"].to_pylist() == [row["image_id"] for row in names if row["split"] == split]
     for row in all_rows(made):
         assert row["text"] == f"caption {row['sample_id'].removesuffix('.png')}"
@@ -229,10 +239,10 @@ def test_several_captions_of_an_image_and_copies_of_it_stay_in_one_split(tmp_pat
     rows += [{"image": f"{i}.png", "caption": "another"} for i in range(12)]
     rows += [{"image": f"sub/copy-{i}.png", "caption": "a copy"} for i in range(12)]
     write_captions(tmp_path / "captions.jsonl", rows)
-    made = make_folder(tmp_path, folder, tmp_path / "captions.jsonl", heldout_share=0.25)
+    made = make_folder(tmp_path, folder, tmp_path / "captions.jsonl", held_out=0.25)
     shown = [set(read_split(made["records"].folder, split)["image_id"].to_pylist()) for split in ("train", "heldout")]
     images = [read_split(made["images"].folder, split)["image_id"].to_pylist() for split in ("train", "heldout")]
-    assert [len(ids) for ids in images] == [9, 3]
+    assert sum(len(ids) for ids in images) == 12 and all(images)
     assert [set(ids) for ids in images] == shown
     assert sorted(decoded) == sorted(f"{index}.png" for index in range(12))  # each different file once
     ids = [row["sample_id"] for row in all_rows(made)]
@@ -297,13 +307,34 @@ def test_what_shows_the_same_pixels_is_one_image(tmp_path):
         Image.open(folder / f"{index}.png").save(folder / f"{index}.bmp")
     rows += [{"image": f"{index}.bmp", "caption": "the same"} for index in range(12)]
     write_captions(tmp_path / "captions.jsonl", rows)
-    made = make_folder(tmp_path, folder, tmp_path / "captions.jsonl", heldout_share=0.25)
+    made = make_folder(tmp_path, folder, tmp_path / "captions.jsonl", held_out=0.25)
     names = pq.read_table(made["images"].folder / "names.parquet").to_pydict()
     assert len(names["name"]) == 24 and len(set(names["image_id"])) == 12
-    for split in ("train", "heldout"):
-        ids = read_split(made["images"].folder, split)["image_id"].to_pylist()
-        assert len(ids) == len(set(ids))
+    images = [read_split(made["images"].folder, split)["image_id"].to_pylist() for split in ("train", "heldout")]
+    assert sorted(images[0] + images[1]) == sorted(set(names["image_id"]))  # on one side, whatever the file
     assert len(all_rows(made)) == 24
+
+
+def test_parts_make_together_what_one_job_makes(tmp_path):
+    folder, rows = good_folder(tmp_path, 10)
+    rows += [{"image": "0.png", "caption": "another"}]
+    write_captions(tmp_path / "captions.jsonl", rows)
+    settings = settings_of(folder, tmp_path / "captions.jsonl")
+    whole = make_folder(tmp_path, folder, tmp_path / "captions.jsonl")
+    values = {"experiment": "parts", "sources": {"mine": settings | {"shard_images": 4}}}
+    plan = resolve(Experiment.model_validate(values), Path.cwd())
+    write_plan(plan, tmp_path / "parts")
+    made = {}
+    for artefact, planned in plan.jobs.items():
+        path = planned.recipe.path(tmp_path / "parts")
+        job = Job.from_files(path, execution_path(path), tmp_path / "parts" / artefact / "manifest.json")
+        job.make()
+        made[planned.recipe.name] = job.folder
+    assert list(made) == ["mine-images", "mine-images-0001", "mine-images-0002", "mine"]
+    for split in ("train", "heldout"):
+        parts = [read_split(made[name], split).to_pylist() for name in made if name != "mine"]
+        assert [row for part in parts for row in part] == read_split(whole["images"].folder, split).to_pylist()
+        assert read_split(made["mine"], split).equals(read_split(whole["records"].folder, split))
 
 
 def test_an_empty_source_is_one_line_with_a_remedy(tmp_path):
@@ -312,7 +343,7 @@ def test_an_empty_source_is_one_line_with_a_remedy(tmp_path):
     (folder / "bad.png").write_bytes(b"bad")
     rows = [{"image": "bad.png", "caption": "words"}, {"image": "none.png", "caption": "words"}]
     write_captions(tmp_path / "captions.jsonl", rows)
-    told = r"sources\.mine: too few .* \(1 x caption without image, 1 x corrupt image\); mend them"
+    told = r"sources\.mine: no usable image in .* \(1 x caption without image, 1 x corrupt image\); mend them"
     with pytest.raises(SourceError, match=told) as error:
         make_folder(tmp_path, folder, tmp_path / "captions.jsonl")
     assert "\n" not in str(error.value)

@@ -11,6 +11,7 @@ import pytest
 
 from tests.sources.making import make, source_jobs
 from unix_lib.artefacts.errors import UserError
+from unix_lib.config.sources import HeldOut
 from unix_lib.records.shards import read_split
 from unix_lib.sources.errors import SourceError
 from unix_lib.sources.text import corpus
@@ -118,7 +119,9 @@ def test_the_reference_corpus_is_large_enough_and_split_clean(reference):
     assert len(train) + len(heldout) == len({*train, *heldout})
     assert manifest.facts["train_characters"] == sum(map(len, train)) > 1_000_000
     assert manifest.facts["heldout_characters"] == sum(map(len, heldout))
-    assert len(heldout) / (len(train) + len(heldout)) == pytest.approx(0.08, abs=0.001)
+    rule = HeldOut()
+    assert all(rule.holds_out(text) for text in heldout) and not any(rule.holds_out(text) for text in train)
+    assert len(heldout) / (len(train) + len(heldout)) == pytest.approx(rule.share, abs=0.015)
     assert max(map(len, train)) <= 1200
 
 
@@ -178,7 +181,7 @@ def test_making_it_twice_gives_the_same_content(tmp_path):
 
 
 def test_max_characters_ends_the_corpus(tmp_path):
-    made = make(tmp_path, "prose", kind="text", max_characters=60_000, cloze_questions=4, heldout_share=0.3)
+    made = make(tmp_path, "prose", held_out=0.3, kind="text", max_characters=60_000, cloze_questions=4)
     facts = made["records"].manifest.facts
     assert 58_800 <= facts["train_characters"] + facts["heldout_characters"] <= 60_000
     assert made["benchmarks"].manifest.facts["cloze_questions"] == 4
@@ -198,7 +201,7 @@ def test_a_users_files(tmp_path, monkeypatch):
         corpus="files",
         files=["texts/*.txt", "texts/00*.txt"],
         cloze_questions=8,
-        heldout_share=0.4,
+        held_out=0.4,
     )
     folder, manifest = made["records"].folder, made["records"].manifest
     assert len(cloze_of(made["benchmarks"].folder)) == 8
@@ -215,8 +218,7 @@ def test_a_users_files(tmp_path, monkeypatch):
     ("more", "message"),
     [
         ({"files": ["nothing/*.txt"]}, r"sources\.mine\.files: 'nothing/\*\.txt' matches no file"),
-        ({"files": ["texts/000.txt"]}, r"sources\.mine: 1 usable samples, too few"),
-        ({"files": ["texts/*.txt"], "heldout_share": 0.1}, "too short for a cloze question; add text, or set"),
+        ({"files": ["texts/*.txt"], "held_out": 0.1}, "too short for a cloze question; add text, or set"),
     ],
 )
 def test_too_little_text_is_one_line_with_a_remedy(tmp_path, monkeypatch, more, message):
@@ -230,7 +232,7 @@ def test_an_empty_corpus_is_refused(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "empty.txt").write_text("")
     (tmp_path / "latin.txt").write_bytes(b"\xe9t\xe9")
-    told = r"sources\.mine: 0 usable samples, .* \(1 x empty text, 1 x not UTF-8\); add text"
+    told = r"sources\.mine: no usable text \(1 x empty text, 1 x not UTF-8\); add text"
     with pytest.raises(SourceError, match=told):
         make(tmp_path / "results", "mine", kind="text", corpus="files", files=["*.txt"])
     assert list(tmp_path.glob("results/sources/*/rejected.parquet"))
@@ -259,7 +261,7 @@ def test_another_pythons_reference_is_refused(tmp_path, monkeypatch):
 
 
 def test_a_limit_that_leaves_nothing_is_named(tmp_path):
-    with pytest.raises(SourceError, match=r"0 usable samples, .* \(max_characters 0 leaves out the rest\)"):
+    with pytest.raises(SourceError, match=r"no usable text \(max_characters 0 leaves out the rest\)"):
         make(tmp_path / "results", "mine", kind="text", max_characters=0)
 
 

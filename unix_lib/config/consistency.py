@@ -48,8 +48,10 @@ def _names(experiment: Experiment) -> Iterator[str]:
                 yield f"{where}: '{name}' can't be a folder name; use a-z, 0-9, '.', '_' and single '-'"
     for name in experiment.sources:
         owner, _, job = name.rpartition("-")
-        if job in SourceKind.JOBS and owner in experiment.sources:
+        if owner in experiment.sources and job in SourceKind.JOBS:
             yield f"sources: '{name}' is what the {job} of source '{owner}' are called; rename it"
+        elif owner in experiment.sources and len(job) == 4 and job.isdigit():
+            yield f"sources: '{name}' is what a part of source '{owner}' is called; rename it"
 
 
 def _references(experiment: Experiment) -> Iterator[str]:

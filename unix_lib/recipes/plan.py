@@ -100,6 +100,7 @@ class Plan:
         execution: Execution,
         *,
         after: tuple[str, ...] = (),
+        part_of: str | None = None,
     ) -> str:
         """Plan one job; returns its artefact.
 
@@ -109,12 +110,13 @@ class Plan:
             inputs: artefacts by role.
             execution: of a model with at least the fields that the kind of job has.
             after: artefacts that must exist first without being part of the recipe.
+            part_of: the name by which it is found with the other parts; its own where it is whole.
         """
         described = job_kind(stage, kind)
         recipe = Recipe(stage, name, kind, described.logic_version, settings.semantic(), inputs)
         typed: Any = execution.narrowed(described.execution)
         self.jobs[recipe.artefact] = PlannedJob(recipe, settings, typed, after)
-        self._named.setdefault((stage, name), []).append(recipe.artefact)
+        self._named.setdefault((stage, part_of or name), []).append(recipe.artefact)
         return recipe.artefact
 
     # -- what analyses ask for

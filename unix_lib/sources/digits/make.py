@@ -18,8 +18,7 @@ from unix_lib.images.files import image_id
 from unix_lib.jobs.job import Job
 from unix_lib.records.schema import IMAGE_TEXT
 from unix_lib.records.shards import Split
-from unix_lib.sources.digits.kind import DigitsImages
-from unix_lib.sources.split import choose_held_out_keys
+from unix_lib.sources.digits.kind import PlannedDigits
 from unix_lib.sources.writing import finish, write_images, write_records
 
 NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
@@ -36,27 +35,21 @@ class Digit:
 
 
 class Digits:
-    """The scans, split by what they show: copies of a scan stand on the same side.
+    """The scans, split by what they show: copies of a scan stand on the same side."""
 
-    Args:
-        settings: size of the images, share and seed of the split.
-        source: the source's name, for errors.
-    """
-
-    def __init__(self, settings: DigitsImages, source: str) -> None:
+    def __init__(self, settings: PlannedDigits) -> None:
         from sklearn.datasets import load_digits
 
         data = load_digits()
-        self._scans, self._labels, self._image_size = data.images, data.target, settings.image_size
-        self._keys = [hashlib.sha256(scan.tobytes()).hexdigest() for scan in self._scans]
-        self._held_out = choose_held_out_keys(self._keys, settings.heldout_share, settings.seed, source)
+        self._scans, self._labels, self._settings = data.images, data.target, settings
         self.sha256 = hashlib.sha256(self._scans.tobytes() + self._labels.tobytes()).hexdigest()
 
     def of(self, split: Split) -> Iterator[Digit]:
         """The digits of a split in the order of the set."""
-        for index, (scan, label, key) in enumerate(zip(self._scans, self._labels, self._keys, strict=True)):
-            if (key in self._held_out) == (split == "heldout"):
-                yield Digit(index, enlarge(scan, self._image_size), int(label))
+        for index, (scan, label) in enumerate(zip(self._scans, self._labels, strict=True)):
+            rgb = enlarge(scan, self._settings.image_size)
+            if self._settings.held_out.holds_out(image_id(rgb)) == (split == "heldout"):
+                yield Digit(index, rgb, int(label))
 
 
 def enlarge(scan: np.ndarray, image_size: int) -> np.ndarray:
@@ -66,16 +59,16 @@ def enlarge(scan: np.ndarray, image_size: int) -> np.ndarray:
     return np.asarray(gray.resize((image_size, image_size), Image.Resampling.LANCZOS).convert("RGB"))
 
 
-def make_images(job: Job[DigitsImages, Execution]) -> Manifest:
+def make_images(job: Job[PlannedDigits, Execution]) -> Manifest:
     """Make `sources/<source>-images`: the enlarged scans of both splits, each different image once."""
-    digits = Digits(job.settings, job.recipe.name.removesuffix("-images"))
+    digits = Digits(job.settings)
     files, facts = write_images(job.folder, lambda split: (digit.rgb for digit in digits.of(split)))
     return finish(job, files, facts | {"scans_sha256": digits.sha256})
 
 
-def make_records(job: Job[DigitsImages, Execution]) -> Manifest:
+def make_records(job: Job[PlannedDigits, Execution]) -> Manifest:
     """Make `sources/<source>`: a caption for every scan."""
-    digits = Digits(job.settings, job.recipe.name)
+    digits = Digits(job.settings)
 
     def rows_of(split: Split) -> Iterator[dict[str, Any]]:
         for digit in digits.of(split):

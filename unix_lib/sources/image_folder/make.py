@@ -23,8 +23,7 @@ from unix_lib.records.shards import ShardWriter
 from unix_lib.sources.errors import SourceError
 from unix_lib.sources.image_folder.decoding import ImageFile, decoded, with_good_headers
 from unix_lib.sources.image_folder.kind import PlannedFolderImages, PlannedFolderRecords
-from unix_lib.sources.image_folder.rows import judged_rows, named_images
-from unix_lib.sources.split import choose_held_out_keys
+from unix_lib.sources.image_folder.rows import judged_rows
 from unix_lib.sources.writing import Files, ImageWriter, finish
 
 SET_ASIDE = "image set aside"
@@ -41,31 +40,27 @@ NAMES = pa.schema(
 
 
 def make_images(job: Job[PlannedFolderImages, Execution]) -> Manifest:
-    """Make `sources/<source>-images`: the images that usable rows name, and `names.parquet`, which says which is which.
+    """Make a part of `sources/<source>-images`: images that usable rows name, and `names.parquet` with their names.
 
     Raises:
-        SourceError: no folder, no caption file, or too few usable images.
+        SourceError: no folder, no caption file, or no usable image.
         UserError: an image file that changed after the plan was made.
     """
-    settings, source = job.settings, job.recipe.name.removesuffix("-images")
+    settings = job.settings
     rejected = RejectedSamples()
-    named, hashes = named_images(Path(settings.captions), Path(settings.folder)), FileHashes(None)
-    require_unchanged(f"sources.{source}.folder", named, settings.identity, hashes)
+    named, hashes = settings.image_shards(Path())[settings.shard], FileHashes(None)
+    require_unchanged(f"sources.{settings.source}.folder", named, settings.identity, hashes)
     files = with_good_headers(
         _different_files(named, Path(settings.folder), hashes), settings.max_pixels, settings.max_aspect_ratio, rejected
     )
-    if len(files) < 2:
-        raise _too_few(job, source, rejected)
-    # Copies of a file share its content, and so its split.
-    held_out = choose_held_out_keys((file.content for file in files), settings.heldout_share, settings.seed, source)
     names: list[dict[str, str]] = []
     with ImageWriter(job.folder, "train") as train, ImageWriter(job.folder, "heldout") as heldout:
         for file, row in decoded(files, settings.image_size, job.shape.threads, rejected):
-            writer = heldout if file.content in held_out else train
+            writer = heldout if settings.held_out.holds_out(row["image_id"]) else train
             writer.write(row)
             names += [{"name": name, "image_id": row["image_id"], "split": writer.split} for name in file.names]
-    if not train.rows or not heldout.rows:
-        raise _too_few(job, source, rejected)
+    if not names:
+        raise _nothing_usable(job, rejected)
     with atomic_path(job.folder / NAMES_FILE) as temporary:
         pq.write_table(pa.Table.from_pylist(names, schema=NAMES), temporary, compression="zstd")
     written: Files = {**train.files, **heldout.files, NAMES_FILE: len(names)}
@@ -143,15 +138,14 @@ def _image_files(root: Path) -> Iterator[Path]:
             yield path
 
 
-def _too_few(job: Job[PlannedFolderImages, Execution], source: str, rejected: RejectedSamples) -> SourceError:
-    """The error of a source without enough usable images; what was set aside is written down first."""
+def _nothing_usable(job: Job[PlannedFolderImages, Execution], rejected: RejectedSamples) -> SourceError:
+    """The error of images none of which is usable; what was set aside is written down first."""
     rejected.write(job.folder)
     folder, captions = job.settings.folder, job.settings.captions
     counts = Counter(judged.reason for judged in judged_rows(Path(captions), Path(folder)) if judged.reason is not None)
     counts.update(rejected.counts)
     reasons = ", ".join(f"{count} x {reason}" for reason, count in sorted(counts.items())) or "no rows"
     return SourceError(
-        f"sources.{source}: too few usable images for a training and a held-out split in {folder} with {captions} "
-        f"({reasons}); mend them, add images, or raise heldout_share; every rejected image is in "
-        f"{job.folder / REJECTED_FILE}"
+        f"sources.{job.settings.source}: no usable image in {folder} with {captions} ({reasons}); mend them or add "
+        f"images; every rejected image is in {job.folder / REJECTED_FILE}"
     )

@@ -101,6 +101,26 @@ def identity_of(texts: list[Text]) -> FilesIdentity:
     return FilesIdentity(count=len(texts), bytes=sum(len(text.text) for text in texts), sha256=whole.hexdigest())
 
 
+def file_shards(patterns: list[str], root: Path, megabytes: int | None) -> list[list[Path]]:
+    """The files of each part, in order, at least one part: a part ends with the file that fills it.
+
+    So a new file behind all others changes the last part or adds one, and no part before it.
+
+    Args:
+        patterns: glob patterns below `root`.
+        megabytes: size at which a part is full; None makes one part of all.
+    """
+    shards: list[list[Path]] = [[]]
+    filled = 0
+    for path in files_of(patterns, root):
+        if megabytes is not None and filled >= megabytes * 10**6:
+            shards.append([])
+            filled = 0
+        shards[-1].append(path)
+        filled += path.stat().st_size
+    return shards
+
+
 def library_modules(library: Path) -> list[Path]:
     """Source files of the standard library that hold its prose, sorted by path."""
     return [

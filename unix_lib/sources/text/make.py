@@ -1,6 +1,7 @@
 """Makes a `text` source: documents of plain text, and cloze questions from those held out.
 
-The whole corpus is held in memory, which is what an exact held-out share and the removal of copies cost.
+A part of the corpus is held in memory, which is what the removal of copies costs; copies in other parts stay, on the
+same side of the split.
 """
 
 import hashlib
@@ -19,7 +20,6 @@ from unix_lib.records.rejected import REJECTED_FILE, RejectedSamples
 from unix_lib.records.schema import TEXT
 from unix_lib.records.shards import SPLITS, Split, iterate_rows
 from unix_lib.sources.errors import SourceError
-from unix_lib.sources.split import choose_held_out_keys
 from unix_lib.sources.text.cloze import make_cloze
 from unix_lib.sources.text.corpus import Text, files_of, identity_of, python_reference, user_files
 from unix_lib.sources.text.documents import cut_into_documents
@@ -37,23 +37,22 @@ def make_records(job: Job[PlannedText, Execution]) -> Manifest:
     Raises:
         SourceError: too little text, a pattern that matches no file, or a corpus that changed after the plan was made.
     """
-    settings, name = job.settings, job.recipe.name
+    settings, name = job.settings, job.settings.source
     rejected = RejectedSamples()
     documents, ended = gather_documents(read_corpus(settings, name, Path.cwd(), rejected), settings, rejected)
-    if len(documents) < 2:
+    if not documents:
         rejected.write(job.folder)
         reasons = [f"{count} x {reason}" for reason, count in rejected.counts.items()]
         reasons += [f"max_characters {settings.max_characters} leaves out the rest"] * ended
         raise SourceError(
-            f"sources.{name}: {len(documents)} usable samples, too few for a training and a held-out split "
+            f"sources.{name}: no usable text "
             f"({', '.join(reasons) or 'nothing was set aside'}); add text, or raise max_characters where it is set; "
             f"every rejected sample is in {job.folder / REJECTED_FILE}"
         )
-    held_out = choose_held_out_keys((text for _, text in documents), settings.heldout_share, settings.seed, name)
 
     def rows_of(split: Split) -> Iterator[dict[str, Any]]:
         for sample_id, text in documents:
-            if (text in held_out) == (split == "heldout"):
+            if settings.held_out.holds_out(text) == (split == "heldout"):
                 yield {"sample_id": sample_id, "kind": TEXT, "text": text, "source": name}
 
     files, facts = write_records(job.folder, rows_of)
@@ -100,7 +99,7 @@ def read_corpus(settings: PlannedText, source: str, root: Path, rejected: Reject
                 raise SourceError(
                     f"sources.{source}.files: '{pattern}' matches no file below {root}; correct the pattern"
                 )
-        paths = files_of(settings.files, root)
+        paths = settings.file_shards(root)[settings.shard]
         require_unchanged(f"sources.{source}.files", paths, settings.identity)
         return user_files(paths, root, rejected)
     texts = list(python_reference(rejected))
