@@ -4,7 +4,9 @@
 # everything is read from the recipe files that the main process wrote, never from the config, so that editing the
 # YAML during a run can't mix old and new values.
 
+import os
 import re
+from dataclasses import replace
 
 from snakemake.settings.enums import RerunTrigger
 
@@ -22,7 +24,7 @@ from unix_lib.recipes.workspace import (
 
 PYTHON = sys.executable
 DEFAULT_CONFIG = ROOT / "config" / "laptop.yaml"
-PLAN = None
+PLAN, UNFINISHED = None, set()
 
 if workflow.is_main_process:
     try:
@@ -51,13 +53,25 @@ if workflow.is_main_process:
 
 
 class DigestsDecide(type(workflow)):
-    """Digests in the paths decide what runs; of Snakemake's own triggers only file times are left.
+    """Manifests under the digests of recipes decide what runs; of Snakemake's own triggers only file times are left.
 
     The others would run a job again because its list of order-only predecessors changed (a checkpoint added before it)
-    or because a rule's text did.
+    or because a rule's text did. A job that makes several artefacts runs again when one of them is gone, which
+    Snakemake, knowing only the last one, can't see.
     """
 
-    rerun_triggers = frozenset({RerunTrigger.MTIME})
+    @property
+    def dag_settings(self):
+        return self.__dict__.get("dag_settings")
+
+    @dag_settings.setter
+    def dag_settings(self, settings):
+        lost = [manifest_of(artefact) for artefact in UNFINISHED]
+        self.__dict__["dag_settings"] = replace(
+            settings,
+            rerun_triggers=frozenset({RerunTrigger.MTIME}),
+            forcerun=frozenset(settings.forcerun).union(filter(os.path.exists, lost)),
+        )
 
 
 workflow.__class__ = DigestsDecide
@@ -145,11 +159,10 @@ def upstream(stage):
         if job is None:  # inside a SLURM job: everything before it is there
             needed = read_planned(base, stage, key).upstream
             needed = [a for a in needed if not a.startswith(f"{stage}/")]
-        elif f"{stage}/{key}" not in UNFINISHED:
-            needed = []
+        elif f"{stage}/{key}" in UNFINISHED:
+            needed = PLAN.waits_for(f"{stage}/{key}")
         else:
-            makers = [PLAN.jobs[a].made_by or a for a in job.recipe.upstream]
-            needed = [a for a in dict.fromkeys([*makers, *job.after]) if a != f"{stage}/{key}"]
+            needed = []
         return [ancient(f"{base}/{a}/manifest.json") for a in needed]
 
     return manifests_of

@@ -4,8 +4,11 @@ started later would join it)."""
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+
+from tests.workflow.project import Project, fake_project
 
 for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(variable, "1")
@@ -23,3 +26,16 @@ def environment_of_the_start() -> Iterator[None]:
         if not name.startswith("PYTEST_"):  # pytest's own
             del os.environ[name]
     os.environ.update(AT_START)
+
+
+@pytest.fixture(scope="session")
+def finished_project(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, list[str]]:
+    """A project that ran once from nothing, and what that made. Copy it before changing it."""
+    project = fake_project(tmp_path_factory.mktemp("project") / "clone")
+    return project, project.run()
+
+
+@pytest.fixture
+def project(finished_project: tuple[Project, list[str]], tmp_path: Path) -> Project:
+    """A finished project of the test's own."""
+    return finished_project[0].copy_to(tmp_path / "clone")

@@ -1,4 +1,4 @@
-"""The command line: `python -m unix_lib <command>`. Commands run in the project's root."""
+"""The command line: `unix-lib <command>`, or `python -m unix_lib <command>`. Commands run in the project's root."""
 
 import sys
 from pathlib import Path
@@ -7,9 +7,10 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+import unix_lib
 from unix_lib.artefacts.errors import UserError
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app = typer.Typer(name="unix-lib", no_args_is_help=True, add_completion=True, pretty_exceptions_enable=False)
 console = Console(width=None if sys.stdout.isatty() else 120)
 
 ConfigPath = Annotated[Path, typer.Argument(help="a config, config/<experiment>.yaml")]
@@ -38,12 +39,30 @@ ImageTokenizerPath = Annotated[
 ]
 
 
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        console.print(f"unix-lib {unix_lib.__version__}", highlight=False)
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="show the version and exit")
+    ] = False,
+) -> None:
+    """A reproducible workflow for the Uni-X experiments, from raw data to figures."""
+
+
 @app.command()
-def plan(config: ConfigPath = LAPTOP) -> None:
-    """Show runs x stages: what is done, what would run and why, tokens, parameters, estimated time."""
+def plan(
+    config: ConfigPath = LAPTOP,
+    cores: Annotated[int | None, typer.Option(min=1, help="cores that jobs share; default: this machine's")] = None,
+) -> None:
+    """Show runs x stages: what is done, what would run and why, and what it would cost: time, GPU hours, disk."""
     from unix_lib.commands import plan as command
 
-    raise typer.Exit(command.run(config, console))
+    raise typer.Exit(command.run(config, cores, console))
 
 
 @app.command()
@@ -120,11 +139,17 @@ def fetch(config: ConfigPath) -> None:
 
 
 @app.command()
-def schema(output: Annotated[Path, typer.Argument(help="file to write")] = Path("config/schema.json")) -> None:
-    """Write the JSON schema of a config."""
-    from unix_lib.config.schema import write_schema
+def schema(
+    output: Annotated[Path, typer.Argument(help="file of the schema")] = Path("config/schema.json"),
+    reference: Annotated[Path, typer.Option(help="file of the reference of all keys")] = Path("docs/config.md"),
+) -> None:
+    """Write what a config may say: the JSON schema for editors, and the reference of all keys."""
+    from unix_lib.artefacts.files import write_text
+    from unix_lib.config.reference import reference_text
+    from unix_lib.config.schema import schema_text
 
-    write_schema(output)
+    write_text(output, schema_text())
+    write_text(reference, reference_text())
 
 
 @generate.command("image")
@@ -249,8 +274,13 @@ def lm_eval(context: typer.Context) -> None:
     command.run(context.args)
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """The console script: what a user can mend is one line, without a traceback."""
     try:
         app()
     except UserError as error:
         sys.exit(f"{type(error).__name__}: {error}")
+
+
+if __name__ == "__main__":
+    main()

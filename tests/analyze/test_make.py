@@ -6,30 +6,27 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
 
 from tests.analyze.tiny import image_document, text_document, tiny_model
+from tests.jobs.making import make_job
+from tests.records.making import DIGEST, write_splits
+from unix_lib.analyze.conflict_kind import ConflictSettings
+from unix_lib.analyze.entropy_kind import EntropySettings
 from unix_lib.analyze.errors import AnalysisError
-from unix_lib.analyze.make import make_analysis
+from unix_lib.analyze.token_sequences import read_sequences
+from unix_lib.artefacts.manifest import write_manifest
+from unix_lib.config.jobs import Execution
 from unix_lib.jobs.job import Job
-from unix_lib.artefacts.manifest import MANIFEST, Manifest, write_manifest
+from unix_lib.models.configuration import ModelError
 from unix_lib.pack.writer import FIELDS
-from unix_lib.artefacts.recipe import Recipe, write_recipe
-from unix_lib.records.schema import ENCODED_RECORD, SOURCE_RECORD
-from unix_lib.records.shards import ShardWriter
+from unix_lib.records.schema import CODES, RECORD
 
 WORDS = [f"w{i}" for i in range(50)]
-ENTROPY = {"sources": ["prose", "shapes"], "orders": 5, "budget": 5000, "sample_sizes": 3, "seed": 218}
-CONFLICT = {"run": "shared", "step": 10, "mixture": "mixed", "documents": 8, "chunks": 4, "splits": 3, "seed": 218}
-
-
-def run_job(recipe: Recipe, results: Path) -> Manifest:
-    write_recipe(recipe, results)
-    execution = results / "execution.json"
-    execution.write_text('{"job": {"threads": 1, "gpus": 0, "memory_mb": 500}}')
-    return make_analysis(Job.from_files(recipe.path(results), execution, results / recipe.artefact / MANIFEST))
+Inputs = dict[str, str | list[str]]
 
 
 def artefact(results: Path, name: str) -> Path:
@@ -38,16 +35,14 @@ def artefact(results: Path, name: str) -> Path:
     return folder
 
 
-def write_records(folder: Path, schema: pa.Schema, rows: list[dict[str, object]]) -> None:
-    with ShardWriter(folder, "train", schema) as writer:
-        for number, row in enumerate(rows):
-            writer.write({"sample_id": f"{number:05d}", "source": folder.name} | row)
-    write_manifest(folder, "r", dict(writer.files))
+def write_records(results: Path, source: str, rows: list[dict[str, object]]) -> str:
+    numbered = [{"sample_id": f"{number:05d}", "source": source} | row for number, row in enumerate(rows)]
+    return write_splits(results, f"sources/{source}", RECORD, numbered)
 
 
 @pytest.fixture
 def results(tmp_path: Path) -> Path:
-    """Text of i.i.d. words, images of i.i.d. codes, and conversations that repeat an image with other codes."""
+    """Text of i.i.d. words; images of i.i.d. codes, and conversations about other images."""
     rng = np.random.default_rng(0)
     tokenizer = Tokenizer(WordLevel({word: i for i, word in enumerate(WORDS)}, unk_token="w0"))
     tokenizer.pre_tokenizer = Whitespace()
@@ -55,23 +50,33 @@ def results(tmp_path: Path) -> Path:
     (folder / "tokenizer").mkdir()
     tokenizer.save(str(folder / "tokenizer" / "tokenizer.json"))
     write_manifest(folder, "r", {"tokenizer/tokenizer.json": None})
-    documents = [{"kind": "text", "text": " ".join(rng.choice(WORDS, 40))} for _ in range(200)]
-    write_records(artefact(tmp_path, "sources/prose-0"), SOURCE_RECORD, documents)
-    images = [{"kind": "image_text", "text": "c", "image_codes": rng.integers(0, 8, 16)} for _ in range(250)]
-    repeats = [{"kind": "conversation", "image_codes": [7] * 16} for _ in range(500)]
-    write_records(artefact(tmp_path, "encode/shapes-0"), ENCODED_RECORD, images + repeats)
+    write_records(tmp_path, "prose", [{"kind": "text", "text": " ".join(rng.choice(WORDS, 40))} for _ in range(200)])
+    codes = [{"image_id": f"image {i}", "image_codes": rng.integers(0, 8, 16)} for i in range(250)]
+    codes += [{"image_id": f"talk {i}", "image_codes": [7] * 16} for i in range(500)]
+    records = [{"kind": "image_text", "text": "c", "image_id": f"image {i}"} for i in range(250)]
+    records += [{"kind": "conversation", "image_id": f"talk {i}"} for i in range(500)]
+    write_records(tmp_path, "shapes", records)
+    write_splits(tmp_path, "encode/shapes", CODES, codes[::-1])  # in an order of their own
     return tmp_path
 
 
-def entropy_recipe(**settings: object) -> Recipe:
-    inputs = {"records": ["sources/prose-0", "encode/shapes-0"], "text_tokenizer": "tokenizers/text-0"}
-    return Recipe("analyze", "entropy", 1, ENTROPY | settings, inputs)
+def entropy_job(results: Path, with_images: str = "shapes", **settings: object) -> Job[EntropySettings, Execution]:
+    """The job on `prose` and other sources, those `with_images` among them."""
+    given = EntropySettings.model_validate(
+        {"sources": ["prose", "shapes"], "budget": 5000, "sample_sizes": 3} | settings
+    )
+    inputs: Inputs = {"text_tokenizer": "tokenizers/text-0"}
+    for source in given.sources:
+        inputs[f"records:{source}"] = [f"sources/{source}-{DIGEST}"]
+        if source == with_images:
+            inputs[f"codes:{source}"] = [f"encode/{source}-{DIGEST}"]
+    return make_job(results, "analyze", "entropy", "entropy", given, inputs)
 
 
 def test_entropy_job(results: Path) -> None:
-    recipe = entropy_recipe()
-    manifest = run_job(recipe, results)
-    table = pd.read_parquet(results / recipe.artefact / "entropy.parquet")
+    job = entropy_job(results)
+    manifest = job.make()
+    table = pd.read_parquet(job.folder / "entropy.parquet")
     assert manifest.facts == {"budget": 4000, "asked_budget": 5000, "smallest_source": "shapes"}
     assert sorted(table.tokens.unique()) == [400, 1265, 4000]
     assert set(table[table.budget].tokens) == {4000}
@@ -84,31 +89,47 @@ def test_entropy_job(results: Path) -> None:
     second = table[table.budget & (table.n == 2)].set_index("source")
     assert second.corrected["shapes"] == pytest.approx(3.0, abs=0.02)
     assert table[table.budget & (table.n <= 3)].plug_in_standard_error.gt(0).all()
-    assert run_job(recipe, results).digest == manifest.digest
+    assert job.make().digest == manifest.digest
 
 
 def test_budget_below_all_sources_is_kept(results: Path) -> None:
-    recipe = entropy_recipe(budget=1000, sources=["prose", "shapes"])
-    assert run_job(recipe, results).facts["budget"] == 1000
-    table = pd.read_parquet(results / recipe.artefact / "entropy.parquet")
+    job = entropy_job(results, budget=1000)
+    assert job.make().facts["budget"] == 1000
+    table = pd.read_parquet(job.folder / "entropy.parquet")
     assert set(table[table.budget].tokens) == {1000}
 
 
 def test_source_without_records_of_its_kind_is_refused(results: Path) -> None:
-    folder = artefact(results, "encode/empty-0")
-    write_records(folder, ENCODED_RECORD, [{"kind": "conversation", "image_codes": [1, 2]}])
-    recipe = entropy_recipe(sources=["prose", "empty"])
-    recipe.inputs["records"] = ["sources/prose-0", "encode/empty-0"]
+    write_records(results, "empty", [{"kind": "conversation", "image_id": "talk"}])
+    write_splits(results, "encode/empty", CODES, [{"image_id": "talk", "image_codes": [1, 2]}])
     with pytest.raises(AnalysisError, match="source 'empty' has no 'image_text' record"):
-        run_job(recipe, results)
+        entropy_job(results, "empty", sources=["prose", "empty"]).make()
+    with pytest.raises(AnalysisError, match="source 'empty' has no 'text' record"):
+        entropy_job(results, "none", sources=["prose", "empty"]).make()
+
+
+def test_an_image_counts_once_for_each_caption_and_not_without_codes(results: Path) -> None:
+    shown = ["a", "b", "a", "set aside", "c", "a"]
+    write_records(results, "photos", [{"kind": "image_text", "text": "c", "image_id": image} for image in shown])
+    codes = [{"image_id": image, "image_codes": [ord(image)] * 40} for image in "cab"]
+    write_splits(results, "encode/photos", CODES, codes)
+    read = read_sequences(
+        "photos",
+        [results / f"sources/photos-{DIGEST}"],
+        [results / f"encode/photos-{DIGEST}"],
+        tokenizer_file=Path("none"),
+        budget=1000,
+        seed=1,
+    )
+    assert (read.modality, read.tokens) == ("image", 5 * 40)
+    assert sorted(chr(sequence[0]) for sequence in read.sequences) == ["a", "a", "a", "b", "c"]
+    assert all(len(set(sequence.tolist())) == 1 and len(sequence) == 40 for sequence in read.sequences)
 
 
 def test_tiny_source_is_refused(results: Path) -> None:
-    write_records(artefact(results, "sources/tiny-0"), SOURCE_RECORD, [{"kind": "text", "text": "w1 w2 w3"}])
-    recipe = entropy_recipe(sources=["prose", "tiny"])
-    recipe.inputs["records"] = ["sources/prose-0", "sources/tiny-0"]
+    write_records(results, "tiny", [{"kind": "text", "text": "w1 w2 w3"}])
     with pytest.raises(AnalysisError, match="source 'tiny' has only 3 tokens"):
-        run_job(recipe, results)
+        entropy_job(results, sources=["prose", "tiny"]).make()
 
 
 def test_conflict_job(tmp_path: Path) -> None:
@@ -130,19 +151,24 @@ def test_conflict_job(tmp_path: Path) -> None:
     facts = {"run": "shared", "step": 10, "tokens": 1000, "architecture": "shared", "seed": 218}
     write_manifest(folder, "r", {f"model/{path.name}": None for path in (folder / "model").iterdir()}, facts=facts)
 
-    inputs: dict[str, str | list[str]] = {"checkpoint": "train/shared-0", "pack": "pack/mixed-0"}
-    recipe = Recipe("analyze", "conflict-shared-step-00010", 1, CONFLICT, inputs)
-    manifest = run_job(recipe, tmp_path)
-    table = pd.read_parquet(tmp_path / recipe.artefact / "conflict.parquet")
+    settings = ConflictSettings(run="shared", step=10, mixture="mixed", documents=8, chunks=4, splits=3)
+    inputs: Inputs = {"checkpoint": "train/shared-0", "pack": "pack/mixed-0"}
+    job = make_job(tmp_path, "analyze", "conflict-shared-step-00010", "conflict", settings, inputs)
+    manifest = job.make()
+    table = pd.read_parquet(job.folder / "conflict.parquet")
     expected = "run step tokens architecture seed layer projection shared split s_inter s_base conflict s_text s_image"
     assert list(table.columns) == expected.split()
     assert len(table) == 3 * 7 * 3
     assert table.shared.all()
     assert np.allclose(table.conflict, table.s_base - table.s_inter)
     assert manifest.facts == facts | {"documents_per_modality": 8}
-    assert run_job(recipe, tmp_path).digest == manifest.digest
+    assert job.make().digest == manifest.digest
 
-
-def test_unknown_analysis_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(AnalysisError, match="no such analysis"):
-        run_job(Recipe("analyze", "saliency", 1, {}), tmp_path)
+    weights = tmp_path / "train" / "shared-0" / "model" / "model.safetensors"
+    tensors = load_file(weights)
+    tensors["model.norm.weight"][0] = float("nan")
+    save_file(tensors, weights, metadata={"format": "pt"})
+    write_manifest(folder, "r", {f"model/{path.name}": None for path in (folder / "model").iterdir()}, facts=facts)
+    again = make_job(tmp_path, "analyze", "conflict-shared-step-00010", "conflict", settings, inputs)
+    with pytest.raises(ModelError, match="holds NaN or infinity"):
+        again.make()

@@ -2,8 +2,10 @@
 
 import numpy as np
 import torch
+from pydantic import TypeAdapter
 
-from unix_lib.layer_plans import layer_plan
+from unix_lib.architectures.plans import layer_plan
+from unix_lib.config.models import PlanConfig
 from unix_lib.models import UnixConfig, UnixForCausalLM
 
 TEXT_IDS, IMAGE_OFFSET, CODES = 40, 64, 16
@@ -19,7 +21,7 @@ def tiny_model(preset: dict[str, object], layers: int = 3) -> UnixForCausalLM:
         num_attention_heads=2,
         num_key_value_heads=1,
         initializer_range=0.2,
-        layer_plan=[row.as_dict() for row in layer_plan(preset, layers)],
+        layer_plan=[row.as_dict() for row in layer_plan(TypeAdapter(PlanConfig).validate_python(preset), layers)],
         text_size=TEXT_IDS,
         padded_text_size=IMAGE_OFFSET,
         image_offset=IMAGE_OFFSET,

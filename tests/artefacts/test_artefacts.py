@@ -3,34 +3,36 @@
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from unix_lib.artefacts.errors import UserError
 from unix_lib.artefacts.files import atomic_path, sha256_of
-from unix_lib.jobs.job import Job
 from unix_lib.artefacts.manifest import ArtefactError, open_artefact, read_manifest
+from unix_lib.artefacts.recipe import Recipe, write_recipe
 from unix_lib.artefacts.sealed import seal
 from unix_lib.artefacts.verify import verify
-from unix_lib.artefacts.recipe import Recipe, write_recipe
+from unix_lib.config.jobs import Execution
+from unix_lib.config.strict import StrictModel
+from unix_lib.jobs.job import Job
 
 
-def make_job(results: Path, recipe: Recipe) -> Job:
+def make_job(results: Path, recipe: Recipe) -> Job[Any, Any]:
     write_recipe(recipe, results)
-    path = recipe.path(results)
-    execution = path.with_suffix(".execution.json")
-    execution.write_text('{"job": {"threads": 1}}')
-    return Job.from_files(path, execution, results / recipe.artefact / "manifest.json")
+    job: Job[Any, Any] = Job(recipe, results, StrictModel(), Execution())
+    job.folder.mkdir(parents=True, exist_ok=True)
+    return job
 
 
 @pytest.fixture
 def results(tmp_path: Path) -> Path:
     """One finished artefact and one that builds on it."""
-    source = Recipe("sources", "a", 1, {"x": 1})
+    source = Recipe("sources", "a", "digits/records", 1, {"x": 1})
     job = make_job(tmp_path, source)
     (job.folder / "data.bin").write_bytes(bytes(range(256)) * 40)
     job.finish({"data.bin": 40}, rejected={"corrupt": 2}, facts={"rows": 40}, metrics={"speed": 1.5})
-    make_job(tmp_path, Recipe("pack", "b", 1, {}, {"records": [source.artefact]})).finish({})
+    make_job(tmp_path, Recipe("pack", "b", "packs", 1, {}, {"records": [source.artefact]})).finish({})
     return tmp_path
 
 
@@ -51,7 +53,7 @@ def test_a_manifest_says_what_was_made_and_how(results: Path) -> None:
 def test_identity_ignores_provenance(results: Path, tmp_path: Path) -> None:
     folder = folder_of(results, "sources")
     before = read_manifest(folder).digest
-    job = make_job(results, Recipe("sources", "a", 1, {"x": 1}))
+    job = make_job(results, Recipe("sources", "a", "digits/records", 1, {"x": 1}))
     job.finish({"data.bin": 40}, rejected={"corrupt": 2}, facts={"rows": 40}, metrics={"speed": 9.9})
     assert read_manifest(folder).digest == before
     job.finish({"data.bin": 40}, rejected={"corrupt": 3}, facts={"rows": 40})
@@ -76,7 +78,7 @@ def test_damaged_files_are_found_by_reader_and_verify(results: Path, damage: str
     found = verify(results)
     assert len(found.faults) == 1
     assert "data.bin" in found.faults[0]
-    job = make_job(results, Recipe("pack", "c", 1, {}, {"records": f"sources/{path.parent.name}"}))
+    job = make_job(results, Recipe("pack", "c", "packs", 1, {}, {"records": f"sources/{path.parent.name}"}))
     with pytest.raises(ArtefactError, match="run again"):
         job.input("records")
 
@@ -138,7 +140,7 @@ def test_sha256_agrees_with_the_standard_vector(tmp_path: Path) -> None:
 
 
 def test_a_job_refuses_an_output_that_is_not_its_own(tmp_path: Path) -> None:
-    recipe = Recipe("sources", "a", 1, {})
+    recipe = Recipe("sources", "a", "digits/records", 1, {})
     write_recipe(recipe, tmp_path)
     execution = tmp_path / "e.json"
     execution.write_text("{}")

@@ -9,16 +9,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.workflow.conftest import Project, finished_project  # noqa: F401  the fixture below builds on it
+from tests.workflow.project import Project
 from unix_lib.artefacts.manifest import write_manifest
-from unix_lib.artefacts.sealed import seal
 from unix_lib.artefacts.recipe import read_recipe
+from unix_lib.artefacts.sealed import seal
 from unix_lib.train.state import Progress, write_progress
-
-
-@pytest.fixture
-def project(finished_project: tuple[Project, list[str]], tmp_path: Path) -> Project:  # noqa: F811
-    return finished_project[0].copy_to(tmp_path / "clone")
 
 
 def command(project: Project, *arguments: str) -> subprocess.CompletedProcess[str]:

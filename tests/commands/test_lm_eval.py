@@ -1,4 +1,4 @@
-"""`python -m unix_lib lm-eval`: lm-eval's own command line reads a checkpoint with separate layers from its folder."""
+"""`unix-lib lm-eval`: lm-eval's own command line reads a checkpoint with separate layers from its folder."""
 
 import json
 import os
@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from tests.evaluate.conftest import DECODER, SmallExperiment, small  # noqa: F401  a fixture
+from unix_lib.config.models import UnixPlan
 from unix_lib.generate import generate_text, sequence_log_probabilities
 from unix_lib.models.start import fresh_model
 from unix_lib.tokenizers.text import encode_texts, load_text_tokenizer
@@ -41,7 +42,7 @@ metric_list: [{metric: exact_match, aggregation: mean, higher_is_better: true}]
 
 def test_choices_and_generated_text_are_the_librarys(small: SmallExperiment, tmp_path: Path) -> None:  # noqa: F811
     folder = tmp_path / "model"
-    model = fresh_model(DECODER.semantic(), {"preset": "unix", "first": 1, "last": 0}, small.vocabulary, 3).eval()
+    model = fresh_model(DECODER, UnixPlan(preset="unix", first=1, last=0), small.vocabulary, 3).eval()
     model.save_pretrained(folder)
     tokenizer = load_text_tokenizer(small.results / small.text_tokenizer)
     tokenizer.save_pretrained(folder)

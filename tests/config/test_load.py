@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.workflow.conftest import CONFIG
+from tests.workflow.small_config import CONFIG
 from unix_lib.config import ConfigError, load_experiment, parse_experiment, read_config
 from unix_lib.config.schema import schema_text
 from unix_lib.config.strict import StrictModel
@@ -55,7 +55,7 @@ def test_the_schema_is_up_to_date_and_describes_every_field() -> None:
         ({"pack.mixtures.mixed.parts": [{"source": "digit"}]}, ["unknown source 'digit'", "'digits'"]),
         ({"train.runs.unix.mixture": "mixd"}, ["train.runs.unix.mixture", "unknown mixture 'mixd'", "'mixed'"]),
         ({"train.runs.unix.start.run": "bse"}, ["unknown run 'bse'", "'base'"]),
-        ({"train.runs.unix.plan.last": 3}, ["N + M = 1 + 3 leaves no shared layer of 4"]),
+        ({"train.runs.unix.plan.last": 3}, ["plan unix 1:3 leaves no shared layer of 4"]),
         ({"train.runs.unix.plan": {"preset": "moe", "every": 5}}, ["every 5 leaves no layer of 4"]),
         (
             {"train.runs.unix.plan": {"preset": "unix_shared_ffn", "first": 1, "last": 1, "shared_width": 0}},
@@ -104,10 +104,13 @@ def test_the_schema_is_up_to_date_and_describes_every_field() -> None:
         ({"tokenizers.image.shape.codebook_size": 65537}, ["codebook_size", "less than or equal to 65536"]),
         ({"pack.mixtures.mixed.parts": [{"source": "prose", "kinds": ["texts"]}]}, ["kinds.0", "not 'texts'"]),
         ({"evaluate.benchmarks.cloze.limit": 0}, ["evaluate.benchmarks.cloze.limit"]),
-        ({"evaluate.benchmarks.cloze.source": "digits"}, ["cloze.source: 'digits' makes no cloze", "kind text"]),
-        ({"sources.prose.cloze_questions": 0}, ["'prose' makes no cloze", "cloze_questions above 0"]),
+        (
+            {"evaluate.benchmarks.cloze.source": "digits"},
+            ["cloze.source: 'digits' makes no cloze benchmark, but none", "source 'prose' does"],
+        ),
+        ({"sources.prose.cloze_questions": 0}, ["'prose' makes no cloze", "give 'file'"]),
         ({"sources.prose.cloze_questions": 3}, ["cloze_questions 3", "set 0 or at least 4"]),
-        ({"evaluate.benchmarks.cloze": {"scorer": "geneval", "source": "prose"}}, ["makes no geneval", "kind shapes"]),
+        ({"evaluate.benchmarks.cloze": {"scorer": "geneval", "source": "prose"}}, ["makes no geneval", "give 'file'"]),
         (
             {"evaluate.benchmarks.cloze": {"scorer": "multiple_choice", "layout": "seed", "source": "prose"}},
             ["makes no seed benchmark", "give 'file'"],
@@ -115,6 +118,13 @@ def test_the_schema_is_up_to_date_and_describes_every_field() -> None:
         ({"train.micro_batch": 4}, ["packs_per_step 2 can't be dealt evenly to 1 process(es) of micro_batch 4"]),
         ({"train.job": {"gpus": 2, "nodes": 2}}, ["runs.base.optimization.packs_per_step 2", "multiple of 4"]),
         ({"tokenizers.job": {"gpus": 1}}, ["tokenizers.job.gpus is 1", "work on the CPU; set it to 0"]),
+        ({"pack.job": {"gpus": 1}}, ["pack.job.gpus is 1"]),
+        ({"generate.job": {"nodes": 2}}, ["generate.job.nodes is 2"]),
+        ({"evaluate.judges": {"mine": {"kind": "oracle"}}}, ["judges.mine", "unknown judge kind 'oracle'"]),
+        ({"analyze.entropie": {"sources": ["prose"]}}, ["analyze.entropie", "did you mean 'entropy'"]),
+        ({"train.precision": "bfloat16"}, ["zero_stage 0 with precision bfloat16", "set zero_stage: 1"]),
+        ({"pack": None}, ["train: runs need packs"]),
+        ({"tokenizers.image": None}, ["packs need both tokenizers; give tokenizers.image"]),
         ({"evaluate.job": {"nodes": 2}}, ["evaluate.job.nodes is 2, and only training uses several"]),
         ({"train.runs.unix.optimization.learning_rate": math.inf}, ["runs.unix.optimization.learning_rate", "finite"]),
         ({"evaluate.benchmarks.cloze.chance": math.nan}, ["evaluate.benchmarks.cloze.chance", "finite"]),
@@ -233,3 +243,42 @@ def test_a_sparse_key_at_its_default_stays_out_of_recipes() -> None:
     }
     run = parse_experiment(values, "test", ROOT).train.runs["unix"].semantic()
     assert run["freeze"] == ["model.norm.*"] and run["plan"]["attention_scope"] == "joint"
+
+
+def test_all_faults_of_a_config_are_named_at_once() -> None:
+    lines = refused(
+        {
+            "train.micro_bach": 2,
+            "train.save_seconds": 0,
+            "sources.digits.image_sise": 32,
+            "tokenizers.image.steps": 0,
+            "evaluate.benchmarks.cloze.limit": 0,
+        }
+    ).splitlines()
+    assert [line.split(": ")[1] for line in lines] == [
+        "sources.digits", "tokenizers.image.steps", "train.save_seconds", "train", "evaluate.benchmarks.cloze.limit",
+    ]  # fmt: skip
+    spanning = refused({"pack.length": 66, "train.runs.unix.plan.last": 3, "tokenizers.job": {"gpus": 1}})
+    assert len(spanning.splitlines()) == 3
+
+
+def test_a_config_that_extends_another_may_switch_a_kind(tmp_path: Path) -> None:
+    """The keys of the kind before it mean nothing to the new one."""
+    (tmp_path / "base.yaml").write_text(yaml.safe_dump(CONFIG))
+    shape = CONFIG["tokenizers"]["image"]["shape"]
+    own = {
+        "extends": "base.yaml",
+        "tokenizers": {"image": {"kind": "pretrained", "path": "data/chameleon", "shape": shape}},
+        "train": {"runs": {"unix": {"plan": {"preset": "moe", "every": 2}}}},
+    }
+    (tmp_path / "own.yaml").write_text(yaml.safe_dump(own))
+    experiment = load_experiment(tmp_path / "own.yaml")
+    assert experiment.tokenizers.image.kind == "pretrained"
+    assert experiment.train.runs["unix"].plan.preset == "moe"
+    assert experiment.train.runs["unix"].optimization.total_steps == 30
+
+
+def test_null_removes_whatever_it_stands_for(tmp_path: Path) -> None:
+    (tmp_path / "base.yaml").write_text("a: {b: 1, c: {d: 2}}\ne: [1]\n")
+    (tmp_path / "own.yaml").write_text("extends: base.yaml\na: {b: null, c: null, f: null}\ne: null\n")
+    assert read_config(tmp_path / "own.yaml") == {"a": {"f": None}}

@@ -3,11 +3,8 @@
 import numpy as np
 import pytest
 
+from unix_lib.benchmarks.geneval_prompts import TASKS, GenEvalError, check_prompt
 from unix_lib.evaluate.geneval import (
-    TASKS,
-    GenEvalError,
-    SeenObject,
-    check_prompt,
     geneval_scores,
     judge,
     relative_positions,
@@ -16,10 +13,11 @@ from unix_lib.evaluate.geneval import (
     shuffled_prompts,
 )
 from unix_lib.evaluate.intervals import wilson
+from unix_lib.judges.judge import Detection
 
 
 def seen(name, color="red", box=(0, 0, 10, 10), confidence=0.9):
-    return SeenObject(name, color, box, confidence)
+    return Detection(name, color, box, confidence)
 
 
 def prompt(*include, exclude=(), tag="single_object", text="a photo"):

@@ -1,44 +1,59 @@
-"""Whole evaluation jobs on a random checkpoint: files, reuse, resume, determinism, and refusals."""
+"""Whole scoring jobs on a random checkpoint's answers: tables, determinism, what is set aside, and refusals."""
 
 import json
 import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tests.evaluate.conftest import finished
-from tests.pack.experiment import make_job
-from tests.sources.test_image_folder import png_that_claims
+from tests.evaluate.small import BENCHMARKS, SmallEvaluation, SmallExperiment, finished, made_by_a_test
+from tests.jobs.making import make_job
 from unix_lib.artefacts.errors import UserError
-from unix_lib.artefacts.manifest import open_artefact
-from unix_lib.config.evaluate import Benchmark
-from unix_lib.evaluate import generation, questions, text
-from unix_lib.evaluate.benchmark import BenchmarkError
+from unix_lib.artefacts.manifest import MANIFEST, open_artefact, read_manifest, write_manifest
+from unix_lib.benchmarks.cloze import read_cloze
+from unix_lib.benchmarks.errors import BenchmarkError
+from unix_lib.config.evaluate import EvaluateConfig
 from unix_lib.evaluate.ceiling import read_scenes
-from unix_lib.evaluate.generation import image_seed, read_prompts
-from unix_lib.evaluate.geneval import GenEvalError
-from unix_lib.evaluate.make import make_evaluation
-from unix_lib.evaluate.tables import IMAGES, SAMPLES, SCORES
-from unix_lib.images.files import BadImage
+from unix_lib.evaluate.tables import SAMPLES, SCORES, VERDICTS
+from unix_lib.jobs.job import Job
+from unix_lib.recipes.workspace import execution_path
 
-ALL = ("geneval", "pope", "mme", "mmbench", "cloze")
+ALL = tuple(BENCHMARKS)
+WITHOUT_TORCH = """
+import sys
+from pathlib import Path
+from unix_lib.jobs.job import Job
+Job.from_files(*(Path(path) for path in sys.argv[1:])).make()
+heavy = {"torch", "transformers"} & set(sys.modules)
+sys.exit(f"imported {heavy}" if heavy else 0)
+"""
 
 
-def forget(small):
-    shutil.rmtree(small.results / "work" / "evaluate", ignore_errors=True)
-
-
-def table(job, name):
+def table(job: Job[Any, Any], name: str) -> pa.Table:
     return pq.read_table(job.folder / name)
 
 
-def test_an_evaluation_writes_the_tables_of_the_contract(small):
-    job = small.evaluation(*ALL)
-    manifest = make_evaluation(job)
-    assert open_artefact(job.folder) == manifest
+def with_files(evaluation: SmallEvaluation, name: str, file: str, rows: list[dict[str, Any]]) -> None:
+    """Replace a table of a benchmark's answers, and the manifest that knows it."""
+    folder = evaluation.members[name].folder
+    before = read_manifest(folder)
+    schema = pq.read_schema(folder / file)
+    pq.write_table(pa.Table.from_pylist(rows, schema=schema), folder / file)
+    files: dict[str, int | None] = {entry.path: entry.rows for entry in before.files}
+    assert write_manifest(folder, before.recipe, files, facts=before.facts).digest != before.digest
+
+
+def test_an_evaluation_writes_the_tables_of_the_contract(small: SmallExperiment) -> None:
+    job = small.evaluation(*ALL).make()
+    manifest = open_artefact(job.folder)
     names = {entry.path for entry in manifest.files}
-    assert names == {"recipe.json", "scores.parquet", "images.parquet", "rejected.parquet"} | {
+    assert names == {"recipe.json", "scores.parquet", "verdicts.parquet", "rejected.parquet"} | {
         f"samples/{n}.parquet" for n in ALL
     }
     scores = table(job, "scores.parquet")
@@ -56,101 +71,68 @@ def test_an_evaluation_writes_the_tables_of_the_contract(small):
         samples = table(job, f"samples/{name}.parquet")
         assert samples.schema.equals(SAMPLES)
         assert len(set(samples["sample_id"].to_pylist())) == samples.num_rows
-    images = table(job, "images.parquet")
-    assert images.schema.equals(IMAGES)
-    assert images.num_rows == 36
-    assert images["image"][0].as_py().startswith(b"\x89PNG")
+    verdicts = table(job, "verdicts.parquet")
+    assert verdicts.schema.equals(VERDICTS)
+    assert verdicts.num_rows == 36
     assert manifest.facts["scores"]["pope/accuracy"] == rows["pope", "accuracy"]["value"]
 
 
-def test_the_same_job_twice_gives_the_same_content(small):
+def test_facts_say_what_each_benchmark_is(small: SmallExperiment) -> None:
+    job = small.evaluation(*ALL).make()
+    benchmarks = read_manifest(job.folder).facts["benchmarks"]
+    assert benchmarks["geneval"] == {
+        "family": "generation",
+        "local": True,
+        "by_task": True,
+        "protocol": "geneval, 2 images a prompt",
+        "judge": "scene_detector 1",
+    }
+    assert {name: of["family"] for name, of in benchmarks.items()} == {
+        "geneval": "generation",
+        "pope": "understanding",
+        "mme": "understanding",
+        "mmbench": "understanding",
+        "cloze": "text",
+    }
+    assert all(not of["judge"] for name, of in benchmarks.items() if name != "geneval")
+    for row in table(job, "scores.parquet").to_pylist():
+        of = benchmarks[row["benchmark"]]
+        assert (row["protocol"], row["judge"]) == (of["protocol"], of["judge"])
+
+
+def test_the_same_job_twice_gives_the_same_content(small: SmallExperiment) -> None:
     names = ("geneval", "pope", "cloze")
-    forget(small)
-    first = make_evaluation(small.evaluation(*names, group="twice"))
-    forget(small)
-    second = make_evaluation(small.evaluation(*names, group="twice"))
+    first = read_manifest(small.evaluation(*names, group="twice").make().folder)
+    small.forget()
+    small.forget("evaluate")
+    second = read_manifest(small.evaluation(*names, group="twice").make().folder)
     assert first.digest == second.digest
 
 
-def test_a_killed_evaluation_goes_on_and_gives_the_same(small, monkeypatch):
-    forget(small)
-    job = small.evaluation("pope", "mme", group="killed")
-    job.execution["batch_size"] = 4
-    undisturbed = make_evaluation(job)
-    forget(small)
-    original, calls = questions.answer_questions, []
-
-    def dies(checkpoint, batch, most, suffix):
-        if len(calls) == 4:
-            raise KeyboardInterrupt
-        calls.append(len(batch))
-        return original(checkpoint, batch, most, suffix)
-
-    monkeypatch.setattr(questions, "answer_questions", dies)
-    job = small.evaluation("pope", "mme", group="killed")
-    job.execution["batch_size"] = 4
-    with pytest.raises(KeyboardInterrupt):
-        make_evaluation(job)
-    asked = []
-
-    def counts(checkpoint, batch, most, suffix):
-        asked.append(len(batch))
-        return original(checkpoint, batch, most, suffix)
-
-    monkeypatch.setattr(questions, "answer_questions", counts)
-    assert make_evaluation(job).digest == undisturbed.digest
-    assert sum(calls) + sum(asked) == 12 + 12
-    assert sum(asked) == 24 - 16
+def test_scoring_needs_no_torch(small: SmallExperiment) -> None:
+    evaluation = small.evaluation(*ALL, group="light")
+    evaluation.group.make()
+    recipe = evaluation.scores.recipe.path(small.results)
+    paths = (recipe, execution_path(recipe), evaluation.scores.folder / MANIFEST)
+    finished_process = subprocess.run(
+        [sys.executable, "-c", WITHOUT_TORCH, *map(str, paths)], capture_output=True, text=True, check=False
+    )
+    assert finished_process.returncode == 0, finished_process.stderr
+    open_artefact(evaluation.scores.folder)
 
 
-def test_a_benchmark_added_to_a_group_is_the_only_one_computed(small, monkeypatch):
-    forget(small)
-    alone = small.evaluation("geneval", "pope", group="grown")
-    make_evaluation(alone)
-    for module, name in ((generation, "generate_pixels"), (questions, "answer_questions")):
-        monkeypatch.setattr(module, name, lambda *_: pytest.fail("computed again"))
-    grown = small.evaluation("geneval", "pope", "cloze", group="grown")
-    assert grown.folder != alone.folder
-    make_evaluation(grown)
-    for name in ("geneval", "pope"):
-        assert table(grown, f"samples/{name}.parquet") == table(alone, f"samples/{name}.parquet")
-    assert table(grown, "samples/cloze.parquet").num_rows == 12
-
-
-def test_changed_settings_of_a_benchmark_are_computed_anew(small, monkeypatch):
-    make_evaluation(small.evaluation("pope", group="settings"))
-    asked = []
-    original = questions.answer_questions
-
-    def notes(checkpoint, batch, most, suffix):
-        asked.append((most, suffix))
-        return original(checkpoint, batch, most, suffix)
-
-    monkeypatch.setattr(questions, "answer_questions", notes)
-    make_evaluation(small.evaluation("pope", group="settings", max_answer_tokens=2))
-    assert asked == [(2, "")]
-    make_evaluation(small.evaluation("pope", group="settings", logic_version=2))
-    assert asked == [(2, ""), (3, "")]
-    job = small.evaluation("pope", group="settings", question_suffix=" So?")
-    make_evaluation(job)
-    assert asked[2:] == [(3, " So?")]
-    assert all(prompt.endswith(" So?") for prompt in table(job, "samples/pope.parquet")["prompt"].to_pylist())
-
-
-def test_an_unreadable_image_is_set_aside_and_counted(small):
-    source = small.results / small.shapes
-    lines = (source / "benchmarks" / "pope.tsv").read_text().splitlines()
+def test_an_unreadable_image_is_set_aside_and_counted(small: SmallExperiment) -> None:
+    source = small.results / made_by_a_test("sources", "broken-benchmarks").artefact
+    shutil.rmtree(source, ignore_errors=True)
+    lines = (small.results / small.shapes / "benchmarks" / "pope.tsv").read_text().splitlines()
     cells = lines[1].split("\t")
     lines[1] = "\t".join([*cells[:-1], cells[-1][: len(cells[-1]) // 8 * 4]])  # half of its PNG
     lines.append("broken row")
-    folder = small.results / "sources" / "damaged"
-    (folder / "benchmarks").mkdir(parents=True, exist_ok=True)
-    (folder / "benchmarks" / "pope.tsv").write_text("\n".join(lines) + "\n")
-    recipe = finished_copy(small, folder)
-    job = small.evaluation("pope", group="damaged")
-    inputs = dict(job.recipe.inputs) | {"benchmark:pope": recipe}
-    job = make_job(small.results, "evaluate", "damaged", job.settings, inputs)
-    manifest = make_evaluation(job)
+    (source / "benchmarks").mkdir(parents=True)
+    (source / "benchmarks" / "pope.tsv").write_text("\n".join(lines) + "\n")
+    broken = finished(small.results, "sources", "broken-benchmarks").artefact
+    job = small.evaluation("pope", group="broken", sources={"shapes": broken}).make()
+    manifest = read_manifest(job.folder)
     assert manifest.rejected["malformed row"] == 1
     assert sum(manifest.rejected.values()) >= 2
     rejected = table(job, "rejected.parquet").to_pylist()
@@ -158,157 +140,102 @@ def test_an_unreadable_image_is_set_aside_and_counted(small):
     assert table(job, "samples/pope.parquet").num_rows + len(rejected) == 13
 
 
-def finished_copy(small, folder):
-    """Give a hand-made source a manifest under the name that its recipe would have."""
-    from unix_lib.artefacts.recipe import Recipe
-
-    target = small.results / Recipe("sources", "damaged", 1, {"made": "by a test"}).artefact
-    shutil.rmtree(target, ignore_errors=True)
-    folder.rename(target)
-    return finished(small.results, "sources", "damaged").artefact
-
-
-def test_control_values_come_from_the_same_images(small):
-    job = small.evaluation("geneval", group="control")
-    make_evaluation(job)
-    images = table(job, "images.parquet").to_pandas()
+def test_control_values_come_from_the_same_images(small: SmallExperiment) -> None:
+    job = small.evaluation("geneval", group="control").make()
+    verdicts = table(job, "verdicts.parquet").to_pandas()
     rows = {row["metric"]: row for row in table(job, "scores.parquet").to_pylist()}
-    shuffled = images.dropna(subset="shuffled_value").groupby("task")["shuffled_value"].mean().mean()
+    shuffled = verdicts.dropna(subset="shuffled_value").groupby("task")["shuffled_value"].mean().mean()
     assert rows["overall_shuffled"]["value"] == pytest.approx(shuffled)
-    assert rows["overall"]["value"] == pytest.approx(images.groupby("task")["value"].mean().mean())
+    assert rows["overall"]["value"] == pytest.approx(verdicts.groupby("task")["value"].mean().mean())
 
 
-def test_cloze_answers_are_those_of_the_highest_likelihood(small):
-    """lm-eval's choices against log-likelihoods computed by the library's own scoring."""
-    from unix_lib.checkpoints.loaded import Checkpoint
-    from unix_lib.generate.scoring import sequence_log_probabilities
-
-    job = small.evaluation("cloze", group="cloze")
-    make_evaluation(job)
-    checkpoint = Checkpoint(small.results / small.checkpoint, None, 8)
-    rows = text.read_cloze(small.results / small.prose / "benchmarks" / "cloze.jsonl")
+def test_cloze_answers_are_those_of_the_highest_likelihood(small: SmallExperiment) -> None:
+    evaluation = small.evaluation("cloze", group="cloze")
+    job = evaluation.make()
+    likelihoods = np.array(
+        table(evaluation.members["cloze"], "likelihoods.parquet")["log_likelihood"].to_pylist()
+    ).reshape(12, 4)
+    questions = read_cloze(small.results / small.prose / "benchmarks" / "cloze.jsonl")
     samples = table(job, "samples/cloze.parquet").to_pylist()
-    assert len(samples) == len(rows)
-    for row, sample in zip(rows, samples, strict=True):
-        contexts, continuations = [], []
-        for choice in row["choices"]:
-            whole = checkpoint.tokenizer(f"{row['question']} {choice}")["input_ids"]
-            context = checkpoint.tokenizer(row["question"])["input_ids"]
-            contexts.append(whole[: len(context)])
-            continuations.append(whole[len(context) :])
-        likelihoods = sequence_log_probabilities(checkpoint.model, contexts, continuations)
-        assert sample["prediction"] == row["choices"][int(np.argmax(likelihoods))]
+    for row, sample, of_choices in zip(questions, samples, likelihoods, strict=True):
+        assert sample["prediction"] == row["choices"][int(of_choices.argmax())]
         assert sample["answer"] == row["choices"][row["answer"]]
         assert sample["value"] == float(sample["prediction"] == sample["answer"])
 
 
-def test_a_task_of_the_registry_that_is_not_here_says_how_to_get_it(small):
-    from unix_lib.checkpoints.loaded import Checkpoint
-
-    checkpoint = Checkpoint(small.results / small.checkpoint, None, 8)
-    with pytest.raises(BenchmarkError, match="lm-eval has no task 'mmlu_of_mars'"):
-        text.run_registered_task(checkpoint, "mmlu_of_mars", None)
-    with pytest.raises(BenchmarkError, match=r"'arc_easy': its data set is not in .*unix_lib fetch <config>`"):
-        text.run_registered_task(checkpoint, "arc_easy", 2)
-
-
-def test_bad_cloze_lines_are_named(tmp_path):
-    path = tmp_path / "cloze.jsonl"
-    good = json.dumps({"question": "a", "choices": ["b", "c"], "answer": 1})
-    for bad in ("{", json.dumps({"question": "a", "choices": ["b"], "answer": 1}), json.dumps({"question": "a"}), "3"):
-        path.write_text(f"{good}\n{bad}\n")
-        with pytest.raises(BenchmarkError, match=r"cloze\.jsonl:2"):
-            text.read_cloze(path)
-    path.write_text("")
-    with pytest.raises(BenchmarkError, match="no questions"):
-        text.read_cloze(path)
+def test_a_request_that_was_never_answered_is_named(small: SmallExperiment) -> None:
+    evaluation = small.evaluation("cloze", group="lost", limit=6)
+    evaluation.group.make()
+    rows = table(evaluation.members["cloze"], "likelihoods.parquet").to_pylist()
+    assert len(rows) == 24
+    with_files(evaluation, "cloze", "likelihoods.parquet", rows[:-1])
+    with pytest.raises(BenchmarkError, match=r"no answer to .* so lm-eval or its data changed since; delete .* again"):
+        evaluation.scores.make()
+    small.forget()
 
 
-def test_an_image_that_would_grow_beyond_memory_is_set_aside():
-    with pytest.raises(BadImage, match="aspect ratio: 1 x 40000000 pixels"):
-        questions.question_pixels(png_that_claims(1, 40_000_000), 32)
+def test_the_data_must_be_those_that_were_answered(small: SmallExperiment) -> None:
+    evaluation = small.evaluation("cloze", group="data")
+    evaluation.group.make()
+    folder = evaluation.members["cloze"].folder
+    before = read_manifest(folder)
+    files: dict[str, int | None] = {entry.path: entry.rows for entry in before.files}
+    write_manifest(folder, before.recipe, files, facts=before.facts | {"data_sets": ["allenai/ai2_arc@0123"]})
+    with pytest.raises(BenchmarkError, match="answers are to allenai/ai2_arc@0123"):
+        evaluation.scores.make()
+    small.forget()
 
 
-def test_a_line_separator_within_a_string_ends_no_line(tmp_path):
-    odd = "two\u2028lines\x85and more"
-    question = {"question": odd, "choices": ["a", "b"], "answer": 1}
-    prompt = {"tag": "colors", "prompt": odd, "include": [{"class": "circle", "count": 1}]}
-    for name, row in (("cloze.jsonl", question), ("geneval.jsonl", prompt), ("scenes.jsonl", [{"objects": []}])):
-        lines = json.dumps(row, ensure_ascii=False) + "\r\n" + json.dumps(row, ensure_ascii=False) + "\n"
-        (tmp_path / name).write_bytes(lines.encode())
-    assert text.read_cloze(tmp_path / "cloze.jsonl") == [question, question]
-    assert read_prompts(tmp_path / "geneval.jsonl") == [prompt, prompt]
-    assert len(read_scenes(tmp_path / "scenes.jsonl", 2)) == 2
+@pytest.mark.parametrize(("name", "file"), [("pope", "answers.parquet"), ("geneval", "images.parquet")])
+def test_answers_to_something_else_are_refused(small: SmallExperiment, name: str, file: str) -> None:
+    evaluation = small.evaluation(name, group="else")
+    evaluation.group.make()
+    rows = table(evaluation.members[name], file).to_pylist()
+    key = "prompt" if name == "geneval" else "sample_id"
+    rows[3][key] += " not"
+    with_files(evaluation, name, file, rows)
+    with pytest.raises(BenchmarkError, match=r"(not the answers to|images of other prompts).* run again"):
+        evaluation.scores.make()
+    small.forget()
 
 
-def test_bad_prompt_lines_are_named_and_a_limit_keeps_all_tasks(tmp_path):
+def test_the_scene_detector_judges_no_real_photos(small: SmallExperiment, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="give exactly one of 'source', 'file'"):
+        EvaluateConfig.model_validate({"benchmarks": {"geneval": {"scorer": "geneval"}}, "groups": {"a": ["geneval"]}})
     path = tmp_path / "geneval.jsonl"
-    lines = [
-        {"tag": tag, "prompt": f"{tag} {i}", "include": [{"class": "circle", "count": 1}]}
-        for tag in ("single_object", "colors", "counting")
-        for i in range(4)
-    ]
-    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    kept = [line["prompt"] for line in read_prompts(path, limit=5)]
-    assert kept == ["single_object 0", "single_object 1", "colors 0", "colors 1", "counting 0"]
-    path.write_text("{}\n")
-    with pytest.raises(GenEvalError, match=r"geneval\.jsonl:1: 'tag' is None"):
-        read_prompts(path)
+    path.write_bytes((small.results / small.shapes / "benchmarks" / "geneval.jsonl").read_bytes())
+    evaluation = small.evaluation("geneval", group="photos", source=None, file=str(path), limit=2)
+    evaluation.group.make()
+    with pytest.raises(BenchmarkError, match="GenEval's own prompts need a judge of real objects"):
+        evaluation.scores.make()
 
 
-def test_image_seeds_do_not_depend_on_other_prompts():
-    seeds = {image_seed(218, prompt, occurrence, i) for prompt in "ab" for occurrence in (0, 1) for i in (0, 1)}
-    assert len(seeds) == 8
-    assert all(0 <= seed < 2**64 for seed in seeds)
-    assert image_seed(218, "a", 0, 0) != image_seed(219, "a", 0, 0)
+def test_a_source_without_the_benchmark_is_named(small: SmallExperiment) -> None:
+    evaluation = small.evaluation("pope", group="missing")
+    evaluation.group.make()
+    evaluation.scores.recipe.inputs["benchmark:pope"] = small.prose
+    with pytest.raises(BenchmarkError, match=r"evaluate\.benchmarks\.pope: prose-benchmarks-\w+ makes no pope\.tsv"):
+        evaluation.scores.make()
 
 
-def test_geneval_without_a_judge_is_refused_in_the_config_and_in_the_job(small):
-    with pytest.raises(ValueError, match="scorer geneval needs 'source'"):
-        Benchmark(scorer="geneval", file="geneval.jsonl")
-    with pytest.raises(ValueError, match="scorer yes_no knows the layouts pope, mme, not mmbench"):
-        Benchmark(scorer="yes_no", layout="mmbench", source="shapes")
-    job = small.evaluation("geneval", group="refused")
-    inputs = {role: artefact for role, artefact in job.recipe.inputs.items() if role != "benchmark:geneval"}
-    job = make_job(small.results, "evaluate", "refused", job.settings, inputs)
-    with pytest.raises(BenchmarkError, match="Mask2Former and CLIP judge"):
-        make_evaluation(job)
-
-
-def test_a_source_without_the_benchmark_is_named(small):
-    job = small.evaluation("pope", group="missing")
-    inputs = dict(job.recipe.inputs) | {"benchmark:pope": small.prose}
-    job = make_job(small.results, "evaluate", "missing", job.settings, inputs)
-    with pytest.raises(BenchmarkError, match=r"evaluate\.benchmarks\.pope: no .*pope\.tsv"):
-        make_evaluation(job)
-
-
-def test_a_fetched_file_that_was_changed_is_refused(small, tmp_path):
+def test_a_fetched_file_that_was_changed_is_refused(small: SmallExperiment, tmp_path: Path) -> None:
     path = tmp_path / "pope.tsv"
     path.write_bytes((small.results / small.shapes / "benchmarks" / "pope.tsv").read_bytes())
-    from pathlib import Path
-
-    from unix_lib.recipes.external import FileHashes, files_identity
-
-    identity = files_identity([path], Path.cwd(), FileHashes(None))
-    job = small.evaluation("pope", group="file", file=str(path), source=None, identity=identity, limit=4)
-    inputs = {role: artefact for role, artefact in job.recipe.inputs.items() if not role.startswith("benchmark")}
-    job = make_job(small.results, "evaluate", "file", job.settings, inputs)
-    make_evaluation(job)
+    evaluation = small.evaluation("pope", group="file", file=str(path), source=None, limit=4)
+    job = evaluation.make()
     assert table(job, "samples/pope.parquet").num_rows == 4
+    assert not read_manifest(job.folder).facts["benchmarks"]["pope"]["local"]
     path.write_text(path.read_text() + "\n")
-    with pytest.raises(UserError, match="was changed after the plan was made"):
-        make_evaluation(job)
+    with pytest.raises(UserError, match="changed after the plan was made"):
+        evaluation.scores.make()
     path.unlink()
     with pytest.raises(BenchmarkError, match="is missing; `python -m unix_lib fetch"):
-        make_evaluation(job)
+        evaluation.scores.make()
 
 
-def test_a_ceiling_measures_the_detector_before_and_after_the_tokenizer(small):
-    settings = {"benchmark": "geneval", "bootstrap_samples": 200}
-    inputs = {"source": small.shapes, "image_tokenizer": small.image_tokenizer}
-    job = make_job(small.results, "evaluate", "ceiling-geneval", settings, inputs)
-    manifest = make_evaluation(job)
+def test_a_ceiling_measures_the_detector_before_and_after_the_tokenizer(small: SmallExperiment) -> None:
+    job = small.evaluation("geneval").ceiling("geneval")
+    manifest = job.make()
     rows = {row["metric"]: row for row in table(job, "scores.parquet").to_pylist()}
     assert manifest.facts["fit_to_judge"] is True
     assert rows["detector_accuracy"]["value"] == 1.0
@@ -319,3 +246,24 @@ def test_a_ceiling_measures_the_detector_before_and_after_the_tokenizer(small):
     assert rows["overall_ceiling"]["value"] < 0.2
     assert (rows["overall_ceiling"]["run"], rows["overall_ceiling"]["step"]) == ("", -1)
     assert rows["overall_ceiling"]["n"] == 18 * 4
+    assert {(row["protocol"], row["judge"]) for row in rows.values()} == {
+        ("geneval, 4 images a prompt", "scene_detector 1")
+    }
+
+
+def test_names_decide_nothing(small: SmallExperiment) -> None:
+    """A run may be called as a ceiling is, and a ceiling may be called anything."""
+    evaluation = small.evaluation("pope", group="names")
+    evaluation.group.make()
+    recipe = evaluation.scores.recipe
+    settings = evaluation.scores.settings.model_copy(update={"run": "ceiling-b"})
+    job = make_job(small.results, "evaluate", "ceiling-b-step-00000-all", "scores", settings, recipe.inputs)
+    assert job.make().facts["run"] == "ceiling-b"
+    other = small.evaluation("geneval").ceiling("geneval", called="what-perfect-images-get")
+    assert other.make().facts["fit_to_judge"] is True
+
+
+def test_scenes_must_go_with_their_prompts(tmp_path: Path) -> None:
+    (tmp_path / "scenes.jsonl").write_text(json.dumps([{"objects": []}]) + "\n")
+    with pytest.raises(BenchmarkError, match="1 lines for 2 prompts"):
+        read_scenes(tmp_path / "scenes.jsonl", 2)

@@ -13,6 +13,8 @@ import pytest
 
 from tests.evaluate.conftest import SmallExperiment, small  # noqa: F401  a fixture
 from tests.fetch.small_hub import COMMIT, small_hub
+from unix_lib.artefacts.manifest import MANIFEST, read_manifest
+from unix_lib.recipes.workspace import execution_path
 
 QUESTIONS = [
     {
@@ -35,13 +37,11 @@ fetch:
   repositories:
     - {{repository: owner/pictures, revision: {COMMIT}, folder: pictures, licence: MIT, megabytes: 0.1}}
 """
-EVALUATE = """
+MAKE = """
 import sys
 from pathlib import Path
-from unix_lib.checkpoints.loaded import Checkpoint
-from unix_lib.evaluate.text import run_registered_task
-for row in run_registered_task(Checkpoint(Path(sys.argv[1]), None, 8), "arc_easy", 4):
-    print(row["sample_id"], row["answer"], row["data_set"], sep="|")
+from unix_lib.jobs.job import Job
+Job.from_files(*(Path(path) for path in sys.argv[1:])).make()
 """
 
 
@@ -94,10 +94,17 @@ def test_what_was_fetched_is_found_offline(project: Path, small: SmallExperiment
 
     after = process(project, *doctor)
     assert after.returncode == 0 and missing(after.stdout) == [], after.stdout + after.stderr
-    evaluated = process(project, "-c", EVALUATE, str((small.results / small.checkpoint).absolute()))
-    assert evaluated.returncode == 0, evaluated.stderr
-    expected = [f"arc_easy-{i:06d}|{QUESTIONS[i]['choices']['text'][i % 4]}|allenai/ai2_arc@{COMMIT}" for i in range(4)]
-    assert evaluated.stdout.splitlines()[-4:] == expected
+    evaluation = small.evaluation("cloze", group="fetched", source=None, task="arc_easy", limit=4)
+    for job in (evaluation.members["cloze"], evaluation.scores):
+        recipe = job.recipe.path(small.results).absolute()
+        made = process(
+            project, "-c", MAKE, *map(str, (recipe, execution_path(recipe), job.folder.absolute() / MANIFEST))
+        )
+        assert made.returncode == 0, made.stderr
+    assert read_manifest(evaluation.scores.folder).facts["data_sets"] == {"cloze": [f"allenai/ai2_arc@{COMMIT}"]}
+    samples = pq.read_table(evaluation.scores.folder / "samples" / "cloze.parquet").to_pylist()
+    expected = [(f"arc_easy-{i:06d}", QUESTIONS[i]["choices"]["text"][i % 4]) for i in range(4)]
+    assert [(row["sample_id"], row["answer"]) for row in samples] == expected
 
 
 def test_one_thing_that_is_not_on_the_hub_does_not_stop_the_rest(project: Path) -> None:

@@ -10,19 +10,24 @@ import pandas as pd
 from PIL import Image
 
 from unix_lib.artefacts.files import canonical_json, write_json
-from unix_lib.jobs.job import RECIPE
-from unix_lib.artefacts.manifest import write_manifest
-from unix_lib.artefacts.recipe import Recipe, write_recipe
+from unix_lib.artefacts.manifest import MANIFEST, write_manifest
+from unix_lib.artefacts.recipe import RECIPE, Recipe, write_recipe
+from unix_lib.config.figures import DrawnFigure
+from unix_lib.config.jobs import Execution
+from unix_lib.figures.inputs import Inputs
+from unix_lib.figures.kinds import KINDS
+from unix_lib.jobs.job import Job
+from unix_lib.jobs.job_kinds import job_kind
 
 ARCHITECTURES = {"shared": "shared", "unix": "unix 2:1", "mot": "mot", "moe": "moe 1/2"}
 LAYERS = 6
 PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 TASKS = ("single_object", "two_object", "counting", "colors", "position", "color_attr")
+CHANCES = {"geneval": 0.0, "pope": 0.5, "mmbench": 0.25, "cloze": 0.25}
+FAMILIES = {"geneval": "generation", "pope": "understanding", "mmbench": "understanding", "cloze": "text"}
 BENCHMARKS = {
-    "geneval": {"scorer": "geneval", "source": "shapes", "chance": 0.0},
-    "pope": {"scorer": "yes_no", "layout": "pope", "source": "shapes", "chance": 0.5},
-    "mmbench": {"scorer": "multiple_choice", "layout": "mmbench", "source": "shapes", "chance": 0.25},
-    "cloze": {"scorer": "lm_eval", "source": "prose", "chance": 0.25},
+    name: {"family": family, "local": True, "by_task": name == "geneval", "protocol": "made up", "judge": None}
+    for name, family in FAMILIES.items()
 }
 
 
@@ -42,7 +47,7 @@ class SyntheticExperiment:
     ) -> None:
         self.results = results
         self.inputs: dict[str, list[str]] = {
-            role: [] for role in ("evaluations", "ceilings", "checkpoints", "conflicts", "entropy")
+            role: [] for role in ("evaluations", "ceilings", "images", "checkpoints", "conflict", "entropy")
         }
         skill = skill or {"shared": 0.3, "unix": 0.5, "mot": 0.4, "moe": 0.35}
         for preset, architecture in ARCHITECTURES.items():
@@ -58,6 +63,20 @@ class SyntheticExperiment:
         self._checkpoint("base", "shared", seeds[0], max(steps), image=False)
         self._ceiling()
         self._entropy(image_bits)
+
+    def roles(self, figure: str) -> dict[str, list[str]]:
+        """What the plan of this experiment would give to a figure."""
+        kind = KINDS[figure]
+        return {role: self.inputs[role] for role in (*kind.reads, *kind.also_reads)}
+
+    def read_by(self, figure: str) -> Inputs:
+        """The figure's inputs, all there."""
+        return Inputs(self.results, self.roles(figure))
+
+    def figure_recipe(self, figure: str, scale: str) -> Recipe:
+        """The recipe of a figure on all that this experiment has."""
+        settings, version = drawn_figure(figure, scale).semantic(), job_kind("figures", figure).logic_version
+        return Recipe("figures", figure, figure, version, settings, {**self.roles(figure)})
 
     def add(
         self, recipe: Recipe, tables: dict[str, pd.DataFrame], *, other_files: Sequence[str] = (), **manifest: Any
@@ -76,8 +95,8 @@ class SyntheticExperiment:
         rng = np.random.default_rng([seed, step, sum(run.encode())])
         origin = {"run": run, "step": step, "tokens": step * 2000, "architecture": architecture, "seed": seed}
         scores, tables = [], {}
-        for name, settings in BENCHMARKS.items():
-            chance = settings["chance"]
+        inputs: dict[str, str | list[str]] = {}
+        for name, chance in CHANCES.items():
             rate = chance + (1 - chance) * learned
             values = (rng.random(prompts) < rate).astype(float)
             tasks = [TASKS[i % 6] for i in range(prompts)] if name == "geneval" else ["all"] * prompts
@@ -100,22 +119,27 @@ class SyntheticExperiment:
             control = interval | {"value": chance, "n": prompts, "chance": None}
             scores.append(origin | {"benchmark": name, "metric": "overall_shuffled"} | control)
             if name == "geneval":
-                tables["images.parquet"] = pd.DataFrame(
+                drawn = pd.DataFrame(
                     {
                         "prompt_index": range(prompts),
                         "sample_index": 0,
                         "prompt": tables[f"samples/{name}.parquet"].prompt,
-                        "task": tasks,
-                        "image": [picture(rng) for _ in range(prompts)],
-                        "value": values,
-                        "shuffled_value": 0.0,
-                        "reason": np.where(values == 1, "", "expected circle>=1, found 0"),
                     }
                 )
-        tables["scores.parquet"] = pd.DataFrame(scores)
-        settings = {"run": run, "step": step, "group": "all", "benchmarks": BENCHMARKS}
-        recipe = Recipe("evaluate", f"{run}-step-{step:05d}-all", 1, settings)
-        self.inputs["evaluations"].append(self.add(recipe, tables))
+                images = drawn.assign(seed=range(prompts), image=[picture(rng) for _ in range(prompts)])
+                answers = Recipe("generate", f"{run}-step-{step:05d}-{name}", "geneval", 1, {"run": run, "step": step})
+                inputs[f"answers:{name}"] = self.add(answers, {"images.parquet": images}, facts=origin)
+                self.inputs["images"].append(answers.artefact)
+                tables["verdicts.parquet"] = drawn.assign(
+                    task=tasks,
+                    value=values,
+                    shuffled_value=0.0,
+                    reason=np.where(values == 1, "", "expected circle>=1, found 0"),
+                )
+        tables["scores.parquet"] = pd.DataFrame(scores).assign(protocol="made up", judge=None)
+        recipe = Recipe("evaluate", f"{run}-step-{step:05d}-all", "scores", 1, {"run": run, "step": step}, inputs)
+        facts = {"run": run, "step": step, "benchmarks": BENCHMARKS}
+        self.inputs["evaluations"].append(self.add(recipe, tables, facts=facts))
 
     def _conflict(self, run: str, architecture: str, *, seed: int, step: int, level: float) -> None:
         preset = architecture.split(maxsplit=1)[0]
@@ -137,9 +161,9 @@ class SyntheticExperiment:
                     cosines = {"s_inter": 0.5 - value, "s_base": 0.5, "s_text": 0.4, "s_image": 0.625}
                     rows.append(known | {"shared": True, "split": split, "conflict": value} | cosines)
         table = pd.DataFrame(rows).astype(dict.fromkeys(measured, float))
-        recipe = Recipe("analyze", f"conflict-{run}-step-{step:05d}", 1, {"run": run, "step": step})
+        recipe = Recipe("analyze", f"conflict-{run}-step-{step:05d}", "conflict", 1, {"run": run, "step": step})
         facts = {"documents_per_modality": 64}
-        self.inputs["conflicts"].append(self.add(recipe, {"conflict.parquet": table}, facts=facts))
+        self.inputs["conflict"].append(self.add(recipe, {"conflict.parquet": table}, facts=facts))
 
     def _checkpoint(self, run: str, architecture: str, seed: int, step: int, image: bool = True) -> None:
         rng = np.random.default_rng([seed, sum(run.encode()), 2])
@@ -161,7 +185,7 @@ class SyntheticExperiment:
             "parameters_vision": 1_300_000,
             "parameters_total": 2_000_000,
         }
-        recipe = Recipe("train", f"{run}-step-{step:05d}", 1, {"run": run, "step": step})
+        recipe = Recipe("train", f"{run}-step-{step:05d}", "checkpoint", 1, {"run": run, "step": step})
         self.inputs["checkpoints"].append(
             self.add(recipe, tables, facts=facts, execution={"job": {"gpus": 0}}, wall_seconds=61.0)
         )
@@ -183,9 +207,8 @@ class SyntheticExperiment:
                 for metric, value in (("detector_accuracy", 0.995), ("overall_ceiling", 0.9))
             ]
         )
-        self.inputs["ceilings"].append(
-            self.add(Recipe("evaluate", "ceiling-geneval", 1, {"benchmark": "geneval"}), {"scores.parquet": table})
-        )
+        recipe = Recipe("evaluate", "ceiling-geneval", "ceiling/geneval", 1, {"benchmark": "geneval"})
+        self.inputs["ceilings"].append(self.add(recipe, {"scores.parquet": table}))
 
     def _entropy(self, image_bits: float) -> None:
         rows = []
@@ -213,8 +236,21 @@ class SyntheticExperiment:
                             "budget": at_budget,
                         }
                     )
-        recipe = Recipe("analyze", "entropy", 1, {})
+        recipe = Recipe("analyze", "entropy", "entropy", 1, {})
         self.inputs["entropy"].append(self.add(recipe, {"entropy.parquet": pd.DataFrame(rows)}))
+
+
+def drawn_figure(figure: str, scale: str) -> DrawnFigure:
+    """Settings of a figure without keys of its own."""
+    return DrawnFigure.model_validate({"figure": figure, "scale": scale})
+
+
+def planned_job(recipe: Recipe, results: Path) -> Job[Any, Any]:
+    """A job as a script gets it: its recipe written, and read again."""
+    write_recipe(recipe, results)
+    execution = results / "execution.json"
+    write_json(execution, Execution().model_dump(mode="json"))
+    return Job.from_files(recipe.path(results), execution, results / recipe.artefact / MANIFEST)
 
 
 def asked(prompt: int) -> str:

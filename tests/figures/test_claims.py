@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.figures.synthetic import SyntheticExperiment
+from tests.figures.synthetic import SyntheticExperiment, drawn_figure
 from unix_lib.figures.claim_rules import STATEMENTS, depth_claim, findings
 from unix_lib.figures.claims import COLUMNS, draw
 from unix_lib.figures.evidence import (
@@ -117,7 +117,7 @@ def test_nothing_measured(tmp_path: Path) -> None:
 
 def test_table(tmp_path: Path) -> None:
     experiment = SyntheticExperiment(tmp_path, prompts=6, steps=(0, 100))
-    table = draw(Inputs(tmp_path, experiment.inputs), "tiny").table
+    table = draw(Inputs(tmp_path, experiment.inputs), drawn_figure("claims", "tiny")).table
     assert list(table.columns) == COLUMNS
     assert set(table.scale) == {"tiny"}
     assert table.reason.str.len().gt(0).all()
@@ -205,7 +205,7 @@ def test_differences_that_are_all_alike_leave_room() -> None:
 def test_conflict_that_is_only_noise_decides_nothing(tmp_path: Path) -> None:
     """Outer layers whose gradients are less noisy: c rises with S_base, the angle between the modalities does not."""
     experiment = SyntheticExperiment(tmp_path, seeds=(1, 2, 3), prompts=6, steps=(0, 100))
-    table = Inputs(tmp_path, experiment.inputs).table("conflicts", "conflict.parquet")
+    table = Inputs(tmp_path, experiment.inputs).table("conflict", "conflict.parquet")
     rng = np.random.default_rng(1)
     reliability = (0.3 + 0.1 * (table.layer - 2.5).abs()) * rng.uniform(0.97, 1.03, len(table))
     measured = {"s_inter": 0.2 * reliability, "s_base": reliability, "s_text": reliability, "s_image": reliability}
@@ -219,7 +219,7 @@ def test_conflict_that_is_only_noise_decides_nothing(tmp_path: Path) -> None:
 
 def test_conflict_of_gradients_that_are_almost_noise_decides_nothing(tmp_path: Path) -> None:
     experiment = SyntheticExperiment(tmp_path, seeds=(1, 2, 3), prompts=6, steps=(0, 100))
-    table = Inputs(tmp_path, experiment.inputs).table("conflicts", "conflict.parquet")
+    table = Inputs(tmp_path, experiment.inputs).table("conflict", "conflict.parquet")
     for finding in depth_claim(table.assign(s_image=0.02), 100):
         assert finding.verdict == UNDECIDED
         assert "too noisy" in finding.reason and "reliability 0.02" in finding.measured

@@ -9,18 +9,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.figures.synthetic import SyntheticExperiment
+from tests.figures.synthetic import SyntheticExperiment, drawn_figure, planned_job
 from unix_lib.artefacts.errors import UserError
-from unix_lib.jobs.job import Job
-from unix_lib.artefacts.manifest import MANIFEST, ArtefactError, read_manifest
-from unix_lib.config.figures import ALL_FIGURES
+from unix_lib.artefacts.manifest import ArtefactError, read_manifest
+from unix_lib.config.figures import FigureSettings
 from unix_lib.figures.gradient_conflict import summarize
 from unix_lib.figures.inputs import Inputs
+from unix_lib.figures.kinds import KINDS
 from unix_lib.figures.loss_curves import STRETCHES, in_stretches, smoothed
 from unix_lib.figures.make import draw_existing, draw_figure, make_figure
-from unix_lib.figures.style import architecture_colors, missing_note, ordered_architectures
-from unix_lib.recipes.plan import FIGURE_ROLES
-from unix_lib.artefacts.recipe import Recipe, write_recipe
+from unix_lib.figures.style import Drawing, architecture_colors, missing_note, ordered_architectures
 
 SCALE = "a made-up experiment"
 
@@ -30,43 +28,40 @@ def experiment(tmp_path_factory: pytest.TempPathFactory) -> SyntheticExperiment:
     return SyntheticExperiment(tmp_path_factory.mktemp("results"))
 
 
-def roles(experiment: SyntheticExperiment, figure: str) -> dict[str, list[str]]:
-    return {role: experiment.inputs[role] for role in FIGURE_ROLES[figure]}
+def draw(experiment: SyntheticExperiment, figure: str) -> Drawing:
+    return draw_figure(experiment.read_by(figure), drawn_figure(figure, SCALE))
 
 
-@pytest.mark.parametrize("figure", ALL_FIGURES)
+@pytest.mark.parametrize("figure", KINDS)
 def test_job_writes_three_stable_files(experiment: SyntheticExperiment, figure: str, tmp_path: Path) -> None:
-    recipe = Recipe("figures", figure, 1, {"scale": SCALE}, roles(experiment, figure))
-    write_recipe(recipe, experiment.results)
-    execution = tmp_path / "execution.json"
-    execution.write_text("{}")
+    recipe = experiment.figure_recipe(figure, SCALE)
     folder = experiment.results / recipe.artefact
-    job = Job.from_files(recipe.path(experiment.results), execution, folder / MANIFEST)
-    manifest = make_figure(job)
+    manifest = make_figure(planned_job(recipe, experiment.results))
     assert {entry.path for entry in manifest.files} >= {f"{figure}.csv", f"{figure}.png", f"{figure}.pdf"}
     table = pd.read_csv(folder / f"{figure}.csv")
     assert len(table) == next(entry.rows for entry in manifest.files if entry.path.endswith("csv"))
     assert len(table) > 0
     # A second time, elsewhere: the same bytes.
-    again = draw_existing(figure, experiment.results, roles(experiment, figure), {}, tmp_path / "again", SCALE)
+    again = draw_existing(drawn_figure(figure, SCALE), experiment.read_by(figure), tmp_path / "again")
     for path in again:
         assert path.read_bytes() == (folder / path.name).read_bytes(), path.name
     assert read_manifest(folder).digest == manifest.digest
 
 
-@pytest.mark.parametrize("figure", [name for name in ALL_FIGURES if name != "claims"])
+@pytest.mark.parametrize("figure", [name for name in KINDS if name != "claims"])
 def test_csv_says_origin_and_n(experiment: SyntheticExperiment, figure: str) -> None:
-    table = draw_figure(figure, Inputs(experiment.results, roles(experiment, figure)), SCALE).table
+    table = draw(experiment, figure).table
     assert set(table.origin) <= {"published", "measured"}
     assert "measured" in set(table.origin)
     assert (table[table.origin == "measured"].n > 0).all()
 
 
-@pytest.mark.parametrize("figure", ALL_FIGURES)
+@pytest.mark.parametrize("figure", KINDS)
 def test_nothing_exists_yet(figure: str, tmp_path: Path) -> None:
     """A preview before anything ran draws what is published and says what it waits for."""
-    missing = {role: [f"evaluate/{role}-step-00100-abcdefabcdef"] for role in FIGURE_ROLES[figure]}
-    files = draw_existing(figure, tmp_path / "results", {}, missing, tmp_path / "out", SCALE)
+    missing = [f"evaluate/{role}-step-00100-abcdefabcdef" for role in KINDS[figure].reads]
+    inputs = Inputs(tmp_path / "results", {}, missing)
+    files = draw_existing(drawn_figure(figure, SCALE), inputs, tmp_path / "out")
     assert sorted(path.suffix for path in files) == [".csv", ".pdf", ".png"]
     table = pd.read_csv(tmp_path / "out" / f"{figure}.csv")
     assert "measured" not in set(table.get("origin", []))
@@ -83,8 +78,10 @@ def test_missing_note_names_runs_and_counts_the_rest() -> None:
 def test_preview_with_one_run_missing_differs_and_says_so(experiment: SyntheticExperiment, tmp_path: Path) -> None:
     evaluations = experiment.inputs["evaluations"]
     existing = {"evaluations": [a for a in evaluations if "mot" not in a], "ceilings": []}
-    missing = {"evaluations": [a for a in evaluations if "mot" in a]}
-    draw_existing("scores_over_tokens", experiment.results, existing, missing, tmp_path, SCALE)
+    missing = [a for a in evaluations if "mot" in a]
+    assert missing
+    inputs = Inputs(experiment.results, existing, missing)
+    draw_existing(drawn_figure("scores_over_tokens", SCALE), inputs, tmp_path)
     table = pd.read_csv(tmp_path / "scores_over_tokens.csv")
     assert set(table.architecture) == {"shared", "unix 2:1", "moe 1/2"}
 
@@ -92,7 +89,7 @@ def test_preview_with_one_run_missing_differs_and_says_so(experiment: SyntheticE
 def test_pdf_carries_scale_and_missing_runs(experiment: SyntheticExperiment) -> None:
     from unix_lib.figures.style import _footer
 
-    drawing = draw_figure("loss_curves", Inputs(experiment.results, roles(experiment, "loss_curves")), SCALE)
+    drawing = draw(experiment, "loss_curves")
     _footer(drawing.figure, [f"Scale: {SCALE}.", missing_note(["train/mot-step-00400-0123456789ab"])])
     texts = " ".join(text.get_text() for text in drawing.figure.texts)
     assert SCALE in texts
@@ -104,12 +101,13 @@ def test_damaged_input_is_refused(tmp_path: Path) -> None:
     table = tmp_path / experiment.inputs["entropy"][0] / "entropy.parquet"
     table.write_bytes(table.read_bytes()[:-5])
     with pytest.raises(ArtefactError, match=r"entropy\.parquet"):
-        draw_existing("conditional_entropy", tmp_path, {"entropy": experiment.inputs["entropy"]}, {}, tmp_path, SCALE)
+        draw_existing(drawn_figure("conditional_entropy", SCALE), experiment.read_by("conditional_entropy"), tmp_path)
 
 
 def test_unknown_figure_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="unknown figure 'table9'"):
-        draw_figure("table9", Inputs(tmp_path, {}), SCALE)
+    unknown = drawn_figure("claims", SCALE).model_copy(update={"figure": FigureSettings(kind="table9")})
+    with pytest.raises(UserError, match="unknown figure kind 'table9'"):
+        draw_figure(Inputs(tmp_path, {}), unknown)
 
 
 def test_colors_are_the_same_in_every_figure() -> None:
@@ -122,8 +120,8 @@ def test_colors_are_the_same_in_every_figure() -> None:
 
 def test_scores_table_keeps_values(experiment: SyntheticExperiment) -> None:
     """A number in the figure is the number in the evaluation's table."""
-    inputs = Inputs(experiment.results, roles(experiment, "scores_over_tokens"))
-    table = draw_figure("scores_over_tokens", inputs, SCALE).table
+    inputs = experiment.read_by("scores_over_tokens")
+    table = draw(experiment, "scores_over_tokens").table
     scores = inputs.table("evaluations", "scores.parquet")
     one = scores[(scores.architecture == "mot") & (scores.step == 400) & (scores.benchmark == "pope")]
     one = one[one.metric == "accuracy"].iloc[0]
@@ -134,8 +132,7 @@ def test_scores_table_keeps_values(experiment: SyntheticExperiment) -> None:
 
 def test_conflict_table_counts_documents_and_corrects(experiment: SyntheticExperiment) -> None:
     """The made-up gradients are half noise, so the corrected conflict is twice the paper's in every row."""
-    inputs = Inputs(experiment.results, roles(experiment, "gradient_conflict"))
-    table = draw_figure("gradient_conflict", inputs, SCALE).table
+    table = draw(experiment, "gradient_conflict").table
     assert set(table.n) == {64}
     assert set(table["values"]) == {20}  # ten splits of two checkpoints
     assert table.corrected.to_numpy() == pytest.approx(2 * table.value.to_numpy())
@@ -145,8 +142,8 @@ def test_conflict_table_counts_documents_and_corrects(experiment: SyntheticExper
 
 def test_conflict_too_noisy_to_tell_is_a_gap(tmp_path: Path) -> None:
     experiment = SyntheticExperiment(tmp_path, prompts=6, steps=(0, 100))
-    inputs = Inputs(tmp_path, roles(experiment, "gradient_conflict"))
-    conflict = inputs.table("conflicts", "conflict.parquet").assign(documents=64)
+    inputs = experiment.read_by("gradient_conflict")
+    conflict = inputs.table("conflict", "conflict.parquet").assign(documents=64)
     conflict.loc[conflict.layer == 3, "s_image"] = -0.01
     table = summarize(conflict)
     assert set(table[table.corrected.isna()].layer) == {4}
@@ -154,7 +151,7 @@ def test_conflict_too_noisy_to_tell_is_a_gap(tmp_path: Path) -> None:
 
 
 def test_second_hand_numbers_keep_their_mark(experiment: SyntheticExperiment) -> None:
-    table = draw_figure("table1_text", Inputs(experiment.results, roles(experiment, "table1_text")), SCALE).table
+    table = draw(experiment, "table1_text").table
     published = table[table.origin == "published"].groupby("model").certainty.unique()
     assert list(published["Janus-Pro-7B"]) == ["second-hand"]
     assert list(published["Uni-X-3B"]) == ["quoted"]
@@ -162,8 +159,7 @@ def test_second_hand_numbers_keep_their_mark(experiment: SyntheticExperiment) ->
 
 def test_seeds_are_averaged_with_a_wider_interval(tmp_path: Path) -> None:
     experiment = SyntheticExperiment(tmp_path, seeds=(1, 2, 3), prompts=12)
-    inputs = Inputs(tmp_path, roles(experiment, "table3_architectures"))
-    table = draw_figure("table3_architectures", inputs, SCALE).table
+    table = draw(experiment, "table3_architectures").table
     measured = table[table.origin == "measured"]
     assert set(measured.seeds) == {3}
     assert set(measured.family) == {"text", "generation", "understanding", "mean"}
@@ -173,7 +169,7 @@ def test_seeds_are_averaged_with_a_wider_interval(tmp_path: Path) -> None:
 def test_figures_import_no_torch() -> None:
     code = (
         "import sys, json, importlib\n"
-        f"for name in {list(ALL_FIGURES)!r}: importlib.import_module('unix_lib.figures.' + name)\n"
+        f"for name in {list(KINDS)!r}: importlib.import_module('unix_lib.figures.' + name)\n"
         "import unix_lib.figures.make, unix_lib.report.make\n"
         "print(json.dumps([m for m in ('torch', 'transformers', 'sklearn') if m in sys.modules]))"
     )

@@ -15,17 +15,17 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from tests.evaluate.conftest import SHAPE, SmallExperiment, small  # noqa: F401  a fixture
-from tests.sources.test_image_folder import png_that_claims
+from tests.images.pictures import png_that_claims
 from unix_lib.__main__ import app
 from unix_lib.artefacts.errors import UserError
 from unix_lib.artefacts.files import lines_of, write_json
 from unix_lib.artefacts.manifest import write_manifest
-from unix_lib.generate import generate_images, generate_text
-from unix_lib.checkpoints.open import checkpoint_folder, image_tokenizer_of, open_checkpoint
-from unix_lib.pack.sequences import text_to_image_prompt_ids, vqa_prompt_ids
 from unix_lib.artefacts.recipe import RECIPE, Recipe
-from unix_lib.tokenizers.image import save_image_tokenizer
+from unix_lib.checkpoints.open import checkpoint_folder, image_tokenizer_of, open_checkpoint
+from unix_lib.generate import generate_images, generate_text
 from unix_lib.images.pixels import image_from_pixels, pixels_from_image
+from unix_lib.pack.sequences import text_to_image_prompt_ids, vqa_prompt_ids
+from unix_lib.tokenizers.image import save_image_tokenizer
 from unix_lib.tokenizers.text import encode_texts
 from unix_lib.tokenizers.vqgan import VQGAN, vqgan_config
 
@@ -240,7 +240,7 @@ def test_what_can_not_be_done_is_refused(generating: Generating) -> None:
 
 
 def test_an_image_tokenizer_with_other_codes_is_refused(generating: Generating) -> None:
-    recipe = Recipe("tokenizers", "image", 1, {"made": "with other codes"})
+    recipe = Recipe("tokenizers", "image", "test", 1, {"made": "with other codes"})
     folder = generating.folder / recipe.artefact
     files = save_image_tokenizer(VQGAN(vqgan_config(SHAPE.model_copy(update={"codebook_size": 32}))), folder)
     write_manifest(folder, recipe.digest, files)
@@ -273,13 +273,13 @@ def test_the_image_tokenizer_is_found_through_the_recipes(tmp_path: Path) -> Non
         write_manifest(folder, recipe.digest, dict.fromkeys((*files, RECIPE)))
         return recipe.artefact
 
-    prose = finish(Recipe("sources", "prose", 1, {}))
-    tokenizer = finish(Recipe("tokenizers", "image", 1, {}))
-    encoded = finish(Recipe("encode", "shapes", 1, {}, {"image_tokenizer": tokenizer}))
-    pack = finish(Recipe("pack", "mixed", 1, {}, {"records": [prose, encoded]}))
+    prose = finish(Recipe("sources", "prose", "test", 1, {}))
+    tokenizer = finish(Recipe("tokenizers", "image", "test", 1, {}))
+    encoded = finish(Recipe("encode", "shapes", "test", 1, {}, {"image_tokenizer": tokenizer}))
+    pack = finish(Recipe("pack", "mixed", "test", 1, {}, {"records:prose": [prose], "codes:shapes": [encoded]}))
     model = "model/config.json"
-    text_only = finish(Recipe("train", "base-step-00001", 1, {}, {"pack": prose}), model)
-    mixed = finish(Recipe("train", "run-step-00001", 1, {}, {"start": text_only, "pack": pack}), model)
+    text_only = finish(Recipe("train", "base-step-00001", "test", 1, {}, {"pack": prose}), model)
+    mixed = finish(Recipe("train", "run-step-00001", "test", 1, {}, {"start": text_only, "pack": pack}), model)
     (tmp_path / "link").symlink_to(tmp_path / mixed)
     assert image_tokenizer_of(tmp_path / mixed) == tmp_path / tokenizer
     assert open_checkpoint(tmp_path / text_only, None, 1, "cpu", with_images=False).folder == tmp_path / text_only

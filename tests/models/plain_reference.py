@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from unix_lib.layer_plans import LayerPlan
+from unix_lib.config.models import LayerPlan
 from unix_lib.models import UnixConfig
 
 

@@ -4,7 +4,9 @@ from typing import Any
 
 import numpy as np
 import torch
+from pydantic import TypeAdapter
 
+from unix_lib.config.models import DecoderShape, PlanConfig
 from unix_lib.models import UnixForCausalLM
 from unix_lib.models.routing import Documents, build_batch
 from unix_lib.models.start import fresh_model
@@ -23,18 +25,20 @@ VOCABULARY = Vocabulary(
     vision_end_id=3,
 )
 LAYERS = 5
-SHAPE = {
-    "hidden_size": 32,
-    "intermediate_size": 48,
-    "layers": LAYERS,
-    "heads": 4,
-    "key_value_heads": 2,
-    "tie_embeddings": True,
-    "max_positions": 256,
-    "rope_theta": 10000.0,
-    "initializer_range": 0.02,
-}
-QWEN3_SHAPE = SHAPE | {"family": "qwen3", "head_width": 16}  # heads that don't divide the residual stream
+SHAPE = DecoderShape(hidden_size=32, intermediate_size=48, layers=LAYERS, max_positions=256)
+
+
+def shaped(shape: DecoderShape = SHAPE, **changes: Any) -> DecoderShape:
+    """A shape with some fields changed, and checked again."""
+    return DecoderShape(**shape.model_dump() | changes)
+
+
+def plan_of(**settings: Any) -> PlanConfig:
+    """A plan from its settings as a config file has them."""
+    return TypeAdapter(PlanConfig).validate_python(settings)
+
+
+QWEN3_SHAPE = shaped(family="qwen3", head_width=16)  # heads that don't divide the residual stream
 CUSTOM = [
     {"attention_weights": "per_modality", "attention_scope": "joint", "ffn": "shared"},
     {"attention_weights": "shared", "attention_scope": "within_modality", "ffn": "shared"},
@@ -47,45 +51,27 @@ CUSTOM = [
         "ffn_shared_width": 8,
     },
 ]
-PLANS: dict[str, dict[str, Any]] = {
-    "shared": {"preset": "shared"},
-    "unix 1:1": {"preset": "unix", "first": 1, "last": 1},
-    "unix 3:0": {"preset": "unix", "first": 3, "last": 0},
-    "unix 0:3": {"preset": "unix", "first": 0, "last": 3},
-    "unix 1:3": {"preset": "unix", "first": 1, "last": 3},
-    "unix_joint 1:3": {"preset": "unix", "first": 1, "last": 3, "attention_scope": "joint"},
-    "unix_shared_ffn 1:1 24+40": {
-        "preset": "unix_shared_ffn",
-        "first": 1,
-        "last": 1,
-        "shared_width": 24,
-        "vision_width": 40,
-    },
-    "unix_shared_ffn 1:0 0+64": {
-        "preset": "unix_shared_ffn",
-        "first": 1,
-        "last": 0,
-        "shared_width": 0,
-        "vision_width": 64,
-    },
-    "unix_shared_ffn 0:0 16+0": {
-        "preset": "unix_shared_ffn",
-        "first": 0,
-        "last": 0,
-        "shared_width": 16,
-        "vision_width": 0,
-    },
-    "mot": {"preset": "mot"},
-    "moe 1/2": {"preset": "moe", "every": 2},
-    "custom": {"preset": "custom", "table": CUSTOM},
+PLANS = {
+    "shared": plan_of(preset="shared"),
+    "unix 1:1": plan_of(preset="unix", first=1, last=1),
+    "unix 3:0": plan_of(preset="unix", first=3, last=0),
+    "unix 0:3": plan_of(preset="unix", first=0, last=3),
+    "unix 1:3": plan_of(preset="unix", first=1, last=3),
+    "unix_joint 1:3": plan_of(preset="unix", first=1, last=3, attention_scope="joint"),
+    "unix_shared_ffn 1:1 24+40": plan_of(preset="unix_shared_ffn", first=1, last=1, shared_width=24, vision_width=40),
+    "unix_shared_ffn 1:0 0+64": plan_of(preset="unix_shared_ffn", first=1, last=0, shared_width=0, vision_width=64),
+    "unix_shared_ffn 0:0 16+0": plan_of(preset="unix_shared_ffn", first=0, last=0, shared_width=16, vision_width=0),
+    "mot": plan_of(preset="mot"),
+    "moe 1/2": plan_of(preset="moe", every=2),
+    "custom": plan_of(preset="custom", table=CUSTOM),
 }
 
 
 def small_model(
-    plan: dict[str, Any], *, dtype: torch.dtype = torch.float32, seed: int = 7, **shape: Any
+    plan: PlanConfig, *, dtype: torch.dtype = torch.float32, seed: int = 7, **shape: Any
 ) -> UnixForCausalLM:
     """A random model whose weights, biases and norms all matter: far from their initial zeros and ones."""
-    model = fresh_model(SHAPE | shape, plan, VOCABULARY, seed)
+    model = fresh_model(shaped(**shape), plan, VOCABULARY, seed)
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for parameter in model.parameters():

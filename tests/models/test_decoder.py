@@ -215,8 +215,7 @@ SMALLER = [{"ffn": "shared_plus_vision", "ffn_shared_width": 8}] * LAYERS
 def test_a_checkpoint_of_another_plan_or_vocabulary_is_refused(changes: dict, message: str, tmp_path) -> None:
     from unix_lib.models.start import load_model
 
-    plan = {"preset": "unix_shared_ffn", "first": 0, "last": 0, "shared_width": 16, "vision_width": 0}
-    small_model(plan).save_pretrained(tmp_path)
+    small_model(PLANS["unix_shared_ffn 0:0 16+0"]).save_pretrained(tmp_path)
     VOCABULARY.write(tmp_path)
     assert load_model(tmp_path).config.architecture == "unix_shared_ffn 0:0 16+0"
     config = json.loads((tmp_path / "config.json").read_text())

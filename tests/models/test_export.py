@@ -12,7 +12,7 @@ from transformers import AutoModelForCausalLM, Qwen2ForCausalLM
 from typer.testing import CliRunner
 
 from tests.evaluate.conftest import SmallExperiment, small  # noqa: F401  a fixture
-from tests.models.small import PLANS, QWEN3_SHAPE, VOCABULARY, image, logits_of, small_model, text
+from tests.models.small import PLANS, QWEN3_SHAPE, VOCABULARY, image, logits_of, shaped, small_model, text
 from unix_lib.__main__ import app
 from unix_lib.models import ModelError, UnixConfig, UnixForCausalLM
 from unix_lib.models.export import export
@@ -46,7 +46,7 @@ def in_another_process(folder: Path, ids: list[int]) -> tuple[str, torch.Tensor]
 
 
 def untied_qwen3() -> UnixForCausalLM:
-    return fresh_model(QWEN3_SHAPE | {"tie_embeddings": False}, PLANS["shared"], VOCABULARY, 3).eval()
+    return fresh_model(shaped(QWEN3_SHAPE, tie_embeddings=False), PLANS["shared"], VOCABULARY, 3).eval()
 
 
 @pytest.mark.parametrize("family", ["Qwen2", "Qwen3"])
@@ -75,6 +75,8 @@ def test_precision_is_kept(tmp_path: Path) -> None:
     export(tmp_path / "ours", tmp_path / "exported")
     loaded = AutoModelForCausalLM.from_pretrained(tmp_path / "exported")
     assert isinstance(loaded, Qwen2ForCausalLM) and loaded.dtype == torch.bfloat16
+    unnamed = range(VOCABULARY.text_size, VOCABULARY.image_offset)
+    assert loaded.generation_config.suppress_tokens == [*unnamed]  # its own `generate()` draws none of them either
 
 
 def test_a_folder_below_a_file_is_one_line(tmp_path: Path) -> None:

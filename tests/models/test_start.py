@@ -10,7 +10,17 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import Qwen2Config, Qwen2ForCausalLM, Qwen3Config, Qwen3ForCausalLM
 
-from tests.models.small import LAYERS, PLANS, QWEN3_SHAPE, SHAPE, VOCABULARY, document_sets, logits_of, small_model
+from tests.models.small import (
+    LAYERS,
+    PLANS,
+    QWEN3_SHAPE,
+    SHAPE,
+    VOCABULARY,
+    document_sets,
+    logits_of,
+    shaped,
+    small_model,
+)
 from unix_lib.models import ModelError, UnixConfig
 from unix_lib.models.freezing import freeze
 from unix_lib.models.start import fresh_model, parameter_counts, start_from_checkpoint, start_from_pretrained
@@ -163,7 +173,7 @@ def test_parameter_counts() -> None:
 
 @pytest.mark.parametrize("tied", [True, False])
 def test_fresh_image_rows_leave_text_logits_as_they_were(tied: bool, tmp_path) -> None:
-    base = small_model(PLANS["shared"], tie_word_embeddings=tied)
+    base = small_model(PLANS["shared"], tie_embeddings=tied)
     base.save_pretrained(tmp_path)
     kept = start_from_checkpoint(tmp_path, PLANS["unix 1:1"], "copy", 1, "kept").eval()
     fresh = start_from_checkpoint(tmp_path, PLANS["unix 1:1"], "copy", 1, "fresh").eval()
@@ -226,12 +236,12 @@ def test_a_pretrained_model_must_have_the_planned_shape_and_finite_weights(tmp_p
     base = pretrained("qwen2", True, tmp_path)
     start_from_pretrained(tmp_path, "main", PLANS["mot"], VOCABULARY, "copy", 1, shape=SHAPE)
     with pytest.raises(ModelError, match=r"has num_hidden_layers 5, the run's start\.shape\.layers is 6; set it to 5"):
-        start_from_pretrained(tmp_path, "main", PLANS["mot"], VOCABULARY, "copy", 1, shape=SHAPE | {"layers": 6})
+        start_from_pretrained(tmp_path, "main", PLANS["mot"], VOCABULARY, "copy", 1, shape=shaped(layers=6))
     pretrained("qwen3", True, tmp_path / "qwen3")
     start_from_pretrained(tmp_path / "qwen3", "main", PLANS["mot"], VOCABULARY, "copy", 1, shape=QWEN3_SHAPE)
     for wrong, message in (
-        (SHAPE | {"head_width": 16}, "has model_type qwen3, the run's start.shape.family is qwen2"),
-        (SHAPE | {"family": "qwen3"}, "has head_dim 16, the run's start.shape.head_width is 8; set it to 16"),
+        (shaped(head_width=16), "has model_type qwen3, the run's start.shape.family is qwen2"),
+        (shaped(family="qwen3"), "has head_dim 16, the run's start.shape.head_width is 8; set it to 16"),
     ):
         with pytest.raises(ModelError, match=message):
             start_from_pretrained(tmp_path / "qwen3", "main", PLANS["mot"], VOCABULARY, "copy", 1, shape=wrong)

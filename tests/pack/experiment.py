@@ -1,48 +1,63 @@
-"""A small experiment on disk: records, text tokenizer, vocabulary and pack jobs, made by the stages themselves."""
+"""A small experiment on disk: records, codes, text tokenizer, vocabulary and pack jobs, made by the stages."""
 
-import json
+import hashlib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-
+from tests.jobs.making import make_job
+from tests.records.making import write_splits
+from unix_lib.artefacts.manifest import Manifest
+from unix_lib.config.analyze import Inputs
+from unix_lib.config.jobs import Execution
+from unix_lib.config.pack import PackSettings
+from unix_lib.config.tokenizers import VocabularySettings
 from unix_lib.jobs.job import Job
-from unix_lib.artefacts.manifest import Manifest, write_manifest
-from unix_lib.pack.make import make_pack
-from unix_lib.artefacts.recipe import Recipe, write_recipe
-from unix_lib.records.schema import ENCODED_RECORD, SOURCE_RECORD
-from unix_lib.records.shards import ShardWriter
-from unix_lib.tokenizers.make import make_tokenizer
+from unix_lib.records.schema import CODES, RECORD
+from unix_lib.tokenizers.train_bpe import BPETraining
 
-CODES, CODEBOOK = 4, 16
+IMAGE_CODES, CODEBOOK = 4, 16  # codes of an image, codes there are
 COLORS, SHAPES = ("red", "green", "blue", "yellow"), ("circle", "square", "triangle")
 
 
-def make_job(
-    results: Path, stage: str, name: str, settings: dict[str, Any], inputs: dict[str, str | list[str]] | None = None
-) -> Job:
-    """A job as a script would read it from the workflow's files."""
-    recipe = Recipe(stage, name, 1, settings, inputs or {})
-    write_recipe(recipe, results)
-    execution = results / "execution.json"
-    execution.write_text(json.dumps({"job": {"threads": 1}}))
-    return Job.from_files(recipe.path(results), execution, results / recipe.artefact / "manifest.json")
+@dataclass(frozen=True)
+class Source:
+    """Artefacts of one source."""
+
+    records: str
+    codes: str | None  # without images, none
 
 
-def write_records(
-    results: Path, source: str, train: list[dict[str, Any]], heldout: list[dict[str, Any]], schema: pa.Schema
-) -> str:
-    """A finished `encode` or `sources` artefact; returns its name as recipes give it."""
-    recipe = Recipe("encode" if schema is ENCODED_RECORD else "sources", source, 1, {"records": len(train)})
-    folder = results / recipe.artefact
-    files: dict[str, int | None] = {}
-    for split, rows in (("train", train), ("heldout", heldout)):
-        with ShardWriter(folder, split, schema) as writer:  # type: ignore[arg-type]
-            for row in rows:
-                writer.write(row | {"source": source})
-        files |= writer.files
-    write_manifest(folder, recipe.digest, files)
-    return recipe.artefact
+def image_id_of(codes: list[int]) -> str:
+    return hashlib.sha256(repr(codes).encode()).hexdigest()[:32]
+
+
+def as_record(row: dict[str, Any], source: str) -> dict[str, Any]:
+    """A row of `RECORD`; tests write an image's codes where the record has its id."""
+    codes = row.get("image_codes")
+    image_id = row.get("image_id") if codes is None else image_id_of(codes)
+    return {name: value for name, value in row.items() if name != "image_codes"} | {
+        "image_id": image_id,
+        "source": source,
+    }
+
+
+def as_codes(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows of `CODES`, each image once."""
+    codes = {image_id_of(row["image_codes"]): row["image_codes"] for row in rows if row.get("image_codes") is not None}
+    return [{"image_id": image_id, "image_codes": codes[image_id]} for image_id in codes]
+
+
+def write_source(
+    results: Path, name: str, train: list[dict[str, Any]], heldout: list[dict[str, Any]] | None = None
+) -> Source:
+    """A finished source, its images encoded where its rows have codes."""
+    splits = [train, heldout or []]
+    of_splits = ([as_record(row, name) for row in rows] for rows in splits)
+    records = write_splits(results, f"sources/{name}", RECORD, *of_splits)
+    if not any("image_codes" in row for rows in splits for row in rows):
+        return Source(records, None)
+    return Source(records, write_splits(results, f"encode/{name}", CODES, *map(as_codes, splits)))
 
 
 def caption(number: int) -> str:
@@ -50,7 +65,7 @@ def caption(number: int) -> str:
 
 
 def image_record(number: int) -> dict[str, Any]:
-    codes = [(number + place) % CODEBOOK for place in range(CODES)]
+    codes = [(number + place) % CODEBOOK for place in range(IMAGE_CODES)]
     return {"sample_id": f"image-{number:04d}", "kind": "image_text", "text": caption(number), "image_codes": codes}
 
 
@@ -61,7 +76,7 @@ def conversation_record(number: int) -> dict[str, Any]:
         {"role": "user", "content": "Is there a dog?"},
         {"role": "assistant", "content": "no"},
     ]
-    codes = [number % CODEBOOK] * CODES
+    codes = [number % CODEBOOK] * IMAGE_CODES
     return {"sample_id": f"talk-{number:04d}", "kind": "conversation", "messages": messages, "image_codes": codes}
 
 
@@ -77,44 +92,37 @@ class Experiment:
         self.results = results
         scenes = [image_record(i) for i in range(images)] + [conversation_record(i) for i in range(images // 2)]
         self.scenes_train, self.prose_train = scenes, [text_record(i) for i in range(texts)]
-        heldout = [image_record(9000 + i) for i in range(6)]
-        self.scenes = write_records(results, "scenes", scenes, heldout, ENCODED_RECORD)
-        self.prose = write_records(
-            results, "prose", self.prose_train, [text_record(9000 + i) for i in range(5)], SOURCE_RECORD
+        self.scenes = write_source(results, "scenes", scenes, [image_record(9000 + i) for i in range(6)])
+        self.prose = write_source(results, "prose", self.prose_train, [text_record(9000 + i) for i in range(5)])
+        inputs: Inputs = {"records": [self.scenes.records, self.prose.records]}
+        self.text_tokenizer = self._made("text", "text/train_bpe", BPETraining(vocabulary_size=400), inputs)
+        settings = VocabularySettings(
+            codebook_size=CODEBOOK, codes_per_image=IMAGE_CODES, multiple=64, padded_text_vocabulary=None
         )
-        settings = {"kind": "train_bpe", "vocabulary_size": 400}
-        job = make_job(results, "tokenizers", "text", settings, {"sources": [self.scenes, self.prose]})
-        make_tokenizer(job)
-        self.text_tokenizer = job.recipe.artefact
-        settings = {
-            "codebook_size": CODEBOOK,
-            "codes_per_image": CODES,
-            "multiple": 64,
-            "padded_text_vocabulary": None,
-        }
-        job = make_job(results, "tokenizers", "vocabulary", settings, {"text_tokenizer": self.text_tokenizer})
-        make_tokenizer(job)
-        self.vocabulary = job.recipe.artefact
+        self.vocabulary = self._made("vocabulary", "vocabulary", settings, {"text_tokenizer": self.text_tokenizer})
 
-    def pack(self, records: list[str], parts: list[dict[str, Any]], **settings: Any) -> tuple[Manifest, Path]:
+    def _made(self, name: str, kind: str, settings: BPETraining | VocabularySettings, inputs: Inputs) -> str:
+        job = make_job(self.results, "tokenizers", name, kind, settings, inputs)
+        job.make()
+        return job.recipe.artefact
+
+    def pack(self, sources: dict[str, Source], **settings: Any) -> tuple[Manifest, Path]:
         """Pack a mixture; returns its manifest and its folder."""
-        job = self.pack_job(records, parts, **settings)
-        return make_pack(job), job.folder
+        job = self.pack_job(sources, **settings)
+        manifest: Manifest = job.make()
+        return manifest, job.folder
 
-    def pack_job(self, records: list[str], parts: list[dict[str, Any]], **settings: Any) -> Job:
-        """The job of a mixture, not yet run."""
-        defaults = {
-            "length": 100,
-            "seed": 218,
-            "epochs": 2,
-            "text_to_image_ratio": 0.8,
-            "unconditional_probability": 0.1,
-            "mask_instructions": True,
-            "parts": [{"weight": 1.0, "kinds": []} | part for part in parts],
-        }
-        inputs: dict[str, str | list[str]] = {
-            "records": records,
-            "text_tokenizer": self.text_tokenizer,
-            "vocabulary": self.vocabulary,
-        }
-        return make_job(self.results, "pack", "mixed", defaults | settings, inputs)
+    def pack_job(self, sources: dict[str, Source], **settings: Any) -> Job[PackSettings, Execution]:
+        """The job of a mixture, not yet run.
+
+        Args:
+            sources: by name.
+            settings: of the mixture, where they differ from these: 100 tokens a pack, two epochs, whole sources.
+        """
+        given = {"pack_length": 100, "seed": 218, "epochs": 2, "parts": [{"source": name} for name in sources]}
+        inputs: Inputs = {"text_tokenizer": self.text_tokenizer, "vocabulary": self.vocabulary}
+        for name, source in sources.items():
+            inputs[f"records:{name}"] = [source.records]
+            if source.codes is not None:
+                inputs[f"codes:{name}"] = [source.codes]
+        return make_job(self.results, "pack", "mixed", "packs", PackSettings.model_validate(given | settings), inputs)

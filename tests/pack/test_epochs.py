@@ -6,28 +6,26 @@ from typing import Any
 import numpy as np
 import pytest
 
+from unix_lib.config.pack import MixturePart, PackSettings
 from unix_lib.pack.draws import draw_bits, draw_uniform, hash_text
 from unix_lib.pack.epochs import HELDOUT, choose_documents, record_uses
 from unix_lib.pack.sequences import Format
 from unix_lib.pack.spool import Spool
 from unix_lib.pack.tokenized import TokenizedRecord
+from unix_lib.tokenizers.vocabulary import build_vocabulary
 
-SETTINGS = {
-    "seed": 218,
-    "text_to_image_ratio": 0.8,
-    "unconditional_probability": 0.1,
-    "parts": [{"source": "scenes", "weight": 1.0}],
-}
+SETTINGS = PackSettings(pack_length=100, seed=218, parts=[MixturePart(source="scenes")])
+VOCABULARY = build_vocabulary({"<|endoftext|>": 0, "<|vision_start|>": 1, "<|vision_end|>": 2}, 16, 4, 1, None)
 
 
 def choices(names: list[str], folder: Path, epoch: int | str, **settings: Any) -> list[tuple[str, int, int]]:
     """(sample, format, instruction) of an epoch's documents, in the epoch's order."""
-    with Spool(folder) as spool:
+    with Spool(folder, VOCABULARY) as spool:
         for name in names:
-            text, codes = np.arange(3, dtype=np.int32), np.zeros(4, dtype=np.uint16)
-            spool.append(TokenizedRecord(name, "image_text", text, np.ones(3, dtype=bool), codes), 0, "scenes")
+            text, mask = np.arange(3, dtype=np.int32), np.ones(3, dtype=bool)
+            spool.append(TokenizedRecord(name, "image_text", text, mask, image=0), 0, "scenes")
         spool.seal()
-        drawn = choose_documents(spool, SETTINGS | settings, epoch)
+        drawn = choose_documents(spool, SETTINGS.model_copy(update=settings), epoch)
         return [
             (names[record], form, instruction)
             for record, form, instruction in zip(
@@ -55,7 +53,7 @@ def test_epochs_seeds_and_repeats_differ(tmp_path: Path) -> None:
     first = choices(NAMES, tmp_path / "0", 0)
     assert sorted(first) != sorted(choices(NAMES, tmp_path / "1", 1))
     assert sorted(first) != sorted(choices(NAMES, tmp_path / "s", 0, seed=219))
-    doubled = choices(NAMES, tmp_path / "2", 0, parts=[{"source": "scenes", "weight": 2.0}])
+    doubled = choices(NAMES, tmp_path / "2", 0, parts=[MixturePart(source="scenes", weight=2.0)])
     assert len(doubled) == 2 * len(NAMES)
     by_sample: dict[str, list[tuple[int, int]]] = {}
     for name, form, instruction in doubled:
@@ -85,7 +83,7 @@ def test_extreme_ratios_are_exact(tmp_path: Path, ratio: float, form: Format) ->
 
 
 def test_heldout_uses_every_record_once_whatever_its_weight(tmp_path: Path) -> None:
-    drawn = choices(NAMES, tmp_path, HELDOUT, parts=[{"source": "scenes", "weight": 0.25}])
+    drawn = choices(NAMES, tmp_path, HELDOUT, parts=[MixturePart(source="scenes", weight=0.25)])
     assert sorted(choice[0] for choice in drawn) == sorted(NAMES)
 
 

@@ -10,28 +10,30 @@ import pytest
 from transformers import PreTrainedTokenizerFast
 
 from tests.pack.experiment import (
-    CODES,
+    IMAGE_CODES,
     Experiment,
+    Source,
     caption,
     conversation_record,
     image_record,
     text_record,
-    write_records,
+    write_source,
 )
 from unix_lib.artefacts.manifest import Manifest, open_artefact
 from unix_lib.pack import make
 from unix_lib.pack.make import make_pack
 from unix_lib.pack.planner import PackError
 from unix_lib.pack.reader import PackReader
-from unix_lib.records.schema import ENCODED_RECORD
 from unix_lib.tokenizers.vocabulary import Vocabulary
 
-PARTS: list[dict[str, Any]] = [{"source": "scenes"}, {"source": "prose"}]
+
+def sources_of(experiment: Experiment) -> dict[str, Source]:
+    return {"scenes": experiment.scenes, "prose": experiment.prose}
 
 
 @pytest.fixture(scope="module")
 def packed(experiment: Experiment) -> tuple[Manifest, Path]:
-    return experiment.pack([experiment.scenes, experiment.prose], PARTS)
+    return experiment.pack(sources_of(experiment))
 
 
 def documents(reader: PackReader, first: int = 0, stop: int | None = None) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -66,10 +68,10 @@ def test_every_record_is_there_once_and_whole(
             image = vocabulary.is_image(ids)
             if image.any():  # no image is cut: its codes stand together between the markers
                 first = int(image.argmax())
-                assert image.sum() == CODES
-                assert image[first : first + CODES].all()
+                assert image.sum() == IMAGE_CODES
+                assert image[first : first + IMAGE_CODES].all()
                 assert ids[first - 1] == vocabulary.vision_start_id
-                assert ids[first + CODES] == vocabulary.vision_end_id
+                assert ids[first + IMAGE_CODES] == vocabulary.vision_end_id
             texts.append(text_of(ids, tokenizer))
         start += packs
         prose = [record["text"] for record in experiment.prose_train]
@@ -101,7 +103,7 @@ def test_manifest_counts_what_the_files_hold(packed: tuple[Manifest, Path], voca
     ids = np.concatenate([pack.input_ids for pack in packs])
     facts = manifest.facts["files"]["epoch-000.arrow"]
     assert facts["tokens"] == len(ids)
-    assert facts["image_tokens"] == vocabulary.is_vision(ids).sum() == 90 * (CODES + 1)
+    assert facts["image_tokens"] == vocabulary.is_vision(ids).sum() == 90 * (IMAGE_CODES + 1)
     assert facts["text_tokens"] == len(ids) - facts["image_tokens"]
     assert facts["trained_tokens"] == sum(pack.loss_mask.sum() for pack in packs)
     assert facts["documents"] == sum(facts["formats"].values()) == sum(len(pack.document_lengths) for pack in packs)
@@ -121,21 +123,25 @@ def test_two_runs_are_identical_and_the_order_of_records_does_not_show(
     experiment: Experiment, packed: tuple[Manifest, Path], tmp_path: Path
 ) -> None:
     manifest, folder = packed
-    job = experiment.pack_job([experiment.scenes, experiment.prose], PARTS)
+    job = experiment.pack_job(sources_of(experiment))
     (folder / "manifest.json").unlink()
     assert make_pack(job).digest == manifest.digest
 
     shuffled = [experiment.scenes_train[i] for i in np.random.default_rng(0).permutation(len(experiment.scenes_train))]
     heldout = [image_record(9000 + i) for i in range(6)][::-1]
-    scenes = write_records(experiment.results, "scenes-shuffled", shuffled, heldout, ENCODED_RECORD)
-    again, _ = experiment.pack([scenes, experiment.prose], PARTS)
+    scenes = write_source(tmp_path, "scenes", shuffled, heldout)
+    for artefact in (scenes.records, scenes.codes):  # the same names in the recipe, other orders in the files
+        assert artefact is not None
+        (tmp_path / artefact).rename(experiment.results / f"{artefact}-shuffled")
+    scenes = Source(f"{scenes.records}-shuffled", f"{scenes.codes}-shuffled")
+    again, _ = experiment.pack(sources_of(experiment) | {"scenes": scenes})
     hashes = [{file.path: file.sha256 for file in m.files if file.path.endswith(".arrow")} for m in (manifest, again)]
     assert hashes[0] == hashes[1]
     assert len(hashes[0]) == 3
 
 
 def test_another_seed_gives_other_packs(experiment: Experiment, packed: tuple[Manifest, Path]) -> None:
-    other, _ = experiment.pack([experiment.scenes, experiment.prose], PARTS, seed=219)
+    other, _ = experiment.pack(sources_of(experiment), seed=219)
     assert other.files[0].sha256 != packed[0].files[0].sha256
 
 
@@ -144,7 +150,7 @@ def test_weights_and_kinds(experiment: Experiment) -> None:
         {"source": "scenes", "weight": 2.0, "kinds": ["image_text"]},
         {"source": "prose", "weight": 0.5},
     ]
-    manifest, _ = experiment.pack([experiment.scenes, experiment.prose], parts)
+    manifest, _ = experiment.pack(sources_of(experiment), parts=parts)
     counts = [manifest.facts["files"][f"epoch-00{epoch}.arrow"]["formats"] for epoch in range(2)]
     for count in counts:
         assert count["image_conversation"] == 0
@@ -159,15 +165,17 @@ def test_bad_records_are_counted_and_the_rest_goes_on(experiment: Experiment) ->
         image_record(2) | {"sample_id": "high", "image_codes": [1, 2, 3, 99]},
         image_record(3) | {"sample_id": "silent", "text": ""},
         text_record(4) | {"sample_id": "long", "text": "words " * 2000},
+        image_record(5) | {"sample_id": "set aside", "image_codes": None, "image_id": "f" * 32},
+        conversation_record(6) | {"sample_id": "talk", "image_codes": None, "image_id": "f" * 32},
     ]
     heldout = [image_record(9001), image_record(9002) | {"sample_id": "held", "image_codes": None}]
-    records = write_records(experiment.results, "bad", [image_record(0), *bad], heldout, ENCODED_RECORD)
-    manifest, folder = experiment.pack([records], [{"source": "bad"}])
+    source = write_source(experiment.results, "bad", [image_record(0), *bad], heldout)
+    manifest, folder = experiment.pack({"bad": source})
     assert manifest.rejected == {
         "code_out_of_range": 1,
         "empty_text": 1,
         "longer_than_pack": 1,
-        "no_image_codes": 1,
+        "no_image_codes": 3,
         "wrong_code_count": 1,
     }
     rejected = pq.read_table(folder / "rejected.parquet").to_pylist()
@@ -176,6 +184,8 @@ def test_bad_records_are_counted_and_the_rest_goes_on(experiment: Experiment) ->
         "high": "bad/train",
         "silent": "bad/train",
         "long": "bad/train",
+        "set aside": "bad/train",
+        "talk": "bad/train",
         "held": "bad/heldout",
     }
     assert manifest.facts["files"]["epoch-000.arrow"]["documents"] == 1
@@ -184,28 +194,28 @@ def test_bad_records_are_counted_and_the_rest_goes_on(experiment: Experiment) ->
 
 def test_a_mixture_without_usable_records_is_refused(experiment: Experiment) -> None:
     with pytest.raises(PackError, match=r"pack\.mixtures\.mixed: none of its training records is usable"):
-        experiment.pack([experiment.prose], [{"source": "prose", "kinds": ["conversation"]}])
+        experiment.pack({"prose": experiment.prose}, parts=[{"source": "prose", "kinds": ["conversation"]}])
 
 
 def test_a_mixture_of_documents_that_fit_no_pack_is_refused(experiment: Experiment) -> None:
     told = r"pack\.mixtures\.mixed: no training pack, 40 documents are longer than pack\.length 2; raise pack\.length"
     with pytest.raises(PackError, match=told):
-        experiment.pack([experiment.prose], [{"source": "prose"}], length=2)
+        experiment.pack({"prose": experiment.prose}, pack_length=2)
 
 
 def test_a_mixture_without_heldout_records_has_no_heldout_packs(experiment: Experiment) -> None:
-    records = write_records(experiment.results, "trained", [conversation_record(1)], [], ENCODED_RECORD)
-    _, folder = experiment.pack([records], [{"source": "trained"}], epochs=1)
+    source = write_source(experiment.results, "trained", [conversation_record(1)])
+    _, folder = experiment.pack({"trained": source}, epochs=1)
     assert len(PackReader(folder)) == 1
     assert len(PackReader(folder).heldout()) == 0
 
 
 def test_a_killed_job_keeps_its_finished_epochs(experiment: Experiment, monkeypatch: pytest.MonkeyPatch) -> None:
-    parts = [{"source": "scenes"}]
-    undisturbed, folder = experiment.pack([experiment.scenes], parts, epochs=3)
+    sources = {"scenes": experiment.scenes}
+    undisturbed, folder = experiment.pack(sources, epochs=3)
     for path in folder.iterdir():
         path.unlink()
-    job = experiment.pack_job([experiment.scenes], parts, epochs=3)
+    job = experiment.pack_job(sources, epochs=3)
     write, written = make.write_packs, []
 
     def killed_at_the_third(path: Path, *arguments: Any, **keywords: Any) -> Any:

@@ -15,15 +15,14 @@ from unix_lib.pack.reader import PackReader
 
 @pytest.fixture(scope="module")
 def folder(experiment: Experiment) -> Path:
-    parts = [{"source": "scenes"}, {"source": "prose"}]
-    return experiment.pack([experiment.scenes, experiment.prose], parts, length=90, epochs=3)[1]
+    return experiment.pack({"scenes": experiment.scenes, "prose": experiment.prose}, pack_length=90, epochs=3)[1]
 
 
 def test_rows_are_the_files_rows_in_order(folder: Path) -> None:
     reader = PackReader(folder)
     assert len(reader.packs_per_epoch) == 3
     assert sum(reader.packs_per_epoch) == len(reader)
-    assert reader.length == 90
+    assert reader.pack_length == 90
     row = 0
     for epoch in range(3):
         table = pa.ipc.open_file(folder / f"epoch-00{epoch}.arrow").read_all().to_pylist()
@@ -48,8 +47,10 @@ def test_many_small_batches_read_like_one_large(
 ) -> None:
     """Rows are found across record batches, the last of which is short."""
     monkeypatch.setattr(writer, "TOKENS_PER_BATCH", 4 * 90)
-    parts = [{"source": "scenes"}, {"source": "prose", "weight": 1.0, "kinds": ["text"]}]
-    _, small = experiment.pack([experiment.scenes, experiment.prose], parts, length=90, epochs=3)
+    parts = [{"source": "scenes"}, {"source": "prose", "kinds": ["text"]}]  # the same records by another recipe
+    sources = {"scenes": experiment.scenes, "prose": experiment.prose}
+    _, small = experiment.pack(sources, parts=parts, pack_length=90, epochs=3)
+    assert small != folder
     one, other = PackReader(folder), PackReader(small)
     assert one.packs_per_epoch == other.packs_per_epoch
     assert pa.ipc.open_file(small / "epoch-000.arrow").num_record_batches > 3

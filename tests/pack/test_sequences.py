@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from transformers import PreTrainedTokenizerFast
 
-from unix_lib.records.phrases import INSTRUCTIONS
 from unix_lib.pack.sequences import (
     NO_CODES,
     FixedParts,
@@ -16,6 +15,7 @@ from unix_lib.pack.sequences import (
     text_to_image_prompt_ids,
     vqa_prompt_ids,
 )
+from unix_lib.records.phrases import INSTRUCTIONS
 from unix_lib.tokenizers.vocabulary import Vocabulary, VocabularyError
 
 CAPTION = "a red circle"

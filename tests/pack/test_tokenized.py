@@ -1,55 +1,63 @@
 """Records to tokens, and every reason to set a record aside."""
 
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pytest
 from transformers import PreTrainedTokenizerFast
 
-from tests.pack.experiment import conversation_record, image_record, text_record
+from tests.pack.experiment import as_record, conversation_record, image_record, text_record, write_source
+from unix_lib.pack.image_codes import ABSENT
+from unix_lib.pack.spool import Spool
 from unix_lib.pack.tokenized import TokenizedRecord, UnusableRecord, tokenize_batch
-from unix_lib.records.schema import ENCODED_RECORD, SOURCE_RECORD
+from unix_lib.records.schema import RECORD
 from unix_lib.tokenizers.vocabulary import Vocabulary
 
 
-def batch_of(rows: list[dict[str, Any]], schema: pa.Schema = ENCODED_RECORD) -> pa.RecordBatch:
-    return pa.RecordBatch.from_pylist([row | {"source": "test"} for row in rows], schema=schema)
+@pytest.fixture
+def spool(tmp_path: Path, vocabulary: Vocabulary) -> Iterator[Spool]:
+    with Spool(tmp_path / "spool", vocabulary) as spool:
+        yield spool
 
 
-def test_records_become_their_own_tokens(tokenizer: PreTrainedTokenizerFast, vocabulary: Vocabulary) -> None:
+def tokenized(
+    rows: list[dict[str, Any]], spool: Spool, tokenizer: PreTrainedTokenizerFast
+) -> list[TokenizedRecord | UnusableRecord]:
+    """The rows as a source of their own, whose images are encoded."""
+    source = write_source(spool.folder, "test", rows)
+    images = spool.add_codes([] if source.codes is None else [spool.folder / source.codes], "train")
+    batch = pa.RecordBatch.from_pylist([as_record(row, "test") for row in rows], schema=RECORD)
+    return tokenize_batch(batch, images, tokenizer, spool.vocabulary.eos_id)
+
+
+def test_records_become_their_own_tokens(spool: Spool, tokenizer: PreTrainedTokenizerFast) -> None:
     rows = [image_record(5), text_record(3), conversation_record(2)]
-    image, text, talk = tokenize_batch(batch_of(rows), tokenizer, vocabulary)
+    image, text, talk = tokenized(rows, spool, tokenizer)
     assert isinstance(image, TokenizedRecord)
     assert isinstance(text, TokenizedRecord)
     assert isinstance(talk, TokenizedRecord)
     assert tokenizer.decode(image.text) == rows[0]["text"]
-    assert image.codes.tolist() == rows[0]["image_codes"]
     assert tokenizer.decode(text.text) == rows[1]["text"]
     assert text.text_mask.all()
-    assert len(text.codes) == 0
+    assert text.image == ABSENT
     question, answer = (message["content"] for message in rows[2]["messages"][:2])
     assert tokenizer.decode(talk.text) == f"{question}\n{answer}<|endoftext|>Is there a dog?\nno"
     assert tokenizer.decode(talk.text[talk.text_mask]) == f"{answer}<|endoftext|>no"
     assert len(talk.text_mask) == len(talk.text)
+    for record in (image, text, talk):
+        spool.append(record, 0, "test")
+    spool.seal()
+    codes = [spool.tokens(record)[2].tolist() for record in range(3)]
+    assert codes == [rows[0]["image_codes"], [], rows[2]["image_codes"]]
+    assert spool.code_lengths.tolist() == [4, 0, 4]
 
 
-def test_rows_of_a_sliced_batch_keep_their_codes(tokenizer: PreTrainedTokenizerFast, vocabulary: Vocabulary) -> None:
-    rows = [image_record(1), conversation_record(2), image_record(3)]
-    whole = tokenize_batch(batch_of(rows), tokenizer, vocabulary)
-    part = tokenize_batch(batch_of(rows).slice(1, 2), tokenizer, vocabulary)
-    for one, other in zip(whole[1:], part, strict=True):
-        assert isinstance(one, TokenizedRecord)
-        assert isinstance(other, TokenizedRecord)
-        assert one.codes.tolist() == other.codes.tolist()
-        assert one.text.tolist() == other.text.tolist()
-
-
-def test_sources_without_images_have_no_codes(tokenizer: PreTrainedTokenizerFast, vocabulary: Vocabulary) -> None:
+def test_sources_without_images_have_no_codes(spool: Spool, tokenizer: PreTrainedTokenizerFast) -> None:
     talk = {key: value for key, value in conversation_record(1).items() if key != "image_codes"}
-    records = tokenize_batch(batch_of([text_record(1), talk], SOURCE_RECORD), tokenizer, vocabulary)
-    assert [type(record) for record in records] == [TokenizedRecord, TokenizedRecord]
-    assert all(np.size(record.codes) == 0 for record in records if isinstance(record, TokenizedRecord))
+    records = tokenized([text_record(1), talk], spool, tokenizer)
+    assert [record.image for record in records if isinstance(record, TokenizedRecord)] == [ABSENT, ABSENT]
 
 
 def changed(record: dict[str, Any], **values: Any) -> dict[str, Any]:
@@ -58,7 +66,11 @@ def changed(record: dict[str, Any], **values: Any) -> dict[str, Any]:
 
 BAD = {
     "unknown_kind": [changed(text_record(0), kind="video")],
-    "no_image_codes": [changed(image_record(0), image_codes=None)],
+    "no_image_codes": [
+        changed(image_record(0), image_codes=None),
+        changed(image_record(0), image_codes=None, image_id="f" * 32),
+        changed(conversation_record(0), image_codes=None, image_id="f" * 32),
+    ],
     "wrong_code_count": [changed(image_record(0), image_codes=[1, 2, 3]), changed(image_record(0), image_codes=[])],
     "code_out_of_range": [changed(image_record(0), image_codes=[1, 2, 3, 16])],
     "empty_text": [changed(text_record(0), text=" \n"), changed(image_record(0), text=None)],
@@ -77,12 +89,13 @@ BAD = {
 
 @pytest.mark.parametrize("reason", BAD)
 def test_unusable_records_are_set_aside_and_others_go_on(
-    tokenizer: PreTrainedTokenizerFast, vocabulary: Vocabulary, reason: str
+    spool: Spool, tokenizer: PreTrainedTokenizerFast, reason: str
 ) -> None:
     good = image_record(7)
-    records = tokenize_batch(batch_of([good, *BAD[reason], good]), tokenizer, vocabulary)
+    records = tokenized([good, *BAD[reason], good], spool, tokenizer)
     first, *bad, last = records
     assert isinstance(first, TokenizedRecord)
     assert isinstance(last, TokenizedRecord)
     assert first.text.tolist() == last.text.tolist()
+    assert first.image == last.image
     assert [record.reason for record in bad if isinstance(record, UnusableRecord)] == [reason] * len(BAD[reason])

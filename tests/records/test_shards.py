@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from unix_lib.records.rejected import RejectedSamples
-from unix_lib.records.schema import ENCODED_RECORD, REJECTED, SOURCE_RECORD
+from unix_lib.records.schema import CODES, IMAGE, RECORD, REJECTED
 from unix_lib.records.shards import (
     RecordsError,
     ShardWriter,
@@ -23,57 +23,61 @@ def row(index, **more):
     return {"sample_id": f"s{index}", "kind": "text", "text": f"text {index}", "source": "prose"} | more
 
 
+def image(index):
+    return {"image_id": f"i{index}", "image": bytes(1000), "width": 32, "height": 32}
+
+
 def test_rows_come_back_in_order_with_nulls_for_absent_fields(tmp_path):
-    with ShardWriter(tmp_path, "train", SOURCE_RECORD) as writer:
+    with ShardWriter(tmp_path, "train", RECORD) as writer:
         for index in range(5000):
             writer.write(row(index))
     assert writer.files == {"train-00000.parquet": 5000}
     assert writer.rows == 5000
     table = read_split(tmp_path, "train")
-    assert table.schema.equals(SOURCE_RECORD)
+    assert table.schema.equals(RECORD)
     assert table["sample_id"].to_pylist() == [f"s{i}" for i in range(5000)]
-    assert set(table["image"].to_pylist()) == {None}
+    assert set(table["image_id"].to_pylist()) == {None}
     assert next(iterate_rows(tmp_path, "train", ["text", "messages"])) == {"text": "text 0", "messages": None}
     assert sum(batch.num_rows for batch in iterate_batches(tmp_path, "train", batch_rows=999)) == 5000
 
 
 def test_a_full_shard_is_followed_by_another(tmp_path):
-    with ShardWriter(tmp_path, "train", SOURCE_RECORD, shard_bytes=40_000) as writer:
+    with ShardWriter(tmp_path, "train", IMAGE, shard_bytes=40_000) as writer:
         for start in range(0, 300, 100):
-            images = [row(i, image=bytes(1000)) for i in range(start, start + 100)]
-            writer.write_table(pa.Table.from_pylist(images, schema=SOURCE_RECORD))
+            images = [image(i) for i in range(start, start + 100)]
+            writer.write_table(pa.Table.from_pylist(images, schema=IMAGE))
     assert writer.files == {f"train-0000{i}.parquet": 100 for i in range(3)}
     assert [path.name for path in shard_paths(tmp_path, "train")] == list(writer.files)
     assert count_rows(tmp_path, "train") == 300
-    assert [r["sample_id"] for r in iterate_rows(tmp_path, "train")] == [f"s{i}" for i in range(300)]
+    assert [r["image_id"] for r in iterate_rows(tmp_path, "train")] == [f"i{i}" for i in range(300)]
 
 
 def test_rows_and_tables_keep_their_order_when_mixed(tmp_path):
-    with ShardWriter(tmp_path, "heldout", SOURCE_RECORD) as writer:
+    with ShardWriter(tmp_path, "heldout", RECORD) as writer:
         writer.write(row(0))
-        writer.write_table(pa.Table.from_pylist([row(1), row(2)], schema=SOURCE_RECORD))
+        writer.write_table(pa.Table.from_pylist([row(1), row(2)], schema=RECORD))
         writer.write(row(3))
     assert [r["sample_id"] for r in iterate_rows(tmp_path, "heldout")] == ["s0", "s1", "s2", "s3"]
 
 
 def test_codes_are_integers_of_16_bits(tmp_path):
-    with ShardWriter(tmp_path, "train", ENCODED_RECORD) as writer:
-        writer.write(row(0, image_codes=[0, 65535], width=32, height=32))
+    with ShardWriter(tmp_path, "train", CODES) as writer:
+        writer.write({"image_id": "i0", "image_codes": [0, 65535]})
     column = read_split(tmp_path, "train")["image_codes"]
     assert column.type == pa.list_(pa.uint16())
     assert column.to_pylist() == [[0, 65535]]
 
 
 def test_an_empty_split_is_a_file_without_rows(tmp_path):
-    with ShardWriter(tmp_path, "heldout", SOURCE_RECORD) as writer:
+    with ShardWriter(tmp_path, "heldout", RECORD) as writer:
         pass
     assert writer.files == {"heldout-00000.parquet": 0}
     assert read_split(tmp_path, "heldout").num_rows == 0
 
 
 def test_a_failure_leaves_no_shard_and_no_part_of_one(tmp_path):
-    with pytest.raises(RuntimeError), ShardWriter(tmp_path, "train", SOURCE_RECORD) as writer:
-        writer.write_table(pa.Table.from_pylist([row(0)], schema=SOURCE_RECORD))
+    with pytest.raises(RuntimeError), ShardWriter(tmp_path, "train", RECORD) as writer:
+        writer.write_table(pa.Table.from_pylist([row(0)], schema=RECORD))
         raise RuntimeError
     assert list(tmp_path.iterdir()) == []
 
@@ -81,14 +85,14 @@ def test_a_failure_leaves_no_shard_and_no_part_of_one(tmp_path):
 def test_shards_of_a_killed_attempt_are_removed(tmp_path):
     (tmp_path / "train-00007.parquet").write_bytes(b"old")
     (tmp_path / "heldout-00000.parquet").write_bytes(b"another split's")
-    with ShardWriter(tmp_path, "train", SOURCE_RECORD) as writer:
+    with ShardWriter(tmp_path, "train", RECORD) as writer:
         writer.write(row(0))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["heldout-00000.parquet", "train-00000.parquet"]
 
 
 def test_a_code_that_needs_more_than_16_bits_is_refused(tmp_path):
-    with pytest.raises(pa.ArrowInvalid), ShardWriter(tmp_path, "train", ENCODED_RECORD) as writer:
-        writer.write(row(0, image_codes=[70000]))
+    with pytest.raises(pa.ArrowInvalid), ShardWriter(tmp_path, "train", CODES) as writer:
+        writer.write({"image_id": "i0", "image_codes": [70000]})
 
 
 def test_missing_shards_are_named_with_a_remedy(tmp_path):
@@ -123,7 +127,7 @@ def test_what_utf8_can_not_hold_is_escaped(tmp_path):
     (row_written,) = pq.read_table(tmp_path / "rejected.parquet").to_pylist()
     assert row_written["sample_id"] == row_written["origin"] == "caf\\udce9.txt"
     assert row_written["detail"] == "half a pair: \\ud83d"
-    with ShardWriter(tmp_path, "train", SOURCE_RECORD) as writer:
+    with ShardWriter(tmp_path, "train", RECORD) as writer:
         writer.write(row(0, sample_id=f"{name}#0"))
         writer.write(row(1, sample_id="caf\u00e9.txt#0"))
     assert read_split(tmp_path, "train")["sample_id"].to_pylist() == ["caf\\udce9.txt#0", "caf\u00e9.txt#0"]

@@ -2,29 +2,46 @@
 
 import json
 import re
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from tests.figures.synthetic import SyntheticExperiment, picture
-from unix_lib.jobs.job import Job
-from unix_lib.artefacts.manifest import MANIFEST, Manifest, read_manifest
-from unix_lib.config.figures import ALL_FIGURES
+from tests.figures.synthetic import SyntheticExperiment, picture, planned_job
+from unix_lib.artefacts.manifest import Manifest, read_manifest
+from unix_lib.artefacts.recipe import Recipe
+from unix_lib.config.report import PAGE, ReportSettings
+from unix_lib.figures.kinds import KINDS
 from unix_lib.figures.make import make_figure
-from unix_lib.recipes.plan import FIGURE_ROLES
-from unix_lib.artefacts.recipe import Recipe, write_recipe
 from unix_lib.report.make import make_report
 
 SCALE = "a <made-up> experiment"
+SETTINGS = ReportSettings(title="Uni-X, tested", scale=SCALE)
 
 
-def run_job(recipe: Recipe, results: Path, make) -> Manifest:
-    write_recipe(recipe, results)
-    execution = results / "execution.json"
-    execution.write_text("{}")
-    return make(Job.from_files(recipe.path(results), execution, results / recipe.artefact / MANIFEST))
+def run_job(recipe: Recipe, results: Path, make: Callable[[Any], Manifest]) -> Manifest:
+    return make(planned_job(recipe, results))
+
+
+def add_figure(experiment: SyntheticExperiment, recipe: Recipe) -> str:
+    """A finished figure with a made-up picture."""
+    folder, name = experiment.results / recipe.artefact, recipe.name
+    folder.mkdir(parents=True)
+    (folder / f"{name}.png").write_bytes(picture(np.random.default_rng(len(name))))
+    (folder / f"{name}.csv").write_text("origin,value,n\nmeasured,0.25,8\n")
+    return experiment.add(recipe, {}, other_files=[f"{name}.png", f"{name}.csv"])
+
+
+def add_source(experiment: SyntheticExperiment) -> str:
+    rows = {
+        f"{split}-00000.parquet": pd.DataFrame({"row": range(n)}) for split, n in (("train", 6000), ("heldout", 400))
+    }
+    source = Recipe("sources", "shapes", "shapes/records", 1, {})
+    return experiment.add(source, rows, rejected={"damaged image": 3}, facts={"heldout_psnr_db": 27.25})
 
 
 @pytest.fixture(scope="module")
@@ -32,25 +49,16 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Manifest, Re
     results = tmp_path_factory.mktemp("results")
     experiment = SyntheticExperiment(results, prompts=12, steps=(0, 100))
     figures = []
-    for name in ALL_FIGURES:
-        recipe = Recipe("figures", name, 1, {"scale": SCALE}, {r: experiment.inputs[r] for r in FIGURE_ROLES[name]})
+    for name in reversed(KINDS):
+        recipe = experiment.figure_recipe(name, SCALE)
         figures.append(recipe.artefact)
         if name == "claims":
             run_job(recipe, results, make_figure)
-            continue
-        folder = results / recipe.artefact
-        folder.mkdir(parents=True)
-        (folder / f"{name}.png").write_bytes(picture(np.random.default_rng(len(figures))))
-        (folder / f"{name}.csv").write_text("origin,value,n\nmeasured,0.25,8\n")
-        experiment.add(recipe, {}, other_files=[f"{name}.png", f"{name}.csv"])
-    source = Recipe("sources", "shapes", 1, {})
-    rows = {
-        f"{split}-00000.parquet": pd.DataFrame({"row": range(n)}) for split, n in (("train", 6000), ("heldout", 400))
-    }
-    experiment.add(source, rows, rejected={"damaged image": 3}, facts={"heldout_psnr_db": 27.25})
+        else:
+            add_figure(experiment, recipe)
     roles = ("evaluations", "ceilings", "checkpoints")
-    inputs = {"figures": figures, "data": [source.artefact]} | {role: experiment.inputs[role] for role in roles}
-    recipe = Recipe("report", "summary", 1, {"title": "Uni-X, tested", "scale": SCALE}, inputs)
+    inputs = {"figures": figures, "data": [add_source(experiment)]} | {role: experiment.inputs[role] for role in roles}
+    recipe = Recipe("report", "summary", "page", PAGE.logic_version, SETTINGS.semantic(), inputs)
     return results, run_job(recipe, results, make_report), recipe
 
 
@@ -61,7 +69,7 @@ def page_of(report: tuple[Path, Manifest, Recipe]) -> str:
 
 def test_page_shows_every_figure_and_no_link_outside(report: tuple[Path, Manifest, Recipe]) -> None:
     page = page_of(report)
-    assert page.count("data:image/png;base64,") == len(ALL_FIGURES) - 1  # the claims are a table of their own
+    assert page.count("data:image/png;base64,") == len(KINDS) - 1  # the claims are a table of their own
     assert 'id="claims-table"' in page
     assert not re.search(r"""(?:src|href)=["'](?!data:|#)""", page)
     assert "http://" not in page
@@ -91,3 +99,37 @@ def test_metrics_are_flat_and_repeat(report: tuple[Path, Manifest, Recipe]) -> N
     listed = {entry.path for entry in read_manifest(results / recipe.artefact).files}
     assert "metrics.json" in listed
     assert "index.html" not in listed
+
+
+def test_figures_stand_in_the_order_of_their_kinds(report: tuple[Path, Manifest, Recipe]) -> None:
+    page = page_of(report)
+    titles = {name: "The paper's claims" if name == "claims" else kind.title for name, kind in KINDS.items()}
+    places = [page.index(f'<h2 id="{name}">{title}</h2>') for name, title in titles.items()]
+    assert places == sorted(places)
+    assert all(kind.how_to_read in page for kind in KINDS.values() if "'" not in kind.how_to_read)
+
+
+def test_an_experiment_that_only_measures_entropy_has_a_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a figure of somebody's own, which comes last."""
+    package = tmp_path / "modules" / "my_figures"
+    package.mkdir(parents=True)
+    (package / "forecast.py").write_text(
+        "from unix_lib.config.figures import FigureKind\n"
+        "KIND = FigureKind(draw='my_figures.forecast:draw', logic_version=1, reads=('entropy',), title='My forecast')\n"
+    )
+    monkeypatch.syspath_prepend(package.parent)
+    experiment = SyntheticExperiment(tmp_path / "results", prompts=6, steps=(0, 100))
+    entropy = experiment.figure_recipe("conditional_entropy", SCALE)
+    own = replace(entropy, name="forecast", kind="my_figures.forecast")
+    inputs: dict[str, str | list[str]] = {
+        "figures": [add_figure(experiment, own), add_figure(experiment, entropy)],
+        "data": [add_source(experiment)],
+    }
+    recipe = Recipe("report", "summary", "page", PAGE.logic_version, SETTINGS.semantic(), inputs)
+    run_job(recipe, experiment.results, make_report)
+    folder = experiment.results / recipe.artefact
+    assert json.loads((folder / "metrics.json").read_text()) == {}
+    page = (folder / "index.html").read_text(encoding="utf-8")
+    assert page.index('id="conditional_entropy"') < page.index('id="forecast">My forecast') < page.index('id="data"')
+    for absent in ('id="claims"', 'id="models"', 'id="judge"'):
+        assert absent not in page

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from tests.slurm.conftest import PROFILE
-from tests.workflow.conftest import ROOT, Project, fake_project
+from tests.workflow.project import ROOT, Project, fake_project
 from unix_lib.artefacts.manifest import Manifest, read_manifest
 from unix_lib.artefacts.verify import verify
 from unix_lib.train.lock import RunLock

@@ -4,8 +4,6 @@ import csv
 import io
 import json
 import os
-import struct
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -13,26 +11,19 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from tests.sources.making import make, source_job
+from tests.images.pictures import noise, png_that_claims
+from tests.sources.making import make, source_jobs
+from unix_lib.artefacts.errors import UserError
+from unix_lib.config.experiment import Experiment
+from unix_lib.config.sources import HeldOut
+from unix_lib.images.files import image_id
+from unix_lib.jobs.job import Job
+from unix_lib.recipes.resolve import resolve
+from unix_lib.recipes.workspace import execution_path, write_plan
+from unix_lib.records.schema import IMAGE, RECORD
 from unix_lib.records.shards import read_split
 from unix_lib.sources.errors import SourceError
-from unix_lib.images.files import BadImage, check_header, fit, prepare, upright_rgb
-from unix_lib.sources.make import make_source
-
-
-def noise(width, height, seed=0):
-    pixels = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
-    return Image.fromarray(pixels, "RGB")
-
-
-def png_that_claims(width, height):
-    """A PNG of a few bytes whose header claims a size; it has no pixels at all."""
-
-    def chunk(kind, data):
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", b"") + chunk(b"IEND", b"")
+from unix_lib.sources.image_folder import decoding
 
 
 def write_captions(path, rows):
@@ -47,33 +38,56 @@ def good_folder(tmp_path, count=8):
     return folder, [{"image": f"{index}.png", "caption": f"caption {index}"} for index in range(count)]
 
 
+def settings_of(folder, captions, **more):
+    return {"kind": "image_folder", "folder": str(folder), "captions": str(captions), "image_size": 16} | more
+
+
 def make_folder(tmp_path, folder, captions, **more):
-    return make(
-        tmp_path / "results",
-        "mine",
-        **{"kind": "image_folder", "folder": str(folder), "captions": str(captions), "image_size": 16} | more,
-    )
+    return make(tmp_path / "results", "mine", **settings_of(folder, captions, **more))
 
 
 def rejected_rows(made):
-    return {row["sample_id"]: row for row in pq.read_table(made / "rejected.parquet").to_pylist()}
+    """What each job set aside, by what it makes and by sample."""
+    return {
+        what: {row["sample_id"]: row for row in pq.read_table(job.folder / "rejected.parquet").to_pylist()}
+        for what, job in made.items()
+    }
 
 
-def all_rows(made):
-    return read_split(made, "train").to_pylist() + read_split(made, "heldout").to_pylist()
+def rejected_counts(made):
+    return {what: job.manifest.rejected for what, job in made.items()}
+
+
+def all_rows(made, what="records"):
+    return [row for split in ("train", "heldout") for row in read_split(made[what].folder, split).to_pylist()]
 
 
 def test_good_images_become_records(tmp_path):
     folder, rows = good_folder(tmp_path)
     write_captions(tmp_path / "captions.jsonl", rows)
-    made, manifest = make_folder(tmp_path, folder, tmp_path / "captions.jsonl", heldout_share=0.25)
-    assert manifest.rejected == {}
-    assert (manifest.facts["train_records"], manifest.facts["heldout_records"]) == (6, 2)
+    made = make_folder(tmp_path, folder, tmp_path / "captions.jsonl", held_out=0.25)
+    assert rejected_counts(made) == {"images": {}, "records": {}}
+    facts = made["images"].manifest.facts
+    assert facts["train_images"] + facts["heldout_images"] == 8 and min(facts.values()) > 0
+    assert made["records"].manifest.facts == {
+        f"{split}_records": facts[f"{split}_images"] for split in ("train", "heldout")
+    }
+    rule = HeldOut(share=0.25)
+    names = pq.read_table(made["images"].folder / "names.parquet").to_pylist()
+    assert [row["name"] for row in names] == [row["image"] for row in rows]
+    for split in ("train", "heldout"):
+        images, records = (read_split(made[what].folder, split) for what in ("images", "records"))
+        assert images.schema.equals(IMAGE) and records.schema.equals(RECORD)
+        assert images["image_id"].to_pylist() == records["image_id"].to_pylist()
+        assert all(rule.holds_out(name) == (split == "heldout") for name in images["image_id"].to_pylist())
+        assert images["image_id"].to_pylist() == [row["image_id"] for row in names if row["split"] == split]
     for row in all_rows(made):
         assert row["text"] == f"caption {row['sample_id'].removesuffix('.png')}"
+        assert (row["kind"], row["source"]) == ("image_text", "mine")
+    for row in all_rows(made, "images"):
         image = Image.open(io.BytesIO(row["image"]))
         assert (image.mode, image.size, image.format) == ("RGB", (16, 16), "PNG")
-        assert (row["width"], row["height"], row["kind"], row["source"]) == (16, 16, "image_text", "mine")
+        assert (row["width"], row["height"], row["image_id"]) == (16, 16, image_id(np.asarray(image)))
 
 
 def test_every_kind_of_bad_sample_is_set_aside_with_its_reason(tmp_path):
@@ -105,39 +119,38 @@ def test_every_kind_of_bad_sample_is_set_aside_with_its_reason(tmp_path):
     with open(tmp_path / "captions.jsonl", "ab") as file:
         file.write(b'{"image": "0.png", "caption": \n\n[1]\n{"image": "0.png"}\n{"image": "0.png", "caption": 3}\n')
         file.write(b'{"image": "0.png", "caption": "\xff\xfe"}\n{"image": "0\\u0000.png", "caption": "words"}\n')
-    made, manifest = make_folder(tmp_path, folder, tmp_path / "captions.jsonl")
-    reasons = {name: row["reason"] for name, row in rejected_rows(made).items()}
+    made = make_folder(tmp_path, folder, tmp_path / "captions.jsonl")
+    rejected = rejected_rows(made)
+    reasons = {name: row["reason"] for name, row in rejected["images"].items()}
     assert reasons["corrupt.png"] == reasons["empty.jpg"] == reasons["flipped.png"] == "corrupt image"
     assert reasons["truncated.jpg"] == reasons["truncated.png"] == "truncated image"
     assert reasons["bomb.png"] == reasons["large.png"] == "too many pixels"
     assert reasons["wide.png"] == reasons["tall.png"] == "aspect ratio"
+    of_rows = {name: (row["reason"], row["detail"]) for name, row in rejected["records"].items()}
+    for name, reason in reasons.items():
+        assert of_rows[name] == ("image set aside", reason)
+        assert rejected["images"][name]["origin"] == name
+    reasons = {name: reason for name, (reason, _) in of_rows.items()}
     assert reasons["absent.png"] == reasons["x" * 5000] == "caption without image"
     assert reasons["../secret.png"] == reasons["link.png"] == "path outside the folder"
     assert reasons["alone.png"] == "image without caption"
     assert reasons["blank.png"] == "empty caption"
-    assert manifest.rejected == {
-        "aspect ratio": 2,
-        "caption without image": 2,
-        "corrupt image": 3,
-        "empty caption": 1,
-        "image without caption": 1,
-        "malformed row": 6,
-        "path outside the folder": 3,
-        "too many pixels": 2,
-        "truncated image": 2,
+    assert rejected_counts(made) == {
+        "images": {"aspect ratio": 2, "corrupt image": 3, "too many pixels": 2, "truncated image": 2},
+        "records": {
+            "caption without image": 2,
+            "empty caption": 1,
+            "image set aside": 9,
+            "image without caption": 1,
+            "malformed row": 6,
+            "path outside the folder": 3,
+        },
     }
     assert {row["sample_id"] for row in all_rows(made)} == {f"{index}.png" for index in range(8)}
-    assert rejected_rows(made)["wide.png"]["origin"] == "captions.jsonl:16"
-
-
-def test_an_image_bomb_is_judged_by_its_header(tmp_path):
-    """A gigapixel image without a single pixel in it: decoding it would fail as corrupt, or not end."""
-    for width, height in ((60_000, 60_000), (9_000, 9_000)):
-        with pytest.raises(BadImage, match="too many pixels"):
-            check_header(io.BytesIO(png_that_claims(width, height)), 50_000_000, 2.5)
-    assert check_header(io.BytesIO(png_that_claims(5_000, 5_000)), 50_000_000, 2.5) == (5_000, 5_000)
-    with pytest.raises(BadImage, match=r"truncated image|corrupt image"):
-        prepare(io.BytesIO(png_that_claims(500, 500)), 16)
+    assert len(all_rows(made, "images")) == 8
+    assert rejected["records"]["wide.png"]["origin"] == "captions.jsonl:16"
+    lines = len((tmp_path / "captions.jsonl").read_bytes().splitlines())  # one is blank, one image has none
+    assert len(all_rows(made)) + sum(made["records"].manifest.rejected.values()) == lines
 
 
 def test_the_limits_are_the_settings(tmp_path):
@@ -147,10 +160,9 @@ def test_the_limits_are_the_settings(tmp_path):
     rows += [{"image": name, "caption": "words"} for name in ("pixels.png", "wide.png")]
     write_captions(tmp_path / "captions.jsonl", rows)
     captions = tmp_path / "captions.jsonl"
-    assert make_folder(tmp_path, folder, captions)[1].rejected == {"aspect ratio": 1}
-    assert make_folder(tmp_path, folder, captions, max_aspect_ratio=3)[1].rejected == {}
-    _, manifest = make_folder(tmp_path, folder, captions, max_aspect_ratio=3, max_pixels=1500)
-    assert manifest.rejected == {"too many pixels": 1}
+    limits = ({}, {"max_aspect_ratio": 3}, {"max_aspect_ratio": 3, "max_pixels": 1500})
+    counts = [rejected_counts(make_folder(tmp_path, folder, captions, **limit))["images"] for limit in limits]
+    assert counts == [{"aspect ratio": 1}, {}, {"too many pixels": 1}]
 
 
 def test_an_image_with_an_unusable_row_is_not_counted_twice(tmp_path):
@@ -158,10 +170,9 @@ def test_an_image_with_an_unusable_row_is_not_counted_twice(tmp_path):
     rows[0]["caption"] = ""
     rows[1] = {"image": "1.png"}
     write_captions(tmp_path / "captions.jsonl", rows)
-    assert make_folder(tmp_path, folder, tmp_path / "captions.jsonl")[1].rejected == {
-        "empty caption": 1,
-        "malformed row": 1,
-    }
+    made = make_folder(tmp_path, folder, tmp_path / "captions.jsonl")
+    assert rejected_counts(made) == {"images": {}, "records": {"empty caption": 1, "malformed row": 1}}
+    assert len(all_rows(made, "images")) == 6  # nothing would show the other two
 
 
 def test_csv_captions(tmp_path):
@@ -175,8 +186,8 @@ def test_csv_captions(tmp_path):
         )
         file.write("words, unquoted, comma,0.png,\n")
         file.write("only one field\n")
-    made, manifest = make_folder(tmp_path, folder, captions)
-    assert manifest.rejected == {"malformed row": 2}
+    made = make_folder(tmp_path, folder, captions)
+    assert rejected_counts(made) == {"images": {}, "records": {"malformed row": 2}}
     rows = all_rows(made)
     assert len(rows) == 8
     assert all(row["text"].endswith(', with a comma and a "quote"\nand a line') for row in rows)
@@ -192,9 +203,9 @@ def test_an_unclosed_quote_spoils_its_row_only(tmp_path):
     lines[7] = '7.png,"two\nlines, and 8.png beside it"'
     lines[10] = '10.png,"closed nowhere'
     (tmp_path / "captions.csv").write_text("image,caption\n" + "\n".join(lines) + "\n")
-    made, manifest = make_folder(tmp_path, folder, tmp_path / "captions.csv")
-    assert manifest.rejected == {"malformed row": 3}
-    rejected = rejected_rows(made)
+    made = make_folder(tmp_path, folder, tmp_path / "captions.csv")
+    assert rejected_counts(made) == {"images": {}, "records": {"malformed row": 3}}
+    rejected = rejected_rows(made)["records"]
     assert set(rejected) == {"1.png", "4.png", "10.png"}
     assert rejected["4.png"]["detail"] == "a quote that is not closed before line 7, which has its own image"
     assert [rejected[name]["origin"] for name in ("1.png", "10.png")] == ["captions.csv:3", "captions.csv:13"]
@@ -209,28 +220,18 @@ def test_what_is_not_unicode_is_set_aside(tmp_path):
     write_captions(tmp_path / "captions.jsonl", rows)  # ASCII, so that half a surrogate pair is written as its escape
     with open(tmp_path / "captions.jsonl", "a") as file:
         file.write('{"image": "0.png", "caption": "\\ud83d red"}\n{"image": "\\ud83d.png", "caption": "red"}\n')
-    made, manifest = make_folder(tmp_path, folder, tmp_path / "captions.jsonl")
-    assert manifest.rejected == {"image without caption": 1, "malformed row": 2}
-    rejected = rejected_rows(made)
+    made = make_folder(tmp_path, folder, tmp_path / "captions.jsonl")
+    assert rejected_counts(made) == {"images": {}, "records": {"image without caption": 1, "malformed row": 2}}
+    rejected = rejected_rows(made)["records"]
     assert set(rejected) == {"caf\\udce9.png", "0.png#2", "\\ud83d.png"}
     assert rejected["0.png#2"]["detail"] == "'caption' has half of a surrogate pair"
     assert len(all_rows(made)) == 8
 
 
-def test_damaged_exif_is_a_corrupt_image():
-    exif = Image.Exif()
-    exif[0x0112], exif[0x010F] = 6, "a camera's maker"
-    text = struct.pack(">HHI", 0x010F, 2, 17)
-    data = exif.tobytes()
-    assert data.count(text) == 1
-    data = data.replace(text, struct.pack(">HHI", 0x010F, 5, 1))  # the maker's name becomes a fraction
-    buffer = io.BytesIO()
-    noise(40, 20).save(buffer, format="PNG", exif=data)
-    with pytest.raises(BadImage, match="corrupt image: damaged EXIF"):
-        prepare(io.BytesIO(buffer.getvalue()), 16)
-
-
-def test_several_captions_of_an_image_and_copies_of_it_stay_in_one_split(tmp_path):
+def test_several_captions_of_an_image_and_copies_of_it_stay_in_one_split(tmp_path, monkeypatch):
+    decoded = []
+    read = decoding.square_rgb
+    monkeypatch.setattr(decoding, "square_rgb", lambda path, size: decoded.append(path.name) or read(path, size))
     folder, rows = good_folder(tmp_path, 12)
     (folder / "sub").mkdir()
     for index in range(12):
@@ -238,102 +239,112 @@ def test_several_captions_of_an_image_and_copies_of_it_stay_in_one_split(tmp_pat
     rows += [{"image": f"{i}.png", "caption": "another"} for i in range(12)]
     rows += [{"image": f"sub/copy-{i}.png", "caption": "a copy"} for i in range(12)]
     write_captions(tmp_path / "captions.jsonl", rows)
-    made, _ = make_folder(tmp_path, folder, tmp_path / "captions.jsonl", heldout_share=0.25)
-    images = {split: {row["image"] for row in read_split(made, split).to_pylist()} for split in ("train", "heldout")}
-    assert (len(images["train"]), len(images["heldout"])) == (9, 3)
+    made = make_folder(tmp_path, folder, tmp_path / "captions.jsonl", held_out=0.25)
+    shown = [set(read_split(made["records"].folder, split)["image_id"].to_pylist()) for split in ("train", "heldout")]
+    images = [read_split(made["images"].folder, split)["image_id"].to_pylist() for split in ("train", "heldout")]
+    assert sum(len(ids) for ids in images) == 12 and all(images)
+    assert [set(ids) for ids in images] == shown
+    assert sorted(decoded) == sorted(f"{index}.png" for index in range(12))  # each different file once
     ids = [row["sample_id"] for row in all_rows(made)]
     assert len(ids) == len(set(ids)) == 36
-
-
-def test_turned_by_exif():
-    image = Image.new("RGB", (40, 20), "white")
-    image.paste((255, 0, 0), (0, 0, 20, 20))  # left half red
-    exif = Image.Exif()
-    exif[0x0112] = 6  # the camera was turned: show it rotated 90 degrees clockwise
-    buffer = io.BytesIO()
-    image.save(buffer, format="PNG", exif=exif)
-    pixels = np.asarray(upright_rgb(Image.open(io.BytesIO(buffer.getvalue()))))
-    assert pixels.shape == (40, 20, 3)
-    assert (pixels[:20] == (255, 0, 0)).all() and (pixels[20:] == 255).all()
-
-
-@pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
-def test_transparency_is_blended_on_white(mode):
-    image = Image.new("RGBA", (8, 8), (0, 0, 0, 0))
-    image.paste((0, 0, 0, 255), (0, 0, 4, 8))
-    if mode == "P":
-        image = Image.new("P", (8, 8), 1)
-        image.putpalette([0, 0, 0, 10, 10, 10])
-        image.info["transparency"] = 1
-        image.paste(0, (0, 0, 4, 8))
-    else:
-        image = image.convert(mode)
-    pixels = np.asarray(upright_rgb(image))
-    assert (pixels[:, 4:] == 255).all() and (pixels[:, :4] == 0).all()
-
-
-def test_half_transparent_is_half_white():
-    pixels = np.asarray(upright_rgb(Image.new("RGBA", (2, 2), (200, 0, 100, 128))))
-    assert np.abs(pixels.astype(int) - np.array([227, 127, 177])).max() <= 1
-
-
-def test_sixteen_bits_keep_their_shades():
-    ramp = np.linspace(0, 65535, 64).astype(np.uint16).reshape(8, 8)
-    pixels = np.asarray(upright_rgb(Image.fromarray(ramp)))
-    assert pixels.shape == (8, 8, 3)
-    assert np.abs(pixels[..., 0].astype(float) - ramp / 257).max() <= 1
-
-
-def test_other_modes_and_formats_decode():
-    for mode, file_format in (
-        ("L", "PNG"),
-        ("1", "PNG"),
-        ("CMYK", "JPEG"),
-        ("RGB", "WEBP"),
-        ("P", "GIF"),
-        ("L", "TIFF"),
-    ):
-        buffer = io.BytesIO()
-        noise(20, 20).convert(mode).save(buffer, format=file_format)
-        image = Image.open(io.BytesIO(prepare(io.BytesIO(buffer.getvalue()), 16)))
-        assert (image.mode, image.size) == ("RGB", (16, 16))
-
-
-def test_a_format_outside_the_list_is_not_decoded():
-    buffer = io.BytesIO()
-    noise(20, 20).save(buffer, format="PPM")
-    with pytest.raises(BadImage, match="corrupt image"):
-        prepare(io.BytesIO(buffer.getvalue()), 16)
-
-
-@pytest.mark.parametrize("size", [(40, 30), (30, 40), (16, 16), (17, 16), (8, 20)])
-def test_fit_keeps_the_middle(size):
-    """The short side becomes 16; the crop's left and right borders are cut alike."""
-    width, height = size
-    columns = np.tile(np.linspace(0, 255, width)[None, :, None], (height, 1, 3)).astype(np.uint8)
-    pixels = np.asarray(fit(Image.fromarray(columns), 16)).astype(float)
-    assert pixels.shape == (16, 16, 3)
-    assert abs(pixels.mean() - 127.5) < 10
-    left, right = pixels[:, 0].mean(), 255 - pixels[:, -1].mean()
-    assert abs(left - right) < 20
-    span = min(1.0, height / width) * 255
-    assert pixels[0, -1, 0] - pixels[0, 0, 0] == pytest.approx(span, abs=35)
 
 
 def test_making_it_twice_gives_the_same_content(tmp_path):
     folder, rows = good_folder(tmp_path)
     (folder / "bad.png").write_bytes(b"bad")
     write_captions(tmp_path / "captions.jsonl", [*rows, {"image": "bad.png", "caption": "words"}])
-    first = make_folder(tmp_path, folder, tmp_path / "captions.jsonl")[1]
-    assert make_folder(tmp_path, folder, tmp_path / "captions.jsonl")[1].digest == first.digest
+    first, again = (make_folder(tmp_path, folder, tmp_path / "captions.jsonl") for _ in range(2))
+    for what in ("images", "records"):
+        assert first[what].manifest.digest == again[what].manifest.digest
+
+
+def test_what_each_job_depends_on(tmp_path):
+    """A stray file changes nothing, another caption only the records, another name for the same file neither pixels."""
+    folder, rows = good_folder(tmp_path)
+    captions = tmp_path / "captions.jsonl"
+
+    def artefacts():
+        jobs = source_jobs(tmp_path / "results", "mine", **settings_of(folder, captions))
+        return jobs["images"].recipe.artefact, jobs["records"].recipe.settings
+
+    write_captions(captions, rows)
+    images, records = artefacts()
+    (folder / ".DS_Store").write_bytes(b"stray")
+    noise(20, 20).save(folder / "stray.png")
+    assert artefacts() == (images, records)
+    rows[0]["caption"] = "corrected"
+    rows[1]["image"] = f"../{folder.name}/./1.png"
+    write_captions(captions, rows)
+    assert artefacts()[0] == images
+    assert artefacts()[1] != records
+    made = make_folder(tmp_path, folder, captions)
+    assert made["records"].manifest.rejected == {"image without caption": 1}
+    noise(40, 30, 99).save(folder / "2.png")
+    assert artefacts()[0] != images
+
+
+def test_what_changed_after_the_plan_was_made_is_refused(tmp_path):
+    folder, rows = good_folder(tmp_path)
+    captions = tmp_path / "captions.jsonl"
+    write_captions(captions, rows)
+    jobs = source_jobs(tmp_path / "results", "mine", **settings_of(folder, captions))
+    before = (folder / "3.png").read_bytes()
+    noise(40, 30, 99).save(folder / "3.png")
+    assert (folder / "3.png").read_bytes() != before
+    with pytest.raises(UserError, match=r"^sources\.mine\.folder: .* changed after the plan was made; run again"):
+        jobs["images"].make()
+    (folder / "3.png").write_bytes(before)
+    jobs["images"].make()
+    write_captions(captions, [*rows, {"image": "0.png", "caption": "another"}])
+    with pytest.raises(UserError, match=r"^sources\.mine\.captions: .* changed after the plan was made; run again"):
+        jobs["records"].make()
+
+
+def test_what_shows_the_same_pixels_is_one_image(tmp_path):
+    """Other files with the same pixels: one image of a split, two names."""
+    folder, rows = good_folder(tmp_path, 12)
+    for index in range(12):
+        Image.open(folder / f"{index}.png").save(folder / f"{index}.bmp")
+    rows += [{"image": f"{index}.bmp", "caption": "the same"} for index in range(12)]
+    write_captions(tmp_path / "captions.jsonl", rows)
+    made = make_folder(tmp_path, folder, tmp_path / "captions.jsonl", held_out=0.25)
+    names = pq.read_table(made["images"].folder / "names.parquet").to_pydict()
+    assert len(names["name"]) == 24 and len(set(names["image_id"])) == 12
+    images = [read_split(made["images"].folder, split)["image_id"].to_pylist() for split in ("train", "heldout")]
+    assert sorted(images[0] + images[1]) == sorted(set(names["image_id"]))  # on one side, whatever the file
+    assert len(all_rows(made)) == 24
+
+
+def test_parts_make_together_what_one_job_makes(tmp_path):
+    folder, rows = good_folder(tmp_path, 10)
+    rows += [{"image": "0.png", "caption": "another"}]
+    write_captions(tmp_path / "captions.jsonl", rows)
+    settings = settings_of(folder, tmp_path / "captions.jsonl")
+    whole = make_folder(tmp_path, folder, tmp_path / "captions.jsonl")
+    values = {"experiment": "parts", "sources": {"mine": settings | {"shard_images": 4}}}
+    plan = resolve(Experiment.model_validate(values), Path.cwd())
+    write_plan(plan, tmp_path / "parts")
+    made = {}
+    for artefact, planned in plan.jobs.items():
+        path = planned.recipe.path(tmp_path / "parts")
+        job = Job.from_files(path, execution_path(path), tmp_path / "parts" / artefact / "manifest.json")
+        job.make()
+        made[planned.recipe.name] = job.folder
+    assert list(made) == ["mine-images", "mine-images-0001", "mine-images-0002", "mine"]
+    for split in ("train", "heldout"):
+        parts = [read_split(made[name], split).to_pylist() for name in made if name != "mine"]
+        assert [row for part in parts for row in part] == read_split(whole["images"].folder, split).to_pylist()
+        assert read_split(made["mine"], split).equals(read_split(whole["records"].folder, split))
 
 
 def test_an_empty_source_is_one_line_with_a_remedy(tmp_path):
     folder = tmp_path / "images"
     folder.mkdir()
     (folder / "bad.png").write_bytes(b"bad")
-    write_captions(tmp_path / "captions.jsonl", [{"image": "bad.png", "caption": "words"}])
-    with pytest.raises(SourceError, match=r"sources\.mine: too few .* \(1 x corrupt image\); mend them") as error:
+    rows = [{"image": "bad.png", "caption": "words"}, {"image": "none.png", "caption": "words"}]
+    write_captions(tmp_path / "captions.jsonl", rows)
+    told = r"sources\.mine: no usable image in .* \(1 x caption without image, 1 x corrupt image\); mend them"
+    with pytest.raises(SourceError, match=told) as error:
         make_folder(tmp_path, folder, tmp_path / "captions.jsonl")
     assert "\n" not in str(error.value)
     assert list(tmp_path.glob("results/sources/*/rejected.parquet"))
@@ -360,7 +371,5 @@ def test_paths_are_read_from_the_working_directory(tmp_path, monkeypatch):
     folder, rows = good_folder(tmp_path)
     write_captions(tmp_path / "captions.jsonl", rows)
     monkeypatch.chdir(tmp_path)
-    job = source_job(
-        Path("results"), "mine", kind="image_folder", folder=folder.name, captions="captions.jsonl", image_size=16
-    )
-    assert make_source(job).facts["train_records"] == 7
+    made = make(Path("results"), "mine", **settings_of(folder.name, "captions.jsonl"))
+    assert made["records"].manifest.facts["train_records"] == 7

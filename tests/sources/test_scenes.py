@@ -15,7 +15,6 @@ from unix_lib.sources.shapes.scenes import (
     covered,
     radius_of,
     relations_between,
-    render,
     render_pixels,
 )
 
@@ -36,7 +35,6 @@ def test_a_pixel_is_either_an_objects_color_or_background():
     assert {tuple(p) for p in pixels.reshape(-1, 3)} == {BACKGROUND, *(COLORS[c] for c in ("red", "blue", "yellow"))}
     assert tuple(pixels[8, 8]) == COLORS["red"]
     assert tuple(pixels[24, 24]) == BACKGROUND
-    assert np.array_equal(np.asarray(render(scene, 32)), pixels)
 
 
 @pytest.mark.parametrize("shape", SHAPES)

@@ -12,15 +12,18 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.sources.making import make
+from tests.sources.making import make, source_jobs
 from tests.sources.reading import answer, is_true
-from unix_lib.records.schema import SOURCE_RECORD
+from unix_lib.images.files import image_id
+from unix_lib.records.schema import IMAGE, RECORD
 from unix_lib.records.shards import read_split
 from unix_lib.sources.errors import SourceError
 from unix_lib.sources.shapes.benchmarks import scene_pool
+from unix_lib.sources.shapes.captioned import captioned_scenes
 from unix_lib.sources.shapes.combinations import TASKS, choose_held_out, combinations_in
 from unix_lib.sources.shapes.drawing import SceneSpace, all_of, draw_trained
-from unix_lib.sources.shapes.make import captioned_scenes
+from unix_lib.sources.shapes.kind import ShapesRecords
+from unix_lib.sources.shapes.make import conversations
 from unix_lib.sources.shapes.scenes import Scene, render_pixels
 
 SETTINGS = {
@@ -34,12 +37,11 @@ SETTINGS = {
     "heldout_share": 0.15,
     "questions_per_scene": 3,
     "conversation_share": 0.5,
-    "prompts_per_task": 16,
-    "questions_per_benchmark": 100,
     "seed": 218,
 }
-SPACE = SceneSpace.from_settings("shapes", SETTINGS)
-FREE = SceneSpace.from_settings("shapes", SETTINGS | {"placement": "free"})
+RECORDS = ShapesRecords(**SETTINGS)
+SPACE = SceneSpace.from_settings("shapes", RECORDS)
+FREE = SceneSpace.from_settings("shapes", RECORDS.model_copy(update={"placement": "free"}))
 HELD_OUT = choose_held_out(SETTINGS["colors"], SETTINGS["shapes"], 0.15, 218)
 EVERYTHING = all_of(HELD_OUT)
 
@@ -50,7 +52,16 @@ def made(tmp_path_factory):
 
 
 def scenes(split, space=SPACE, **more):
-    return list(captioned_scenes(split, space, HELD_OUT, SETTINGS | more))
+    return list(captioned_scenes(split, space, HELD_OUT, RECORDS.model_copy(update=more)))
+
+
+def trained_turns(**more):
+    """(scene, prompt, reply) of every question of the training split."""
+    settings = RECORDS.model_copy(update=more)
+    turns_of = conversations(SPACE, HELD_OUT, settings)
+    for captioned in captioned_scenes("train", SPACE, HELD_OUT, settings):
+        for prompt, reply in turns_of(captioned):
+            yield captioned.scene, prompt, reply
 
 
 def json_lines(path):
@@ -125,17 +136,16 @@ def test_every_kind_of_caption_and_every_value_gets_its_share_of_training():
 
 def test_answers_in_training_are_true_and_balanced():
     yes_no, letters = Counter(), Counter()
-    for captioned in scenes("train"):
-        for prompt, reply in captioned.turns:
-            question, *lines = prompt.split("\n")
-            said = reply
-            if lines:
-                assert [line[:3] for line in lines] == ["A. ", "B. ", "C. ", "D. "]
-                said = lines["ABCD".index(reply)][3:]
-                letters[reply] += 1
-            else:
-                yes_no[reply] += 1
-            assert answer(question, captioned.scene) == said
+    for scene, prompt, reply in trained_turns():
+        question, *lines = prompt.split("\n")
+        said = reply
+        if lines:
+            assert [line[:3] for line in lines] == ["A. ", "B. ", "C. ", "D. "]
+            said = lines["ABCD".index(reply)][3:]
+            letters[reply] += 1
+        else:
+            yes_no[reply] += 1
+        assert answer(question, scene) == said
     assert abs(yes_no["yes"] - yes_no["no"]) < 0.15 * yes_no.total()
     assert set(letters) == set("ABCD")
     assert min(letters.values()) > 0.6 * letters.total() / 4
@@ -143,9 +153,7 @@ def test_answers_in_training_are_true_and_balanced():
 
 def test_training_never_asks_what_would_always_be_denied():
     """A question about a held-out relation has no "yes" in training."""
-    asked = Counter(
-        (prompt, reply) for c in scenes("train", train_scenes=8000) for prompt, reply in c.turns if "\n" not in prompt
-    )
+    asked = Counter((prompt, reply) for _, prompt, reply in trained_turns(train_scenes=8000) if "\n" not in prompt)
     for prompt, _ in asked:
         assert asked[(prompt, "yes")] and asked[(prompt, "no")], prompt
     for _, first, relation, second in HELD_OUT["position"]:
@@ -158,39 +166,63 @@ def test_every_coloured_shape_is_trained_in_every_size():
     assert seen == set(itertools.product(("small", "large"), SETTINGS["colors"], SETTINGS["shapes"]))
 
 
-def test_records_have_the_schema_and_the_rendered_image(made):
-    folder, manifest = made
+def test_records_have_the_schema_and_show_the_rendered_image(made):
+    folder, manifest = made["records"].folder, made["records"].manifest
     table = read_split(folder, "train")
-    assert table.schema.equals(SOURCE_RECORD)
+    assert table.schema.equals(RECORD)
+    images = {row["image_id"]: row for row in read_split(made["images"].folder, "train").to_pylist()}
+    turns_of = conversations(SPACE, HELD_OUT, RECORDS)
     rows = {row["sample_id"]: row for row in table.to_pylist()}
     assert len(rows) == table.num_rows == manifest.facts["train_records"]
     for captioned in scenes("train")[:50]:
         row = rows[captioned.sample_id]
         assert (row["kind"], row["text"], row["source"]) == ("image_text", captioned.caption.prompt, "shapes")
-        assert (row["width"], row["height"]) == (32, 32)
-        pixels = np.asarray(Image.open(io.BytesIO(row["image"])))
+        image = images[row["image_id"]]
+        assert (image["width"], image["height"]) == (32, 32)
+        pixels = np.asarray(Image.open(io.BytesIO(image["image"])))
         assert np.array_equal(pixels, render_pixels(captioned.scene, 32))
-        talk = rows.get(f"{captioned.sample_id}-questions")
-        assert (talk is not None) == bool(captioned.turns)
+        talk, turns = rows.get(f"{captioned.sample_id}-questions"), turns_of(captioned)
+        assert (talk is not None) == bool(turns)
         if talk:
-            assert talk["kind"] == "conversation" and talk["text"] is None and talk["image"] == row["image"]
-            assert [m["role"] for m in talk["messages"]] == ["user", "assistant"] * len(captioned.turns)
+            assert talk["kind"] == "conversation" and talk["text"] is None and talk["image_id"] == row["image_id"]
+            assert [(m["role"], m["content"]) for m in talk["messages"]] == [
+                said for turn in turns for said in zip(("user", "assistant"), turn, strict=True)
+            ]
     talks = sum(row["kind"] == "conversation" for row in rows.values())
     assert 0.4 < talks / 1200 < 0.6
 
 
+def test_each_different_image_of_a_split_is_there_once_in_the_order_of_the_scenes(made):
+    for split in ("train", "heldout"):
+        table = read_split(made["images"].folder, split)
+        assert table.schema.equals(IMAGE)
+        shown = [image_id(render_pixels(captioned.scene, 32)) for captioned in scenes(split)]
+        assert table["image_id"].to_pylist() == list(dict.fromkeys(shown))
+        assert table.num_rows == made["images"].manifest.facts[f"{split}_images"]
+
+
+def test_images_and_held_out_scenes_are_those_of_the_records_whatever_is_asked(made, tmp_path):
+    """Neither questions nor their number touch an image or a benchmark that doesn't ask them."""
+    jobs = source_jobs(tmp_path, "shapes", kind="shapes", **SETTINGS | {"conversation_share": 0.1})
+    assert jobs["images"].recipe.artefact.endswith(made["images"].folder.name)
+    assert jobs["benchmarks"].recipe.artefact.endswith(made["benchmarks"].folder.name)
+    assert jobs["records"].recipe.artefact != f"sources/{made['records'].folder.name}"
+
+
 def test_held_out_scenes_are_written_with_their_captions(made):
-    folder, _ = made
-    lines = json_lines(folder / "heldout_scenes.jsonl")
-    texts = dict(zip(*(read_split(folder, "heldout")[c].to_pylist() for c in ("sample_id", "text")), strict=True))
+    lines = json_lines(made["benchmarks"].folder / "heldout_scenes.jsonl")
+    table = read_split(made["records"].folder, "heldout").to_pylist()
+    records = {row["sample_id"]: row for row in table}
     assert len(lines) == 120
     for line in lines:
-        assert texts[line["sample_id"]] == line["caption"]
+        record = records[line["sample_id"]]
+        assert record["text"] == line["caption"]
+        assert record["image_id"] == image_id(render_pixels(Scene.from_json(line), 32))
         assert tuple(line["combination"]) in combinations_in(Scene.from_json(line))
 
 
 def test_geneval_prompts_have_its_layout_and_scenes_that_satisfy_them(made):
-    folder, manifest = made
+    folder, manifest = made["benchmarks"].folder, made["benchmarks"].manifest
     prompts, scene_lines = (json_lines(folder / f"benchmarks/{name}.jsonl") for name in ("geneval", "geneval_scenes"))
     assert Counter(p["tag"] for p in prompts) == dict.fromkeys(TASKS, 16)
     assert len({(p["tag"], p["prompt"]) for p in prompts}) == sum(manifest.facts["geneval_distinct_prompts"].values())
@@ -215,7 +247,7 @@ def test_geneval_prompts_have_its_layout_and_scenes_that_satisfy_them(made):
 
 @pytest.mark.parametrize(("name", "answers"), [("pope", "yes no"), ("mme", "yes no"), ("mmbench", "A B C D")])
 def test_a_guesser_who_knows_the_question_gets_exactly_chance(made, name, answers):
-    rows = question_rows(made[0], name)
+    rows = question_rows(made["benchmarks"].folder, name)
     assert len(rows) == 100
     assert [int(row["index"]) for row in rows] == list(range(100))
     expected = set(answers.split())
@@ -227,7 +259,7 @@ def test_a_guesser_who_knows_the_question_gets_exactly_chance(made, name, answer
 
 
 def test_mme_asks_two_questions_an_image_one_of_them_denied(made):
-    rows = question_rows(made[0], "mme")
+    rows = question_rows(made["benchmarks"].folder, "mme")
     assert set(Counter(row["category"] for row in rows)) == {"existence", "count", "position", "color"}
     for first, second in zip(rows[::2], rows[1::2], strict=True):
         assert np.array_equal(image_of(rows, first), image_of(rows, second))
@@ -236,7 +268,7 @@ def test_mme_asks_two_questions_an_image_one_of_them_denied(made):
 
 
 def test_mmbench_has_four_options_and_four_categories(made):
-    rows = question_rows(made[0], "mmbench")
+    rows = question_rows(made["benchmarks"].folder, "mmbench")
     assert set(Counter(row["category"] for row in rows)) == {"color", "count", "location", "relation"}
     assert all(len({row[letter] for letter in "ABCD"}) == 4 for row in rows)
 
@@ -245,7 +277,7 @@ def test_mmbench_has_four_options_and_four_categories(made):
 def test_answers_are_true_of_the_pixels(made, name):
     """The scene is looked up by its pixels, then the question is answered from its words."""
     by_pixels = {render_pixels(s, 32).tobytes(): s for s in scene_pool(SPACE, HELD_OUT, 218)}
-    rows = question_rows(made[0], name)
+    rows = question_rows(made["benchmarks"].folder, name)
     for row in rows:
         scene = by_pixels[image_of(rows, row).tobytes()]
         assert combinations_in(scene) & EVERYTHING
@@ -254,22 +286,26 @@ def test_answers_are_true_of_the_pixels(made, name):
 
 
 def test_making_it_twice_gives_the_same_content(made, tmp_path):
-    _, again = make(tmp_path, "shapes", kind="shapes", **SETTINGS)
-    assert again.digest == made[1].digest
-    _, other = make(tmp_path, "shapes", kind="shapes", **SETTINGS | {"seed": 219})
-    assert {f.path: f.sha256 for f in other.files} != {f.path: f.sha256 for f in again.files}
+    again = make(tmp_path, "shapes", kind="shapes", **SETTINGS)
+    other = make(tmp_path, "shapes", kind="shapes", **SETTINGS | {"seed": 219})
+    assert set(made) == {"images", "records", "benchmarks"}
+    for what in made:
+        assert again[what].manifest.digest == made[what].manifest.digest
+        hashes = [
+            {f.path: f.sha256 for f in manifest.files} for manifest in (other[what].manifest, again[what].manifest)
+        ]
+        assert hashes[0] != hashes[1]
 
 
 def test_the_smallest_and_the_fullest_space_can_be_made(tmp_path):
     small = {"train_scenes": 12, "heldout_scenes": 6, "questions_per_benchmark": 10, "prompts_per_task": 1}
-    folder, _ = make(
-        tmp_path, "two", kind="shapes", **SETTINGS | small | {"colors": ["red", "blue"], "shapes": ["circle", "square"]}
-    )
-    assert len(question_rows(folder, "pope")) == 10
+    two = {"colors": ["red", "blue"], "shapes": ["circle", "square"]}
+    made = make(tmp_path, "two", kind="shapes", **SETTINGS | small | two)
+    assert len(question_rows(made["benchmarks"].folder, "pope")) == 10
     colors = ["red", "orange", "yellow", "green", "blue", "purple", "pink", "brown", "black", "white"]
     full = {"colors": colors, "shapes": ["circle", "square", "triangle", "cross"], "placement": "free"}
-    folder, _ = make(tmp_path, "full", kind="shapes", **SETTINGS | small | full)
-    assert len(question_rows(folder, "mmbench")) == 8  # whole blocks of four only
+    made = make(tmp_path, "full", kind="shapes", **SETTINGS | small | full)
+    assert len(question_rows(made["benchmarks"].folder, "mmbench")) == 8  # whole blocks of four only
 
 
 @pytest.mark.parametrize(
@@ -282,8 +318,9 @@ def test_the_smallest_and_the_fullest_space_can_be_made(tmp_path):
     ],
 )
 def test_settings_that_cannot_be_drawn_are_named(tmp_path, change, message):
-    with pytest.raises(SourceError, match=message):
-        make(tmp_path, "shapes", kind="shapes", **SETTINGS | change)
+    for job in source_jobs(tmp_path, "shapes", kind="shapes", **SETTINGS | change).values():
+        with pytest.raises(SourceError, match=message):
+            job.make()
 
 
 def test_a_space_that_is_all_held_out_is_refused():

@@ -9,9 +9,12 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from tests.sources.making import make
+from tests.sources.making import make, source_jobs
+from unix_lib.artefacts.errors import UserError
+from unix_lib.config.sources import HeldOut
 from unix_lib.records.shards import read_split
 from unix_lib.sources.errors import SourceError
+from unix_lib.sources.text import corpus
 from unix_lib.sources.text.cloze import WORD, make_cloze
 from unix_lib.sources.text.corpus import docstrings_of, library_modules
 from unix_lib.sources.text.documents import cut_into_documents, paragraphs_of
@@ -92,7 +95,7 @@ def test_docstrings_are_read_without_running_the_module(tmp_path):
 
 
 def test_the_library_is_read_without_importing_it_tests_or_packages(reference):
-    folder, manifest = reference
+    folder, manifest = reference["records"].folder, reference["records"].manifest
     assert not {"antigravity", "this", "turtle", "tkinter"} & set(sys.modules)
     ids = [i for s in ("train", "heldout") for i in read_split(folder, s, ["sample_id"])["sample_id"].to_pylist()]
     assert len(ids) == len(set(ids))
@@ -110,21 +113,22 @@ def test_library_modules_leave_out_tests_and_packages(tmp_path):
 
 
 def test_the_reference_corpus_is_large_enough_and_split_clean(reference):
-    folder, manifest = reference
+    folder, manifest = reference["records"].folder, reference["records"].manifest
     train, heldout = documents_of(folder, "train"), documents_of(folder, "heldout")
     assert not set(train) & set(heldout)
     assert len(train) + len(heldout) == len({*train, *heldout})
     assert manifest.facts["train_characters"] == sum(map(len, train)) > 1_000_000
     assert manifest.facts["heldout_characters"] == sum(map(len, heldout))
-    assert len(heldout) / (len(train) + len(heldout)) == pytest.approx(0.08, abs=0.001)
+    rule = HeldOut()
+    assert all(rule.holds_out(text) for text in heldout) and not any(rule.holds_out(text) for text in train)
+    assert len(heldout) / (len(train) + len(heldout)) == pytest.approx(rule.share, abs=0.015)
     assert max(map(len, train)) <= 1200
 
 
 def test_cloze_questions_continue_held_out_documents(reference):
-    folder, manifest = reference
-    questions = cloze_of(folder)
-    assert len(questions) == manifest.facts["cloze_questions"] == 200
-    heldout = documents_of(folder, "heldout")
+    questions = cloze_of(reference["benchmarks"].folder)
+    assert len(questions) == reference["benchmarks"].manifest.facts["cloze_questions"] == 200
+    heldout = documents_of(reference["records"].folder, "heldout")
     for question in questions:
         assert set(question) == {"question", "choices", "answer"}
         right = question["choices"][question["answer"]]
@@ -136,7 +140,7 @@ def test_cloze_questions_continue_held_out_documents(reference):
 
 
 def test_cloze_choices_alone_give_nothing_away(reference):
-    questions = cloze_of(reference[0])
+    questions = cloze_of(reference["benchmarks"].folder)
     assert Counter(q["answer"] for q in questions) == dict.fromkeys(range(4), 50)
     right = Counter()
     for question in questions:
@@ -153,7 +157,7 @@ def test_cloze_choices_alone_give_nothing_away(reference):
 def test_cloze_can_be_answered_by_reading(reference):
     """Counting which choice shares most words with the beginning already beats a guesser."""
     correct = 0
-    for question in cloze_of(reference[0]):
+    for question in cloze_of(reference["benchmarks"].folder):
         context = set(question["question"].lower().split())
         shared = [len(context & set(choice.lower().split())) for choice in question["choices"]]
         correct += shared.index(max(shared)) == question["answer"]
@@ -170,15 +174,17 @@ def test_cloze_takes_what_the_documents_give():
 
 
 def test_making_it_twice_gives_the_same_content(tmp_path):
-    first, again = (make(tmp_path / name, "prose", kind="text", max_characters=600_000)[1] for name in ("a", "b"))
-    assert first.digest == again.digest
+    first, again = (make(tmp_path / name, "prose", kind="text", max_characters=600_000) for name in ("a", "b"))
+    assert set(first) == {"records", "benchmarks"}
+    for what in first:
+        assert first[what].manifest.digest == again[what].manifest.digest
 
 
 def test_max_characters_ends_the_corpus(tmp_path):
-    _, manifest = make(tmp_path, "prose", kind="text", max_characters=60_000, cloze_questions=4, heldout_share=0.3)
-    total = manifest.facts["train_characters"] + manifest.facts["heldout_characters"]
-    assert 58_800 <= total <= 60_000
-    assert manifest.facts["cloze_questions"] == 4
+    made = make(tmp_path, "prose", held_out=0.3, kind="text", max_characters=60_000, cloze_questions=4)
+    facts = made["records"].manifest.facts
+    assert 58_800 <= facts["train_characters"] + facts["heldout_characters"] <= 60_000
+    assert made["benchmarks"].manifest.facts["cloze_questions"] == 4
 
 
 def test_a_users_files(tmp_path, monkeypatch):
@@ -187,15 +193,18 @@ def test_a_users_files(tmp_path, monkeypatch):
     (tmp_path / "texts" / "bad.txt").write_bytes(b"latin \xe9t\xe9")
     (tmp_path / "texts" / "empty.txt").write_text(" \n\n")
     (tmp_path / "texts" / "copy.txt").write_text(story(0), encoding="utf-8")
-    folder, manifest = make(
+    (tmp_path / "texts" / "deeper.txt").mkdir()
+    made = make(
         tmp_path / "results",
         "mine",
         kind="text",
         corpus="files",
         files=["texts/*.txt", "texts/00*.txt"],
         cloze_questions=8,
-        heldout_share=0.4,
+        held_out=0.4,
     )
+    folder, manifest = made["records"].folder, made["records"].manifest
+    assert len(cloze_of(made["benchmarks"].folder)) == 8
     assert manifest.rejected == {"duplicate document": 1, "empty text": 1, "not UTF-8": 1}
     rejected = {row["origin"]: row["reason"] for row in pq.read_table(folder / "rejected.parquet").to_pylist()}
     assert rejected["texts/bad.txt"] == "not UTF-8" and rejected["texts/empty.txt"] == "empty text"
@@ -209,8 +218,7 @@ def test_a_users_files(tmp_path, monkeypatch):
     ("more", "message"),
     [
         ({"files": ["nothing/*.txt"]}, r"sources\.mine\.files: 'nothing/\*\.txt' matches no file"),
-        ({"files": ["texts/000.txt"]}, r"sources\.mine: 1 usable samples, too few"),
-        ({"files": ["texts/*.txt"], "heldout_share": 0.1}, "too short for a cloze question; add text, or set"),
+        ({"files": ["texts/*.txt"], "held_out": 0.1}, "too short for a cloze question; add text, or set"),
     ],
 )
 def test_too_little_text_is_one_line_with_a_remedy(tmp_path, monkeypatch, more, message):
@@ -224,14 +232,36 @@ def test_an_empty_corpus_is_refused(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "empty.txt").write_text("")
     (tmp_path / "latin.txt").write_bytes(b"\xe9t\xe9")
-    told = r"sources\.mine: 0 usable samples, .* \(1 x empty text, 1 x not UTF-8\); add text"
+    told = r"sources\.mine: no usable text \(1 x empty text, 1 x not UTF-8\); add text"
     with pytest.raises(SourceError, match=told):
         make(tmp_path / "results", "mine", kind="text", corpus="files", files=["*.txt"])
     assert list(tmp_path.glob("results/sources/*/rejected.parquet"))
 
 
+def test_a_file_that_changed_after_the_plan_was_made_is_refused(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_stories(tmp_path / "texts", 3)
+    job = source_jobs(tmp_path / "results", "mine", kind="text", corpus="files", files=["texts/*.txt"])["records"]
+    path = tmp_path / "texts" / "001.txt"
+    before = path.read_text(encoding="utf-8")
+    path.write_text(story(9), encoding="utf-8")
+    assert path.read_text(encoding="utf-8") != before
+    with pytest.raises(UserError, match=r"^sources\.mine\.files: .* changed after the plan was made; run again"):
+        job.make()
+    path.write_text(before, encoding="utf-8")
+    job.make()
+
+
+def test_another_pythons_reference_is_refused(tmp_path, monkeypatch):
+    job = source_jobs(tmp_path, "prose", kind="text")["records"]
+    read = corpus.docstrings_of
+    monkeypatch.setattr(corpus, "docstrings_of", lambda source: [f"Another version. {text}" for text in read(source)])
+    with pytest.raises(SourceError, match=r"^sources\.prose\.corpus: this Python's reference is not the one"):
+        job.make()
+
+
 def test_a_limit_that_leaves_nothing_is_named(tmp_path):
-    with pytest.raises(SourceError, match=r"0 usable samples, .* \(max_characters 0 leaves out the rest\)"):
+    with pytest.raises(SourceError, match=r"no usable text \(max_characters 0 leaves out the rest\)"):
         make(tmp_path / "results", "mine", kind="text", max_characters=0)
 
 
@@ -240,9 +270,9 @@ def test_a_file_name_that_is_not_utf8_stops_nothing(tmp_path, monkeypatch):
     write_stories(tmp_path / "texts", 3)
     (tmp_path / "texts" / os.fsdecode(b"caf\xe9.txt")).write_text(story(7), encoding="utf-8")
     (tmp_path / "texts" / os.fsdecode(b"\xe9.txt")).write_text(story(7), encoding="utf-8")
-    folder, manifest = make(
-        tmp_path / "results", "mine", kind="text", corpus="files", files=["texts/*.txt"], cloze_questions=0
-    )
-    assert manifest.rejected == {"duplicate document": 1}
+    made = make(tmp_path / "results", "mine", kind="text", corpus="files", files=["texts/*.txt"], cloze_questions=0)
+    assert set(made) == {"records"}
+    assert made["records"].manifest.rejected == {"duplicate document": 1}
+    folder = made["records"].folder
     ids = [i for s in ("train", "heldout") for i in read_split(folder, s, ["sample_id"])["sample_id"].to_pylist()]
     assert len(ids) == 4 and "texts/caf\\udce9.txt#0" in ids

@@ -11,14 +11,14 @@ from tests.generate.test_generate import prompts_for_images
 from tests.models.small import PLANS, VOCABULARY, small_model
 from unix_lib.__main__ import app
 from unix_lib.artefacts.errors import UserError
+from unix_lib.commands.benchmark_model import size
+from unix_lib.generate import generate_images
+from unix_lib.models.routing import build_batch
 from unix_lib.speed.decoders import pack, prompts, unconditional
 from unix_lib.speed.generation import alone_and_in_a_batch, bytes_per_step, our_images, transformers_images
 from unix_lib.speed.measuring import Times, peak_memory, take_turns
 from unix_lib.speed.plain_loop import plain_images
 from unix_lib.speed.training import decoder_steps, qwen_batch, qwen_steps
-from unix_lib.commands.benchmark_model import size
-from unix_lib.generate import generate_images
-from unix_lib.models.routing import build_batch
 
 CPU = torch.device("cpu")
 SIZE = replace(size(layers=4, width=64, text_vocabulary=90, positions=700, codes=12), codebook=40)

@@ -5,16 +5,20 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 from tokenizers import Tokenizer, models
 from transformers import AutoTokenizer, PreTrainedTokenizerFast, Qwen2Tokenizer
 
-from tests.pack.experiment import Experiment, make_job
+from tests.jobs.making import make_job
+from tests.pack.experiment import Experiment
+from tests.tokenizers.texts import CORPUS
 from unix_lib.artefacts.errors import UserError
+from unix_lib.config.jobs import Execution
+from unix_lib.config.outside import FileHashes, FilesIdentity, Outside
+from unix_lib.jobs.job import Job
 from unix_lib.records.phrases import INSTRUCTIONS
-from unix_lib.tokenizers.make import make_tokenizer
+from unix_lib.tokenizers.pretrained_text import PlannedPretrainedText
 from unix_lib.tokenizers.text import (
     SPECIAL_TOKENS,
     TextTokenizerError,
@@ -23,8 +27,8 @@ from unix_lib.tokenizers.text import (
     train_byte_level_bpe,
     training_texts,
 )
+from unix_lib.tokenizers.train_bpe import BPETraining
 
-CORPUS = ["The quick brown fox can't jump over 1234 lazy dogs.\n\n  Indented, it's said: «naïve»!", "红色的圆 🟥"] * 20
 HARD = [*CORPUS[:2], "", " ", "\n\n\t x", "e\u0301 is é", "I'LL  won't 007 \r\n", "\u0000\x7f", "日本語 العربية"]
 
 
@@ -99,7 +103,7 @@ def test_training_is_the_same_in_every_process(tmp_path: Path) -> None:
     """Hash seeds differ between processes; the file must not."""
     script = (
         "import sys; from unix_lib.tokenizers.text import train_byte_level_bpe as train; "
-        "from tests.tokenizers.test_text import CORPUS; train(iter(CORPUS), 420).save_pretrained(sys.argv[1])"
+        "from tests.tokenizers.texts import CORPUS; train(iter(CORPUS), 420).save_pretrained(sys.argv[1])"
     )
     hashes = []
     for seed in ("1", "2"):
@@ -113,7 +117,7 @@ def test_training_is_the_same_in_every_process(tmp_path: Path) -> None:
 
 
 def test_it_learns_from_documents_captions_turns_and_phrases(experiment: Experiment) -> None:
-    folders = [experiment.results / experiment.scenes, experiment.results / experiment.prose]
+    folders = [experiment.results / source.records for source in (experiment.scenes, experiment.prose)]
     texts = set(training_texts(folders))
     assert experiment.scenes_train[0]["text"] in texts
     assert experiment.prose_train[0]["text"] in texts
@@ -122,13 +126,16 @@ def test_it_learns_from_documents_captions_turns_and_phrases(experiment: Experim
     assert not any("9000" in text for text in texts)  # held-out records carry this number
 
 
-def text_job(experiment: Experiment, settings: dict[str, Any], sources: list[str] | None = None) -> None:
-    make_tokenizer(make_job(experiment.results, "tokenizers", "text", settings, {"sources": sources or []}))
-
-
 def test_sources_without_text_are_refused(experiment: Experiment) -> None:
     with pytest.raises(TextTokenizerError, match=r"tokenizers\.text\.sources: their training splits hold no text"):
-        text_job(experiment, {"kind": "train_bpe", "vocabulary_size": 300})
+        make_job(experiment.results, "tokenizers", "text", "text/train_bpe", BPETraining(vocabulary_size=300)).make()
+
+
+def pretrained_job(
+    experiment: Experiment, path: str, identity: FilesIdentity | None = None
+) -> Job[PlannedPretrainedText, Execution]:
+    settings = PlannedPretrainedText(path=path, identity=identity)
+    return make_job(experiment.results, "tokenizers", "text", "text/pretrained", settings)
 
 
 def test_a_pretrained_tokenizer_is_taken_as_it_is(experiment: Experiment, folder: Path) -> None:
@@ -137,13 +144,8 @@ def test_a_pretrained_tokenizer_is_taken_as_it_is(experiment: Experiment, folder
     other.eos_token = "<|im_end|>"
     path = experiment.results / "instruct"
     other.save_pretrained(path)
-    job = make_job(
-        experiment.results,
-        "tokenizers",
-        "text",
-        {"kind": "pretrained", "path": str(path), "revision": "main"},
-    )
-    manifest = make_tokenizer(job)
+    job = pretrained_job(experiment, str(path), Outside(Path.cwd(), FileHashes(None)).pretrained(str(path)))
+    manifest = job.make()
     taken = load_text_tokenizer(job.folder)
     assert manifest.facts["tokens"] == len(taken) == len(other)
     assert (taken.eos_token, taken.pad_token) == ("<|endoftext|>", "<|endoftext|>")
@@ -151,22 +153,22 @@ def test_a_pretrained_tokenizer_is_taken_as_it_is(experiment: Experiment, folder
 
 
 def test_a_tokenizer_that_was_changed_after_the_plan_is_refused(experiment: Experiment, folder: Path) -> None:
-    settings = {"kind": "pretrained", "path": str(folder), "revision": "main"}
-    with pytest.raises(UserError, match=r"^tokenizers\.text\.path: .* was changed after the plan was made; run again"):
-        text_job(experiment, settings | {"identity": {"count": 1, "bytes": 1, "sha256": "0" * 64}})
+    job = pretrained_job(experiment, str(folder), FilesIdentity(count=1, bytes=1, sha256="0" * 64))
+    with pytest.raises(UserError, match=r"^tokenizers\.text\.path: .* changed after the plan was made; run again"):
+        job.make()
 
 
 def test_a_pretrained_tokenizer_without_vision_tokens_is_refused(experiment: Experiment, tmp_path: Path) -> None:
     plain = Tokenizer(models.BPE(vocab={"a": 0, "<|endoftext|>": 1}, merges=[]))
     PreTrainedTokenizerFast(tokenizer_object=plain).save_pretrained(tmp_path)
     with pytest.raises(TextTokenizerError, match=r"lacks <\|vision_start\|>; take a tokenizer with Qwen2\.5's"):
-        text_job(experiment, {"kind": "pretrained", "path": str(tmp_path), "revision": "main"})
+        pretrained_job(experiment, str(tmp_path)).make()
 
 
 @pytest.mark.parametrize("path", ["nobody/no-such-tokenizer", "/no/such/folder"])
 def test_a_tokenizer_that_was_not_fetched_says_how_to_get_it(experiment: Experiment, path: str) -> None:
     with pytest.raises(TextTokenizerError, match="run `python -m unix_lib fetch` where there is a network") as raised:
-        text_job(experiment, {"kind": "pretrained", "path": path, "revision": "main"})
+        pretrained_job(experiment, path).make()
     assert "\n" not in str(raised.value)
 
 

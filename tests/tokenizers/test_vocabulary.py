@@ -129,6 +129,6 @@ def test_contradicting_ranges_are_refused(vocabulary: Vocabulary) -> None:
 
 def test_importing_it_imports_no_torch() -> None:
     """Nor do packing and the text tokenizer: their jobs start in a fraction of the time."""
-    modules = "unix_lib.tokenizers.vocabulary, unix_lib.tokenizers.text, unix_lib.tokenizers.make, unix_lib.pack.make"
+    modules = "unix_lib.tokenizers.vocabulary, unix_lib.tokenizers.text, unix_lib.pack.make"
     check = f"import {modules}, sys; sys.exit('torch' in sys.modules or 'transformers' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", check], check=False).returncode == 0

@@ -11,41 +11,17 @@ import numpy as np
 import pytest
 import torch
 
-from unix_lib.config.tokenizers import VQGANShape
-from unix_lib.tokenizers.image import ImageTokenizer, quality
+from tests.tokenizers.small import SHAPE, TRAINING, blocks
 from unix_lib.images.pixels import pixels_from_rgb
+from unix_lib.tokenizers.image import ImageTokenizer, quality
 from unix_lib.tokenizers.train_vqgan import (
     STATE_FILE,
     VQGANTrainer,
-    VQGANTraining,
     batch_at,
     learning_rate_at,
     train_vqgan,
 )
 from unix_lib.tokenizers.vqgan import VQGAN, vqgan_config
-
-SHAPE = VQGANShape(
-    codebook_size=16,
-    image_size=8,
-    embedding_width=4,
-    latent_width=8,
-    base_channels=32,
-    channel_multipliers=[1, 1],
-    residual_blocks=1,
-    attention=False,
-)
-TRAINING = VQGANTraining(steps=20, batch_size=4, learning_rate=3e-3, commitment_weight=0.25, seed=11)
-
-
-def blocks(count: int = 40) -> np.ndarray:
-    """uint8 (count, 3, 8, 8): one of four colours, one of 16 places, on grey."""
-    rng = np.random.default_rng(5)
-    colors = np.array([[220, 20, 20], [20, 60, 220], [0, 150, 40], [250, 230, 0]], np.uint8)
-    images = np.full((count, 3, 8, 8), 200, np.uint8)
-    for image in images:
-        y, x = rng.integers(0, 5, 2)
-        image[:, y : y + 4, x : x + 4] = colors[rng.integers(4)][:, None, None]
-    return images
 
 
 def weights(model: VQGAN) -> dict[str, torch.Tensor]:
@@ -59,8 +35,8 @@ def assert_equal_weights(a: VQGAN, b: VQGAN) -> None:
 
 def test_training_reconstructs_what_it_was_shown() -> None:
     images = blocks()
-    training = VQGANTraining(steps=150, batch_size=8, learning_rate=5e-3, commitment_weight=0.25, seed=1)
-    model = train_vqgan(images, vqgan_config(SHAPE), training)
+    training = TRAINING.model_copy(update={"steps": 150, "batch_size": 8, "learning_rate": 5e-3, "seed": 1})
+    model = train_vqgan(images, training)
     after = quality(ImageTokenizer(model), images)
     untrained = VQGAN(vqgan_config(SHAPE))
     untrained.initialize_afresh(1)
@@ -70,37 +46,38 @@ def test_training_reconstructs_what_it_was_shown() -> None:
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_seed_others() -> None:
-    images, config = blocks(), vqgan_config(SHAPE)
-    first, second = train_vqgan(images, config, TRAINING), train_vqgan(images, config, TRAINING)
+    images = blocks()
+    first, second = train_vqgan(images, TRAINING), train_vqgan(images, TRAINING)
     assert_equal_weights(first, second)
-    other = train_vqgan(images, config, VQGANTraining(**vars(TRAINING) | {"seed": 12}))
+    other = train_vqgan(images, TRAINING.model_copy(update={"seed": 12}))
     assert not torch.equal(other.encoder.conv_in.weight, first.encoder.conv_in.weight)
 
 
 @pytest.mark.parametrize("stop", [2, 5, 17])
 def test_resumed_equals_undisturbed(tmp_path: Path, stop: int) -> None:
     """While the decoder is taught and after; another use of the global generator in between changes nothing."""
-    images, config = blocks(), vqgan_config(SHAPE)
-    trainer = VQGANTrainer(images, config, TRAINING)
+    images = blocks()
+    trainer = VQGANTrainer(images, TRAINING)
     for _ in range(stop):
         trainer.advance()
     trainer.save(tmp_path / STATE_FILE)
     torch.manual_seed(stop)
-    resumed = train_vqgan(images, config, TRAINING, work=tmp_path)
-    assert_equal_weights(resumed, train_vqgan(images, config, TRAINING))
+    resumed = train_vqgan(images, TRAINING, work=tmp_path)
+    assert_equal_weights(resumed, train_vqgan(images, TRAINING))
 
 
 def test_killed_process_continues_to_the_same_weights(tmp_path: Path) -> None:
     """SIGKILL right after a save, in a process of its own; the second attempt must not start again."""
     program = (
         "import os, signal, sys; from pathlib import Path; "
-        "from tests.tokenizers.test_vqgan_training import *; "
+        "from tests.tokenizers.small import TRAINING, blocks; "
+        "from unix_lib.tokenizers.train_vqgan import VQGANTrainer, train_vqgan; "
         "save = VQGANTrainer.save\n"
         "def save_and_die(self, path):\n"
         "    save(self, path)\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
         "VQGANTrainer.save = save_and_die\n"
-        "train_vqgan(blocks(), vqgan_config(SHAPE), TRAINING, work=Path(sys.argv[1]), checkpoint_seconds=0.05)"
+        "train_vqgan(blocks(), TRAINING, work=Path(sys.argv[1]), checkpoint_seconds=0.05)"
     )
     root = Path(__file__).parents[2]
     killed = subprocess.run(
@@ -109,15 +86,15 @@ def test_killed_process_continues_to_the_same_weights(tmp_path: Path) -> None:
     assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
     state = torch.load(tmp_path / STATE_FILE, weights_only=True)
     assert 0 < state["step"] < TRAINING.steps
-    images, config = blocks(), vqgan_config(SHAPE)
-    assert_equal_weights(train_vqgan(images, config, TRAINING, work=tmp_path), train_vqgan(images, config, TRAINING))
+    images = blocks()
+    assert_equal_weights(train_vqgan(images, TRAINING, work=tmp_path), train_vqgan(images, TRAINING))
 
 
 def test_the_encoder_finds_the_codes_of_patches() -> None:
     """After training, the plain nearest-code rule of the quantizer names patches as the codebook does."""
     images = blocks()
-    training = VQGANTraining(steps=150, batch_size=8, learning_rate=5e-3, commitment_weight=0.25, seed=1)
-    trainer = VQGANTrainer(images, vqgan_config(SHAPE), training)
+    training = TRAINING.model_copy(update={"steps": 150, "batch_size": 8, "learning_rate": 5e-3, "seed": 1})
+    trainer = VQGANTrainer(images, training)
     agreement = [trainer.advance()["agreement"] for _ in range(training.steps)]
     assert np.mean(agreement[-5:]) > 0.9 > np.mean(agreement[:5])
     codes = ImageTokenizer(trainer.finished()).encode(pixels_from_rgb(images))

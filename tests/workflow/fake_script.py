@@ -6,16 +6,21 @@ stands in `FAKE_FAILURE`.
 
 import hashlib
 import os
+import sys
 import time
 from pathlib import Path
+from typing import Any
 
-from unix_lib.jobs.command_line import run_script
 from unix_lib.artefacts.errors import UserError
+from unix_lib.artefacts.manifest import MANIFEST, read_manifest
+from unix_lib.artefacts.recipe import read_recipe
+from unix_lib.jobs.command_line import run_script
 from unix_lib.jobs.job import Job
-from unix_lib.artefacts.manifest import read_manifest
 
 
-def make(job: Job) -> None:
+def make(job: Job[Any, Any]) -> None:
+    if job.recipe.kind == "group":
+        make_members(job)
     time.sleep(float(os.environ.get("FAKE_SECONDS", "0")))
     if job.recipe.name == os.environ.get("FAKE_FAILURE"):
         raise UserError(f"{job.recipe.name} was told to fail")
@@ -35,6 +40,16 @@ def make(job: Job) -> None:
     job.finish(dict.fromkeys(names))
 
 
+def make_members(job: Job[Any, Any]) -> None:
+    """As the real job of a group: what exists stays, what is missing is made."""
+    for artefact in job.recipe.in_role("answers"):
+        if not (job.results / artefact / MANIFEST).is_file():
+            stage, _, key = artefact.partition("/")
+            recipe = read_recipe(job.results / "recipes" / stage / f"{key}.json")
+            make(Job.of(recipe, job.results, job.execution))
+
+
 if __name__ == "__main__":
     Path("made.txt").touch()
-    run_script(make, __doc__)
+    Job.make = make  # type: ignore[method-assign]
+    run_script(Path(sys.argv[0]).stem, __doc__)

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.workflow.conftest import STAGES, Project
+from tests.workflow.project import Project
+from unix_lib.recipes.plan import STAGES
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIGS = sorted(path.stem for path in (ROOT / "config").glob("*.yaml"))

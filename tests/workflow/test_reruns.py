@@ -12,9 +12,10 @@ from pathlib import Path
 
 import yaml
 
-from tests.workflow.conftest import Project
+from tests.workflow.project import Project
 from unix_lib.config import load_experiment
-from unix_lib.recipes.plan import resolve
+from unix_lib.recipes.plan import STAGES
+from unix_lib.recipes.resolve import resolve
 
 BEHIND_ANY_CHECKPOINT = ["figures/scores_over_tokens", "report/summary"]
 
@@ -23,7 +24,7 @@ def test_a_first_run_makes_everything_once(finished_project: tuple[Project, list
     project, made = finished_project
     assert len(made) == len(set(made))
     assert {name.split("/")[0] for name in made} == {
-        "sources", "tokenizers", "encode", "pack", "train", "evaluate", "analyze", "figures", "report",
+        "sources", "tokenizers", "encode", "pack", "train", "generate", "evaluate", "analyze", "figures", "report",
     }  # fmt: skip
     assert sum(name.startswith("train/") for name in made) == 7
     link = project.results / "current" / "train" / "unix-step-00010"
@@ -39,6 +40,7 @@ def test_a_semantic_key_of_one_run_makes_what_is_behind_it_again(project: Projec
     steps = ["00000", "00010", "00030"]
     assert project.run() == sorted(
         [f"train/unix-step-{s}" for s in steps]
+        + [f"generate/unix-step-{s}-{name}" for s in steps for name in ("cloze", "group-all")]
         + [f"evaluate/unix-step-{s}-all" for s in steps]
         + [f"analyze/conflict-unix-step-{s}" for s in steps[1:]]
         + BEHIND_ANY_CHECKPOINT
@@ -49,7 +51,7 @@ def test_a_semantic_key_upstream_makes_the_whole_chain_behind_it_again(project: 
     project.config["tokenizers"]["image"]["steps"] = 7
     made = project.run()
     assert {"tokenizers/image", "encode/digits", "pack/mixed", "train/shared-step-00030"} <= set(made)
-    assert not {"sources/digits", "tokenizers/text", "pack/text", "train/base-step-00030"} & set(made)
+    assert not {"sources/digits-images", "tokenizers/text", "pack/text", "train/base-step-00030"} & set(made)
 
 
 def test_numeric_and_operational_keys_run_nothing(project: Project) -> None:
@@ -66,6 +68,8 @@ def test_an_added_checkpoint_touches_no_other_checkpoint(project: Project) -> No
     assert project.run() == sorted(
         [
             "train/unix-step-00020",
+            "generate/unix-step-00020-cloze",
+            "generate/unix-step-00020-group-all",
             "evaluate/unix-step-00020-all",
             "analyze/conflict-unix-step-00020",
             *BEHIND_ANY_CHECKPOINT,
@@ -84,8 +88,28 @@ def test_an_added_benchmark_touches_only_evaluations(project: Project) -> None:
     project.config["evaluate"]["benchmarks"]["arc"] = {"scorer": "lm_eval", "task": "arc_easy", "chance": 0.25}
     project.config["evaluate"]["groups"]["more"] = ["arc"]
     made = project.run()
-    assert {name.split("/")[0] for name in made} == {"evaluate", "figures", "report"}
+    assert {name.split("/")[0] for name in made} == {"generate", "evaluate", "figures", "report"}
     assert all(name.endswith("-more") for name in made if name.startswith("evaluate/"))
+    assert all(name.endswith(("-arc", "-more")) for name in made if name.startswith("generate/"))
+
+
+def test_a_group_that_gains_a_benchmark_answers_only_that_one(project: Project) -> None:
+    project.config["evaluate"]["benchmarks"]["arc"] = {"scorer": "lm_eval", "task": "arc_easy", "chance": 0.25}
+    project.config["evaluate"]["groups"]["all"] = ["cloze", "arc"]
+    made = project.run()
+    assert not [name for name in made if name.endswith("-cloze")]
+    assert len([name for name in made if name.endswith("-arc")]) == 6
+
+
+def test_another_way_of_scoring_generates_nothing(project: Project) -> None:
+    project.config["evaluate"]["bootstrap_samples"] = 300
+    assert {name.split("/")[0] for name in project.run()} == {"evaluate", "figures", "report"}
+
+
+def test_answers_that_vanished_are_made_again_by_their_group(project: Project) -> None:
+    (lost,) = project.results.glob("generate/unix-step-00010-cloze-*/manifest.json")
+    lost.unlink()
+    assert project.run() == ["generate/unix-step-00010-cloze", "generate/unix-step-00010-group-all"]
 
 
 def test_going_back_to_old_values_runs_nothing(project: Project) -> None:
@@ -111,16 +135,28 @@ def test_a_fresh_clone_with_restored_results_runs_nothing(project: Project) -> N
 
 
 def test_a_missing_manifest_in_the_middle_is_noticed(project: Project) -> None:
-    for manifest in project.results.glob("encode/digits-*/manifest.json"):
-        manifest.unlink()
-    assert "encode/digits" in project.run()
+    (lost,) = project.results.glob("encode/digits-*/manifest.json")
+    lost.unlink()
+    assert project.run() == ["encode/digits"]  # what was made of it is as it was
+
+
+def test_targets_make_what_they_name_and_what_it_needs(project: Project) -> None:
+    shutil.rmtree(project.folder / "results")
+    made = project.run("figure_conditional_entropy")
+    assert {name.split("/")[0] for name in made} == {"sources", "tokenizers", "encode", "analyze", "figures"}
+    assert len(made) == 8
+    assert project.run("run_base") == ["pack/text", "tokenizers/vocabulary", "train/base-step-00030"]
+    conflict = {name.partition("-")[0] for name in project.run("analysis_conflict")}
+    assert conflict == {"pack/mixed", "train/shared", "train/unix", "analyze/conflict"}
 
 
 def test_editing_rules_or_scripts_runs_nothing(project: Project) -> None:
     rules = project.folder / "rules" / "train.smk"
-    rules.write_text(
-        rules.read_text().replace("Training", "Now training").replace('command("train")', 'command("train") + " "')
-    )
+    text = rules.read_text()
+    for old, new in (("Training", "Now training"), ('launcher="{params.srun}"', 'launcher="{params.srun} "')):
+        assert old in text
+        text = text.replace(old, new)
+    rules.write_text(text)
     script = project.folder / "scripts" / "train.py"
     script.write_text(script.read_text() + "\n# edited\n")
     assert project.run() == []
@@ -191,7 +227,7 @@ def test_the_workflow_reads_a_config_as_the_commands_do(project: Project, tmp_pa
         shown = project.snakemake("--cores", "1", "--dry-run", *arguments)
         return set(re.findall(r"results/(\S+)/manifest\.json", shown.stdout + shown.stderr))
 
-    expected = {f"mine/{artefact}" for artefact in resolve(load_experiment(mine), project.folder).jobs}
+    expected = {f"mine/{artefact}" for artefact in resolve(load_experiment(mine), project.folder).targets(*STAGES)}
     assert planned("--configfile", str(mine), "--", "all") == expected
     assert planned("all", "--configfile", str(mine), "--config", "experiment=other") == {
         name.replace("mine/", "other/", 1) for name in expected
@@ -199,7 +235,9 @@ def test_the_workflow_reads_a_config_as_the_commands_do(project: Project, tmp_pa
     project.write_config()
     assert planned("all", "--config", "experiment=other") == {
         f"other/{artefact}"
-        for artefact in resolve(load_experiment(project.folder / "config" / "laptop.yaml"), project.folder).jobs
+        for artefact in resolve(load_experiment(project.folder / "config" / "laptop.yaml"), project.folder).targets(
+            *STAGES
+        )
     }
 
 

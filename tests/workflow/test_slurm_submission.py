@@ -10,7 +10,7 @@ import yaml
 from snakemake_executor_plugin_slurm.submit_string import get_submit_command
 from snakemake_executor_plugin_slurm.utils import set_gres_string
 
-from tests.workflow.conftest import Project
+from tests.workflow.project import Project
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -1,4 +1,4 @@
-"""Gradient conflict c = -(S_inter - S_base) per layer and projection of a checkpoint.
+"""Measures the gradient conflict c = -(S_inter - S_base) per layer and projection of a checkpoint.
 
 S_inter = cos(g_text, g_image) compares the gradients that text documents and image documents ask for, S_base =
 cos(g_any1, g_any2) those of two disjoint mixtures of both (Uni-X, section on gradient conflict). All groups hold
@@ -13,11 +13,11 @@ Without noise c is 1 - cos(true text gradient, true image gradient), and that is
 and S_image, the cosines between the two halves of one modality, say what noise leaves of a cosine at the size of
 S_inter's groups, and S_inter / sqrt(S_text S_image) is the cosine without noise (Spearman's correction).
 
-What flows in: a checkpoint and packs. What flows out: a table with a value per layer, projection and random split.
-Documents are cut into chunks with one backward each; a group's gradient is the sum of its chunks' gradients, so a
-split costs nothing: all its cosines follow from the inner products of the chunk gradients. The loss is summed over
-targets, as training weighs them, and everything is float32. Only weights that both modalities pass through are
-measured; a projection that a layer holds per modality gets one row with `shared` false and no values.
+There is a value per layer, projection and random split. Documents are cut into chunks with one backward each; a group's
+gradient is the sum of its chunks' gradients, so a split costs nothing: all its cosines follow from the inner products
+of the chunk gradients. The loss is summed over targets, as training weighs them, and everything is float32. Only
+weights that both modalities pass through are measured; a projection that a layer holds per modality gets one row with
+`shared` false and no values.
 
 Memory: 2 x chunks gradients of the layers in hand; layers are taken in groups that fit the job's memory, at the
 price of repeating the backward for each group.
@@ -36,7 +36,11 @@ import torch
 from torch import Tensor
 
 from unix_lib.analyze.conflict_documents import Chunks, sample_chunks
+from unix_lib.analyze.conflict_kind import ConflictSettings
+from unix_lib.config.jobs import JobShape
+from unix_lib.models.checkpoint import load_model
 from unix_lib.models.routing import Documents, build_batch
+from unix_lib.pack.reader import PackReader, epoch_file
 
 logger = logging.getLogger(__name__)
 
@@ -71,41 +75,34 @@ class Projection:
 
 
 def conflict_of_checkpoint(
-    model_folder: Path, pack_folder: Path, settings: dict[str, Any], execution: dict[str, Any]
+    model_folder: Path, pack_folder: Path, settings: ConflictSettings, shape: JobShape
 ) -> tuple[pa.Table, dict[str, Any]]:
     """Measure a checkpoint.
 
     Args:
         model_folder: the checkpoint's `model/`.
         pack_folder: the mixture that documents are sampled from.
-        settings: `documents, chunks, splits, seed` of the recipe.
-        execution: the job's shape (`job.memory_mb`, `job.gpus`).
+        settings: how many documents, how they are cut and split.
+        shape: the job's memory and GPUs.
 
     Returns:
         table: columns `CONFLICT_COLUMNS`.
-        counted: documents and targets used.
+        counted: documents used.
+
+    Raises:
+        ModelError: a checkpoint that is not what its config says.
+        AnalysisError: too few documents of a modality.
     """
-    from transformers import AutoModelForCausalLM
-
-    import unix_lib.models  # noqa: F401  registers the architecture
-    from unix_lib.pack.reader import PackReader, epoch_file
-
-    shape = execution.get("job", {})
-    device = torch.device("cuda" if shape.get("gpus") and torch.cuda.is_available() else "cpu")
-    model = AutoModelForCausalLM.from_pretrained(model_folder, dtype=torch.float32)
+    device = torch.device("cuda" if shape.gpus and torch.cuda.is_available() else "cpu")
+    model = load_model(model_folder, torch.float32)
     model.to(device).eval()  # type: ignore[arg-type]
     reader = PackReader(pack_folder, [epoch_file(0)])  # one epoch: no record comes twice
-    order = np.random.default_rng(settings["seed"]).permutation(len(reader))
+    order = np.random.default_rng(settings.seed).permutation(len(reader))
     chunks = sample_chunks(
-        (reader[int(index)] for index in order),
-        model.config,
-        settings["documents"],
-        settings["chunks"],
-        settings["seed"],
+        (reader[int(index)] for index in order), model.config, settings.documents, settings.chunks, settings.seed
     )
-    memory = int(shape.get("memory_mb", 4000) * 1e6 * MEMORY_SHARE)
-    products = inner_products(model, chunks, memory)
-    table = conflict_table(products, settings["chunks"], settings["splits"], settings["seed"])
+    products = inner_products(model, chunks, memory=int(shape.memory_mb * 1e6 * MEMORY_SHARE))
+    table = conflict_table(products, settings.chunks, settings.splits, settings.seed)
     return table, {"documents_per_modality": chunks.documents}
 
 

@@ -1,9 +1,8 @@
-"""Documents for the conflict analysis: equally many of text alone and of text with an image.
+"""Samples documents for the conflict analysis: equally many of text alone and of text with an image.
 
-What flows in: the packs that the runs train on. What flows out: chunks of documents per modality. The analysis asks
-what training feels, so documents come from training packs; the held-out ones would be too few for a small text source.
-As in the paper, the two sides are text data and multimodal data: an image document carries its caption's and
-markers' tokens along.
+The analysis asks what training feels, so documents come from the packs that the runs train on; the held-out ones would
+be too few for a small text source. As in the paper, the two sides are text data and multimodal data: an image document
+carries its caption's and markers' tokens along.
 """
 
 from collections.abc import Iterable

@@ -31,6 +31,10 @@ class ConflictSettings(ConflictMeasurement):
     run: str = key("name of the run")
     step: int = key("step of the checkpoint")
 
+    def work(self) -> float:
+        """Documents, of both modalities."""
+        return 2 * self.documents
+
 
 class ConflictAnalysis(ConflictMeasurement, AnalysisSettings):
     """Gradient conflict of the checkpoints of some runs."""
@@ -50,7 +54,7 @@ class ConflictAnalysis(ConflictMeasurement, AnalysisSettings):
         return self
 
     def names(self) -> dict[str, list[str]]:
-        return {"mixtures": [self.mixture], "runs": self.runs}
+        return {"mixture": [self.mixture], "runs": self.runs}
 
     def faults(self, train: TrainConfig | None) -> Iterator[str]:
         if train is None:

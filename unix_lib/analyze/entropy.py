@@ -1,10 +1,10 @@
-"""Conditional n-gram entropy H_n = H(x_n | x_1 ... x_{n-1}) of token sequences, in bits.
+"""Estimates the conditional n-gram entropy H_n = H(x_n | x_1 ... x_{n-1}) of token sequences, in bits.
 
-What flows in: one flat array of tokens and the lengths of the sequences in it. What flows out: per order n the
-plug-in and the bias-corrected estimate. An n-gram never crosses a border between sequences. Counting is exact:
-the n tokens of a window are packed into one 64-bit key, and one sort gives the counts of the n-grams and, since
-a key begins with its prefix, those of the prefixes. Where n tokens do not fit into 64 bits, the prefix is first
-replaced by its rank among the prefixes that occur. Cost: one sort of N keys per order, about 3 arrays of N x 8 bytes.
+Per order n there is the plug-in and the bias-corrected estimate. An n-gram never crosses a border between sequences.
+Counting is exact: the n tokens of a window are packed into one 64-bit key, and one sort gives the counts of the n-grams
+and, since a key begins with its prefix, those of the prefixes. Where n tokens do not fit into 64 bits, the prefix is
+first replaced by its rank among the prefixes that occur. Cost: one sort of N keys per order, about 3 arrays of N x 8
+bytes.
 """
 
 from collections.abc import Iterator

@@ -17,6 +17,10 @@ class EntropySettings(StrictModel):
     sample_sizes: int = key("points of the curve over sample size", 6, ge=2)
     seed: int = key("seed of the order in which sequences enter the budget", 218, ge=0)
 
+    def work(self) -> float:
+        """Thousands of tokens that are counted."""
+        return self.budget * len(self.sources) * self.orders / 1000
+
 
 class EntropyAnalysis(EntropySettings, AnalysisSettings):
     """Conditional entropy of the training data."""

@@ -1,4 +1,4 @@
-"""One analysis job: its inputs opened, its table written."""
+"""Makes the analyses: opens an analysis job's inputs and writes its table."""
 
 import logging
 import math
@@ -8,11 +8,14 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from unix_lib.analyze.conflict_kind import ConflictSettings
 from unix_lib.analyze.entropy import conditional_entropies, take_budget
+from unix_lib.analyze.entropy_kind import EntropySettings
 from unix_lib.analyze.errors import AnalysisError
 from unix_lib.analyze.token_sequences import SourceSequences, read_sequences
 from unix_lib.artefacts.files import atomic_path
 from unix_lib.artefacts.manifest import Manifest, read_manifest
+from unix_lib.config.jobs import Execution
 from unix_lib.jobs.job import Job
 
 logger = logging.getLogger(__name__)
@@ -22,36 +25,39 @@ LEAST_BUDGET = 100  # below this every estimate is noise
 CURVE_STEP = 10**0.5  # the curve over sample size has two points a decade
 
 
-def make_analysis(job: Job) -> Manifest:
-    """Make `analyze/entropy` or `analyze/conflict-<run>-step-<step>`, whichever the recipe names."""
-    if job.recipe.name == "entropy":
-        return make_entropy(job)
-    if job.recipe.name.startswith("conflict-"):
-        return make_conflict(job)
-    raise AnalysisError(f"recipe {job.recipe.artefact}: no such analysis; known: entropy, conflict-<run>-step-<step>")
+def make_entropy(job: Job[EntropySettings, Execution]) -> Manifest:
+    """Conditional entropy of every source at one token budget, and its curve over sample size.
 
-
-def make_entropy(job: Job) -> Manifest:
-    """Conditional entropy of every source at one token budget, and its curve over sample size."""
+    Raises:
+        AnalysisError: a source has nothing to measure, or too little.
+    """
     settings = job.settings
     tokenizer_file = job.input("text_tokenizer") / "tokenizer" / "tokenizer.json"
+    records, codes = job.roles("records"), job.roles("codes")
     read = {
-        source: read_sequences(folder, source, tokenizer_file, settings["budget"], settings["seed"])
-        for source, folder in zip(settings["sources"], job.inputs("records"), strict=True)
+        source: read_sequences(
+            source,
+            records[source],
+            codes.get(source, []),
+            tokenizer_file=tokenizer_file,
+            budget=settings.budget,
+            seed=settings.seed,
+        )
+        for source in settings.sources
     }
     smallest = min(read, key=lambda source: read[source].tokens)
-    budget = min(settings["budget"], read[smallest].tokens)
+    budget = min(settings.budget, read[smallest].tokens)
     if budget < LEAST_BUDGET:
         raise AnalysisError(
             f"source '{smallest}' has only {budget} tokens, and all sources are compared at the smallest one's "
             f"number; remove it from analyze.entropy.sources or give it at least {LEAST_BUDGET}"
         )
-    if budget < settings["budget"]:
-        logger.info("budget lowered from %d to %d tokens, all that '%s' has", settings["budget"], budget, smallest)
-    rows = list(_entropy_rows(read, budget, settings["orders"], settings["sample_sizes"]))
+    if budget < settings.budget:
+        logger.info("budget lowered from %d to %d tokens, all that '%s' has", settings.budget, budget, smallest)
+    rows = list(_entropy_rows(read, budget, settings.orders, settings.sample_sizes))
     with atomic_path(job.folder / ENTROPY_TABLE) as path:
         pq.write_table(pa.Table.from_pylist(rows, schema=ENTROPY_SCHEMA), path)
-    facts = {"budget": budget, "asked_budget": settings["budget"], "smallest_source": smallest}
+    facts = {"budget": budget, "asked_budget": settings.budget, "smallest_source": smallest}
     return job.finish({ENTROPY_TABLE: len(rows)}, facts=facts)
 
 
@@ -98,13 +104,13 @@ def _finite(value: float) -> float | None:
     return None if math.isnan(value) else value
 
 
-def make_conflict(job: Job) -> Manifest:
+def make_conflict(job: Job[ConflictSettings, Execution]) -> Manifest:
     """Gradient conflict of one checkpoint; see `unix_lib.analyze.conflict`."""
     checkpoint, pack = job.input("checkpoint"), job.input("pack")
     facts = read_manifest(checkpoint).facts
     from unix_lib.analyze.conflict import conflict_of_checkpoint  # imports torch
 
-    table, counted = conflict_of_checkpoint(checkpoint / "model", pack, job.settings, job.execution)
+    table, counted = conflict_of_checkpoint(checkpoint / "model", pack, job.settings, job.shape)
     described = {name: facts[name] for name in ("run", "step", "tokens", "architecture", "seed")}
     for position, (name, value) in enumerate(described.items()):
         table = table.add_column(position, name, pa.array([value] * len(table)))

@@ -1,8 +1,8 @@
-"""Token sequences of a source for the entropy analysis: documents of a text source, images of an image source.
+"""Reads a source's token sequences for the entropy analysis: documents of a text source, images of an image source.
 
-What flows in: a source's training records. What flows out: sequences in a seeded order. A source with images gives
-the codes of its `image_text` records, row-major, each image once (a conversation record repeats an image that has
-an `image_text` record); a source without gives its documents in the experiment's text tokens, without special tokens.
+A source with images gives the codes of its `image_text` records, row-major (a conversation record repeats an image that
+has an `image_text` record); a source without gives its documents in the experiment's text tokens, without special
+tokens. Sequences come in a seeded order.
 """
 
 import hashlib
@@ -12,11 +12,10 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from unix_lib.analyze.errors import AnalysisError
 from unix_lib.records.schema import IMAGE_TEXT, TEXT
-from unix_lib.records.shards import read_split, shard_paths
+from unix_lib.records.shards import read_split
 
 DOCUMENTS_PER_BATCH = 1000
 
@@ -30,12 +29,15 @@ class SourceSequences:
     tokens: int
 
 
-def read_sequences(folder: Path, source: str, tokenizer_file: Path, budget: int, seed: int) -> SourceSequences:
-    """Read sequences of a source until their tokens reach the budget.
+def read_sequences(
+    source: str, records: list[Path], codes: list[Path], *, tokenizer_file: Path, budget: int, seed: int
+) -> SourceSequences:
+    """Read sequences of a source's training split until their tokens reach the budget.
 
     Args:
-        folder: the source's records, encoded where it has images.
         source: its name; part of the seed and of error messages.
+        records: its artefacts of records.
+        codes: its artefacts of image codes; none for a text source.
         tokenizer_file: `tokenizer.json` of the text tokenizer.
         budget: tokens wanted.
         seed: seed of the order of the records.
@@ -43,26 +45,29 @@ def read_sequences(folder: Path, source: str, tokenizer_file: Path, budget: int,
     Raises:
         AnalysisError: the source has no sequence.
     """
-    has_codes = "image_codes" in pq.read_schema(shard_paths(folder, "train")[0]).names
-    column, kind = ("image_codes", IMAGE_TEXT) if has_codes else ("text", TEXT)
-    table = read_split(folder, "train", columns=["kind", column])
+    column, kind = ("image_id", IMAGE_TEXT) if codes else ("text", TEXT)
+    table = pa.concat_tables([read_split(folder, "train", columns=["kind", column]) for folder in records])
     values = table.filter(pc.equal(table["kind"], kind))[column]
+    images = pa.concat_tables([read_split(folder, "train") for folder in codes]) if codes else None
+    if images is not None:  # from here on rows of `images`, without those of images that have no codes
+        values = pc.index_in(values, value_set=images["image_id"].combine_chunks()).drop_null()
     if not len(values):
         raise AnalysisError(
-            f"{folder}: source '{source}' has no '{kind}' record to measure; remove it from analyze.entropy.sources"
+            f"source '{source}' has no '{kind}' record to measure; remove it from analyze.entropy.sources"
         )
     name_seed = int.from_bytes(hashlib.sha256(source.encode()).digest()[:4], "little")
     order = np.random.default_rng([seed, name_seed]).permutation(len(values))
-    sequences = _codes(values, order, budget) if has_codes else _documents(values, order, budget, tokenizer_file)
-    return SourceSequences("image" if has_codes else "text", sequences, sum(map(len, sequences)))
+    if images is None:
+        sequences = _documents(values, order, budget, tokenizer_file)
+    else:
+        sequences = _codes(images["image_codes"], values.to_numpy()[order], budget)
+    return SourceSequences("text" if images is None else "image", sequences, sum(map(len, sequences)))
 
 
-def _codes(values: pa.ChunkedArray, order: np.ndarray, budget: int) -> list[np.ndarray]:
-    merged = values.combine_chunks()
-    flat, offsets = merged.values.to_numpy(), merged.offsets.to_numpy()
-    lengths = np.diff(offsets)[order]
-    taken = order[: int(np.searchsorted(np.cumsum(lengths), budget)) + 1]
-    return [flat[offsets[index] : offsets[index + 1]] for index in taken]
+def _codes(codes: pa.ChunkedArray, rows: np.ndarray, budget: int) -> list[np.ndarray]:
+    lengths = pc.list_value_length(codes).to_numpy()[rows]
+    taken = rows[: int(np.searchsorted(np.cumsum(lengths), budget)) + 1]
+    return [codes[row].values.to_numpy() for row in taken.tolist()]
 
 
 def _documents(values: pa.ChunkedArray, order: np.ndarray, budget: int, tokenizer_file: Path) -> list[np.ndarray]:

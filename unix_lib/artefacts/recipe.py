@@ -22,6 +22,10 @@ class RecipeError(UserError):
     """A recipe file that is missing or was changed."""
 
 
+class EarlierRecipe(RecipeError):
+    """A recipe of an earlier version of the library, which named no kind of job."""
+
+
 @dataclass(frozen=True)
 class Recipe:
     """Stage, name, kind of job, semantic settings, logic version and the artefacts it builds on."""
@@ -105,7 +109,12 @@ def recipe_of(artefact: Path) -> Recipe:
 
 def _checked(path: Path, key: str, remedy: str) -> Recipe:
     try:
-        recipe = Recipe(**json.loads(path.read_text(encoding="utf-8")))
+        values = json.loads(path.read_text(encoding="utf-8"))
+        if isinstance(values, dict) and "stage" in values and "kind" not in values:
+            raise EarlierRecipe(
+                f"{path}: made by an earlier version; no config reaches it, `unix-lib prune` removes it"
+            )
+        recipe = Recipe(**values)
     except FileNotFoundError:
         raise RecipeError(f"{path}: no such recipe; {remedy}") from None
     except (ValueError, TypeError) as error:

@@ -1,1 +1,1 @@
-"""What `python -m unix_lib <command>` runs: one module per command, each a thin shell over the library."""
+"""What `unix-lib <command>` runs: one module per command, each a thin shell over the library."""

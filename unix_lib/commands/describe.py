@@ -6,17 +6,29 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from unix_lib.commands.plan import pair, run_costs
-from unix_lib.config import load_experiment
-from unix_lib.layer_plans import LayerPlan, architecture_label, layer_plan
+from unix_lib.architectures.plans import architecture_label, layer_plan
+from unix_lib.commands.plan import pair
+from unix_lib.config import Experiment, load_experiment
+from unix_lib.config.models import LayerPlan
+from unix_lib.config.train import TrainConfig
+from unix_lib.recipes.costs import run_costs
 
 
 def run(path: Path, console: Console) -> int:
     """Print a table of layers per run, then one table of costs over all runs."""
     config = load_experiment(path)
-    for name, settings in config.train.runs.items():
-        plans = layer_plan(settings.plan.semantic(), config.shape_of(name).layers)
-        label = architecture_label(settings.plan.semantic())
+    if config.train is None:
+        console.print(f"{config.experiment} trains no model: there are no layers to show.", highlight=False)
+        return 0
+    _print_layers(config, config.train, console)
+    _print_costs(config, config.train, console)
+    return 0
+
+
+def _print_layers(config: Experiment, train: TrainConfig, console: Console) -> None:
+    for name, settings in train.runs.items():
+        plans = layer_plan(settings.plan, config.shape_of(name).layers)
+        label = architecture_label(settings.plan)
         table = Table(title=f"{name} ({label}), starts from {settings.start.kind}", title_justify="left")
         for heading in ("layers", "attention weights", "attention scope", "feed-forward"):
             table.add_column(heading)
@@ -28,6 +40,8 @@ def run(path: Path, console: Console) -> int:
             first += count
         console.print(table)
 
+
+def _print_costs(config: Experiment, train: TrainConfig, console: Console) -> None:
     costs_table = Table(title="Costs; where text and vision tokens differ: text / vision", title_justify="left")
     headings = (
         "run",
@@ -40,7 +54,7 @@ def run(path: Path, console: Console) -> int:
     )
     for heading in headings:
         costs_table.add_column(heading, justify="left" if heading == "run" else "right")
-    for name in config.train.runs:
+    for name in train.runs:
         costs = run_costs(config, name)
         text, vision = costs.text, costs.vision
         # 16 bytes a parameter: float32 weight, gradient and two moments.
@@ -54,12 +68,11 @@ def run(path: Path, console: Console) -> int:
         )
         costs_table.add_row(name, *row)
     console.print(costs_table)
-    kept = "each layer's input only" if config.train.gradient_checkpointing else "all that the backward pass needs"
+    kept = "each layer's input only" if train.gradient_checkpointing else "all that the backward pass needs"
     console.print(
-        f"Activations: {kept}, in {config.train.precision}, without padding. Cache: per token of the modality that is "
+        f"Activations: {kept}, in {train.precision}, without padding. Cache: per token of the modality that is "
         "being decoded / of the other one, which layers that see within a modality don't keep."
     )
-    return 0
 
 
 def _ffn_text(plan: LayerPlan) -> str:

@@ -11,7 +11,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from unix_lib.config import load_experiment
+from unix_lib.config import Experiment, load_experiment
+from unix_lib.config.needs import Need
 from unix_lib.fetch.needs import missing_because, needs_of
 
 PACKAGES = (
@@ -53,8 +54,7 @@ def run(config: Path, console: Console) -> int:
         version = _version(package)
         row(version is not None, package, version or "-", "make setup")
     experiment = load_experiment(config)
-    gpus_asked = experiment.train.job.gpus
-    row(*_device(gpus_asked))
+    row(*_device(_gpus_asked(experiment)))
     for package, remedy in GPU_PACKAGES.items():
         version = _version(package)
         row(version is not None, package, version or "-", remedy, needed=False)
@@ -74,12 +74,24 @@ def run(config: Path, console: Console) -> int:
     row(free > 5, "free disk", f"{free:.0f} GB", "the default experiment takes about 1 GB")
     for need in needs_of(experiment):
         reason = missing_because(need)
-        item = need.file or need.repository
-        about = [] if item is None else [item.licence] + [f"{item.megabytes:,.0f} MB"] * (item.megabytes is not None)
-        remedy = f"python -m unix_lib fetch {config}" if need.local is None else "put it there"
-        row(reason is None, " ".join([need.what, *about]), reason or "there", remedy)
+        remedy = f"unix-lib fetch {config}" if need.local is None else "put it there"
+        row(reason is None, " ".join([need.what, *_about(need)]), reason or "there", remedy)
     console.print(table)
     return 1 if needed_missing else 0
+
+
+def _about(need: Need) -> list[str]:
+    """Licence and size of what is downloaded, as far as they are known."""
+    item = need.file or need.repository
+    if item is None:
+        return []
+    return [item.licence] if item.megabytes is None else [item.licence, f"{item.megabytes:,.0f} MB"]
+
+
+def _gpus_asked(experiment: Experiment) -> int:
+    """The most GPUs that a job of the experiment asks for on a node."""
+    sections = (experiment.encode, experiment.train, experiment.generate, experiment.evaluate, experiment.analyze)
+    return max(section.job.gpus for section in sections if section is not None)
 
 
 def _without_accounting() -> bool:

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from unix_lib.config import Experiment, load_experiment
 from unix_lib.config.outside import FileHashes
-from unix_lib.recipes.plan import Plan, resolve
+from unix_lib.recipes.plan import Plan
+from unix_lib.recipes.resolve import resolve
 
 
 @dataclass(frozen=True)

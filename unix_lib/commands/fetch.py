@@ -7,9 +7,10 @@ from rich.progress import DownloadColumn, Progress, TextColumn, TransferSpeedCol
 
 from unix_lib.artefacts.errors import UserError
 from unix_lib.config import load_experiment
+from unix_lib.config.needs import Need
 from unix_lib.fetch.files import fetch_file
 from unix_lib.fetch.hub import fetch_repository
-from unix_lib.fetch.needs import Need, missing_because, needs_of
+from unix_lib.fetch.needs import missing_because, needs_of
 
 
 def run(config: Path, console: Console) -> int:
@@ -35,7 +36,7 @@ def _get(need: Need, console: Console) -> str:
             path = fetch_file(need.file, lambda done, total: progress.update(task, completed=done, total=total))
         return f"({need.file.licence}) in {path}"
     if need.task is not None:
-        from unix_lib.evaluate.registry import data_set_of, load_registered
+        from unix_lib.benchmarks.lm_eval_tasks import data_set_of, load_registered
 
         tasks = load_registered(need.task)["tasks"].values()
         return f"(licence: see its page) {', '.join(sorted({data_set_of(task) for task in tasks}))}"

@@ -7,6 +7,8 @@ from rich.console import Console
 from unix_lib.artefacts.errors import UserError
 from unix_lib.artefacts.manifest import MANIFEST
 from unix_lib.commands.experiment import PlannedExperiment
+from unix_lib.config.figures import DrawnFigure
+from unix_lib.figures.inputs import Inputs
 from unix_lib.figures.make import draw_existing
 
 
@@ -14,25 +16,29 @@ def run(config: Path, console: Console) -> int:
     """Draw previews into `results/<experiment>/preview`; one that can't be drawn stops no other."""
     experiment = PlannedExperiment.load(config)
     folder = experiment.results / "preview"
-    folder.mkdir(parents=True, exist_ok=True)
     failed = 0
     for artefact in experiment.plan.of_stage("figures"):
-        recipe = experiment.plan.jobs[artefact].recipe
+        job = experiment.plan.jobs[artefact]
+        assert isinstance(job.settings, DrawnFigure)
         existing: dict[str, list[str]] = {}
-        missing: dict[str, list[str]] = {}
-        for role, value in recipe.inputs.items():
-            for name in [value] if isinstance(value, str) else value:
-                found = (experiment.results / name / MANIFEST).is_file()
-                (existing if found else missing).setdefault(role, []).append(name)
-        absent = sum(len(names) for names in missing.values())
+        missing: list[str] = []
+        for role in job.recipe.inputs:
+            for name in job.recipe.in_role(role):
+                if (experiment.results / name / MANIFEST).is_file():
+                    existing.setdefault(role, []).append(name)
+                else:
+                    missing.append(name)
+        figure = job.recipe.name
         if not existing:
-            console.print(f"[yellow]waiting[/] {recipe.name}: none of its {absent} inputs exists yet")
+            console.print(f"[yellow]waiting[/] {figure}: none of its {len(missing)} inputs exists yet")
             continue
+        folder.mkdir(parents=True, exist_ok=True)
         try:
-            draw_existing(recipe.name, experiment.results, existing, missing, folder, recipe.settings["scale"])
+            draw_existing(job.settings, Inputs(experiment.results, existing, missing), folder)
         except UserError as error:
             failed += 1
-            console.print(f"[red]failed[/] {recipe.name}: {error}", soft_wrap=True, highlight=False)
+            console.print(f"[red]failed[/] {figure}: {error}", soft_wrap=True, highlight=False)
             continue
-        console.print(f"[green]drawn[/] {folder / recipe.name}.png" + (f" without {absent} inputs" if absent else ""))
+        without = f" without {len(missing)} inputs" if missing else ""
+        console.print(f"[green]drawn[/] {folder / figure}.png{without}")
     return 1 if failed else 0

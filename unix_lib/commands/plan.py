@@ -1,167 +1,216 @@
 """`plan`: runs x stages before anything runs; what is done, what would run and why, and what it would cost."""
 
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Protocol, runtime_checkable
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from unix_lib.artefacts.manifest import MANIFEST
-from unix_lib.artefacts.recipe import Recipe, RecipeError, read_recipe
+from unix_lib.architectures.plans import architecture_label
 from unix_lib.commands.experiment import PlannedExperiment
-from unix_lib.config import Experiment
-from unix_lib.config.tokenizers import PretrainedTextTokenizer
-from unix_lib.decoder_costs import DecoderCosts, decoder_costs
-from unix_lib.layer_plans import architecture_label, layer_plan
-from unix_lib.recipes.estimate import WallTimes
-from unix_lib.recipes.plan import STAGES, PlannedJob
+from unix_lib.recipes.changes import reason_of
+from unix_lib.recipes.costs import run_costs, run_tokens
+from unix_lib.recipes.disk import disk_bytes
+from unix_lib.recipes.estimate import Estimate, Estimates
+from unix_lib.recipes.plan import STAGES, Plan
+from unix_lib.recipes.scale import short
+from unix_lib.recipes.schedule import TimedJob, wall_seconds
+from unix_lib.recipes.workspace import unfinished
 
-QWEN_SPECIAL_TOKENS = 22  # ids that a tokenizer may add to its vocabulary_size; the padding hides the difference
-
-
-def vocabulary_rows(config: Experiment) -> int:
-    """Rows of the embedding that a config leads to, before the tokenizer exists."""
-    tokenizers = config.tokenizers
-    text = tokenizers.padded_text_vocabulary
-    if text is None:
-        if isinstance(tokenizers.text, PretrainedTextTokenizer):
-            return tokenizers.image.shape.codebook_size
-        size, multiple = tokenizers.text.vocabulary_size + QWEN_SPECIAL_TOKENS, tokenizers.vocabulary_multiple
-        text = -(-size // multiple) * multiple
-    return text + tokenizers.image.shape.codebook_size
+OF_RUNS = ("train", "generate", "evaluate", "analyze")  # stages
+NOT_MEASURED = "~"
 
 
-def run_costs(config: Experiment, run: str) -> DecoderCosts:
-    """Costs of a run's decoder."""
-    shape = config.shape_of(run)
-    plans = layer_plan(config.train.runs[run].plan.semantic(), shape.layers)
-    return decoder_costs(
-        shape,
-        plans,
-        vocabulary_rows(config),
-        bytes_per_value=2 if config.train.precision == "bfloat16" else 4,
-        gradient_checkpointing=config.train.gradient_checkpointing,
-    )
+@runtime_checkable
+class OfRun(Protocol):
+    """Settings of a job that belongs to a run."""
+
+    run: str
 
 
-def run(path: Path, console: Console) -> int:
-    """Print the plan of a config."""
+@dataclass(frozen=True)
+class Cost:
+    """What jobs would cost together."""
+
+    jobs: int = 0
+    seconds: float = 0.0
+    low: float = 0.0  # seconds, if every estimate is too high
+    high: float = 0.0  # and if every one is too low
+    gpu_hours: float = 0.0
+    measured: bool = True  # all of them, by jobs of their kinds
+    disk: float = 0.0  # bytes
+
+    def __add__(self, other: "Cost") -> "Cost":
+        return Cost(
+            self.jobs + other.jobs,
+            self.seconds + other.seconds,
+            self.low + other.low,
+            self.high + other.high,
+            self.gpu_hours + other.gpu_hours,
+            self.measured and other.measured,
+            self.disk + other.disk,
+        )
+
+    @property
+    def time(self) -> str:
+        return "" if not self.jobs else f"{'' if self.measured else NOT_MEASURED}{duration(self.seconds)}"
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """The jobs of a plan that would run, and their costs."""
+
+    plan: Plan
+    results: Path
+    estimates: Estimates
+    skipped: list[str] = field(default_factory=list)  # what could not be read, a line each
+
+    @cached_property
+    def due(self) -> dict[str, Estimate]:
+        """Estimates of the jobs that would run."""
+        missing = [a for a in unfinished(self.plan, self.results) if self.plan.jobs[a].made_by is None]
+        return {artefact: self.estimates.of(artefact) for artefact in missing}
+
+    def cost(self, artefacts: Iterable[str]) -> Cost:
+        """Of those of the jobs that would run."""
+        return sum((self._cost(artefact) for artefact in artefacts if artefact in self.due), Cost())
+
+    def _cost(self, artefact: str) -> Cost:
+        estimate, shape = self.due[artefact], self.plan.jobs[artefact].execution.job
+        return Cost(
+            1,
+            estimate.seconds,
+            estimate.seconds / estimate.spread,
+            estimate.seconds * estimate.spread,
+            estimate.seconds / 3600 * shape.gpus * shape.nodes,
+            estimate.measured,
+            disk_bytes(self.plan, artefact),
+        )
+
+    def wall_seconds(self, cores: int) -> float:
+        """Of all jobs on so many cores; those on GPUs run elsewhere, as soon as they may."""
+        jobs = {}
+        for artefact, estimate in self.due.items():
+            shape = self.plan.jobs[artefact].execution.job
+            waits_for = tuple(self.plan.waits_for(artefact))
+            jobs[artefact] = TimedJob(estimate.seconds, 0 if shape.gpus else shape.threads, waits_for)
+        return wall_seconds(jobs, cores)
+
+    def why(self, artefacts: Iterable[str]) -> str:
+        """The reasons why jobs would run, with how many each."""
+        due = [artefact for artefact in artefacts if artefact in self.due]
+        reasons: dict[str, int] = {}
+        for artefact in due:
+            reason = reason_of(self.plan.jobs[artefact].recipe, self.results, self.skipped)
+            reasons[reason] = reasons.get(reason, 0) + 1
+        return "; ".join(f"{reason} ({count})" if len(due) > 1 else reason for reason, count in reasons.items())
+
+
+def run(path: Path, cores: int | None, console: Console) -> int:
+    """Print the plan of a config; `cores` None takes those of this machine."""
     experiment = PlannedExperiment.load(path)
-    config, results = experiment.config, experiment.results
-    missing = {a: job for a, job in experiment.plan.jobs.items() if not (results / a / MANIFEST).is_file()}
-
-    runs = Table(title=f"Runs of {config.experiment}", title_justify="left")
-    for heading in (
-        "run",
-        "architecture",
-        "parameters",
-        "active (text / vision)",
-        "steps",
-        "tokens",
-        "trained",
-        "evaluated",
-        "analysed",
-    ):
-        runs.add_column(heading, justify="left" if heading in ("run", "architecture") else "right")
-    for name, settings in config.train.runs.items():
-        costs = run_costs(config, name)
-        optimization = settings.optimization
-        tokens = settings.checkpoints[-1] * optimization.packs_per_step * config.pack.length
-        done = [_done(experiment, missing, stage, name) for stage in ("train", "evaluate", "analyze")]
-        runs.add_row(
-            name,
-            architecture_label(settings.plan.semantic()),
-            _short(costs.parameters_total),
-            pair(_short(costs.text.parameters), _short(costs.vision.parameters)),
-            str(settings.checkpoints[-1]),
-            f"<= {_short(tokens)}",
-            *done,
-        )
-    console.print(runs)
-
-    times = WallTimes(results)
-    skipped = times.skipped
-    stages = Table(title="Stages", title_justify="left")
-    for heading in ("stage", "jobs", "done", "would run", "estimated", "why"):
-        stages.add_column(heading, justify="left" if heading in ("stage", "why") else "right")
-    total: list[float] = []
-    known = True
-    for stage in STAGES:
-        jobs = experiment.plan.of_stage(stage)
-        due = [missing[a] for a in jobs if a in missing]
-        estimates = [times.estimate(job.recipe) for job in due]
-        measured = [seconds for seconds in estimates if seconds is not None]
-        total += measured
-        known = known and len(measured) == len(estimates)
-        estimated = "" if not due else _seconds(sum(measured)) if len(measured) == len(due) else "not measured yet"
-        stages.add_row(
-            stage, str(len(jobs)), str(len(jobs) - len(due)), str(len(due)), estimated, _why(due, results, skipped)
-        )
-    for line in skipped:
+    estimates = Estimates(experiment.plan, experiment.results)
+    forecast = Forecast(experiment.plan, experiment.results, estimates, estimates.skipped)
+    stages = _stages_table(forecast)
+    for line in forecast.skipped:
         console.print(f"[yellow]skipped[/] {escape(line)}", soft_wrap=True, highlight=False)
+    if experiment.config.train is not None:
+        console.print(_runs_table(forecast))
     console.print(stages)
-    if missing:
-        longest = "" if known else " and what was never measured here"
-        console.print(
-            f"{len(missing)} jobs would run: {_seconds(sum(total))} of job time{longest}, shared by parallel jobs"
-        )
-    else:
-        console.print("Nothing would run: every artefact of this config exists.")
+    for line in _summary(forecast, cores or len(os.sched_getaffinity(0))):
+        console.print(line, soft_wrap=True, highlight=False)
     return 0
 
 
-def _done(experiment: PlannedExperiment, missing: dict[str, PlannedJob], stage: str, run_name: str) -> str:
-    jobs = [
-        artefact
-        for artefact in experiment.plan.of_stage(stage)
-        if experiment.plan.jobs[artefact].recipe.settings.get("run") == run_name
-    ]
-    return f"{sum(artefact not in missing for artefact in jobs)}/{len(jobs)}" if jobs else "-"
+def _runs_table(forecast: Forecast) -> Table:
+    config = forecast.plan.experiment
+    assert config.train is not None
+    table = Table(title=f"Runs of {config.experiment}", title_justify="left")
+    on_gpus = config.train.job.gpus > 0
+    headings = ["run", "architecture", "parameters", "active", "steps", "tokens"]
+    headings += ["trained", "evaluated", "analysed", "time", *["GPU h"] * on_gpus]
+    for heading in headings:
+        table.add_column(heading, justify="left" if heading in ("run", "architecture") else "right", no_wrap=True)
+    for name, settings in config.train.runs.items():
+        costs, cost = run_costs(config, name), forecast.cost(_of_run(forecast.plan, name, *OF_RUNS))
+        table.add_row(
+            name,
+            architecture_label(settings.plan),
+            short(costs.parameters_total),
+            pair(short(costs.text.parameters), short(costs.vision.parameters)),
+            short(settings.checkpoints[-1]),
+            f"≤ {short(run_tokens(config, name))}",
+            *(_done(forecast, _of_run(forecast.plan, name, stage)) for stage in ("train", "evaluate", "analyze")),
+            cost.time,
+            *[hours(cost.gpu_hours)] * on_gpus,
+        )
+    return table
 
 
-def _why(due: list[PlannedJob], results: Path, skipped: list[str]) -> str:
-    """The reasons jobs are due: new, or which settings or inputs differ from the newest recipe of that name.
-
-    Recipes that can't be read are added to `skipped`.
-    """
-    reasons: dict[str, int] = {}
-    for job in due:
-        reason = _difference(job.recipe, results, skipped)
-        reasons[reason] = reasons.get(reason, 0) + 1
-    return "; ".join(f"{reason} ({count})" if len(due) > 1 else reason for reason, count in reasons.items())
-
-
-def _difference(recipe: Recipe, results: Path, skipped: list[str]) -> str:
-    paths = [
-        path
-        for path in (results / "recipes" / recipe.stage).glob(f"{recipe.name}-????????????.json")
-        if (results / recipe.stage / path.stem / MANIFEST).is_file()
-    ]
-    for path in sorted(paths, key=lambda path: path.stat().st_mtime, reverse=True):
-        try:
-            newest = read_recipe(path)
-        except RecipeError as error:
-            skipped.append(str(error))
+def _stages_table(forecast: Forecast) -> Table:
+    plan = forecast.plan
+    table = Table(title="Stages", title_justify="left")
+    on_gpus = forecast.cost(forecast.due).gpu_hours > 0
+    for heading in ("stage", "jobs", "done", "would run", "job time", *["GPU h"] * on_gpus, "disk", "why"):
+        table.add_column(heading, justify="left" if heading in ("stage", "why") else "right")
+    for stage in STAGES:
+        jobs = plan.targets(stage)
+        if not jobs:
             continue
-        changed = _changed_keys(newest.settings, recipe.settings)
-        if changed:
-            return "changed: " + ", ".join(changed)
-        return "changed upstream" if newest.logic_version == recipe.logic_version else "new logic version"
-    return "earlier recipe unreadable" if paths else "never made"
+        cost = forecast.cost(jobs)
+        table.add_row(
+            stage,
+            str(len(jobs)),
+            str(len(jobs) - cost.jobs),
+            str(cost.jobs),
+            cost.time,
+            *[hours(cost.gpu_hours)] * on_gpus,
+            size(cost.disk),
+            forecast.why(jobs),
+        )
+    return table
 
 
-def _changed_keys(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> list[str]:
-    keys: list[str] = []
-    for name in sorted(set(old) | set(new)):
-        before, after = old.get(name), new.get(name)
-        if name == "run_digest" or before == after:
-            continue
-        if isinstance(before, dict) and isinstance(after, dict):
-            keys += _changed_keys(before, after, f"{prefix}{name}.")
-        else:
-            keys.append(prefix + name)
-    return keys
+def _summary(forecast: Forecast, cores: int) -> list[str]:
+    cost = forecast.cost(forecast.due)
+    if not cost.jobs:
+        return ["Nothing would run: every artefact of this config exists."]
+    lines = [
+        f"{cost.jobs} jobs would run: {cost.time} of job time ({duration(cost.low)} to {duration(cost.high)})"
+        + (f", {hours(cost.gpu_hours)} GPU hours" if cost.gpu_hours else "")
+        + (f", {size(cost.disk)} of disk" if cost.disk else "")
+        + "."
+    ]
+    wall = duration(forecast.wall_seconds(cores))
+    elsewhere = ", if GPUs are free whenever a job asks for them" if cost.gpu_hours else ""
+    lines.append(f"On {cores} core{'s' * (cores > 1)}: about {wall}{elsewhere}.")
+    if empty := forecast.estimates.sources_without_data():
+        lines.append(f"No data yet in {', '.join(empty)}: what depends on their size is not in these figures.")
+    if not cost.measured:
+        lines.append(
+            f"{NOT_MEASURED} not measured: no job of this kind ran here; computed from operations and assumed speeds, "
+            "good to a factor of five."
+        )
+    return lines
+
+
+def _of_run(plan: Plan, run_name: str, *stages: str) -> list[str]:
+    """Jobs of some stages that belong to a run."""
+    found = []
+    for artefact in plan.targets(*stages):
+        settings = plan.jobs[artefact].settings
+        if isinstance(settings, OfRun) and settings.run == run_name:
+            found.append(artefact)
+    return found
+
+
+def _done(forecast: Forecast, jobs: list[str]) -> str:
+    return f"{sum(artefact not in forecast.due for artefact in jobs)}/{len(jobs)}" if jobs else "-"
 
 
 def pair(text: str, vision: str) -> str:
@@ -169,14 +218,24 @@ def pair(text: str, vision: str) -> str:
     return text if text == vision else f"{text} / {vision}"
 
 
-def _short(number: int) -> str:
-    for size, letter in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
-        if number >= size:
-            return f"{number / size:.3g}{letter}"
-    return str(number)
+def size(count: float) -> str:
+    """Bytes as people say them; nothing for none."""
+    for unit, name in ((1e12, "TB"), (1e9, "GB"), (1e6, "MB")):
+        if count >= unit:
+            return f"{count / unit:.3g} {name}"
+    return "< 1 MB" if count else ""
 
 
-def _seconds(seconds: float) -> str:
+def hours(count: float) -> str:
+    """GPU hours; nothing for none."""
+    return f"{count:,.0f}" if count >= 10 else f"{count:.2g}" if count else ""
+
+
+def duration(seconds: float) -> str:
+    """A time as people say it, no more exact than an estimate is."""
     minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
+    if minutes >= 48 * 60:
+        return f"{seconds / 86400:.1f} days"
+    if minutes >= 60:
+        return f"{minutes // 60} h" + (f" {minutes % 60:02d} min" if minutes < 600 else "")
+    return f"{minutes} min" if minutes >= 10 else f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"

@@ -9,8 +9,9 @@ from unix_lib.artefacts.errors import UserError
 from unix_lib.artefacts.manifest import MANIFEST
 from unix_lib.commands.experiment import PlannedExperiment
 from unix_lib.config import ConfigError, read_config
+from unix_lib.config.train import CheckpointSettings
 from unix_lib.recipes.plan import Plan
-from unix_lib.recipes.prune import remove, size_of, unreached
+from unix_lib.recipes.prune import is_earlier, remove, size_of, unreached
 from unix_lib.train.state import prune_state, superseded_states
 
 
@@ -24,7 +25,7 @@ def run(results: Path, configs: list[Path], states: bool, delete: bool, console:
         raise UserError(f"{results}: no such results folder; give results/<experiment>")
     chosen = configs or [path for path in sorted(Path("config").glob("*.y*ml")) if _names(path, results.name)]
     plans = [PlannedExperiment.load(path).plan for path in chosen]
-    if not plans or any(plan.experiment != results.name for plan in plans):
+    if not plans or any(plan.name != results.name for plan in plans):
         raise UserError(
             f"{results}: no config in config/ names experiment '{results.name}'; give its config with --config"
         )
@@ -32,7 +33,8 @@ def run(results: Path, configs: list[Path], states: bool, delete: bool, console:
     superseded = _superseded(plans, results) if states else []
     sizes = {path: size_of(path) for path in (*found, *superseded)}
     for path, size in sizes.items():
-        console.print(f"{size / 1e6:10.2f} MB  {path}", soft_wrap=True, highlight=False)
+        note = "  (made by an earlier version)" if is_earlier(path) else ""
+        console.print(f"{size / 1e6:10.2f} MB  {path}{note}", soft_wrap=True, highlight=False)
     total = sum(sizes.values()) / 1e6
     kind = "that no config reaches" + (" or no checkpoint starts from any more" if states else "")
     if delete:
@@ -50,11 +52,11 @@ def _superseded(plans: list[Plan], results: Path) -> list[Path]:
     due: dict[tuple[str, str], set[int]] = defaultdict(set)
     for plan in plans:
         for artefact, job in plan.jobs.items():
-            if job.recipe.stage == "train":
-                settings = job.recipe.settings
-                steps = due[settings["run"], settings["run_digest"]]
+            settings = job.settings
+            if isinstance(settings, CheckpointSettings):
+                steps = due[settings.run, settings.run_digest]
                 if not (results / artefact / MANIFEST).is_file():
-                    steps.add(settings["step"])
+                    steps.add(settings.step)
     return [folder for (run, digest), steps in due.items() for folder in superseded_states(results, run, digest, steps)]
 
 

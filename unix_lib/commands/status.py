@@ -9,6 +9,7 @@ from unix_lib.artefacts.errors import UserError
 from unix_lib.artefacts.manifest import MANIFEST, read_manifest
 from unix_lib.commands.experiment import PlannedExperiment
 from unix_lib.recipes.plan import STAGES
+from unix_lib.recipes.prune import is_earlier, size_of, unreached
 from unix_lib.recipes.workspace import link_current
 
 
@@ -19,7 +20,9 @@ def run(config: Path, console: Console) -> int:
     for heading in ("stage", "done", "of", "wall time", "MB", "set aside"):
         table.add_column(heading, justify="left" if heading in ("stage", "set aside") else "right")
     for stage in STAGES:
-        artefacts = experiment.plan.of_stage(stage)
+        artefacts = [a for a in experiment.plan.of_stage(stage) if experiment.plan.jobs[a].recipe.kind != "group"]
+        if not artefacts:
+            continue
         done, seconds, size = 0, 0.0, 0
         rejected: dict[str, int] = {}
         for artefact in artefacts:
@@ -39,6 +42,23 @@ def run(config: Path, console: Console) -> int:
         aside = ", ".join(f"{count} {reason}" for reason, count in sorted(rejected.items()))
         table.add_row(stage, str(done), str(len(artefacts)), f"{seconds:.0f} s", f"{size / 1e6:.1f}", aside)
     console.print(table)
+    _print_unreached(experiment, console)
     if experiment.results.is_dir():
         link_current(experiment.plan, experiment.results)
     return 0
+
+
+def _print_unreached(experiment: PlannedExperiment, console: Console) -> None:
+    """Say what lies in the results that this config has no part in."""
+    found = unreached([experiment.plan], experiment.results)
+    if not found:
+        return
+    earlier = sum(is_earlier(path) for path in found)
+    made = f", {earlier} of them made by an earlier version" if earlier else ""
+    size = sum(map(size_of, found)) / 1e6
+    console.print(
+        f"{len(found)} files and folders, {size:.1f} MB, that this config does not reach{made}; "
+        f"`unix-lib prune {experiment.results}` lists what no config reaches.",
+        soft_wrap=True,
+        highlight=False,
+    )

@@ -15,6 +15,8 @@ from unix_lib.artefacts.files import atomic_path, write_text
 from unix_lib.artefacts.manifest import MANIFEST, open_artefact, read_manifest
 from unix_lib.artefacts.recipe import RECIPE
 from unix_lib.commands.experiment import PlannedExperiment
+from unix_lib.recipes.plan import STAGES
+from unix_lib.recipes.wall_times import wall_times_text
 from unix_lib.recipes.workspace import link_current
 
 
@@ -54,12 +56,11 @@ def _copy(source: Path, target: Path) -> None:
 
 def _write_wall_times(experiment: PlannedExperiment, path: Path) -> None:
     """Measured wall time of every finished job: what `plan` estimates from on a machine that ran nothing yet."""
-    lines = ["stage,name,wall_seconds"]
-    for artefact, job in experiment.plan.jobs.items():
+    seconds: dict[str, float] = {}
+    for artefact in experiment.plan.targets(*STAGES):
         if (experiment.results / artefact / MANIFEST).is_file():
-            seconds = read_manifest(experiment.results / artefact).provenance["wall_seconds"]
-            lines.append(f"{job.recipe.stage},{job.recipe.name},{seconds}")
-    write_text(path, "\n".join(lines) + "\n")
+            seconds[artefact] = read_manifest(experiment.results / artefact).provenance["wall_seconds"]
+    write_text(path, wall_times_text(experiment.plan, seconds))
 
 
 def _print_claims(path: Path, console: Console) -> None:

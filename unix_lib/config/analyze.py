@@ -46,7 +46,7 @@ class AnalysisSettings(StrictModel):
         raise NotImplementedError
 
     def names(self) -> dict[str, list[str]]:
-        """Names of sources, mixtures and runs that it speaks of, by config key: `{"sources": [...]}`."""
+        """Names of sources, mixtures and runs that it speaks of, by key: `sources`, `mixture`, `runs`."""
         return {}
 
     def faults(self, train: TrainConfig | None) -> Iterator[str]:

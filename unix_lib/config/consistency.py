@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from unix_lib.config.evaluate import JudgedBenchmark, ScorerKind
 from unix_lib.config.experiment import Experiment
 from unix_lib.config.kinds import find_kind
-from unix_lib.config.models import CustomPlan, MoEPlan, RunStart, UnixPlan, UnixSharedFfnPlan
+from unix_lib.config.models import RunStart
 from unix_lib.config.sources import SourceKind, SourceSettings
 from unix_lib.config.strict import nearest
 
@@ -21,11 +21,15 @@ def has_images(source: SourceSettings) -> bool:
 
 def faults(experiment: Experiment) -> list[str]:
     """What keeps an experiment from being planned."""
-    found = [*_names(experiment), *_references(experiment)]
-    if found:  # the other checks follow these names
-        return found
-    checks = (_circles, _stages, _images, _plans, _benchmarks, _prompts, _analyses, _machines)
-    return [fault for check in checks for fault in check(experiment)]
+    # Later checks follow the names that earlier ones looked at.
+    for checks in ((_names, _stages), (_references,), (_circles,)):
+        found = [fault for check in checks for fault in check(experiment)]
+        if found:
+            return found
+    found = []
+    for check in (_images, _plans, _benchmarks, _prompts, _analyses, _machines):
+        found += check(experiment)
+    return found
 
 
 def _names(experiment: Experiment) -> Iterator[str]:
@@ -44,8 +48,10 @@ def _names(experiment: Experiment) -> Iterator[str]:
                 yield f"{where}: '{name}' can't be a folder name; use a-z, 0-9, '.', '_' and single '-'"
     for name in experiment.sources:
         owner, _, job = name.rpartition("-")
-        if job in SourceKind.JOBS and owner in experiment.sources:
+        if owner in experiment.sources and job in SourceKind.JOBS:
             yield f"sources: '{name}' is what the {job} of source '{owner}' are called; rename it"
+        elif owner in experiment.sources and len(job) == 4 and job.isdigit():
+            yield f"sources: '{name}' is what a part of source '{owner}' is called; rename it"
 
 
 def _references(experiment: Experiment) -> Iterator[str]:
@@ -69,7 +75,7 @@ def _references(experiment: Experiment) -> Iterator[str]:
                 used.append((f"evaluate.benchmarks.{name}.source", "source", benchmark.source, sources))
             if isinstance(benchmark, JudgedBenchmark):
                 used.append((f"evaluate.benchmarks.{name}.judge", "judge", benchmark.judge, judges))
-    known = {"sources": ("source", sources), "mixtures": ("mixture", mixtures), "runs": ("run", runs)}
+    known = {"sources": ("source", sources), "mixture": ("mixture", mixtures), "runs": ("run", runs)}
     for analysis, settings in experiment.analyze.analyses.items():
         for what, names in settings.names().items():
             used += [(f"analyze.{analysis}.{what}", known[what][0], n, known[what][1]) for n in names]
@@ -129,19 +135,9 @@ def _codes_and_separators(experiment: Experiment) -> int:
 
 def _plans(experiment: Experiment) -> Iterator[str]:
     for name, run in experiment.train.runs.items() if experiment.train else ():
-        layers = experiment.shape_of(name).layers
-        if isinstance(run.plan, UnixPlan | UnixSharedFfnPlan) and run.plan.first + run.plan.last >= layers:
-            yield (
-                f"train.runs.{name}.plan: N + M = {run.plan.first} + {run.plan.last} leaves no shared layer of "
-                f"{layers}; lower first or last"
-            )
-        if isinstance(run.plan, MoEPlan) and run.plan.every > layers:
-            yield (
-                f"train.runs.{name}.plan.every {run.plan.every} leaves no layer of {layers} with a vision expert; "
-                f"set it to at most {layers}"
-            )
-        if isinstance(run.plan, CustomPlan) and len(run.plan.table) != layers:
-            yield f"train.runs.{name}.plan.table has {len(run.plan.table)} rows for {layers} layers"
+        fault = run.plan.misfit(experiment.shape_of(name).layers)
+        if fault is not None:
+            yield f"train.runs.{name}.plan: {fault}"
 
 
 def _benchmarks(experiment: Experiment) -> Iterator[str]:

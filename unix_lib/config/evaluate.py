@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import model_validator
 
 from unix_lib.config.generate import GenerateConfig
-from unix_lib.config.jobs import Execution, JobShape
+from unix_lib.config.jobs import BatchedExecution, Execution, JobShape
 from unix_lib.config.kinds import JobKind, Kind, KindField, find_kind
 from unix_lib.config.needs import Need
 from unix_lib.config.outside import Outside
@@ -38,6 +38,18 @@ class JudgeKind(Kind[Any]):
     open: str = field(kw_only=True)
     logic_version: int = field(kw_only=True)
     answers: Sequence[Literal["objects", "question"]] = field(kw_only=True)
+
+
+class JudgingExecution(Execution):
+    """A job that may ask judges: how long to wait for one, and whatever else changes no verdict."""
+
+    judges: dict[str, Annotated[JudgeSettings, KindField("judge")]] = key(
+        "judges by name, beside 'scenes'", {}, kind="operational"
+    )
+
+
+class JudgedBatches(BatchedExecution, JudgingExecution):
+    """A job that computes in batches and may ask judges."""
 
 
 class BenchmarkSettings(StrictModel):
@@ -143,7 +155,7 @@ class ScoresSettings(StrictModel):
     bootstrap_samples: int = key("resamples behind a bootstrap interval")
 
 
-SCORES = JobKind(ScoresSettings, "unix_lib.evaluate.make:make_scores", 1)
+SCORES = JobKind(ScoresSettings, "unix_lib.evaluate.make:make_scores", 1, JudgingExecution)
 
 
 class EvaluateConfig(Execution):

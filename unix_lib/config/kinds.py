@@ -106,11 +106,20 @@ class KindField:
         return core_schema.no_info_plain_validator_function(self._validated)
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        options = [
-            handler(getattr(find_kind(self.sort, name, Kind), self.model).__pydantic_core_schema__)
-            for name in known_kinds(self.sort)
-        ]
-        return {"anyOf": options}
+        options = [handler(model.__pydantic_core_schema__) for model in dict.fromkeys(self.models().values())]
+        # One that the project's own kinds' schemas don't describe.
+        outside = {
+            "type": "object",
+            "description": f"{self.sort} of a module of your own",
+            "properties": {self.discriminator: {"type": "string", "pattern": r"\."}},
+            "required": [self.discriminator],
+            "additionalProperties": True,
+        }
+        return {"anyOf": [*options, outside, {"type": "string"}]}
+
+    def models(self) -> dict[str, type[StrictModel]]:
+        """The field's models by the names of the project's own kinds."""
+        return {name: getattr(find_kind(self.sort, name, Kind), self.model) for name in known_kinds(self.sort)}
 
     def _validated(self, value: Any) -> StrictModel:
         if isinstance(value, StrictModel):

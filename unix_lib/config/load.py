@@ -69,7 +69,7 @@ def _checked(values: Any, origin: str) -> Experiment:
     except ValidationError as error:
         lines = []
         for fault in error.errors():
-            where = ".".join(str(part) for part in fault["loc"])
+            where = ".".join(str(part) for part in fault["loc"]).replace("analyze.analyses.", "analyze.", 1)
             lines.append(f"{origin}: {where + ': ' if where else ''}{fault['msg']}")
         raise ConfigError("\n".join(lines)) from None
     found = faults(experiment)

@@ -1,11 +1,16 @@
 """Config of the models: a decoder's shape and its table of layer plans."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, model_validator
 
+from unix_lib.artefacts.errors import UserError
 from unix_lib.config.outside import FilesIdentity
 from unix_lib.config.strict import StrictModel, key
+
+
+class PlanError(UserError):
+    """A plan that doesn't fit the decoder; the message says why and what would."""
 
 
 class DecoderShape(StrictModel):
@@ -47,11 +52,13 @@ class DecoderShape(StrictModel):
         return self.head_width or self.hidden_size // self.heads
 
 
-class LayerRow(StrictModel):
-    """One layer of a custom plan."""
+class LayerPlan(StrictModel):
+    """One decoder layer: whose weights it uses and which tokens may see each other."""
 
     attention_weights: Literal["shared", "per_modality"] = key("whose projections and norms", "shared")
     attention_scope: Literal["joint", "within_modality"] = key("which tokens a token may see", "joint")
+    # per_modality: feed-forward layer and the norm before it. shared_plus_vision: behind one norm, a text token passes
+    # the text model's layer, a vision token the vision expert, and both one more layer that all tokens share.
     ffn: Literal["shared", "per_modality", "shared_plus_vision"] = key("whose feed-forward layer", "shared")
     ffn_shared_width: int = key(
         "of shared_plus_vision: width of the feed-forward layer that all tokens pass", 0, ge=0, sparse=True
@@ -59,7 +66,7 @@ class LayerRow(StrictModel):
     ffn_vision_width: int = key("of shared_plus_vision: width of the vision tokens' expert", 0, ge=0, sparse=True)
 
     @model_validator(mode="after")
-    def _widths_fit(self) -> "LayerRow":
+    def _widths_fit(self) -> "LayerPlan":
         given = self.ffn_shared_width + self.ffn_vision_width > 0
         if given != (self.ffn == "shared_plus_vision"):
             raise ValueError(
@@ -68,25 +75,71 @@ class LayerRow(StrictModel):
             )
         return self
 
+    @property
+    def separate(self) -> bool:
+        """Whether the layer has weights that only one modality's tokens pass."""
+        return self != LayerPlan(attention_scope=self.attention_scope)
 
-class SharedPlan(StrictModel):
+    @classmethod
+    def from_dict(cls, row: dict[str, Any]) -> "LayerPlan":
+        """From plain JSON values, as a model's config stores them; what is left out is shared and joint.
+
+        Raises:
+            PlanError: a field or a value that no layer has.
+        """
+        try:
+            return cls.model_validate(row)
+        except ValidationError as error:
+            fault = error.errors()[0]
+            where = f"{fault['loc'][0]}: " if fault["loc"] else ""
+            raise PlanError(f"layer plan: {where}{fault['msg']}") from None
+
+    def as_dict(self) -> dict[str, str | int]:
+        """Plain JSON values, as a model's config stores them; widths where there are any."""
+        return self.semantic()
+
+
+class Plan(StrictModel):
+    """A plan of any preset."""
+
+    preset: str
+
+    def misfit(self, layers: int) -> str | None:
+        """Why the plan can't be that of a decoder of so many layers; None where it can."""
+        return None
+
+
+class SplitPlan(Plan):
+    """A plan with separate layers at both ends."""
+
+    first: int = key("N, separate shallow layers", ge=0)
+    last: int = key("M, separate deep layers", ge=0)
+
+    def misfit(self, layers: int) -> str | None:
+        if self.first + self.last < layers:
+            return None
+        return (
+            f"plan {self.preset} {self.first}:{self.last} leaves no shared layer of {layers}; first and last must add "
+            f"up to at most {layers - 1}"
+        )
+
+
+class SharedPlan(Plan):
     """Every layer shared: the plain multimodal transformer."""
 
     preset: Literal["shared"]
 
 
-class UnixPlan(StrictModel):
+class UnixPlan(SplitPlan):
     """The paper's X: first N and last M layers separate per modality, the middle shared."""
 
     preset: Literal["unix"]
-    first: int = key("N, separate shallow layers", ge=0)
-    last: int = key("M, separate deep layers", ge=0)
     attention_scope: Literal["within_modality", "joint"] = key(
         "which tokens a token of the separate layers may see", "within_modality", sparse=True
     )
 
 
-class UnixSharedFfnPlan(StrictModel):
+class UnixSharedFfnPlan(SplitPlan):
     """Uni-X whose middle layers add a feed-forward layer for all tokens, and give vision tokens one of their own.
 
     In the middle a text token passes the text model's feed-forward layer and the shared one, a vision token the
@@ -94,8 +147,6 @@ class UnixSharedFfnPlan(StrictModel):
     """
 
     preset: Literal["unix_shared_ffn"]
-    first: int = key("N, separate shallow layers", ge=0)
-    last: int = key("M, separate deep layers", ge=0)
     shared_width: int = key("width of the feed-forward layer that all tokens of the middle pass; 0 has none", ge=0)
     vision_width: int = key("width of the vision tokens' expert in the middle; 0 has none", ge=0)
 
@@ -106,24 +157,36 @@ class UnixSharedFfnPlan(StrictModel):
         return self
 
 
-class MoTPlan(StrictModel):
+class MoTPlan(Plan):
     """Mixture of transformers: separate weights in every layer, joint attention, full width."""
 
     preset: Literal["mot"]
 
 
-class MoEPlan(StrictModel):
+class MoEPlan(Plan):
     """Hard mixture of experts: a separate vision feed-forward layer in every k-th layer."""
 
     preset: Literal["moe"]
     every: int = key("k", 2, ge=1)
 
+    def misfit(self, layers: int) -> str | None:
+        if self.every <= layers:
+            return None
+        return (
+            f"plan moe: every {self.every} leaves no layer of {layers} with a vision expert; set it to at most {layers}"
+        )
 
-class CustomPlan(StrictModel):
+
+class CustomPlan(Plan):
     """A table written out, one row a layer."""
 
     preset: Literal["custom"]
-    table: list[LayerRow] = key("one row per layer, first layer first", min_length=1)
+    table: list[LayerPlan] = key("one row per layer, first layer first", min_length=1)
+
+    def misfit(self, layers: int) -> str | None:
+        if len(self.table) == layers:
+            return None
+        return f"plan custom has {len(self.table)} rows for {layers} layers; write one row per layer"
 
 
 PlanConfig = Annotated[

@@ -89,18 +89,21 @@ class Outside:
         return None if is_hub_id(path, self.root) else self.files([Path(path)])
 
 
-def require_unchanged(name: str, paths: Iterable[Path], planned: FilesIdentity | None) -> None:
+def require_unchanged(
+    name: str, paths: Iterable[Path], planned: FilesIdentity | None, hashes: FileHashes | None = None
+) -> None:
     """Check, in a job, that what it is about to read is what the plan was made with.
 
     Args:
         name: the config key that names the files.
         paths: what `Outside.files` was given; relative to the working folder, the project's root.
         planned: from the recipe; None where nothing outside is read.
+        hashes: keeps the files' hashes for the job, which may need them too.
 
     Raises:
         UserError: it is not.
     """
     paths = list(paths)
-    if planned is not None and Outside(Path.cwd(), FileHashes(None)).files(paths) != planned:
+    if planned is not None and Outside(Path.cwd(), hashes or FileHashes(None)).files(paths) != planned:
         shown = ", ".join(map(str, paths[:3])) + (" ..." if len(paths) > 3 else "")
         raise UserError(f"{name}: {shown} changed after the plan was made; run again")

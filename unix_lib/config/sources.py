@@ -1,5 +1,6 @@
 """What every source has in its config, and the jobs that a kind of source has."""
 
+import hashlib
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -9,14 +10,50 @@ from unix_lib.config.outside import Outside
 from unix_lib.config.strict import Model, StrictModel, key
 
 
+class HeldOut(StrictModel):
+    """What is held out: one rule for all sources, so that what two of them share is held out in both or in neither."""
+
+    share: float = key("share of images and texts held out, by the hash of their content", 0.05, gt=0, lt=1)
+    seed: int = key("seed of the hashes", 218)
+
+    def holds_out(self, content: str) -> bool:
+        """Whether a content is held out.
+
+        Args:
+            content: what must not leak: an image's id, which is a hash of its pixels, or a text.
+        """
+        digest = hashlib.sha256(f"{self.seed}/{content}".encode("utf-8", "surrogatepass")).digest()
+        return int.from_bytes(digest[:8], "big") < self.share * 2**64
+
+
+@dataclass(frozen=True)
+class SourcePlanning:
+    """What the settings of a source's job may depend on beside its own section of the config."""
+
+    source: str  # name of the source
+    outside: Outside
+    held_out: HeldOut
+    shard: int = 0  # which part of the source, where the job is cut into parts
+
+
 class SourceSettings(StrictModel):
     """The config of a source of any kind."""
 
     kind: str = key("kind of source: one of the project's, or a module of your own")
 
-    def settings_of(self, model: type[Model], outside: Outside) -> Model:
-        """Settings of one of the source's jobs; a source of outside files adds what they are."""
-        return self.narrowed(model)
+    def settings_of(self, model: type[Model], planning: SourcePlanning, **others: Any) -> Model:
+        """Settings of one of the source's jobs; a source of outside files adds what they are.
+
+        Of the planning, a job's model takes the fields that it has: `source`, `held_out`, `shard`.
+        """
+        asked = {
+            name: getattr(planning, name) for name in ("source", "held_out", "shard") if name in model.model_fields
+        }
+        return self.narrowed(model, **asked, **others)
+
+    def shards(self, outside: Outside) -> int:
+        """Parts that those jobs are cut into which its kind cuts, side by side on a cluster."""
+        return 1
 
     def benchmarks(self) -> tuple[str, ...]:
         """Names of the benchmarks that the source makes."""
@@ -43,4 +80,10 @@ class SourceKind(Kind[Any]):
     images: JobKind[Any] | None = None
     benchmarks: JobKind[Any] | None = None
     reads: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    sharded: tuple[str, ...] = ()  # jobs that are cut into parts
     JOBS: ClassVar[tuple[str, ...]] = ("images", "records", "benchmarks")  # in the order of the flow
+
+
+def shard_name(name: str, shard: int) -> str:
+    """Name of a part's artefact. The first one is called like the whole, which it is as long as there is no other."""
+    return f"{name}-{shard:04d}" if shard else name

@@ -46,7 +46,8 @@ def key(
     return Field(default=default, description=description, json_schema_extra=extra, **constraints)
 
 
-def _kind_of(field: FieldInfo) -> KeyKind:
+def kind_of(field: FieldInfo) -> KeyKind:
+    """Whether a field changes results, how they are computed, or neither."""
     extra = field.json_schema_extra
     return extra["kind"] if isinstance(extra, dict) and "kind" in extra else "semantic"  # type: ignore[return-value]
 
@@ -103,7 +104,7 @@ class StrictModel(BaseModel):
             value = getattr(self, name)
             if _is_left_out(field, value):
                 continue
-            field_kind = _kind_of(field)
+            field_kind = kind_of(field)
             if field_kind == kind:
                 chosen[name] = _plain(value, kind)
             elif field_kind == "semantic" and isinstance(value, StrictModel):

@@ -1,1 +1,1 @@
-"""Images to codes: a source's records with `image_codes` where `image` was."""
+"""Images to codes, joined to the records that show them only when packs are made."""

@@ -1,11 +1,10 @@
-"""The `encode` stage: a source's records in, the same records with image codes out.
+"""Encodes a source's images into codes.
 
-Work is cut into chunks of rows; each finished chunk's codes are kept in an undeclared work folder beside the artefact,
-so a killed job continues after its last whole chunk. Within a chunk an image that several records show is encoded once.
-Chunks don't depend on each other, so an interrupted job gives the same bytes as an undisturbed one.
+Work is cut into chunks of images. Each finished chunk's codes are kept, sealed, in an undeclared work folder beside the
+artefact, so that a killed job continues after its last whole chunk. Chunks don't depend on each other, so an
+interrupted job gives the same bytes as an undisturbed one.
 """
 
-import hashlib
 import logging
 import time
 from collections.abc import Iterator
@@ -17,47 +16,60 @@ import pyarrow.parquet as pq
 
 from unix_lib.artefacts.files import atomic_path
 from unix_lib.artefacts.manifest import Manifest
+from unix_lib.artefacts.sealed import seal, seal_fault
+from unix_lib.config.encode import EncodeSettings
+from unix_lib.config.jobs import BatchedExecution
 from unix_lib.config.tokenizers import MOST_CODES
 from unix_lib.images.pixels import UnreadableImageError, pixels_from_rgb, rgb_from_bytes
 from unix_lib.jobs.job import Job
 from unix_lib.records.rejected import RejectedSamples
-from unix_lib.records.schema import ENCODED_RECORD, IMAGE_TEXT
+from unix_lib.records.schema import CODES
 from unix_lib.records.shards import SPLITS, ShardWriter, Split, count_rows, iterate_batches
 from unix_lib.tokenizers.image import ImageTokenizer, device_of, load_image_tokenizer
 from unix_lib.tokenizers.vqgan import ImageTokenizerError
 
 logger = logging.getLogger(__name__)
 
-CHUNK_ROWS = 2048  # at 512 px a chunk is about 1.6 GB of pixels on its way through, a batch at a time
+CHUNK_IMAGES = 2048  # at 512 px a chunk is about 1.6 GB of pixels on its way through, a batch at a time
 LOG_SECONDS = 5.0
-# What one row of a chunk becomes: codes, or the reason why there are none; all null for a record without image.
+# What one image of a chunk becomes: codes, or the reason why there are none.
 CHUNK = pa.schema(
-    [pa.field("image_codes", pa.list_(pa.uint16())), pa.field("reason", pa.string()), pa.field("detail", pa.string())]
+    [
+        pa.field("image_id", pa.string(), nullable=False),
+        pa.field("image_codes", pa.list_(pa.uint16())),
+        pa.field("reason", pa.string()),
+        pa.field("detail", pa.string()),
+    ]
 )
+CHUNK_FILE = "codes.parquet"
 
 
-def make_encoding(job: Job) -> Manifest:
-    """Make `encode/<source>`: both splits, unreadable images set aside.
+def make_codes(job: Job[EncodeSettings, BatchedExecution]) -> Manifest:
+    """Make `encode/<source>`: codes of the images of both splits, unreadable ones set aside.
 
     Raises:
-        ImageTokenizerError: the tokenizer has more codes than a record can store.
+        ImageTokenizerError: the tokenizer has more codes than 16 bits hold.
     """
-    source = job.input("source")
-    tokenizer = load_image_tokenizer(job.input("image_tokenizer"), device_of(job.execution))
+    images = job.input("images")
+    tokenizer = load_image_tokenizer(job.input("image_tokenizer"), device_of(job.shape))
     require_storable(tokenizer.codebook_size)
-    work = job.work
-    progress = Progress(sum(count_rows(source, split) for split in SPLITS))
+    progress = Progress(sum(count_rows(images, split) for split in SPLITS))
     rejected = RejectedSamples()
     code_counts = np.zeros(tokenizer.codebook_size, np.int64)
     files: dict[str, int | None] = {}
     for split in SPLITS:
-        with ShardWriter(job.folder, split, ENCODED_RECORD) as writer:
-            for rows, codes, first_row in encoded_chunks(
-                source, split, tokenizer, work, batch_size=job.execution["batch_size"], progress=progress
+        first_row = 0
+        with ShardWriter(job.folder, split, CODES) as writer:
+            for chunk in encoded_chunks(
+                images, split, tokenizer, job.work, batch_size=job.execution.batch_size, progress=progress
             ):
-                writer.write_table(with_codes(rows, codes, rejected, origin=f"{split} row", first_row=first_row))
-                flat = codes["image_codes"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
+                for index, row in enumerate(chunk.select(["image_id", "reason", "detail"]).to_pylist()):
+                    if row["reason"] is not None:
+                        rejected.add(row["image_id"], f"{split} row {first_row + index}", row["reason"], row["detail"])
+                writer.write_table(chunk.filter(chunk["image_codes"].is_valid()))
+                flat = chunk["image_codes"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
                 code_counts += np.bincount(flat, minlength=len(code_counts))
+                first_row += chunk.num_rows
         files |= writer.files
     manifest = job.finish(
         {**files, **rejected.write(job.folder)},
@@ -67,134 +79,115 @@ def make_encoding(job: Job) -> Manifest:
             "codes_used": int((code_counts > 0).sum()),
             "codebook_size": tokenizer.codebook_size,
         },
-        metrics={"images_encoded": progress.images, "images_per_second": round(progress.images_per_second, 1)},
+        metrics={"images_encoded": progress.encoded, "images_per_second": round(progress.images_per_second, 1)},
     )
     job.clear_work()
     return manifest
 
 
 def require_storable(codebook_size: int) -> None:
-    """Refuse a codebook whose larger codes would wrap around in a record.
+    """Refuse a codebook whose larger codes would wrap around in 16 bits.
 
     Raises:
         ImageTokenizerError: says how many codes there may be.
     """
     if codebook_size > MOST_CODES:
         raise ImageTokenizerError(
-            f"tokenizers.image.shape.codebook_size: {codebook_size} codes, and records store at most {MOST_CODES}; "
-            f"set it to {MOST_CODES} or less"
+            f"tokenizers.image.shape.codebook_size: {codebook_size} codes, and at most {MOST_CODES} can be stored; set "
+            f"it to {MOST_CODES} or less"
         )
 
 
 class Progress:
-    """Counts rows and freshly encoded images, and says now and then how it goes."""
+    """Counts images, and says now and then how it goes."""
 
-    def __init__(self, total_rows: int) -> None:
-        self.total_rows, self.rows, self.images = total_rows, 0, 0
-        self._skipped = 0  # rows that an earlier attempt had done
+    def __init__(self, total: int) -> None:
+        self.total, self.done, self.encoded = total, 0, 0
+        self._skipped = 0  # images that an earlier attempt had done
         self._started = self._logged = time.monotonic()
 
     @property
     def images_per_second(self) -> float:
-        return self.images / max(1e-9, time.monotonic() - self._started)
+        return self.encoded / max(1e-9, time.monotonic() - self._started)
 
-    def advance(self, rows: int, images: int, *, skipped: bool = False) -> None:
-        self.rows += rows
-        self.images += images
-        self._skipped += rows * skipped
+    def advance(self, images: int, *, encoded: int = 0, skipped: int = 0) -> None:
+        self.done += images
+        self.encoded += encoded
+        self._skipped += skipped
         now = time.monotonic()
-        if now - self._logged >= LOG_SECONDS or self.rows == self.total_rows:
+        if now - self._logged >= LOG_SECONDS or self.done == self.total:
             self._logged = now
-            seconds = (now - self._started) / max(1, self.rows - self._skipped)
+            seconds = (now - self._started) / max(1, self.done - self._skipped)
             logger.info(
-                "encode: %d of %d records, %.0f images/s, %.0f s left",
-                self.rows,
-                self.total_rows,
+                "encode: %d of %d images, %.0f images/s, %.0f s left",
+                self.done,
+                self.total,
                 self.images_per_second,
-                seconds * (self.total_rows - self.rows),
+                seconds * (self.total - self.done),
             )
 
 
 def encoded_chunks(
-    source: Path, split: Split, tokenizer: ImageTokenizer, work: Path, *, batch_size: int, progress: Progress
-) -> Iterator[tuple[pa.RecordBatch, pa.Table, int]]:
-    """A split chunk by chunk: its rows, their codes (schema CHUNK), and the first row's number."""
-    first_row = 0
-    for index, rows in enumerate(iterate_batches(source, split, batch_rows=CHUNK_ROWS)):
-        path = work / f"{split}-{index:06d}.parquet"
-        if path.is_file():
-            codes = pq.read_table(path)
-            progress.advance(len(rows), 0, skipped=True)
+    images: Path,
+    split: Split,
+    tokenizer: ImageTokenizer,
+    work: Path,
+    *,
+    batch_size: int,
+    progress: Progress,
+) -> Iterator[pa.Table]:
+    """The codes of a split, chunk by chunk (schema CHUNK); what an earlier attempt left whole is read back."""
+    for index, rows in enumerate(iterate_batches(images, split, ["image_id", "image"], batch_rows=CHUNK_IMAGES)):
+        kept = work / f"{split}-{index:06d}"
+        if seal_fault(kept) is None:
+            progress.advance(len(rows), skipped=len(rows))
         else:
-            codes = encode_images(rows["image"].to_pylist(), tokenizer, batch_size, progress)
-            with atomic_path(path) as temporary:
+            codes = encode_images(rows, tokenizer, batch_size, progress)
+            with atomic_path(kept / CHUNK_FILE) as temporary:
                 pq.write_table(codes, temporary, compression="zstd")
-        yield rows, codes, first_row
-        first_row += len(rows)
+            seal(kept)
+        yield pq.read_table(kept / CHUNK_FILE)
 
 
-def encode_images(
-    images: list[bytes | None], tokenizer: ImageTokenizer, batch_size: int, progress: Progress
-) -> pa.Table:
-    """Codes of stored images, equal ones encoded once.
+def encode_images(rows: pa.RecordBatch, tokenizer: ImageTokenizer, batch_size: int, progress: Progress) -> pa.Table:
+    """Codes of stored images.
 
     Args:
-        images: PNG or JPEG bytes, None where a record has no image.
+        rows: columns `image_id`, `image` (PNG or JPEG bytes).
         tokenizer: what encodes.
         batch_size: images a forward pass.
         progress: told after each batch.
 
     Returns:
-        schema CHUNK, a row per entry of `images`.
+        schema CHUNK, a row per image.
     """
-    keys = [None if data is None else hashlib.sha256(data).digest() for data in images]
-    different = {key: data for key, data in zip(keys, images, strict=True) if key is not None}
-    codes: dict[bytes, np.ndarray] = {}
-    faults: dict[bytes, UnreadableImageError] = {}
-    pending: list[tuple[bytes, np.ndarray]] = []
+    codes: list[np.ndarray | None] = [None] * len(rows)
+    faults: list[UnreadableImageError | None] = [None] * len(rows)
+    pending: list[tuple[int, np.ndarray]] = []
 
     def run() -> None:
         if pending:
             batch = tokenizer.encode(pixels_from_rgb(np.stack([rgb for _, rgb in pending]))).numpy().astype(np.uint16)
-            codes.update(zip((key for key, _ in pending), batch, strict=True))
-            progress.advance(0, len(pending))
+            for (index, _), of_image in zip(pending, batch, strict=True):
+                codes[index] = of_image
+            progress.advance(len(pending), encoded=len(pending))
             pending.clear()
 
-    for key, data in different.items():
+    for index, data in enumerate(rows["image"].to_pylist()):
         try:
-            pending.append((key, rgb_from_bytes(data, tokenizer.image_size)))
+            pending.append((index, rgb_from_bytes(data, tokenizer.image_size)))
         except UnreadableImageError as error:
-            faults[key] = error
+            faults[index] = error
+            progress.advance(1)
         if len(pending) == batch_size:
             run()
     run()
-    progress.advance(len(images), 0)
-    reasons = [faults.get(key) if key is not None else None for key in keys]
     return pa.table(
         [
-            pa.array([None if key is None else codes.get(key) for key in keys], CHUNK.field("image_codes").type),
-            pa.array([fault and fault.reason for fault in reasons], pa.string()),
-            pa.array([fault and fault.detail for fault in reasons], pa.string()),
+            rows["image_id"],
+            pa.array(codes, CHUNK.field("image_codes").type),
+            pa.array([fault and fault.reason for fault in faults], pa.string()),
+            pa.array([fault and fault.detail for fault in faults], pa.string()),
         ],
         schema=CHUNK,
     )
-
-
-def with_codes(
-    rows: pa.RecordBatch, codes: pa.Table, rejected: RejectedSamples, *, origin: str, first_row: int
-) -> pa.Table:
-    """Rows (SOURCE_RECORD) and their codes (CHUNK) as ENCODED_RECORD; rows whose image has no codes are set aside."""
-    keep = np.ones(len(rows), bool)
-    kinds, names = rows["kind"].to_pylist(), rows["sample_id"].to_pylist()
-    have_codes = codes["image_codes"].is_valid().to_pylist()
-    for index, (reason, detail) in enumerate(
-        zip(codes["reason"].to_pylist(), codes["detail"].to_pylist(), strict=True)
-    ):
-        if reason is None and kinds[index] == IMAGE_TEXT and not have_codes[index]:
-            reason, detail = "no image", "an image_text record without image"  # noqa: PLW2901
-        if reason is not None:
-            keep[index] = False
-            rejected.add(names[index], f"{origin} {first_row + index}", reason, detail)
-    table = pa.Table.from_batches([rows]).drop_columns(["image"])
-    table = table.append_column("image_codes", codes["image_codes"]).select(ENCODED_RECORD.names)
-    return table.filter(pa.array(keep)).cast(ENCODED_RECORD)

@@ -1,66 +1,51 @@
-"""What every benchmark gets and gives: the job's checkpoint and stores in, samples and scores out."""
+"""What every scorer gets and gives: a checkpoint's answers to a benchmark in, samples and scores out."""
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
-import pyarrow as pa
-
-from unix_lib.artefacts.errors import UserError
-from unix_lib.checkpoints.loaded import Checkpoint
-from unix_lib.evaluate.question_files import RejectedRow
-from unix_lib.evaluate.store import SampleStore
+from unix_lib.benchmarks.files import benchmark_file
+from unix_lib.benchmarks.question_files import RejectedRow
+from unix_lib.config.evaluate import JudgeSettings, ScoringSettings
+from unix_lib.config.outside import FilesIdentity
 from unix_lib.evaluate.tables import Score
 
-
-class BenchmarkError(UserError):
-    """A benchmark that can't be scored as its settings ask."""
+Scoring = TypeVar("Scoring", bound=ScoringSettings)
 
 
 @dataclass(frozen=True)
-class BenchmarkTask:
-    """One benchmark on one checkpoint.
+class Answers(Generic[Scoring]):
+    """One checkpoint's answers to one benchmark, and how they are to be scored."""
 
-    `settings` are those of the recipe; `source` is the artefact of the source that made the benchmark, `file` the
-    fetched file; both None for a task of lm-eval's own registry.
-    """
-
-    name: str
-    settings: dict[str, Any]
-    source: Path | None
-    file: Path | None
-    checkpoint: Checkpoint
-    open_store: Callable[[pa.Schema], SampleStore]
+    name: str  # of the benchmark
+    settings: Scoring  # of the kind's own model
+    folder: Path  # artefact `generate/<run>-step-00100-<benchmark>`, already checked
+    source: Path | None  # artefact `sources/<source>-benchmarks`, already checked; None for a fetched file or a task
     bootstrap_samples: int
+    judges: Mapping[str, JudgeSettings] = field(default_factory=dict)  # of the config, by name
 
-    @property
-    def chance(self) -> float:
-        return float(self.settings["chance"])
+    def file(self, made: str, identity: FilesIdentity | None) -> Path:
+        """The fetched file, or the one that a source calls `made`.
 
-    def benchmark_file(self, made: str) -> Path:
-        """The fetched file, or the one called `made` in the source's artefact.
+        Args:
+            made: such as `pope.tsv`.
+            identity: what a fetched file was when the plan was made.
 
         Raises:
-            BenchmarkError: the source makes no such benchmark.
+            BenchmarkError: there is none. UserError: it was changed.
         """
-        path = self.file if self.source is None else self.source / "benchmarks" / made
-        if path is None or not path.is_file():
-            raise BenchmarkError(
-                f"evaluate.benchmarks.{self.name}: no {path or made}; name a source that makes it, or fetch the file"
-            )
-        return path
+        return benchmark_file(f"evaluate.benchmarks.{self.name}", made, self.source, self.settings.file, identity)
 
 
 @dataclass(frozen=True)
 class BenchmarkResult:
-    """Rows of `samples/<benchmark>.parquet` and, for generation, of `images.parquet`; what was set aside; scores.
-
-    `data_sets` are the hub's data sets that were scored on, with their commits.
-    """
+    """Scores, rows of `samples/<benchmark>.parquet` and, for images, of `verdicts.parquet`; what was set aside."""
 
     scores: list[Score]
     samples: list[dict[str, Any]]
-    images: list[dict[str, Any]] = field(default_factory=list)
+    protocol: str  # how it was asked and scored, in a few fixed words: only scores of one protocol compare
+    judge: str = ""  # kind and version; empty without one
+    verdicts: list[dict[str, Any]] = field(default_factory=list)
     rejected: list[RejectedRow] = field(default_factory=list)
-    data_sets: list[str] = field(default_factory=list)
+    data_sets: list[str] = field(default_factory=list)  # of the hub, with their commits

@@ -1,113 +1,117 @@
-"""The ceiling of a generation benchmark: what it gives to perfect images, before and after the image tokenizer.
+"""Makes the ceiling of a generation benchmark: what it gives to perfect images, before and after the image tokenizer.
 
-In: a source's scenes and the image tokenizer, no model. Out: the detector's accuracy on rendered scenes, its accuracy
-on their reconstructions, and GenEval's scores of reconstructed scenes that satisfy their prompts. No model that speaks
-in this tokenizer's codes can be expected to score higher.
+No model is asked. A ceiling holds the judge's accuracy on rendered scenes, its accuracy on their reconstructions, and
+GenEval's scores of reconstructed scenes that satisfy their prompts. No model that speaks in this tokenizer's codes can
+be expected to score higher.
 """
 
 import json
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from unix_lib.artefacts.files import canonical_json, lines_of
+from unix_lib.artefacts.files import lines_of
 from unix_lib.artefacts.manifest import Manifest
-from unix_lib.evaluate.benchmark import BenchmarkError
-from unix_lib.evaluate.detector import Detector
+from unix_lib.benchmarks.errors import BenchmarkError
+from unix_lib.benchmarks.geneval_prompts import read_prompts
+from unix_lib.config.evaluate import JudgedBatches
 from unix_lib.evaluate.fitness import REQUIRED_ACCURACY, heldout_scenes, scenes_read
-from unix_lib.evaluate.generation import decode_images, judge_images, read_prompts
+from unix_lib.evaluate.generation import found_in, judge_of, protocol_of, scores_of, verdicts_on
 from unix_lib.evaluate.intervals import share
+from unix_lib.evaluate.scorers.geneval import CeilingSettings
 from unix_lib.evaluate.tables import SCORES, Origin, Score, score_rows, write_table
 from unix_lib.jobs.job import Job
+from unix_lib.judges.judge import ObjectFinder, open_judge
 from unix_lib.sources.shapes.scenes import Scene, render_pixels
+
+if TYPE_CHECKING:
+    from unix_lib.tokenizers.image import ImageTokenizer
 
 log = logging.getLogger(__name__)
 
 
-def make_ceiling(job: Job) -> Manifest:
-    """Make `evaluate/ceiling-<benchmark>`; `facts["fit_to_judge"]` says whether the detector is right often enough."""
+def make_ceiling(job: Job[CeilingSettings, JudgedBatches]) -> Manifest:
+    """Make `evaluate/ceiling-<benchmark>`; `facts["fit_to_judge"]` says whether the judge is right often enough.
+
+    Raises:
+        BenchmarkError: scenes that don't go with their prompts. UnfitDetectorError: scenes of another size.
+    """
     from unix_lib.tokenizers.image import device_of, load_image_tokenizer
 
-    source = job.input("source")
-    image_tokenizer = load_image_tokenizer(job.input("image_tokenizer"), device_of(job.execution))
-    scores = ceiling_scores(
-        source, image_tokenizer, job.execution.get("batch_size", 64), job.settings["bootstrap_samples"]
+    benchmarks = job.input("benchmark")
+    tokenizer = load_image_tokenizer(job.input("image_tokenizer"), device_of(job.shape))
+    finder = open_judge(job.settings.judge, tokenizer.image_size, job.execution.judges)
+    scores, protocol = ceiling_scores(
+        benchmarks, tokenizer, finder, job.execution.batch_size, job.settings.bootstrap_samples
     )
-    rows = score_rows(Origin(), job.settings["benchmark"], scores)
+    rows = score_rows(Origin(), job.settings.benchmark, scores, protocol, judge_of(job.settings))
     values = {row["metric"]: row["value"] for row in rows}
     fit = values["detector_accuracy"] >= REQUIRED_ACCURACY
     if not fit:
-        log.warning("the detector read %.1f%% of rendered scenes: not fit to judge", 100 * values["detector_accuracy"])
+        log.warning("the judge read %.1f%% of rendered scenes: not fit to judge", 100 * values["detector_accuracy"])
     files: dict[str, int | None] = {"scores.parquet": write_table(rows, SCORES, job.folder / "scores.parquet")}
     return job.finish(files, facts={"fit_to_judge": fit, "scores": values})
 
 
-def ceiling_scores(source: Path, image_tokenizer: Any, batch_size: int, bootstrap_samples: int) -> list[Score]:
-    """All of a ceiling's scores.
+def ceiling_scores(
+    benchmarks: Path, tokenizer: "ImageTokenizer", finder: ObjectFinder, batch_size: int, bootstrap_samples: int
+) -> tuple[list[Score], str]:
+    """All of a ceiling's scores, and their protocol.
 
     Args:
-        source: artefact of a `shapes` source.
-        image_tokenizer: with `image_size`, `encode` and `decode`.
+        benchmarks: artefact `sources/<source>-benchmarks` of a `shapes` source.
+        tokenizer: codes images and reads them back.
+        finder: the judge.
         batch_size: images coded together.
         bootstrap_samples: resamples of each interval.
     """
-    detector = Detector.for_scenes(image_tokenizer.image_size)
-    scenes, images = heldout_scenes(source)
-    if images.shape[1] != detector.image_size:
-        raise BenchmarkError(
-            f"{source}: images of {images.shape[1]} px, the image tokenizer works on {detector.image_size} px; "
-            "give both the same image_size"
-        )
-    rendered = share(scenes_read(detector, scenes, images))
-    reconstructed = share(scenes_read(detector, scenes, reconstruct(image_tokenizer, images, batch_size)))
+    scenes, images = heldout_scenes(benchmarks, tokenizer.image_size)
+    rendered = share(scenes_read(finder, scenes, images))
+    reconstructed = share(scenes_read(finder, scenes, reconstruct(tokenizer, images, batch_size)))
     log.info(
-        "the detector reads %.1f%% of rendered scenes, %.1f%% after the tokenizer",
+        "the judge reads %.1f%% of rendered scenes, %.1f%% after the tokenizer",
         *(100 * estimate.value for estimate in (rendered, reconstructed)),
     )
 
-    prompts = read_prompts(source / "benchmarks" / "geneval.jsonl")
-    truth = read_scenes(source / "benchmarks" / "geneval_scenes.jsonl", len(prompts))
-    of_prompt = [(index, sample) for index, scenes in enumerate(truth) for sample in range(len(scenes))]
-    perfect = np.stack([render_pixels(truth[index][sample], detector.image_size) for index, sample in of_prompt])
+    prompts = read_prompts(benchmarks / "benchmarks" / "geneval.jsonl")
+    truth = read_scenes(benchmarks / "benchmarks" / "geneval_scenes.jsonl", len(prompts))
+    rows = [
+        {"prompt_index": index, "sample_index": sample}
+        for index, scenes in enumerate(truth)
+        for sample in range(len(scenes))
+    ]
+    perfect = np.stack(
+        [render_pixels(truth[row["prompt_index"]][row["sample_index"]], tokenizer.image_size) for row in rows]
+    )
 
     def judged(pixels: np.ndarray) -> list[Score]:
-        rows = [
-            {
-                "prompt_index": index,
-                "sample_index": sample,
-                "image": b"",
-                "objects": canonical_json([vars(found) for found in detector.detect(image)]),
-            }
-            for (index, sample), image in zip(of_prompt, pixels, strict=True)
-        ]
-        return judge_images(prompts, rows, 0, bootstrap_samples).scores
+        _, verdicts = verdicts_on(prompts, rows, found_in(finder, pixels), seed=0)
+        return scores_of(prompts, verdicts, bootstrap_samples)
 
     ceilings = [
         Score(f"{score.metric}_ceiling", score.estimate)
-        for score in judged(reconstruct(image_tokenizer, perfect, batch_size))
+        for score in judged(reconstruct(tokenizer, perfect, batch_size))
         if "shuffled" not in score.metric
     ]
     overall = next(score for score in judged(perfect) if score.metric == "overall")
-    return [
+    scores = [
         Score("detector_accuracy", rendered),
         Score("detector_accuracy_reconstructed", reconstructed),
         Score("overall_rendered", overall.estimate),
         *ceilings,
     ]
+    return scores, protocol_of(rows)
 
 
-def reconstruct(image_tokenizer: Any, images: np.ndarray, batch_size: int) -> np.ndarray:
+def reconstruct(tokenizer: "ImageTokenizer", images: np.ndarray, batch_size: int) -> np.ndarray:
     """Images through the tokenizer and back, uint8 (N, S, S, 3)."""
-    from unix_lib.images.pixels import pixels_from_rgb
+    from unix_lib.tokenizers.coded_images import decode_images, encode_images
 
-    parts = []
-    for begin in range(0, len(images), batch_size):
-        batch = np.ascontiguousarray(images[begin : begin + batch_size].transpose(0, 3, 1, 2))
-        parts.append(decode_images(image_tokenizer, image_tokenizer.encode(pixels_from_rgb(batch)).numpy()))
-    return np.concatenate(parts)
+    batches = (images[begin : begin + batch_size] for begin in range(0, len(images), batch_size))
+    return np.concatenate([decode_images(tokenizer, encode_images(tokenizer, batch)) for batch in batches])
 
 
 def read_scenes(path: Path, prompts: int) -> Sequence[list[Scene]]:

@@ -1,8 +1,7 @@
 """GenEval's verdict on an image, and its scores, as the benchmark's authors compute them.
 
-In: a prompt's metadata (`tag, prompt, include, exclude`) and the objects that a detector saw. Out: right or wrong
-with reasons, task scores and their mean. Knows nothing of models or pixels (Ghosh et al. 2023, evaluation code
-djghosh13/geneval).
+A prompt's metadata (`tag, prompt, include, exclude`) are held against the objects that a judge saw. Knows nothing of
+models or pixels (Ghosh et al. 2023, evaluation code djghosh13/geneval).
 """
 
 import math
@@ -13,30 +12,16 @@ from typing import Any
 
 import numpy as np
 
-from unix_lib.artefacts.errors import UserError
 from unix_lib.artefacts.files import canonical_json
+from unix_lib.benchmarks.geneval_prompts import TASKS
 from unix_lib.evaluate.intervals import Estimate, bootstrap, mean_of_strata, wilson
 from unix_lib.evaluate.tables import Score
+from unix_lib.judges.judge import Detection
 
-TASKS = ("single_object", "two_object", "counting", "colors", "position", "color_attr")
 MAX_OBJECTS = 16  # PAPER: GenEval's code keeps the 16 most confident boxes of a class
 OPPOSITE = {"right of": "left of", "below": "above"}
 POSITION_TOLERANCE = 0.1  # PAPER: GenEval's code, share of both objects' sizes that an offset is reduced by
 POSITION_THRESHOLD = 0.5  # PAPER: GenEval's code, share of the offset's length that counts as a direction
-
-
-class GenEvalError(UserError):
-    """Prompt metadata that is not in GenEval's layout."""
-
-
-@dataclass(frozen=True)
-class SeenObject:
-    """What a detector reports: class, colour, box (left, top, right, bottom; y grows downwards), confidence 0..1."""
-
-    name: str
-    color: str
-    box: tuple[float, float, float, float]
-    confidence: float
 
 
 @dataclass(frozen=True)
@@ -45,22 +30,6 @@ class Verdict:
 
     correct: bool
     reason: str
-
-
-def check_prompt(metadata: dict[str, Any], where: str) -> None:
-    """Refuse metadata that `judge` could misread.
-
-    Raises:
-        GenEvalError: names the place and the field.
-    """
-    if metadata.get("tag") not in TASKS:
-        raise GenEvalError(f"{where}: 'tag' is {metadata.get('tag')!r}; GenEval's tasks are {', '.join(TASKS)}")
-    if not metadata.get("prompt") or not metadata.get("include"):
-        raise GenEvalError(f"{where}: 'prompt' and 'include' must not be empty; fetch or make the file again")
-    for index, clause in enumerate(metadata["include"]):
-        target = clause.get("position", [None, -1])[1]
-        if "class" not in clause or "count" not in clause or target >= index:
-            raise GenEvalError(f"{where}: include[{index}] needs 'class', 'count' and a 'position' that points back")
 
 
 def relative_positions(
@@ -91,18 +60,18 @@ def relative_positions(
     return frozenset(name for name, holds in named.items() if holds)
 
 
-def judge(metadata: dict[str, Any], objects: Sequence[SeenObject]) -> Verdict:
+def judge(metadata: dict[str, Any], objects: Sequence[Detection]) -> Verdict:
     """GenEval's verdict: all `include` clauses must hold, no `exclude` clause may.
 
     Of a class, only the `count` most confident objects are looked at, for colour and then for position.
     """
-    by_class: dict[str, list[SeenObject]] = defaultdict(list)
+    by_class: dict[str, list[Detection]] = defaultdict(list)
     for seen in sorted(objects, key=lambda seen: -seen.confidence):
         if len(by_class[seen.name]) < MAX_OBJECTS:
             by_class[seen.name].append(seen)
 
     reasons: list[str] = []
-    matched: list[list[SeenObject] | None] = []  # per clause, the objects that satisfy it
+    matched: list[list[Detection] | None] = []  # per clause, the objects that satisfy it
     for clause in metadata["include"]:
         name, count = clause["class"], clause["count"]
         found = by_class[name][:count]
@@ -117,9 +86,7 @@ def judge(metadata: dict[str, Any], objects: Sequence[SeenObject]) -> Verdict:
     return Verdict(not reasons, "; ".join(reasons))
 
 
-def _clause_fault(
-    clause: dict[str, Any], found: list[SeenObject], matched: list[list[SeenObject] | None]
-) -> str | None:
+def _clause_fault(clause: dict[str, Any], found: list[Detection], matched: list[list[Detection] | None]) -> str | None:
     """Why an `include` clause fails, or None when it holds."""
     name, count = clause["class"], clause["count"]
     if len(found) < count:

@@ -1,4 +1,4 @@
-"""The tables that an evaluation writes: scores, samples and generated images."""
+"""The tables that an evaluation writes: scores, samples and verdicts on images."""
 
 import math
 from dataclasses import dataclass, fields
@@ -27,6 +27,8 @@ SCORES = pa.schema(
         pa.field("high", pa.float64()),
         pa.field("n", pa.int64(), nullable=False),  # samples behind the value
         pa.field("chance", pa.float64()),  # value of a blind guesser; null where not defined
+        pa.field("protocol", pa.string(), nullable=False),  # only scores of one protocol and judge compare
+        pa.field("judge", pa.string(), nullable=False),  # kind and version; "" without one
     ]
 )
 
@@ -42,13 +44,13 @@ SAMPLES = pa.schema(
     ]
 )
 
-IMAGES = pa.schema(
+VERDICTS = pa.schema(
     [
+        pa.field("benchmark", pa.string(), nullable=False),
         pa.field("prompt_index", pa.int64(), nullable=False),
         pa.field("sample_index", pa.int64(), nullable=False),
         pa.field("prompt", pa.string(), nullable=False),
         pa.field("task", pa.string(), nullable=False),
-        pa.field("image", pa.binary(), nullable=False),  # PNG
         pa.field("value", pa.float64(), nullable=False),
         pa.field("shuffled_value", pa.float64()),  # null where all prompts of the task ask for the same
         pa.field("reason", pa.string(), nullable=False),
@@ -76,13 +78,13 @@ class Origin:
     seed: int = -1
 
 
-def origin_of(checkpoint: Path) -> Origin:
-    """Run, step, tokens, architecture and seed of an artefact `train/...`, as its manifest has them."""
-    facts = read_manifest(checkpoint).facts
+def origin_of(answers: Path) -> Origin:
+    """Whose an artefact `generate/...` is, as its manifest has it."""
+    facts = read_manifest(answers).facts
     return Origin(**{field.name: facts[field.name] for field in fields(Origin)})
 
 
-def score_rows(origin: Origin, benchmark: str, scores: list[Score]) -> list[dict[str, Any]]:
+def score_rows(origin: Origin, benchmark: str, scores: list[Score], protocol: str, judge: str) -> list[dict[str, Any]]:
     """Rows of `scores.parquet`."""
     return [
         {
@@ -90,6 +92,8 @@ def score_rows(origin: Origin, benchmark: str, scores: list[Score]) -> list[dict
             "benchmark": benchmark,
             "metric": score.metric,
             "chance": score.chance,
+            "protocol": protocol,
+            "judge": judge,
             **{name: _null_for_nan(value) for name, value in vars(score.estimate).items()},
         }
         for score in scores

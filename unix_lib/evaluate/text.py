@@ -1,63 +1,93 @@
-"""Text benchmarks through lm-eval: local cloze questions, or a task of its registry, zero-shot and offline.
+"""Scores text benchmarks by lm-eval's own rules, from the log-likelihoods that a checkpoint gave.
 
-In: a checkpoint and a task. Out: one sample per document and the task's accuracies. lm-eval scores log-likelihoods
-of choices; our own part is the task's config, the samples' table and the intervals. lm-eval is imported only when
-a task is not stored yet (2 s).
+lm-eval runs as it would on a model, but is answered from the store; our own part is the samples' table and intervals.
 """
 
-import json
-import logging
-import os
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow as pa
+import pyarrow.parquet as pq
 
-from unix_lib.artefacts.files import lines_of
-from unix_lib.checkpoints.loaded import Checkpoint
-from unix_lib.evaluate.benchmark import BenchmarkError, BenchmarkResult, BenchmarkTask
+from unix_lib.artefacts.manifest import read_manifest
+from unix_lib.benchmarks.errors import BenchmarkError
+from unix_lib.benchmarks.lm_eval_run import run_zero_shot, work_offline
+from unix_lib.benchmarks.lm_eval_tasks import METRICS, data_sets_of, load_cloze, load_registered
+from unix_lib.benchmarks.tables import LIKELIHOODS_FILE
+from unix_lib.evaluate.benchmark import Answers, BenchmarkResult
 from unix_lib.evaluate.intervals import share
-from unix_lib.evaluate.registry import data_set_of, load_registered, task_manager
+from unix_lib.evaluate.scorers.lm_eval import LmEvalScoring
 from unix_lib.evaluate.tables import SAMPLES, Score
 
-log = logging.getLogger(__name__)
-METRICS = ("acc", "acc_norm")  # of lm-eval; the second divides a choice's log-likelihood by its bytes
-CLOZE_KEYS = {"question": str, "choices": list, "answer": int}
-DOCUMENT = pa.schema(
-    [
-        *(SAMPLES.field(name) for name in SAMPLES.names),
-        *(pa.field(metric, pa.float64()) for metric in METRICS),
-        pa.field("data_set", pa.string(), nullable=False),  # see `data_set_of`
-    ]
-)
+if TYPE_CHECKING:
+    from lm_eval.api.instance import Instance
+
+PROTOCOL = "lm-eval, zero-shot, likeliest choice"
 
 
-def score_text(task: BenchmarkTask) -> BenchmarkResult:
-    """Run a text benchmark and score it.
+def score_text(answers: Answers[LmEvalScoring]) -> BenchmarkResult:
+    """Score a text benchmark.
 
     Raises:
-        BenchmarkError: no such task, or its data are not here.
+        BenchmarkError: no such task, its data are not here or were others, or a request that was never answered.
     """
-    store = task.open_store(DOCUMENT)
-    registered = task.settings.get("task")
-    if registered is not None:
-        compute: Callable[[], list[dict[str, Any]]] = lambda: run_registered_task(  # noqa: E731
-            task.checkpoint, registered, task.settings.get("limit")
-        )
+    work_offline()
+    settings = answers.settings
+    if settings.task is None:
+        tasks = load_cloze(answers.name, answers.file("cloze.jsonl", settings.identity))
     else:
-        rows = read_cloze(task.benchmark_file("cloze.jsonl"))[: task.settings.get("limit")]
-        compute = lambda: run_cloze(task.checkpoint, task.name, rows)  # noqa: E731
-    # lm-eval sorts a task's requests by length, so the whole task is the unit that is kept.
-    if not store.done:
-        store.append(compute())
-    documents = store.rows()
+        tasks = load_registered(settings.task)
+    data_sets, asked = data_sets_of(tasks), read_manifest(answers.folder).facts["data_sets"]
+    if data_sets != asked:
+        raise BenchmarkError(
+            f"evaluate.benchmarks.{answers.name}: answers are to {', '.join(asked)}, here is {', '.join(data_sets)}; "
+            f"fetch what was answered, or delete {answers.folder} and run again"
+        )
+    stored = StoredLikelihoods(answers.folder)
+    by_task = run_zero_shot(tasks, stored.respond, settings.limit)
+    documents = [
+        _document(task, sample)
+        for task, samples in sorted(by_task.items())
+        for sample in sorted(samples, key=lambda sample: sample["doc_id"])
+    ]
+    if not documents:
+        raise BenchmarkError(f"evaluate.benchmarks.{answers.name}: no documents were scored; raise 'limit'")
     return BenchmarkResult(
-        text_scores(documents, task.chance),
+        text_scores(documents, settings.chance),
         [{name: row[name] for name in SAMPLES.names} for row in documents],
-        data_sets=sorted({row["data_set"] for row in documents} - {""}),
+        PROTOCOL,
+        data_sets=data_sets,
     )
+
+
+class StoredLikelihoods:
+    """What a checkpoint answered, by request; a request that stands several times has as many answers."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._answers: dict[tuple[str, str], list[tuple[float, bool]]] = defaultdict(list)
+        for row in pq.read_table(folder / LIKELIHOODS_FILE).to_pylist():
+            request = (row["context"], row["continuation"])
+            self._answers[request].append((row["log_likelihood"], row["is_greedy"]))
+
+    def respond(self, requests: Sequence["Instance"]) -> list[tuple[float, bool]]:
+        """See `Respond`.
+
+        Raises:
+            BenchmarkError: a request that was never answered.
+        """
+        responses = []
+        for request in requests:
+            left = self._answers[request.args[0], request.args[1]]
+            if not left:
+                raise BenchmarkError(
+                    f"{self.folder}: no answer to {request.args[0][-60:]!r} with {request.args[1]!r}, so lm-eval or "
+                    f"its data changed since; delete {self.folder} and run again"
+                )
+            responses.append(left.pop(0))
+        return responses
 
 
 def text_scores(documents: Sequence[dict[str, Any]], chance: float) -> list[Score]:
@@ -72,87 +102,8 @@ def text_scores(documents: Sequence[dict[str, Any]], chance: float) -> list[Scor
     return scores
 
 
-def read_cloze(path: Path) -> list[dict[str, Any]]:
-    """Four-choice questions, a JSON object `{question, choices, answer}` a line.
-
-    Raises:
-        BenchmarkError: names the first bad line.
-    """
-    rows = []
-    for number, line in enumerate(lines_of(path.read_text(encoding="utf-8")), start=1):
-        try:
-            row = json.loads(line)
-            fits = all(isinstance(row[key], kind) for key, kind in CLOZE_KEYS.items())
-        except (ValueError, KeyError, TypeError):
-            fits = False
-        if not fits or not 0 <= row["answer"] < len(row["choices"]):
-            raise BenchmarkError(
-                f"{path}:{number}: not a question with choices and an answer among them; make it again"
-            )
-        rows.append(row)
-    if not rows:
-        raise BenchmarkError(f"{path}: no questions; raise cloze_questions of the text source, or give it more text")
-    return rows
-
-
-def run_cloze(checkpoint: Checkpoint, name: str, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Score local questions as an lm-eval task; rows of `DOCUMENT`."""
-
-    def dataset(**_: Any) -> dict[str, Any]:
-        import datasets
-
-        return {"test": datasets.Dataset.from_list(rows)}
-
-    config = {
-        "task": name,
-        "custom_dataset": dataset,  # in memory: lm-eval's own JSON loader writes a cache into the user's home
-        "test_split": "test",
-        "output_type": "multiple_choice",
-        "doc_to_text": "{{question}}",
-        "doc_to_choice": "choices",
-        "doc_to_target": "answer",
-        "target_delimiter": " ",
-        "metric_list": [{"metric": metric, "aggregation": "mean", "higher_is_better": True} for metric in METRICS],
-        "num_fewshot": 0,
-    }
-    return _run(checkpoint, lambda: task_manager(False).load([config]), limit=None)
-
-
-def run_registered_task(checkpoint: Checkpoint, name: str, limit: int | None) -> list[dict[str, Any]]:
-    """Score a task or group of lm-eval's registry, such as mmlu; rows of `DOCUMENT`.
-
-    Raises:
-        BenchmarkError: lm-eval has no such task, or its data set is not in the cache.
-    """
-    rows = _run(checkpoint, lambda: load_registered(name), limit=limit)
-    if not rows:
-        raise BenchmarkError(f"lm-eval task '{name}': no documents were scored; raise 'limit'")
-    return rows
-
-
-def _run(checkpoint: Checkpoint, load: Callable[[], dict[str, Any]], *, limit: int | None) -> list[dict[str, Any]]:
-    for variable in ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE"):  # jobs run without a network; read at import
-        os.environ.setdefault(variable, "1")
-    from lm_eval.evaluator import evaluate
-    from lm_eval.models.huggingface import HFLM
-
-    for noisy in ("lm_eval", "lm_eval.api.task", "lm_eval.evaluator", "lm_eval.models.huggingface"):
-        logging.getLogger(noisy).setLevel(logging.ERROR)
-    loaded = load()
-    for each in loaded["tasks"].values():
-        each.set_config(key="num_fewshot", value=0)  # PAPER: all five text tasks are zero-shot
-    model = HFLM(pretrained=checkpoint.model, tokenizer=checkpoint.tokenizer, batch_size=checkpoint.batch_size)
-    results = evaluate(model, loaded, limit=limit, bootstrap_iters=0, log_samples=True)
-    assert results is not None  # None only on ranks other than 0
-    return [
-        _document(name, sample, data_set_of(loaded["tasks"][name]))
-        for name, samples in sorted(results["samples"].items())
-        for sample in sorted(samples, key=lambda sample: sample["doc_id"])
-    ]
-
-
-def _document(task: str, sample: dict[str, Any], data_set: str) -> dict[str, Any]:
-    """One of lm-eval's sample records as a row of `DOCUMENT`."""
+def _document(task: str, sample: dict[str, Any]) -> dict[str, Any]:
+    """One of lm-eval's records as a row of `SAMPLES`, with its metrics."""
     arguments = list(sample["arguments"])
     choices = [str(argument[1]).strip() for argument in arguments]
     likelihoods = [float(response[0]) for response in sample["filtered_resps"]]
@@ -168,6 +119,5 @@ def _document(task: str, sample: dict[str, Any], data_set: str) -> dict[str, Any
         "answer": answer,
         "value": value,
         "reason": "" if value == 1.0 else "another choice is more probable",
-        "data_set": data_set,
         **{metric: None if metric not in sample else float(sample[metric]) for metric in METRICS},
     }

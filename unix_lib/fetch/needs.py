@@ -1,68 +1,55 @@
 """What a config needs from outside, and whether it is there."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 
 from unix_lib.artefacts.errors import UserError
 from unix_lib.artefacts.files import sha256_of
-from unix_lib.config import Experiment
-from unix_lib.config.fetch import FetchedFile, FetchedRepository
+from unix_lib.config.experiment import Experiment
 from unix_lib.config.models import PretrainedStart
-from unix_lib.config.outside import is_hub_id
-from unix_lib.config.tokenizers import PretrainedImageTokenizer, PretrainedTextTokenizer
-
-
-@dataclass(frozen=True)
-class Need:
-    """One thing from outside. Exactly one of `file`, `repository`, `task` and `local` is set."""
-
-    what: str
-    file: FetchedFile | None = None
-    repository: FetchedRepository | None = None
-    task: str | None = None  # of lm-eval's registry, which names the data sets behind it
-    local: Path | None = None  # a path in the config that nothing downloads: the user brings it
+from unix_lib.config.needs import Need, model_need
 
 
 def needs_of(config: Experiment) -> list[Need]:
-    """Everything a config needs, in the order of its stages, each thing once."""
-    needs = [Need(f"file {item.path}", file=item) for item in config.fetch.files]
-    needs += [Need(f"{item.type} {item.repository}", repository=item) for item in config.fetch.repositories]
+    """Everything a config needs, in the order of its stages, each thing once.
+
+    What `fetch` puts into place is not asked of the user again.
+    """
+    fetched = [Need(f"file {item.path}", file=item) for item in config.fetch.files]
+    fetched += [Need(f"{item.type} {item.repository}", repository=item) for item in config.fetch.repositories]
     provided = [Path(item.path) for item in config.fetch.files]
     provided += [Path(item.folder) for item in config.fetch.repositories if item.folder is not None]
+    needs: dict[tuple[object, ...], Need] = {}
+    for need in [*fetched, *_of_kinds(config)]:
+        if need.local is None or not _below(need.local, provided):
+            needs.setdefault(_thing(need), need)
+    return list(needs.values())
 
-    pretrained: dict[tuple[str, str], str] = {}
-    for what, tokenizer in (("text tokenizer", config.tokenizers.text), ("image tokenizer", config.tokenizers.image)):
-        if isinstance(tokenizer, PretrainedTextTokenizer | PretrainedImageTokenizer):
-            pretrained.setdefault((tokenizer.path, tokenizer.revision), what)
-    for name, run in config.train.runs.items():
-        if isinstance(run.start, PretrainedStart):
-            pretrained.setdefault((run.start.path, run.start.revision), f"start of run {name}")
-    for (path, revision), what in pretrained.items():
-        if is_hub_id(path):
-            repository = FetchedRepository.model_construct(
-                repository=path,
-                revision=revision,
-                type="model",
-                folder=None,
-                patterns=[],
-                licence="licence: see its page",
-                megabytes=None,
-            )
-            needs.append(Need(f"{what}: {path}", repository=repository))
-        else:
-            needs.append(Need(f"{what}: {path}", local=Path(path)))
 
+def _of_kinds(config: Experiment) -> Iterator[Need]:
+    """What each part of a config says that it needs."""
     for name, source in config.sources.items():
-        paths = [source.folder, source.captions] if source.kind == "image_folder" else []
-        needs += [Need(f"source {name}: {path}", local=Path(path)) for path in paths]
-        if source.kind == "text":
-            needs += [Need(f"source {name}: {pattern}", local=Path(pattern)) for pattern in source.files]
-    for name, benchmark in config.evaluate.benchmarks.items():
-        if benchmark.file is not None:
-            needs.append(Need(f"benchmark {name}: {benchmark.file}", local=Path(benchmark.file)))
-        if benchmark.task is not None:
-            needs.append(Need(f"benchmark {name}: data of lm-eval task {benchmark.task}", task=benchmark.task))
-    return [need for need in needs if need.local is None or not _below(need.local, provided)]
+        yield from source.needs(name)
+    for tokenizer in (config.tokenizers.text, config.tokenizers.image):
+        if tokenizer is not None:
+            yield from tokenizer.needs()
+    for name, run in config.train.runs.items() if config.train else ():
+        if isinstance(run.start, PretrainedStart):
+            yield model_need(f"start of run {name}", run.start.path, run.start.revision)
+    if config.evaluate is not None:
+        for name, benchmark in config.evaluate.benchmarks.items():
+            yield from benchmark.needs(name)
+        for name, judge in config.evaluate.all_judges().items():
+            yield from judge.needs(name)
+    for name, analysis in config.analyze.analyses.items():
+        yield from analysis.needs(name)
+
+
+def _thing(need: Need) -> tuple[object, ...]:
+    """What is needed, whoever needs it."""
+    repository = need.repository
+    of_hub = repository and (repository.repository, repository.revision, repository.folder, *repository.patterns)
+    return need.file, of_hub, need.task, need.local
 
 
 def _below(path: Path, provided: list[Path]) -> bool:
@@ -83,7 +70,7 @@ def missing_because(need: Need) -> str | None:
         found = any(Path().glob(str(need.local))) if not need.local.is_absolute() else need.local.exists()
         return None if found else "no such file or folder; put it there"
     if need.task is not None:
-        from unix_lib.evaluate.registry import load_registered
+        from unix_lib.benchmarks.lm_eval_tasks import load_registered
 
         try:
             load_registered(need.task)

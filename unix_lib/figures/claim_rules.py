@@ -310,7 +310,7 @@ def _in_percent(difference: Difference) -> Difference:
 
 def _compared_runs(inputs: Inputs) -> set[str]:
     """Runs that were evaluated, so that a base run's speed does not count as an architecture's."""
-    return {inputs.recipe(artefact).settings["run"] for artefact in inputs.existing.get("evaluations", [])}
+    return {read_manifest(folder).facts["run"] for folder in inputs.folders("evaluations")}
 
 
 def _resampled_median(steps: np.ndarray, rng: np.random.Generator) -> np.ndarray:

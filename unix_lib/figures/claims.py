@@ -4,6 +4,7 @@ import textwrap
 
 import pandas as pd
 
+from unix_lib.config.figures import DrawnFigure
 from unix_lib.figures.claim_rules import STATEMENTS, Finding, findings
 from unix_lib.figures.drawn_table import Section, TextTable, draw_table
 from unix_lib.figures.evidence import FAILS, HOLDS, NOT_MEASURABLE, UNDECIDED
@@ -19,7 +20,7 @@ REASON_CHARACTERS = 44
 VERDICT_COLORS = {HOLDS: "#00795A", FAILS: "#B34A00", UNDECIDED: "#7A6A00", NOT_MEASURABLE: "#777777"}
 
 
-def draw(inputs: Inputs, scale: str) -> Drawing:
+def draw(inputs: Inputs, settings: DrawnFigure) -> Drawing:
     """Draw the table."""
     found = findings(inputs)
     sections: list[Section] = []
@@ -39,7 +40,7 @@ def draw(inputs: Inputs, scale: str) -> Drawing:
     text = TextTable(
         "Claims of the paper", HEADING, sections, frozenset({0, 1, 2, 6, 7}), cell_colors=colors, notes=notes
     )
-    return Drawing(claims_table(found, scale), draw_table(text))
+    return Drawing(claims_table(found, settings.scale), draw_table(text))
 
 
 def claims_table(found: list[Finding], scale: str) -> pd.DataFrame:

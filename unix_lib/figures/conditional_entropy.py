@@ -10,6 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
+from unix_lib.config.figures import DrawnFigure
 from unix_lib.figures.inputs import Inputs
 from unix_lib.figures.published import published_entropy
 from unix_lib.figures.style import IMAGE_COLORS, TEXT_COLORS, Drawing, empty_axes
@@ -25,7 +26,7 @@ COLUMNS = [  # `order` is the n of the n-grams, `n` the tokens behind an estimat
 ]
 
 
-def draw(inputs: Inputs) -> Drawing:
+def draw(inputs: Inputs, settings: DrawnFigure) -> Drawing:
     """Draw the figure; without an entropy table only the published panel is filled."""
     measured = _measured(inputs.table("entropy", "entropy.parquet"))
     published = published_entropy().assign(origin="published", estimate="plug_in", budget=True)

@@ -1,7 +1,7 @@
 """Differences with 95% intervals, and the verdict that an interval allows.
 
-What flows in: replicates of a difference within each training seed (bootstrap resamples of prompts, random splits,
-steps). What flows out: the mean over seeds with an interval that covers both. Seeds are too few to resample (three of
+A difference has replicates within each training seed (bootstrap resamples of prompts, random splits, steps); the
+interval around its mean over seeds covers both. Seeds are too few to resample (three of
 them have ten distinct resamples), so their part of the uncertainty is drawn from Student's t with S - 1 degrees of
 freedom around the mean; with one seed it is unknown, and a claim about what training makes stays undecided.
 """

@@ -6,6 +6,7 @@ that the detector found what the prompt asks for; beside each row stands the cou
 
 import io
 import textwrap
+from functools import partial
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -14,6 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 from PIL import Image
 
+from unix_lib.config.figures import DrawnFigure
 from unix_lib.figures.inputs import Inputs
 from unix_lib.figures.style import (
     CORRECT_COLOR,
@@ -26,6 +28,8 @@ from unix_lib.figures.style import (
     ordered_architectures,
 )
 
+VERDICTS, IMAGES = "verdicts.parquet", "images.parquet"
+SAMPLE = ["prompt_index", "sample_index", "prompt"]  # what tells one image of a benchmark from another
 PROMPTS = 8
 TASK_ORDER = ("single_object", "colors", "counting", "two_object", "position", "color_attr")
 CELL_INCHES = 0.86
@@ -39,7 +43,7 @@ COLUMNS = [
 ]
 
 
-def draw(inputs: Inputs) -> Drawing:
+def draw(inputs: Inputs, settings: DrawnFigure) -> Drawing:
     """Draw the grid."""
     images = _images(inputs)
     if images.empty:
@@ -91,14 +95,25 @@ def draw(inputs: Inputs) -> Drawing:
 
 def _images(inputs: Inputs) -> pd.DataFrame:
     """First image of every prompt of trained checkpoints; of several seeds of an architecture the lowest."""
-    images = inputs.table("evaluations", "images.parquet")
     scores = inputs.table("evaluations", "scores.parquet")
-    if images.empty or scores.empty:
+    judged = pd.concat([pd.DataFrame(), *map(partial(_judged, inputs), inputs.existing.get("evaluations", []))])
+    if judged.empty or scores.empty:
         return pd.DataFrame()
     origin = scores.drop_duplicates("artefact")[["artefact", "run", "step", "tokens", "architecture", "seed"]]
-    images = images[images.sample_index == 0].merge(origin, on="artefact")
+    images = judged[judged.sample_index == 0].merge(origin, on="artefact")
     images = images[images.step > 0]
     return images[images.seed == images.groupby("architecture").seed.transform("min")]
+
+
+def _judged(inputs: Inputs, evaluation: str) -> pd.DataFrame:
+    """An evaluation's verdicts, each with the image that it is on; of several generation benchmarks the first's."""
+    generated = set(inputs.existing.get("images", []))
+    for answers in inputs.recipe(evaluation).upstream:
+        if answers in generated:
+            verdicts = pd.read_parquet(inputs.results / evaluation / VERDICTS).assign(artefact=evaluation)
+            images = pd.read_parquet(inputs.results / answers / IMAGES, columns=[*SAMPLE, "image"])
+            return verdicts.merge(images, on=SAMPLE)
+    return pd.DataFrame()
 
 
 def _prompts(images: pd.DataFrame) -> list[int]:

@@ -15,6 +15,7 @@ from matplotlib.ticker import MaxNLocator
 
 from unix_lib.analyze.attenuation import LEAST_RELIABILITY, corrected_by
 from unix_lib.artefacts.manifest import read_manifest
+from unix_lib.config.figures import DrawnFigure
 from unix_lib.figures.inputs import Inputs
 from unix_lib.figures.style import (
     Drawing,
@@ -40,7 +41,7 @@ COLUMNS = [  # `n` is the documents per modality behind each value, `values` the
 ]
 
 
-def draw(inputs: Inputs) -> Drawing:
+def draw(inputs: Inputs, settings: DrawnFigure) -> Drawing:
     """Draw the figure."""
     conflict = measured_conflict(inputs)
     if conflict.empty or not conflict.shared.any():
@@ -84,7 +85,7 @@ def draw(inputs: Inputs) -> Drawing:
 
 def measured_conflict(inputs: Inputs) -> pd.DataFrame:
     """`conflict.parquet` of all checkpoints, with the documents per modality behind each row in `documents`."""
-    conflict = inputs.table("conflicts", "conflict.parquet")
+    conflict = inputs.table("conflict", "conflict.parquet")
     if conflict.empty:
         return conflict
     documents = {

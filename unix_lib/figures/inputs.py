@@ -1,9 +1,4 @@
-"""What a figure reads: artefacts by role, some of which may not exist yet.
-
-What flows in: artefact names from a recipe. What flows out: tables with the run's recipe facts beside them. The
-recipe of an evaluation says which scorer made a benchmark's scores and from where its questions came; names alone
-don't.
-"""
+"""What a figure reads: artefacts by role, some of which may not exist yet, as tables with the artefacts' names."""
 
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -11,9 +6,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from unix_lib.artefacts.manifest import read_manifest
 from unix_lib.artefacts.recipe import Recipe, recipe_of
-
-FAMILIES = {"lm_eval": "text", "yes_no": "understanding", "multiple_choice": "understanding", "geneval": "generation"}
 
 
 @dataclass(frozen=True)
@@ -29,6 +23,11 @@ class Inputs:
     results: Path
     existing: dict[str, list[str]]
     missing: list[str] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, recipe: Recipe, results: Path) -> "Inputs":
+        """All inputs of a recipe, none missing."""
+        return cls(results, {role: recipe.in_role(role) for role in recipe.inputs})
 
     def folders(self, role: str) -> list[Path]:
         """Folders of a role's artefacts."""
@@ -49,17 +48,13 @@ class Inputs:
 
     @cached_property
     def benchmarks(self) -> pd.DataFrame:
-        """One row per benchmark: `benchmark, family, local, by_task`.
+        """One row per benchmark: `benchmark, family, local, by_task`, as the evaluations' manifests have them.
 
         `local` where the experiment made the questions itself, `by_task` where the score is a mean over tasks.
         """
+        columns = ["family", "local", "by_task"]
         rows = {}
-        for artefact in self.existing.get("evaluations", []):
-            for name, settings in self.recipe(artefact).settings["benchmarks"].items():
-                rows[name] = {
-                    "benchmark": name,
-                    "family": FAMILIES[settings["scorer"]],
-                    "local": settings.get("source") is not None,
-                    "by_task": settings["scorer"] == "geneval" or settings.get("layout") == "seed",
-                }
-        return pd.DataFrame(rows.values(), columns=["benchmark", "family", "local", "by_task"])
+        for folder in self.folders("evaluations"):
+            for name, facts in read_manifest(folder).facts["benchmarks"].items():
+                rows[name] = {"benchmark": name} | {column: facts[column] for column in columns}
+        return pd.DataFrame(rows.values(), columns=["benchmark", *columns])

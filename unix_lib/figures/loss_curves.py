@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from unix_lib.artefacts.manifest import read_manifest
+from unix_lib.config.figures import DrawnFigure
 from unix_lib.figures.inputs import Inputs
 from unix_lib.figures.style import (
     GREY,
@@ -39,7 +40,7 @@ COLUMNS = [
 ]
 
 
-def draw(inputs: Inputs) -> Drawing:
+def draw(inputs: Inputs, settings: DrawnFigure) -> Drawing:
     """Draw the figure from the last checkpoints' logs."""
     table = loss_table(inputs)
     if table.empty:

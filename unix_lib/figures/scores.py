@@ -1,7 +1,5 @@
 """Scores as figures and tables need them: one headline metric per benchmark, at equal data, means over seeds.
 
-What flows in: `scores.parquet` of the evaluations. What flows out: tidy tables with an interval on every score.
-
 Intervals are combined by their distances from the value, below and above apart, added in quadrature (Zou and Donner
 2008): a score of 0 keeps the interval [0, 0.14] that its few samples leave it, which a standard error of 0 would lose.
 """

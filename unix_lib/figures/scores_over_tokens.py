@@ -9,6 +9,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
+from unix_lib.config.figures import DrawnFigure
 from unix_lib.figures.inputs import Inputs
 from unix_lib.figures.published import benchmark_name
 from unix_lib.figures.scores import headline_scores, over_seeds
@@ -33,7 +34,7 @@ COLUMNS = [
 ]
 
 
-def draw(inputs: Inputs) -> Drawing:
+def draw(inputs: Inputs, settings: DrawnFigure) -> Drawing:
     """Draw the figure."""
     scores = headline_scores(inputs)
     if scores.empty:

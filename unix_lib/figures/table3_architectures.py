@@ -6,6 +6,7 @@ The paper's cells other than the means are not known; its means are of MMLU, Gen
 import pandas as pd
 
 from unix_lib.artefacts.manifest import read_manifest
+from unix_lib.config.figures import DrawnFigure
 from unix_lib.figures.drawn_table import Section, TextTable, draw_table
 from unix_lib.figures.family_means import FAMILIES, family_means
 from unix_lib.figures.inputs import Inputs
@@ -20,7 +21,7 @@ COLUMNS = [
 HEADING = ["architecture", *FAMILIES, "mean", "tokens (M)", "parameters (M)\nactive text / vision / total"]
 
 
-def draw(inputs: Inputs) -> Drawing:
+def draw(inputs: Inputs, settings: DrawnFigure) -> Drawing:
     """Draw the table."""
     means = family_means(inputs)
     sizes = _sizes(inputs)

@@ -5,6 +5,7 @@ Of the published table only the winner is known, 9:5 of 28 layers.
 
 import pandas as pd
 
+from unix_lib.config.figures import DrawnFigure
 from unix_lib.figures.drawn_table import Section, TextTable, draw_table
 from unix_lib.figures.family_means import FAMILIES, family_means
 from unix_lib.figures.inputs import Inputs
@@ -17,7 +18,7 @@ COLUMNS = [
 ]
 
 
-def draw(inputs: Inputs) -> Drawing:
+def draw(inputs: Inputs, settings: DrawnFigure) -> Drawing:
     """Draw the table."""
     means = family_means(inputs)
     means = means[means.architecture.map(preset_of).isin(["unix", "shared"])] if len(means) else means

@@ -1,4 +1,4 @@
-"""Columns of preallocated caches: which ones the prompts take, where the next token goes, what it may see.
+"""Where tokens stand in the preallocated caches of decoding, and what each new one may see.
 
 Every attention scope has columns of its own (`joint`, and one modality each for separated layers), the same for all
 layers of that scope. Prompts are right-aligned, so that a step writes one column for all sequences; a mask hides what

@@ -1,4 +1,4 @@
-"""Step-by-step decoding: prompts in, hidden states of the next position out.
+"""Continues many sequences token by token, with caches of keys and values.
 
 The prompts run once through the packed forward pass; equal prompts once together. After that every sequence gets one
 token per step, all of the same modality, so a step runs one branch of each layer. A separated layer keeps a cache per
@@ -136,12 +136,14 @@ class Decoding:
     def _advance(self, ids: Tensor, vision: bool) -> Tensor:
         config, own = self.model.config, "vision" if vision else "text"
         hidden = self.model.model.embed_tokens(ids)
-        turn = rotary(self._positions, config.head_dim, config.rope_theta, hidden.dtype)
+        cosine, sine = rotary(self._positions, config.head_dim, config.rope_theta, hidden.dtype)
         for scope in ("joint", own):
             self._scopes[scope].begin()
         for layer, caches in zip(self.model.model.layers, self._caches, strict=True):
             scope = "joint" if layer.plan.attention_scope == "joint" else own
-            hidden = _layer_step(layer, hidden, turn, self._scopes[scope], caches[scope], vision=vision)
+            hidden = _layer_step(
+                layer, hidden, cosine, sine, columns=self._scopes[scope], cache=caches[scope], vision=vision
+            )
         self._positions += 1
         for scope in ("joint", own):
             self._scopes[scope].advance()
@@ -153,16 +155,24 @@ class Decoding:
 
 
 def _layer_step(
-    layer: DecoderLayer, hidden: Tensor, turn: tuple[Tensor, Tensor], columns: Columns, cache: Tensor, *, vision: bool
+    layer: DecoderLayer,
+    hidden: Tensor,
+    cosine: Tensor,
+    sine: Tensor,
+    *,
+    columns: Columns,
+    cache: Tensor,
+    vision: bool,
 ) -> Tensor:
     """One layer for one token of every sequence, (R, D) to (R, D)."""
     norm, attention = layer.attention_of(vision)
-    pairs = layer.key_value_heads
-    states = rotate(attention.project(norm(hidden)), *turn, pairs)
-    seen, mask = columns.put(cache, states[:, -2 * pairs :])
+    key_value_heads = layer.key_value_heads
+    states = rotate(attention.project(norm(hidden)), cosine, sine, key_value_heads)
+    seen, mask = columns.put(cache, states[:, -2 * key_value_heads :])
+    keys, values = seen.split(key_value_heads, dim=1)
     # The query heads of one key head stand where a sequence of queries would: (R, K, G, E).
-    queries = states[:, : -2 * pairs].unflatten(1, (pairs, -1))
-    attended = functional.scaled_dot_product_attention(queries, seen[:, :pairs], seen[:, pairs:], attn_mask=mask)
+    queries = states[:, : -2 * key_value_heads].unflatten(1, (key_value_heads, -1))
+    attended = functional.scaled_dot_product_attention(queries, keys, values, attn_mask=mask)
     hidden = hidden + attention.o_proj(attended.flatten(1))
     norm, ffn = layer.ffn_of(vision)
     return hidden + ffn(norm(hidden))

@@ -5,7 +5,6 @@ request that can't be served stops no other: it goes to `rejected.jsonl` with a 
 written batch by batch, so a run that is stopped keeps what it has.
 """
 
-import io
 import json
 import logging
 import time
@@ -29,7 +28,7 @@ from unix_lib.generate.images import generate_images, image_steps
 from unix_lib.generate.requests import Request
 from unix_lib.generate.sampling import check_guidance, check_sampling
 from unix_lib.generate.text import generate_text
-from unix_lib.images.files import MAX_ASPECT_RATIO, MAX_PIXELS, BadImage, check_header, prepare
+from unix_lib.images.files import MAX_ASPECT_RATIO, MAX_PIXELS, BadImage, check_header, square_rgb
 from unix_lib.images.pixels import image_from_pixels, pixels_from_image
 from unix_lib.models.configuration import ModelError
 from unix_lib.pack.sequences import NO_TEXT, FixedParts, Format, text_to_image_prompt_ids, vqa_prompt_ids
@@ -159,10 +158,10 @@ class Texts(Outputs):
             raise RejectedRequest("no such image", str(path))
         try:
             check_header(path, MAX_PIXELS, MAX_ASPECT_RATIO)
-            square = prepare(path, self.checkpoint.image_tokenizer.image_size)
+            square = square_rgb(path, self.checkpoint.image_tokenizer.image_size)
         except BadImage as error:
             raise RejectedRequest(error.reason, f"{path}: {error.detail}") from None
-        pixels = pixels_from_image(Image.open(io.BytesIO(square)))
+        pixels = pixels_from_image(Image.fromarray(square))
         return self.checkpoint.image_tokenizer.encode(pixels[None])[0].numpy()
 
     def make(self, prompts: list[list[int]], seeds: list[int]) -> list[str]:

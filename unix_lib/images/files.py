@@ -1,8 +1,8 @@
-"""One image file to a square RGB image, or the reason why not.
+"""One image file, or its bytes, to a square RGB array, or the reason why not.
 
-Preparation as the paper's data were prepared: upright by EXIF, transparency blended on
-white, short side resized with Lanczos, centre crop. Size and aspect ratio are judged by the header, before a pixel is
-decoded: a file of a few kilobytes can claim gigabytes.
+Preparation as the paper's data were prepared: upright by EXIF, transparency blended on white, short side resized with
+Lanczos, centre crop. Size and aspect ratio are judged by the header, before a pixel is decoded: a file of a few
+kilobytes can claim gigabytes.
 """
 
 import hashlib
@@ -11,7 +11,7 @@ import struct
 import warnings
 import zlib
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -90,8 +90,8 @@ def check_header(file: Path | BinaryIO, max_pixels: int, max_aspect_ratio: float
     return width, height
 
 
-def prepare(file: Path | BinaryIO, image_size: int) -> bytes:
-    """PNG bytes of the RGB image, side `image_size`. Check the header first.
+def square_rgb(file: Path | BinaryIO, image_size: int) -> np.ndarray:
+    """The image as uint8 (image_size, image_size, 3), RGB. Check the header first.
 
     Raises:
         BadImage: the pixels can't be decoded.
@@ -99,12 +99,22 @@ def prepare(file: Path | BinaryIO, image_size: int) -> bytes:
     try:
         with _open(file) as image:
             image.load()
-            square = fit(upright_rgb(image), image_size)
+            return np.asarray(fit(upright_rgb(image), image_size))
     except DECODING_ERRORS as error:
         raise _as_bad_image(error) from error
+
+
+def png_bytes(rgb: np.ndarray) -> bytes:
+    """PNG of uint8 (height, width, 3), RGB."""
     buffer = io.BytesIO()
-    square.save(buffer, format="PNG")
+    Image.fromarray(rgb).save(buffer, format="PNG")
     return buffer.getvalue()
+
+
+def image_row(rgb: np.ndarray) -> dict[str, Any]:
+    """A row of `IMAGE` of uint8 (height, width, 3), RGB."""
+    height, width = rgb.shape[:2]
+    return {"image_id": image_id(rgb), "image": png_bytes(rgb), "width": width, "height": height}
 
 
 def upright_rgb(image: Image.Image) -> Image.Image:

@@ -1,4 +1,4 @@
-"""Between pictures and tensors: 8-bit RGB on one side, float32 in [-1, 1] on the other.
+"""Turns pictures into tensors and back: 8-bit RGB on one side, float32 in [-1, 1] on the other.
 
 No resizing here: a source stores its images at the tokenizer's size. The way back rounds to the nearest of 256 levels,
 so picture -> tensor -> picture is exact.
@@ -36,7 +36,7 @@ def rgb_from_bytes(data: bytes | None, image_size: int) -> np.ndarray:
         UnreadableImageError: no bytes, not an image, truncated, or not `image_size` pixels square.
     """
     if not data:
-        raise UnreadableImageError("no image", "the record has no image bytes")
+        raise UnreadableImageError("no image", "there are no image bytes")
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             if image.size == (image_size, image_size):

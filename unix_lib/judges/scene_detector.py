@@ -1,4 +1,4 @@
-"""The judge `scene_detector`: finds plain objects on a plain background, as this project's `shapes` source draws them."""
+"""The judge `scene_detector`: finds plain objects on a plain background, as the `shapes` source draws them."""
 
 from typing import Literal
 

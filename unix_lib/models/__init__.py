@@ -1,4 +1,7 @@
-"""The decoder with layer plans. Importing this registers it with transformers' Auto classes (and imports torch)."""
+"""The decoder with layer plans, known to transformers' Auto classes once this package is imported.
+
+Importing it imports torch.
+"""
 
 from transformers import AutoConfig, AutoModelForCausalLM
 

@@ -1,8 +1,9 @@
-"""Causal attention inside segments: rows in modality order in, rows in modality order out.
+"""Causal attention among the tokens of one document, or of one modality in a document.
 
-Which tokens share a segment is prepared once per batch as a `Layout`, of one of three kinds; the layout is the choice
-of the kernels. `BucketLayout` trains on any device with PyTorch's own attention; `unix_lib.models.gpu_attention` has
-those of flash-attn and FlexAttention.
+Tokens come and go in modality order. Which of them share a segment is prepared once per batch as a `Layout`, of one of
+several kinds; the layout is the choice of the kernels. `BucketLayout` trains on any device with PyTorch's own
+attention; `unix_lib.models.gpu_attention` has those of flash-attn and FlexAttention,
+`unix_lib.models.hugging_face_cache` the one of `generate()`.
 
 Legend: T tokens, P padded slots of all buckets, S segments of a bucket, L its length, H query heads, K key and value
 heads, E head width.
@@ -10,7 +11,7 @@ heads, E head width.
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol, Self
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -18,11 +19,7 @@ from torch.nn import functional
 
 
 class Layout(Protocol):
-    """The segments of one attention scope, ready for one kind of kernel."""
-
-    def to(self, device: torch.device) -> Self:
-        """The same on a device."""
-        ...
+    """The segments of one attention scope, ready for one kind of kernel; those of a batch have `to(device)` too."""
 
     def attend(self, states: Tensor, key_value_heads: int) -> Tensor:
         """Queries, keys and values (T, H + 2 K, E) to (T, H * E): a token sees the earlier ones of its segment."""

@@ -1,4 +1,4 @@
-"""Checkpoints from disk: a model is what its config and its vocabulary say, or it is refused."""
+"""Loads checkpoints from disk, and refuses a model that is not what its config and its vocabulary say."""
 
 from pathlib import Path
 from typing import Any

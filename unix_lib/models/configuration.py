@@ -1,4 +1,4 @@
-"""Config of the decoder: Qwen2's and Qwen3's fields, the table of layer plans, the vocabulary's ranges.
+"""The decoder's config for transformers: Qwen's fields, the table of layer plans, the vocabulary's ranges.
 
 Stored as `config.json` beside the weights, so a checkpoint carries its architecture and its vocabulary with it.
 """
@@ -8,7 +8,7 @@ from typing import Any
 from transformers import PreTrainedConfig
 
 from unix_lib.artefacts.errors import UserError
-from unix_lib.layer_plans import LayerPlan
+from unix_lib.config.models import LayerPlan
 
 
 class ModelError(UserError):
@@ -19,7 +19,14 @@ class UnixConfig(PreTrainedConfig):
     """A Qwen2 or Qwen3 decoder with a layer plan per layer and image codes after the padded text vocabulary."""
 
     model_type = "unix"
-    keys_to_ignore_at_inference = ("loss_text_sum", "loss_image_sum", "targets_text", "targets_image")
+    keys_to_ignore_at_inference = [  # noqa: RUF012  # the Trainer's evaluation appends to it
+        "loss_text_sum",
+        "loss_image_sum",
+        "targets_text",
+        "targets_image",
+        "target_losses",
+        "past_key_values",
+    ]
 
     # Decoder, named as in transformers' Qwen2Config and Qwen3Config.
     vocab_size: int = 1216
@@ -80,6 +87,19 @@ class UnixConfig(PreTrainedConfig):
     def plans(self) -> list[LayerPlan]:
         """The layer plans, first layer first."""
         return [LayerPlan.from_dict(row) for row in self.layer_plan or []]
+
+    @property
+    def unnamed_ids(self) -> list[int]:
+        """Ids that have rows in the head and name no token."""
+        codes = self.image_rows
+        return [*range(self.text_size, codes.start), *range(codes.stop, self.vocab_size)]
+
+    @property
+    def image_ids(self) -> list[int]:
+        """Ids that only images have: `<|vision_start|>`, codes, separators; without them a model writes text."""
+        codes = self.image_rows
+        separators = [] if self.separator_id is None else [self.separator_id]
+        return [self.vision_start_id, *separators, *range(codes.start, codes.stop)]
 
     @property
     def image_rows(self) -> slice:

@@ -1,9 +1,9 @@
-"""The decoder: embedding, the layers of the plan, final norm, head and loss, as a Hugging Face model.
+"""The decoder as a Hugging Face model: embedding, the layers of the plan, final norm, head and loss.
 
-Two ways in. The hot path takes a batch from `unix_lib.models.routing.build_batch` (flat tokens, all index tensors
-ready) and never waits for the device. The plain path takes `input_ids (B, T)` and an `attention_mask` as any Hugging
-Face caller gives them, builds the routing inside and returns logits (B, T, V); it serves lm-eval. With Hugging Face's
-cache it goes through `unix_lib.models.hugging_face_cache` and serves `generate()`.
+Two ways in. The packed path takes a batch from `unix_lib.models.routing.build_batch` (flat tokens, all index tensors
+ready), never waits for the device and serves training. The plain path takes `input_ids (B, T)` and an `attention_mask`
+as any Hugging Face caller gives them, builds the routing inside and returns logits (B, T, V); it serves lm-eval and,
+with Hugging Face's cache (`unix_lib.models.hugging_face_cache`), `generate()`.
 """
 
 from dataclasses import dataclass
@@ -12,15 +12,25 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from transformers import Cache, DynamicCache, GenerationMixin, PreTrainedModel
-from transformers.utils import ModelOutput
+from transformers import (
+    Cache,
+    DynamicCache,
+    GenerationConfig,
+    GenerationMixin,
+    LogitsProcessor,
+    LogitsProcessorList,
+    PreTrainedModel,
+)
+from transformers.utils import ModelOutput, can_return_tuple
 
 from unix_lib.models.attention import Layout, SelectRows
 from unix_lib.models.configuration import ModelError, UnixConfig
-from unix_lib.models.hugging_face_cache import continued
+from unix_lib.models.hugging_face_cache import cached_batch, token_positions
 from unix_lib.models.layers import DecoderLayer, RMSNorm, Route, rotary
 from unix_lib.models.loss import summed_cross_entropy
-from unix_lib.models.routing import Documents, build_batch, move_batch
+from unix_lib.models.routing import Documents, build_batch, check_ids, is_image_target, move_batch
+
+NO_TARGET = -100  # in Hugging Face's labels
 
 
 @dataclass
@@ -35,6 +45,17 @@ class UnixOutput(ModelOutput):
     targets_image: Tensor | None = None
     target_losses: Tensor | None = None  # (R,), detached, in the order of the batch's `targets`
     past_key_values: Cache | None = None  # plain path, where asked for
+
+
+class NamedTokensOnly(LogitsProcessor):
+    """Keeps `generate()` to ids that name a token; the head has rows between the text ids and the image codes too."""
+
+    def __init__(self, config: UnixConfig) -> None:
+        self.unnamed = torch.tensor(config.unnamed_ids, dtype=torch.long)
+
+    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        """Scores (B, V) with -inf for ids that name no token."""
+        return scores.index_fill(-1, self.unnamed.to(scores.device), -torch.inf)
 
 
 class UnixPreTrainedModel(PreTrainedModel):
@@ -108,9 +129,54 @@ class UnixForCausalLM(UnixPreTrainedModel, GenerationMixin):
         self.lm_head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
         self.post_init()
 
+    @classmethod
+    def from_pretrained(cls, *arguments: Any, **settings: Any) -> Any:
+        """As transformers has it, with `generate()` using its cache.
+
+        Checkpoints may say `use_cache: false`: transformers' Trainer writes that into the config of what it trains.
+        """
+        loaded: Any = super().from_pretrained(*arguments, **settings)
+        model = loaded[0] if settings.get("output_loading_info") else loaded
+        model.config.use_cache = True
+        if settings.get("generation_config") is None:
+            model.generation_config.use_cache = True
+        return loaded
+
+    def generate(  # type: ignore[override]
+        self,
+        inputs: Tensor | None = None,
+        generation_config: GenerationConfig | None = None,
+        logits_processor: LogitsProcessorList | None = None,
+        *arguments: Any,
+        **settings: Any,
+    ) -> Any:
+        """As transformers has it; an id that names no token is never generated.
+
+        A text may go on with an image: `<|vision_start|>` and image codes are tokens like others. To stay with text,
+        pass `suppress_tokens=model.config.image_ids`.
+        """
+        config: Any = self.config
+        processors = LogitsProcessorList([NamedTokensOnly(config), *(logits_processor or [])])
+        return super().generate(inputs, generation_config, processors, *arguments, **settings)  # type: ignore[misc]
+
+    def resize_token_embeddings(self, new_num_tokens: int | None = None, *arguments: Any, **settings: Any) -> Any:
+        """The embedding as it is.
+
+        Raises:
+            ModelError: another number of rows is asked for, where every image code has its place.
+        """
+        rows = self.config.vocab_size
+        if new_num_tokens not in (None, rows):
+            raise ModelError(
+                f"the embedding can't be resized from {rows} to {new_num_tokens} rows: image codes follow the text "
+                "ids, and would lose their places; train with a vocabulary that has room for the new tokens"
+            )
+        return self.get_input_embeddings()
+
+    @can_return_tuple
     def forward(
         self,
-        input_ids: Tensor,
+        input_ids: Tensor | None = None,
         attention_mask: Tensor | None = None,
         labels: Tensor | None = None,
         *,
@@ -125,33 +191,46 @@ class UnixForCausalLM(UnixPreTrainedModel, GenerationMixin):
         num_items_in_batch: Tensor | int | None = None,
         return_logits: bool = False,
         past_key_values: Cache | None = None,
-        use_cache: bool = False,
-        logits_to_keep: int = 0,
-        **_: Any,
+        use_cache: bool | None = False,
+        position_ids: Tensor | None = None,
+        logits_to_keep: int | Tensor = 0,
+        **unsupported: Any,
     ) -> UnixOutput:
         """Losses of a batch of `build_batch`, or logits of plain `input_ids (B, T)`.
 
         Args:
             input_ids: (T,) with the other tensors of `build_batch`, or (B, T) alone.
-            attention_mask: (B, T), plain path: 0 marks padding, left or right.
-            labels: (B, T), plain path: as Hugging Face has it, unshifted, -100 is no target.
+            attention_mask: (B, T), plain path: 0 marks padding, left or right, whose logits mean nothing.
+            labels: (B, T), plain path: what to predict at each place from those before it, unshifted, -100 where
+                nothing, as Hugging Face has it. A label right behind padding counts as little as a row's first.
             num_items_in_batch: targets of the whole optimizer step, where it spans several batches.
             return_logits: packed path: also give logits (T, V) in the packs' order.
             past_key_values, use_cache: plain path: Hugging Face's cache, and whether to make one. With a cache,
                 `input_ids` are the tokens after those in it, and `attention_mask` covers both.
-            logits_to_keep: plain path with a cache: logits of this many last positions only; 0 keeps all.
+            position_ids: (B, T) or (1, T), plain path: checked only, as positions count from a row's first token.
+            logits_to_keep: plain path: logits of this many last places only, 0 keeps all; or the places, (k,).
+            unsupported: what transformers passes to models in general; None and False are taken.
 
         Raises:
-            ModelError: ids outside the vocabulary, labels beside a cache, or a mask that doesn't fit the cache.
+            ModelError: ids or labels that name no token, labels beside a cache, shapes that don't fit, other positions
+                than the model's, or an argument that it can't honour.
         """
-        if past_key_values is not None or use_cache:
-            if labels is not None:
-                raise ModelError("labels and a cache don't go together; call with use_cache=False to get a loss")
-            cache = DynamicCache(config=self.config) if past_key_values is None else past_key_values
-            hidden = continued(self.model, input_ids, attention_mask, cache)[:, -logits_to_keep:]
-            return UnixOutput(logits=self.lm_head(hidden), past_key_values=cache)
+        for name, value in unsupported.items():
+            if value is not None and value is not False:
+                raise ModelError(f"argument '{name}' isn't supported by this model; leave it out")
+        if input_ids is None or (input_ids.dim() != 2 and joint is None):
+            given = "missing" if input_ids is None else tuple(input_ids.shape)
+            raise ModelError(f"input_ids is {given}; give token ids (B, T), or a batch of build_batch")
         if input_ids.dim() == 2:
-            return self._plain(input_ids, attention_mask, labels, num_items_in_batch)
+            return self._plain(
+                input_ids,
+                attention_mask,
+                labels,
+                num_items_in_batch=num_items_in_batch,
+                cache=DynamicCache(config=self.config) if use_cache and past_key_values is None else past_key_values,
+                position_ids=position_ids,
+                logits_to_keep=logits_to_keep,
+            )
         hidden = self.model(
             input_ids,
             text_positions=text_positions,
@@ -189,21 +268,86 @@ class UnixForCausalLM(UnixPreTrainedModel, GenerationMixin):
         input_ids: Tensor,
         attention_mask: Tensor | None,
         labels: Tensor | None,
+        *,
         num_items_in_batch: Tensor | int | None,
+        cache: Cache | None,
+        position_ids: Tensor | None,
+        logits_to_keep: int | Tensor,
     ) -> UnixOutput:
-        ids = input_ids.cpu().numpy()
-        real = np.ones(ids.shape, dtype=bool) if attention_mask is None else attention_mask.cpu().numpy() != 0
-        targets = np.zeros(ids.shape, dtype=bool) if labels is None else labels.cpu().numpy() != -100
-        packs = [Documents(ids[real], targets[real], real.sum(1).astype(np.int32))]
-        batch = move_batch(build_batch(packs, self.config), input_ids.device)
-        if labels is None:
-            del batch["targets"]
-        output = self.forward(**batch, num_items_in_batch=num_items_in_batch, return_logits=True)
-        assert output.logits is not None
-        if real.all():  # no second copy of what may be gigabytes
-            output.logits = output.logits.unflatten(0, ids.shape)
-            return output
-        logits = output.logits.new_zeros(*ids.shape, output.logits.shape[-1])
-        logits[torch.from_numpy(real).to(logits.device)] = output.logits
-        output.logits = logits
+        """The plain path of `forward`."""
+        if labels is not None and cache is not None:
+            raise ModelError("labels and a cache don't go together; call with use_cache=False to get a loss")
+        if cache is not None and cache.is_compileable:
+            raise ModelError("a cache of fixed size doesn't serve here; leave cache_implementation out")
+        if input_ids.numel() == 0:
+            raise ModelError(f"input_ids is {tuple(input_ids.shape)}; give at least one token")
+        batch, new = input_ids.shape
+        total = new + (0 if cache is None else cache.get_seq_length())
+        if attention_mask is None:
+            attention_mask = input_ids.new_ones(batch, total)
+        _require_shape("attention_mask", attention_mask, (batch, total))
+        real = attention_mask != 0
+        if position_ids is not None:
+            _require_positions(position_ids, real, new)
+        if cache is not None:
+            config: Any = self.config
+            inputs = cached_batch(config, input_ids, real, cache)
+            hidden = self.model(**_of_the_layers(inputs))[inputs["packed_rows"]].unflatten(0, (batch, new))
+            return UnixOutput(logits=self.lm_head(_kept(hidden, logits_to_keep)), past_key_values=cache)
+
+        ids, is_real = input_ids.cpu().numpy(), real.cpu().numpy()
+        pack = Documents(ids[is_real], np.zeros(is_real.sum(), dtype=bool), is_real.sum(1).astype(np.int32))
+        inputs = move_batch(build_batch([pack], self.config), input_ids.device)
+        hidden = self.model(**_of_the_layers(inputs))
+        output = UnixOutput()
+        if labels is not None:
+            _require_shape("labels", labels, input_ids.shape)
+            predicting = torch.zeros_like(real)
+            predicting[:, :-1] = real[:, :-1] & (labels[:, 1:] != NO_TARGET)
+            targets = labels[:, 1:][predicting[:, :-1]]
+            check_ids(targets.cpu().numpy(), self.config)
+            rows = SelectRows.apply(hidden, inputs["packed_rows"][predicting[real]])
+            images = torch.from_numpy(is_image_target(targets.cpu().numpy(), self.config)).to(targets.device)
+            self._losses(output, rows, targets, images, num_items_in_batch)
+        hidden = hidden[inputs["packed_rows"]]
+        if real.all():
+            hidden = hidden.unflatten(0, (batch, new))
+        else:
+            hidden = hidden.new_zeros(batch, new, hidden.shape[1]).index_put((real,), hidden)
+        output.logits = self.lm_head(_kept(hidden, logits_to_keep))
         return output
+
+
+def _of_the_layers(batch: dict[str, Any]) -> dict[str, Any]:
+    """The part of a batch that `UnixModel.forward` takes."""
+    return {name: batch[name] for name in ("input_ids", "text_positions", "vision_positions", "joint", "within")}
+
+
+def _kept(hidden: Tensor, logits_to_keep: int | Tensor) -> Tensor:
+    """The places of (B, T, D) whose logits are wanted."""
+    return hidden[:, slice(-logits_to_keep, None) if isinstance(logits_to_keep, int) else logits_to_keep]
+
+
+def _require_shape(name: str, array: Tensor, shape: tuple[int, ...]) -> None:
+    if array.shape != shape:
+        raise ModelError(
+            f"{name} is {tuple(array.shape)}, cached and new tokens are {tuple(shape)}; give one value for each of them"
+        )
+
+
+def _require_positions(position_ids: Tensor, real: Tensor, new: int) -> None:
+    """Refuse positions of the new tokens, (B, N) or (1, N), that are not the model's; those of padding don't matter."""
+    counted = token_positions(real)[:, -new:]
+    if position_ids.dim() != 2 or position_ids.shape[0] not in (1, real.shape[0]) or position_ids.shape[1] != new:
+        raise ModelError(
+            f"position_ids is {tuple(position_ids.shape)}, tokens are {tuple(counted.shape)}; leave it out"
+        )
+    wrong = ((position_ids != counted) & real[:, -new:]).nonzero()
+    if len(wrong):
+        row, place = wrong[0].tolist()
+        given = position_ids.expand_as(counted)[row, place]
+        raise ModelError(
+            f"position_ids has {given} in row {row} at {place}, where this model counts {counted[row, place]}; leave "
+            "it out: positions count from a row's first token, and documents that share a row would see each other "
+            "(unix_lib.models.routing.build_batch packs them)"
+        )

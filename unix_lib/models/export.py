@@ -1,4 +1,4 @@
-"""A shared decoder as a plain Qwen2 or Qwen3 checkpoint, which loads without this package.
+"""Writes a shared decoder as a plain Qwen2 or Qwen3 checkpoint, which loads without this package.
 
 A shared decoder's tensors have Qwen's own names and shapes, so only the config changes. The embedding keeps its rows of
 image codes behind the padded text vocabulary; the `vocabulary.json` beside it says which they are.
@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from transformers import AutoModelForCausalLM, Qwen2Config, Qwen3Config
 
-from unix_lib.layer_plans import LayerPlan
+from unix_lib.config.models import LayerPlan
 from unix_lib.models.configuration import ModelError, UnixConfig
 from unix_lib.models.start import load_model
 
@@ -103,6 +103,7 @@ def _write(config: UnixConfig, target: Qwen2Config | Qwen3Config, model_folder: 
         qwen: Any = AutoModelForCausalLM.from_config(target, dtype=model.dtype)
     qwen.load_state_dict(model.state_dict(), assign=True)
     qwen.tie_weights()
+    qwen.generation_config.suppress_tokens = config.unnamed_ids or None  # what our own `generate()` never draws
     qwen.save_pretrained(folder)
     for name in BESIDE_THE_WEIGHTS:
         if (model_folder / name).is_file():

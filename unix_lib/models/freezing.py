@@ -1,4 +1,4 @@
-"""Which of a decoder's tensors are trained."""
+"""Chooses by name which of a decoder's tensors are trained."""
 
 from collections.abc import Sequence
 from fnmatch import fnmatchcase

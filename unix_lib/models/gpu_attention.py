@@ -1,4 +1,4 @@
-"""Layouts for the kernels of GPUs: flash-attn's variable-length attention and PyTorch's FlexAttention.
+"""Attention with the kernels of GPUs: flash-attn's variable-length attention and PyTorch's FlexAttention.
 
 Both take all segments one behind the other, without padding. FlexAttention also runs forward on the CPU;
 flash-attn and FlexAttention's training need a GPU, and so do their tests.

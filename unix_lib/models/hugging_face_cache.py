@@ -1,14 +1,16 @@
-"""The decoder on Hugging Face's own cache: what `generate()` runs for text, with left padding and beams.
+"""Attention over Hugging Face's own cache, which is what `generate()` runs on, with left padding and beams.
 
 All keys and values stay in the cache, whatever their modality; a separated layer's scope is a mask. Which tokens are
 vision tokens is one more layer of the cache, so that it follows when beams are reordered or tokens are cropped. Plain
 rather than fast: dense masks, built in every call, and arrays that grow. `unix_lib.generate` is the fast way.
 
-Legend: B sequences, P tokens in the cache, N new ones, T = P + N, D width, H query heads, K key and value heads,
-E head width.
+Legend: B sequences, P tokens in the cache, N new ones, T = P + N, H query heads, K key and value heads, E head width.
 """
 
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import count
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -16,64 +18,67 @@ from torch.nn import functional
 from transformers import Cache
 from transformers.cache_utils import DynamicLayer
 
-from unix_lib.models.attention import rotate
-from unix_lib.models.configuration import ModelError
-from unix_lib.models.layers import DecoderLayer, rotary
-from unix_lib.models.routing import is_vision
-
-if TYPE_CHECKING:
-    from unix_lib.models.decoder import UnixModel
+from unix_lib.models.configuration import UnixConfig
+from unix_lib.models.routing import check_ids, is_vision
 
 
-def continued(model: "UnixModel", input_ids: Tensor, attention_mask: Tensor | None, cache: Cache) -> Tensor:
-    """Run new tokens after those in the cache, which takes them up.
+@dataclass(frozen=True)
+class CacheLayout:
+    """New tokens see those in the cache and each other: a `Layout` for one pass through all layers."""
+
+    cache: Cache
+    layers: Iterator[int]  # the layer whose turn it is; shared by the layouts of a pass
+    mask: Tensor  # bool (B, 1, N, T), what each new token sees
+    order: Tensor  # (B N,), the token in each row of the modality order
+    packed_rows: Tensor  # (B N,), the row of each token
+
+    def attend(self, states: Tensor, key_value_heads: int) -> Tensor:
+        """See `Layout`; the cache takes up the keys and values."""
+        batch, _, new, _ = self.mask.shape
+        heads = states.shape[1] - 2 * key_value_heads
+        states = states[self.packed_rows].unflatten(0, (batch, new)).transpose(1, 2)  # (B, H + 2 K, N, E)
+        queries, keys, values = states.split((heads, key_value_heads, key_value_heads), dim=1)
+        keys, values = self.cache.update(keys, values, next(self.layers))
+        attended = functional.scaled_dot_product_attention(queries, keys, values, attn_mask=self.mask, enable_gqa=True)
+        return attended.transpose(1, 2).reshape(batch * new, -1)[self.order]
+
+
+def cached_batch(config: UnixConfig, input_ids: Tensor, real: Tensor, cache: Cache) -> dict[str, Any]:
+    """What `UnixModel.forward` needs to run new tokens after those in the cache.
 
     Args:
         input_ids: int64 (B, N), the new tokens.
-        attention_mask: (B, T), of the cached and the new tokens; 0 marks padding, left or right.
-        cache: empty, or filled by this function.
+        real: bool (B, T), which of the cached and the new tokens are not padding.
+        cache: one that grows, empty or filled by earlier passes.
 
     Returns:
-        normed hidden states, (B, N, D); those of padding mean nothing.
+        input_ids, text_positions, vision_positions, joint, within, packed_rows: as `build_batch` names them, on the
+        device of `input_ids`. Hidden states of padding mean nothing.
 
     Raises:
-        ModelError: a mask of another shape, or a cache of fixed size.
+        ModelError: an id that names no token.
     """
-    if cache.is_compileable:
-        raise ModelError("a cache of fixed size doesn't serve here; leave cache_implementation out")
-    config, (batch, new) = model.config, input_ids.shape
-    total = cache.get_seq_length() + new
-    if attention_mask is None:
-        attention_mask = input_ids.new_ones(batch, total)
-    if attention_mask.shape != (batch, total):
-        raise ModelError(
-            f"attention_mask is {tuple(attention_mask.shape)}, cached and new tokens are {(batch, total)}; give one "
-            "value for each of them"
-        )
-    vision: Tensor = is_vision(cast("Any", input_ids), config)  # type: ignore[assignment]  # a tensor gives a tensor
-    masks = _masks(attention_mask != 0, _remembered(vision, cache, config.num_hidden_layers), new)
+    new = input_ids.shape[1]
+    check_ids(input_ids[real[:, -new:]].cpu().numpy(), config)
+    vision: Any = is_vision(input_ids, config)  # type: ignore[arg-type]  # a tensor gives a tensor
+    order = torch.argsort(vision.flatten(), stable=True)
+    text_tokens = vision.numel() - int(vision.sum())
+    positions = token_positions(real)[:, -new:].flatten()[order]
+    packed_rows, layers = torch.argsort(order), count()
+    joint, within = _masks(real, _remembered(vision, cache, config.num_hidden_layers), new)
+    return {
+        "input_ids": input_ids.flatten()[order],
+        "text_positions": positions[:text_tokens],
+        "vision_positions": positions[text_tokens:],
+        "joint": CacheLayout(cache, layers, joint, order, packed_rows),
+        "within": CacheLayout(cache, layers, within, order, packed_rows),
+        "packed_rows": packed_rows,
+    }
 
-    positions = (attention_mask.long().cumsum(1) - 1).clamp(min=0)[:, -new:]
-    order = torch.argsort(vision.flatten(), stable=True)  # modality order, as the layers want it
-    back = torch.argsort(order)
-    hidden = model.embed_tokens(input_ids.flatten()[order])  # (B N, D)
-    turn = rotary(positions.flatten()[order], config.head_dim, config.rope_theta, hidden.dtype)
-    sizes = (int((~vision).sum()), int(vision.sum()))
-    for index, layer in enumerate(cast("list[DecoderLayer]", model.layers)):
-        pairs = layer.key_value_heads
-        own = [layer.attention_of(side) for side in (False, True)]
-        parts = zip(own, hidden.split(sizes), strict=True)
-        projected = torch.cat([attention.project(norm(part)) for (norm, attention), part in parts])
-        states = rotate(projected, *turn, pairs)[back].unflatten(0, (batch, new)).transpose(1, 2)
-        queries, keys, values = states.split((states.shape[1] - 2 * pairs, pairs, pairs), dim=1)  # (B, heads, N, E)
-        keys, values = cache.update(keys, values, index)
-        mask = masks[layer.plan.attention_scope]
-        attended = functional.scaled_dot_product_attention(queries, keys, values, attn_mask=mask, enable_gqa=True)
-        rows = attended.transpose(1, 2).reshape(batch * new, -1)[order].split(sizes)
-        hidden = hidden + torch.cat([own[side][1].o_proj(part) for side, part in enumerate(rows)])
-        ffns = zip((layer.ffn_of(side) for side in (False, True)), hidden.split(sizes), strict=True)
-        hidden = hidden + torch.cat([ffn(norm(part)) for (norm, ffn), part in ffns])
-    return model.norm(hidden)[back].unflatten(0, (batch, new))
+
+def token_positions(real: Tensor) -> Tensor:
+    """Positions int64 (B, T), counted from each sequence's first token; `real` is bool (B, T), False in padding."""
+    return (real.long().cumsum(1) - 1).clamp(min=0)
 
 
 def _remembered(vision: Tensor, cache: Cache, layers: int) -> Tensor:
@@ -84,10 +89,13 @@ def _remembered(vision: Tensor, cache: Cache, layers: int) -> Tensor:
     return cache.update(flags, flags, layers)[0][:, 0, :, 0] > 0
 
 
-def _masks(real: Tensor, vision: Tensor, new: int) -> dict[str, Tensor]:
-    """What each new token sees, by attention scope, bool (B, 1, N, T); padding sees itself, so that nothing is NaN."""
+def _masks(real: Tensor, vision: Tensor, new: int) -> tuple[Tensor, Tensor]:
+    """What each new token sees, jointly and within its modality, bool (B, 1, N, T).
+
+    Padding sees itself, so that nothing is NaN.
+    """
     place = torch.arange(real.shape[1], device=real.device)
     own = place[-new:, None] == place
     joint = ((place[-new:, None] >= place) & real[:, None, :]) | own
     within = joint & (vision[:, -new:, None] == vision[:, None, :])
-    return {"joint": joint[:, None], "within_modality": within[:, None]}
+    return joint[:, None], within[:, None]

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers.modeling_layers import GradientCheckpointingLayer
 
-from unix_lib.layer_plans import LayerPlan
+from unix_lib.config.models import LayerPlan
 from unix_lib.models.attention import Layout, rotate
 from unix_lib.models.configuration import UnixConfig
 

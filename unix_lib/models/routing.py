@@ -1,11 +1,11 @@
-"""Routing, once per batch and in the data loader: packs in, every index tensor that `forward` needs out.
+"""Sorts the tokens of a batch by modality and prepares every index tensor that the decoder needs.
 
-Tokens travel through the whole decoder in *modality order*: all text tokens first, then all vision tokens, each in
-the order of the packs. The modalities are then two slices of one array, and separated layers cost no permutation at
-all. Only attention needs to know documents: for each scope the batch holds *segments* (documents, or the tokens of one
-modality in a document) laid out for the attention kernels in use. For PyTorch's own they are right-padded to a common
-length, in a few buckets of similar length, so that plain causal attention serves and no mask is ever built. The price
-is a gather and a scatter of q, k and v per layer.
+Done once per batch, in the data loader. Tokens travel through the whole decoder in *modality order*: all text tokens
+first, then all vision tokens, each in the order of the packs. The modalities are then two slices of one array, and
+separated layers cost no permutation at all. Only attention needs to know documents: for each scope the batch holds
+*segments* (documents, or the tokens of one modality in a document) laid out for the attention kernels in use. For
+PyTorch's own they are right-padded to a common length, in a few buckets of similar length, so that plain causal
+attention serves and no mask is ever built. The price is a gather and a scatter of q, k and v per layer.
 
 Legend: T tokens of the batch, T_text + T_vision = T, R targets, S segments of a bucket, L its longest segment.
 """
@@ -81,6 +81,11 @@ def is_vision(ids: npt.NDArray[Any], vocabulary: VocabularyLike) -> npt.NDArray[
     return vision if vocabulary.separator_id is None else vision | (ids == vocabulary.separator_id)
 
 
+def is_image_target(ids: IntArray, vocabulary: VocabularyLike) -> npt.NDArray[np.bool_]:
+    """Which predicted tokens count as an image's: its codes and separators, not the markers around them."""
+    return is_vision(ids, vocabulary) & (ids != vocabulary.vision_start_id)
+
+
 def build_batch(packs: Sequence[PackLike], vocabulary: VocabularyLike, attention: Kernels = "sdpa") -> dict[str, Any]:
     """Everything `UnixForCausalLM.forward` needs for some packs, as int64 tensors unless said otherwise.
 
@@ -102,9 +107,11 @@ def build_batch(packs: Sequence[PackLike], vocabulary: VocabularyLike, attention
     mask = np.concatenate([np.asarray(pack.loss_mask) for pack in packs]).astype(bool)
     lengths = np.concatenate([np.asarray(pack.document_lengths) for pack in packs]).astype(np.int64)
     lengths = lengths[lengths > 0]
+    if len(ids) == 0:
+        raise ModelError("a batch without a single token; give at least one document")
     if lengths.sum() != len(ids):
         raise ModelError(f"a pack's document_lengths add up to {lengths.sum()} of {len(ids)} tokens; pack again")
-    _check_ids(ids, vocabulary)
+    check_ids(ids, vocabulary)
 
     starts = np.cumsum(lengths) - lengths
     document = np.repeat(np.arange(len(lengths)), lengths)  # (T,)
@@ -124,7 +131,7 @@ def build_batch(packs: Sequence[PackLike], vocabulary: VocabularyLike, attention
         "vision_positions": positions[order][text_count:],
         "target_rows": packed_rows[predicted - 1],
         "targets": ids[predicted],
-        "target_is_image": vision[predicted] & (ids[predicted] != vocabulary.vision_start_id),
+        "target_is_image": is_image_target(ids[predicted], vocabulary),
         "packed_rows": packed_rows,
     }
     tensors: dict[str, Any] = {name: torch.from_numpy(np.ascontiguousarray(value)) for name, value in batch.items()}
@@ -138,10 +145,13 @@ def move_batch(batch: dict[str, Any], device: torch.device) -> dict[str, Any]:
     return {name: value.to(device) for name, value in batch.items()}
 
 
-def _check_ids(ids: IntArray, vocabulary: VocabularyLike) -> None:
+def check_ids(ids: IntArray, vocabulary: VocabularyLike) -> None:
+    """Refuse ids, (T,), of which one names no token.
+
+    Raises:
+        ModelError: says which, and which ids there are.
+    """
     size = vocabulary.image_offset + vocabulary.codebook_size
-    if len(ids) == 0:
-        raise ModelError("a batch without a single token; give at least one document")
     wrong = (ids < 0) | (ids >= size) | ((ids >= vocabulary.text_size) & (ids < vocabulary.image_offset))
     if wrong.any():
         raise ModelError(

@@ -1,4 +1,4 @@
-"""Where weights come from: fresh, a checkpoint of another plan, or a pretrained Qwen model.
+"""Makes the model that a run begins with: fresh, from a checkpoint of another plan, or from a pretrained Qwen model.
 
 Every new tensor is drawn from its own generator, seeded by the run's seed and the tensor's name: two architectures
 with the same seed begin with the same text weights, and adding a layer copy changes no other tensor.
@@ -14,7 +14,8 @@ from safetensors import SafetensorError
 from torch import Tensor
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from unix_lib.layer_plans import architecture_label, layer_plan
+from unix_lib.architectures.plans import architecture_label, layer_plan
+from unix_lib.config.models import DecoderShape, PlanConfig
 from unix_lib.models.checkpoint import load_model, require_finite, require_vocabulary, vocabulary_fields
 from unix_lib.models.configuration import ModelError, UnixConfig
 from unix_lib.models.decoder import UnixForCausalLM
@@ -47,31 +48,26 @@ _LOADING_ERRORS = (
 )
 
 
-def fresh_model(
-    shape: dict[str, Any], plan_settings: dict[str, Any], vocabulary: Vocabulary, seed: int
-) -> UnixForCausalLM:
-    """A decoder with random weights.
+def fresh_model(shape: DecoderShape, plan: PlanConfig, vocabulary: Vocabulary, seed: int) -> UnixForCausalLM:
+    """A decoder with random float32 weights, which follow `seed` and each tensor's name only.
 
-    Args:
-        shape: `DecoderShape` as plain values.
-        plan_settings: see `unix_lib.layer_plans.layer_plan`.
-        seed: seed of all weights.
+    Raises:
+        PlanError: a plan that doesn't fit the layers of `shape`.
     """
-    family = shape.get("family", "qwen2")
     config = UnixConfig(
-        hidden_size=shape["hidden_size"],
-        intermediate_size=shape["intermediate_size"],
-        num_hidden_layers=shape["layers"],
-        num_attention_heads=shape["heads"],
-        num_key_value_heads=shape["key_value_heads"],
-        head_dim=shape.get("head_width"),
-        attention_bias=family == "qwen2",
-        query_key_norm=family == "qwen3",
-        tie_word_embeddings=shape["tie_embeddings"],
-        max_position_embeddings=shape["max_positions"],
-        rope_theta=shape["rope_theta"],
-        initializer_range=shape["initializer_range"],
-        **_plan_fields(plan_settings, shape["layers"]),
+        hidden_size=shape.hidden_size,
+        intermediate_size=shape.intermediate_size,
+        num_hidden_layers=shape.layers,
+        num_attention_heads=shape.heads,
+        num_key_value_heads=shape.key_value_heads,
+        head_dim=shape.width_of_heads,
+        attention_bias=shape.family == "qwen2",
+        query_key_norm=shape.family == "qwen3",
+        tie_word_embeddings=shape.tie_embeddings,
+        max_position_embeddings=shape.max_positions,
+        rope_theta=shape.rope_theta,
+        initializer_range=shape.initializer_range,
+        **_plan_fields(plan, shape.layers),
         **vocabulary_fields(vocabulary),
     )
     model = _empty_model(config, torch.float32)
@@ -83,7 +79,7 @@ def fresh_model(
 
 def start_from_checkpoint(
     model_folder: Path | str,
-    plan_settings: dict[str, Any],
+    plan: PlanConfig,
     vision_start: VisionStart,
     seed: int,
     image_rows: Literal["kept", "fresh"] = "kept",
@@ -94,7 +90,7 @@ def start_from_checkpoint(
 
     Args:
         model_folder: folder written by `save_pretrained`, with a shared plan.
-        plan_settings: see `unix_lib.layer_plans.layer_plan`.
+        plan: the table of layer plans that it gets.
         vision_start: vision weights are copies of the text layer's, or fresh.
         seed: seed of fresh weights.
         image_rows: `fresh` draws the embedding (and head) rows of the image codes anew, with the mean and spread of
@@ -104,16 +100,17 @@ def start_from_checkpoint(
 
     Raises:
         ModelError: the checkpoint has separate layers already, another vocabulary, or is not whole.
+        PlanError: a plan that doesn't fit its layers.
     """
     base = load_model(model_folder)
     if vocabulary is not None:
         require_vocabulary(base.config, vocabulary, str(model_folder))  # type: ignore[arg-type]
-    if any(plan.separate for plan in base.config.plans):
+    if any(row.separate for row in base.config.plans):
         raise ModelError(
             f"{model_folder} has plan '{base.config.architecture}', and only a shared one can take another plan; "
             "start from a run with plan shared"
         )
-    values = base.config.to_dict() | _plan_fields(plan_settings, base.config.num_hidden_layers)
+    values = base.config.to_dict() | _plan_fields(plan, base.config.num_hidden_layers)
     weights = dict(base.state_dict())
     if image_rows == "fresh":
         for name in ("model.embed_tokens.weight", "lm_head.weight"):
@@ -126,13 +123,13 @@ def start_from_checkpoint(
 def start_from_pretrained(  # noqa: PLR0917
     path: Path | str,
     revision: str,
-    plan_settings: dict[str, Any],
+    plan: PlanConfig,
     vocabulary: Vocabulary,
     vision_start: VisionStart,
     seed: int,
     dtype: torch.dtype = torch.float32,
     *,
-    shape: dict[str, Any] | None = None,
+    shape: DecoderShape | None = None,
 ) -> UnixForCausalLM:
     """Give a pretrained Qwen2, Qwen2.5 or Qwen3 model image codes and a plan.
 
@@ -140,11 +137,13 @@ def start_from_pretrained(  # noqa: PLR0917
         path: local folder or hub id. revision: pinned revision on the hub.
         vocabulary: image codes must come right after the model's padded text vocabulary.
         dtype: of the weights.
-        shape: `DecoderShape` as plain values that the model must have, where one was planned with.
+        plan: the table of layer plans that it gets.
+        shape: the shape that the model must have, where one was planned with.
 
     Raises:
         ModelError: no model there or an unreadable one, another model family, a variant that is not supported, a
             vocabulary or a shape that doesn't fit, or weights that are not whole or not finite.
+        PlanError: a plan that doesn't fit the model's layers.
     """
     source = _pretrained_config(path, revision)
     if source.model_type not in ("qwen2", "qwen3"):
@@ -175,7 +174,7 @@ def start_from_pretrained(  # noqa: PLR0917
         attention_bias=source.model_type == "qwen2" or source.attention_bias,
         query_key_norm=source.model_type == "qwen3",
         tie_word_embeddings=source.tie_word_embeddings,
-        **_plan_fields(plan_settings, source.num_hidden_layers),
+        **_plan_fields(plan, source.num_hidden_layers),
         **vocabulary_fields(vocabulary),
     )
     weights = _pretrained_weights(path, revision, dtype)
@@ -239,22 +238,22 @@ def _first_line(error: Exception) -> str:
     return next(iter(str(error).splitlines()), type(error).__name__)
 
 
-def _require_shape(path: Path | str, source: Any, shape: dict[str, Any]) -> None:
+def _require_shape(path: Path | str, source: Any, shape: DecoderShape) -> None:
     divided = source.hidden_size // source.num_attention_heads
-    planned = {"family": "qwen2", "head_width": shape["hidden_size"] // shape["heads"]} | shape
     for name, field in _SHAPE_FIELDS.items():
         found = getattr(source, field, divided if name == "head_width" else None)
-        if planned[name] != found:
+        planned = shape.width_of_heads if name == "head_width" else getattr(shape, name)
+        if planned != found:
             raise ModelError(
-                f"{path} has {field} {found}, the run's start.shape.{name} is {planned[name]}; set it to {found}, so "
+                f"{path} has {field} {found}, the run's start.shape.{name} is {planned}; set it to {found}, so "
                 "that plan and costs are this model's"
             )
 
 
-def _plan_fields(plan_settings: dict[str, Any], layers: int) -> dict[str, Any]:
+def _plan_fields(plan: PlanConfig, layers: int) -> dict[str, Any]:
     return {
-        "layer_plan": [plan.as_dict() for plan in layer_plan(plan_settings, layers)],
-        "architecture": architecture_label(plan_settings),
+        "layer_plan": [row.as_dict() for row in layer_plan(plan, layers)],
+        "architecture": architecture_label(plan),
     }
 
 

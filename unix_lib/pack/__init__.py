@@ -1,1 +1,1 @@
-"""Packing: records to token sequences, and sequences to packs of equal capacity."""
+"""Packing: records to token sequences, and sequences to packs of equal length."""

@@ -1,4 +1,4 @@
-"""Random choices that depend on a seed, an epoch and a sample's id, and on nothing else.
+"""Makes random choices that depend on a seed, an epoch and a sample's id, and on nothing else.
 
 A generator that is drawn from in turn gives a sample other numbers when the order of records or the number of
 workers changes. Here every choice is a hash: BLAKE2 turns a sample's id into 64 bits once, and an integer mixer

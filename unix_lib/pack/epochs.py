@@ -1,15 +1,14 @@
-"""Which documents an epoch has: how often each record comes, in which format, with which instruction.
+"""Chooses an epoch's documents: how often each record comes, in which format, with which instruction.
 
-What flows in: the spooled records and a mixture's settings. What flows out: a table of documents in an order that
-only depends on the seed and on the samples, so that neither the order of the records nor anything else about how
-they were read shows in the packs.
+Their order only depends on the seed and on the samples, so that neither the order of the records nor anything else
+about how they were read shows in the packs.
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
+from unix_lib.config.pack import PackSettings
 from unix_lib.pack.draws import draw_bits, draw_uniform
 from unix_lib.pack.sequences import FORMATS, Format
 from unix_lib.pack.spool import Spool
@@ -33,8 +32,7 @@ class Documents:
     def vision_tokens(self, spool: Spool, vocabulary: Vocabulary) -> np.ndarray:
         """Image codes, their separators and <|vision_start|> of each document, int64."""
         with_image = np.isin(self.forms, [form for form, parts in FORMATS.items() if ("vision_start", False) in parts])
-        codes = spool.code_starts[self.records + 1] - spool.code_starts[self.records]
-        vision: np.ndarray = with_image * (vocabulary.image_lengths(codes) + 1)
+        vision: np.ndarray = with_image * (vocabulary.image_lengths(spool.code_lengths[self.records]) + 1)
         return vision
 
 
@@ -56,17 +54,17 @@ def record_uses(samples: np.ndarray, weights: np.ndarray, seed: int, epoch: int)
     return (np.floor(start + (epoch + 1) * weights) - np.floor(start + epoch * weights)).astype(np.int64)
 
 
-def choose_documents(spool: Spool, settings: dict[str, Any], epoch: int | str) -> Documents:
+def choose_documents(spool: Spool, settings: PackSettings, epoch: int | str) -> Documents:
     """Draw an epoch's documents.
 
     Args:
         spool: the records.
-        settings: of the mixture: `seed, parts, text_to_image_ratio, unconditional_probability`.
+        settings: of the mixture.
         epoch: number of the epoch, or `HELDOUT`, where each record is used once.
     """
-    seed = settings["seed"]
+    seed = settings.seed
     if isinstance(epoch, int):
-        weights = np.array([part["weight"] for part in settings["parts"]], dtype=np.float64)
+        weights = np.array([part.weight for part in settings.parts], dtype=np.float64)
         uses = record_uses(spool.samples, weights[spool.parts], seed, epoch)
     else:
         uses = np.ones(len(spool), dtype=np.int64)
@@ -78,8 +76,8 @@ def choose_documents(spool: Spool, settings: dict[str, Any], epoch: int | str) -
         label = f"{seed}/{epoch}/{repeat}"
         forms = spool.forms[records].copy()
         pairs = forms == Format.TEXT_TO_IMAGE
-        backward = draw_uniform(samples, f"{label}/direction") >= settings["text_to_image_ratio"]
-        dropped = draw_uniform(samples, f"{label}/unconditional") < settings["unconditional_probability"]
+        backward = draw_uniform(samples, f"{label}/direction") >= settings.text_to_image_ratio
+        dropped = draw_uniform(samples, f"{label}/unconditional") < settings.unconditional_probability
         forms[pairs & dropped] = Format.UNCONDITIONAL
         forms[pairs & backward] = Format.IMAGE_TO_TEXT
         instructions = (draw_uniform(samples, f"{label}/instruction") * len(INSTRUCTIONS)).astype(np.int64)

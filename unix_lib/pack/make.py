@@ -1,8 +1,7 @@
-"""The `pack` stage: a mixture's records to packs of whole documents, for every epoch planned ahead.
+"""Packs a mixture's records, joined with the codes of their images, for every epoch planned ahead.
 
-What flows in: encoded records, the text tokenizer, the vocabulary. What flows out: `epoch-000.arrow` ..., and
-`heldout.arrow`. Records are tokenized once; each epoch draws its documents, plans on their lengths and writes. A job
-that was killed keeps the epochs it finished.
+The packs are in `epoch-000.arrow` ..., and `heldout.arrow`. Records are tokenized once; each epoch draws its documents,
+plans on their lengths and writes. A job that was killed keeps the epochs it finished.
 """
 
 import json
@@ -10,7 +9,7 @@ import logging
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,10 +17,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from unix_lib.artefacts.files import write_json
 from unix_lib.artefacts.manifest import Manifest
+from unix_lib.config.jobs import Execution
+from unix_lib.config.pack import MixturePart, PackSettings
 from unix_lib.jobs.job import Job
 from unix_lib.pack.epochs import HELDOUT, choose_documents
 from unix_lib.pack.planner import PackError, best_fit
@@ -31,7 +31,7 @@ from unix_lib.pack.spool import Spool
 from unix_lib.pack.tokenized import COLUMNS, UnusableRecord, tokenize_batch
 from unix_lib.pack.writer import write_packs
 from unix_lib.records.rejected import RejectedSamples
-from unix_lib.records.shards import Split, count_rows, iterate_batches, shard_paths
+from unix_lib.records.shards import Split, count_rows, iterate_batches
 from unix_lib.tokenizers.text import load_text_tokenizer
 from unix_lib.tokenizers.vocabulary import Vocabulary
 
@@ -43,18 +43,18 @@ PARTIAL = "partial"  # what a job that is still running keeps beside its output
 LOG_SECONDS = 10.0
 
 
-def make_pack(job: Job) -> Manifest:
+def make_pack(job: Job[PackSettings, Execution]) -> Manifest:
     """Make `pack/<mixture>`: every epoch's packs and those of the held-out records.
 
     Raises:
         PackError: the mixture has no usable training record, or none that fits a pack.
     """
     # The tokenizer's thread pool reads this when it starts.
-    os.environ.setdefault("RAYON_NUM_THREADS", str(job.execution.get("job", {}).get("threads", 1)))
+    os.environ.setdefault("RAYON_NUM_THREADS", str(job.shape.threads))
     tokenizer = load_text_tokenizer(job.input("text_tokenizer"))
     vocabulary = Vocabulary.read(job.input("vocabulary"))
-    fixed = FixedParts(tokenizer, vocabulary, job.settings["mask_instructions"])
-    sources = job.inputs("records")
+    fixed = FixedParts(tokenizer, vocabulary, job.settings.mask_instructions)
+    records, codes = job.roles("records"), job.roles("codes")
     rejected = RejectedSamples()
     partial = job.folder / PARTIAL
     for leftover in job.folder.glob(".*.part"):  # of a job that was killed while writing
@@ -62,20 +62,20 @@ def make_pack(job: Job) -> Manifest:
 
     epochs: dict[str, dict[str, Any]] = {}
     plans: list[tuple[Split, list[int | str]]] = [
-        ("train", list(range(job.settings["epochs"]))),
+        ("train", list(range(job.settings.epochs))),
         ("heldout", [HELDOUT]),
     ]
     speed = 0.0
     for split, labels in plans:
         started = time.monotonic()
-        with Spool(partial / "spool") as spool:
+        with Spool(partial / "spool", vocabulary) as spool:
             fill_spool(
                 spool,
-                sources,
+                job.settings.parts,
                 split,
-                parts=job.settings["parts"],
+                records=records,
+                codes=codes,
                 tokenizer=tokenizer,
-                vocabulary=vocabulary,
                 rejected=rejected,
             )
             if split == "train" and not len(spool):
@@ -89,9 +89,9 @@ def make_pack(job: Job) -> Manifest:
             for record in sorted(overlong):
                 rejected.add(
                     spool.ids[record],
-                    f"{job.settings['parts'][spool.parts[record]]['source']}/{split}",
+                    f"{job.settings.parts[spool.parts[record]].source}/{split}",
                     "longer_than_pack",
-                    f"longer than pack.length {job.settings['length']}",
+                    f"longer than pack.length {job.settings.pack_length}",
                 )
         if split == "train":
             _require_packs(job, epochs, len(overlong))
@@ -104,41 +104,47 @@ def make_pack(job: Job) -> Manifest:
     )
 
 
-def _require_packs(job: Job, epochs: dict[str, dict[str, Any]], overlong: int) -> None:
+def _require_packs(job: Job[PackSettings, Execution], epochs: dict[str, dict[str, Any]], overlong: int) -> None:
     if not any(facts["packs"] for facts in epochs.values()):
-        name, length = job.recipe.name, job.settings["length"]
+        name, pack_length = job.recipe.name, job.settings.pack_length
         raise PackError(
-            f"pack.mixtures.{name}: no training pack, {overlong} documents are longer than pack.length {length}; raise "
-            f"pack.length, or the weights under pack.mixtures.{name}.parts"
+            f"pack.mixtures.{name}: no training pack, {overlong} documents are longer than pack.length {pack_length}; "
+            f"raise pack.length, or the weights under pack.mixtures.{name}.parts"
         )
 
 
 def fill_spool(
     spool: Spool,
-    sources: list[Path],
+    parts: list[MixturePart],
     split: Split,
     *,
-    parts: list[dict[str, Any]],
+    records: dict[str, list[Path]],
+    codes: dict[str, list[Path]],
     tokenizer: "PreTrainedTokenizerFast",
-    vocabulary: Vocabulary,
     rejected: RejectedSamples,
 ) -> None:
     """Tokenize one split of all parts of a mixture; unusable records are set aside.
 
     Args:
-        sources: folder of each part's records.
-        parts: the mixture's parts: `source, weight, kinds`.
+        spool: gets the codes, then the records, of each part.
+        parts: of the mixture.
+        split: train or heldout.
+        records, codes: artefacts by source; no codes where a source has no images.
+        tokenizer: the text tokenizer.
+        rejected: gets the unusable records.
     """
-    total = sum(count_rows(folder, split) for folder in sources)
+    total = sum(count_rows(folder, split) for part in parts for folder in records[part.source])
     started = logged = time.monotonic()
     done = 0
-    for number, (folder, part) in enumerate(zip(sources, parts, strict=True)):
-        for batch in _batches(folder, split):
-            for record in tokenize_batch(_of_kinds(batch, part["kinds"]), tokenizer, vocabulary):
+    for number, part in enumerate(parts):
+        images = spool.add_codes(codes.get(part.source, []), split)
+        for batch in _batches(records[part.source], split):
+            chosen = _of_kinds(batch, part.kinds)
+            for record in tokenize_batch(chosen, images, tokenizer, spool.vocabulary.eos_id):
                 if isinstance(record, UnusableRecord):
-                    rejected.add(record.sample_id, f"{part['source']}/{split}", record.reason, record.detail)
+                    rejected.add(record.sample_id, f"{part.source}/{split}", record.reason, record.detail)
                 else:
-                    spool.append(record, number, part["source"])
+                    spool.append(record, number, part.source)
             done += batch.num_rows
             now = time.monotonic()
             if now - logged >= LOG_SECONDS:
@@ -149,17 +155,17 @@ def fill_spool(
     _log.info("%s: %d records in %.1f s", split, done, time.monotonic() - started)
 
 
-def _batches(folder: Path, split: Split) -> Iterator[pa.RecordBatch]:
-    names = pq.read_schema(shard_paths(folder, split)[0]).names
-    return iterate_batches(folder, split, [*COLUMNS, *(["image_codes"] if "image_codes" in names else [])])
+def _batches(folders: list[Path], split: Split) -> Iterator[pa.RecordBatch]:
+    for folder in folders:
+        yield from iterate_batches(folder, split, COLUMNS)
 
 
-def _of_kinds(batch: pa.RecordBatch, kinds: list[str]) -> pa.RecordBatch:
+def _of_kinds(batch: pa.RecordBatch, kinds: Sequence[str]) -> pa.RecordBatch:
     return batch.filter(pc.is_in(batch.column("kind"), pa.array(kinds))) if kinds else batch
 
 
 def _epoch(
-    job: Job,
+    job: Job[PackSettings, Execution],
     partial: Path,
     file: str,
     epoch: int | str,
@@ -170,13 +176,15 @@ def _epoch(
     overlong: set[int],
 ) -> dict[str, Any]:
     """Plan and write one epoch unless it is there already; returns its facts, adds to the overlong records."""
-    capacity, seed = job.settings["length"], job.settings["seed"]
+    pack_length = job.settings.pack_length
     documents = choose_documents(spool, job.settings, epoch)
-    text_lengths, code_lengths = np.diff(spool.text_starts), np.diff(spool.code_starts)
     lengths = fixed.lengths(
-        documents.forms, documents.instructions, text_lengths[documents.records], code_lengths[documents.records]
+        documents.forms,
+        documents.instructions,
+        spool.text_lengths[documents.records],
+        spool.code_lengths[documents.records],
     )
-    fits = lengths <= capacity
+    fits = lengths <= pack_length
     overlong.update(documents.records[~fits].tolist())
     documents, lengths = documents.only(fits), lengths[fits]
     done = partial / f"{file}.json"
@@ -184,21 +192,21 @@ def _epoch(
         facts: dict[str, Any] = json.loads(done.read_text(encoding="utf-8"))
         return facts
     started = time.monotonic()
-    plan = best_fit(lengths, capacity)
+    plan = best_fit(lengths, pack_length)
     written = write_packs(
         job.folder / file,
         documents,
         lengths,
         plan,
-        capacity=capacity,
+        pack_length=pack_length,
         spool=spool,
         fixed=fixed,
         vocabulary=vocabulary,
-        label=f"{seed}/{epoch}",
+        label=f"{job.settings.seed}/{epoch}",
     )
     counts = np.bincount(documents.forms, minlength=len(Format)).tolist()
     facts = asdict(written) | {
-        "fill": round(written.tokens / max(1, written.packs * capacity), 6),
+        "fill": round(written.tokens / max(1, written.packs * pack_length), 6),
         "formats": {form.name.lower(): counts[form] for form in Format},
     }
     write_json(done, facts)

@@ -1,4 +1,4 @@
-"""Which document goes into which pack: best fit, looking at lengths only.
+"""Plans which document goes into which pack: best fit, looking at lengths only.
 
 Best-fit-decreasing (arXiv 2404.10830, section 3) takes all documents longest first, and so puts documents of one length
 together. Where a kind of document has a length of its own, as captioned images have, a pack then is of one kind, and
@@ -32,35 +32,35 @@ class PackPlan:
     num_packs: int
 
 
-def best_fit(lengths: np.ndarray, capacity: int) -> PackPlan:
-    """Assign documents to packs of `capacity` tokens, leaving no document cut.
+def best_fit(lengths: np.ndarray, pack_length: int) -> PackPlan:
+    """Assign documents to packs of `pack_length` tokens, leaving no document cut.
 
     Each document goes into the fullest pack that has room for it, and behind what is there.
 
     Args:
-        lengths: int64 (N,), tokens per document, each in 1..capacity. The order of the short ones decides what stands
-            together: give them in random order.
-        capacity: tokens per pack.
+        lengths: int64 (N,), tokens per document, each in 1..pack_length. The order of the short ones decides what
+            stands together: give them in random order.
+        pack_length: tokens per pack.
 
     Raises:
-        PackError: a document is empty or longer than `capacity`; names the first such index.
+        PackError: a document is empty or longer than `pack_length`; names the first such index.
     """
     lengths = np.asarray(lengths, dtype=np.int64)
-    wrong = np.flatnonzero((lengths < 1) | (lengths > capacity))
+    wrong = np.flatnonzero((lengths < 1) | (lengths > pack_length))
     if len(wrong):
         raise PackError(
-            f"document {wrong[0]} has {lengths[wrong[0]]} tokens, a pack takes 1 to {capacity}; raise pack.length or "
-            "filter the source"
+            f"document {wrong[0]} has {lengths[wrong[0]]} tokens, a pack takes 1 to {pack_length}; raise "
+            "pack.length or filter the source"
         )
     pack_of, offset_of = [0] * len(lengths), [0] * len(lengths)
     packs_with: dict[int, list[int]] = {}  # free space -> packs
     spaces: list[int] = []  # its keys, ascending
     num_packs = 0
-    order = np.argsort(-np.where(lengths > LONG * capacity, lengths, 0), kind="stable")
+    order = np.argsort(-np.where(lengths > LONG * pack_length, lengths, 0), kind="stable")
     for document, length in zip(order.tolist(), lengths[order].tolist(), strict=True):
         at = bisect_left(spaces, length)
         if at == len(spaces):
-            pack, space = num_packs, capacity
+            pack, space = num_packs, pack_length
             num_packs += 1
         else:
             space = spaces[at]
@@ -68,7 +68,7 @@ def best_fit(lengths: np.ndarray, capacity: int) -> PackPlan:
             if not packs_with[space]:
                 del packs_with[space], spaces[at]
         pack_of[document] = pack
-        offset_of[document] = capacity - space
+        offset_of[document] = pack_length - space
         space -= length
         if space in packs_with:
             packs_with[space].append(pack)

@@ -1,4 +1,4 @@
-"""Packs from disk: row `i` of all epochs, without reading or copying any other.
+"""Reads packs from disk: row `i` of all epochs, without reading or copying any other.
 
 A training run's position is one integer, the number of packs it has taken.
 """
@@ -56,9 +56,9 @@ class PackReader(Sequence[Pack]):
         return PackReader(self.folder, [HELDOUT_FILE])
 
     @property
-    def length(self) -> int:
-        """Capacity of a pack, tokens (`pack.length`)."""
-        return self._files[0].length
+    def pack_length(self) -> int:
+        """Tokens that a pack takes."""
+        return self._files[0].pack_length
 
     @property
     def packs_per_epoch(self) -> list[int]:
@@ -82,7 +82,7 @@ class _PackFile:
         self._path = path
         try:
             metadata = self._open.schema.metadata or {}
-            self.length, self._packs_per_batch = int(metadata[b"length"]), int(metadata[b"packs_per_batch"])
+            self.pack_length, self._packs_per_batch = int(metadata[b"length"]), int(metadata[b"packs_per_batch"])
         except FileNotFoundError:
             raise PackError(f"{path}: missing; delete {path.parent} and run the pack stage again") from None
         except (pa.ArrowInvalid, KeyError) as error:

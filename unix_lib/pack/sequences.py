@@ -1,8 +1,7 @@
-"""Tokens to documents: the sequence formats of `unix_lib/README.md` as one table.
+"""Puts documents together from a record's own tokens: the sequence formats of `unix_lib/README.md` as one table.
 
-What flows in: a record's own tokens. What flows out: its document in a format with the loss mask, or the prompt that
-evaluation puts in front of a model. The two can't differ, because a prompt is the untrained beginning of the same
-row of the table.
+The same table gives the prompt that evaluation puts in front of a model. The two can't differ, because a prompt is the
+untrained beginning of the same row.
 
 Texts on the two sides of a border are tokenized apart, so that a loss mask never cuts a token.
 """

@@ -1,35 +1,44 @@
-"""Tokenized records on disk: tokenized once, put together anew in every epoch.
+"""Keeps tokenized records and image codes on disk: tokenized once, put together anew in every epoch.
 
-What flows in: `TokenizedRecord`s. What flows out: random access to them through memory maps. A few bytes per
-record (kind, source, lengths, the hash of its id) stay in memory, its tokens don't.
+They are read back through memory maps. A few bytes per record (kind, source, length, image, the hash of its id) stay in
+memory, its tokens don't. The codes of an image are there once, however many records show it.
 """
 
 from array import array
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
 import numpy as np
 
 from unix_lib.pack.draws import hash_text
-from unix_lib.pack.sequences import Format
+from unix_lib.pack.image_codes import ABSENT, ImageCodes
+from unix_lib.pack.sequences import NO_CODES, Format
 from unix_lib.pack.tokenized import TokenizedRecord
 from unix_lib.records.schema import IMAGE_TEXT, TEXT
+from unix_lib.records.shards import Split
+from unix_lib.tokenizers.vocabulary import Vocabulary
 
 
 class Spool:
-    """Context manager: `append` records, then `seal`, then read `text`, `text_mask` and `codes` by record.
+    """Context manager: for each source `add_codes`, then `append` its records; then `seal`; then read by record.
+
+    Args:
+        folder: of the files, which go with the block.
+        vocabulary: what an image's codes must be.
 
     Attributes, once sealed (N records in the order in which they came):
         forms: uint8 (N,), `Format`; an image with a caption stands as TEXT_TO_IMAGE.
         parts: int32 (N,), the mixture's part that the record came from.
         samples: uint64 (N,), hash of source and sample id.
-        text_starts, code_starts: int64 (N + 1,), where a record's tokens lie.
+        images: int64 (N,), row of an image's codes, `ABSENT` without image.
+        text_lengths, code_lengths: int64 (N,), a record's own tokens, and its image's codes.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self._forms, self._parts, self._samples = array("B"), array("i"), array("Q")
-        self._text_starts, self._code_starts = array("q", [0]), array("q", [0])
+    def __init__(self, folder: Path, vocabulary: Vocabulary) -> None:
+        self.folder, self.vocabulary = folder, vocabulary
+        self._forms, self._parts, self._samples, self._images = array("B"), array("i"), array("Q"), array("q")
+        self._text_starts, self._code_rows = array("q", [0]), 0
         self.ids: list[str] = []
 
     def __enter__(self) -> "Spool":
@@ -45,22 +54,27 @@ class Spool:
         for name in self._files:
             (self.folder / name).unlink(missing_ok=True)
 
+    def add_codes(self, folders: Sequence[Path], split: Split) -> ImageCodes:
+        """Take over the codes of a source's images; none without artefacts."""
+        codes = ImageCodes(folders, split, self.vocabulary, self._files["codes"], self._code_rows)
+        self._code_rows += codes.rows
+        return codes
+
     def append(self, record: TokenizedRecord, part: int, source: str) -> None:
         if record.kind == IMAGE_TEXT:
             form = Format.TEXT_TO_IMAGE
         elif record.kind == TEXT:
             form = Format.TEXT
         else:
-            form = Format.IMAGE_CONVERSATION if len(record.codes) else Format.CONVERSATION
+            form = Format.CONVERSATION if record.image == ABSENT else Format.IMAGE_CONVERSATION
         self._forms.append(form)
         self._parts.append(part)
         self._samples.append(hash_text(f"{source}/{record.sample_id}"))
         self._text_starts.append(self._text_starts[-1] + len(record.text))
-        self._code_starts.append(self._code_starts[-1] + len(record.codes))
+        self._images.append(record.image)
         self.ids.append(record.sample_id)
         self._files["text"].write(record.text.tobytes())
         self._files["mask"].write(record.text_mask.tobytes())
-        self._files["codes"].write(record.codes.tobytes())
 
     def seal(self) -> None:
         """End writing and map the files."""
@@ -69,11 +83,13 @@ class Spool:
         self.forms = np.array(self._forms, dtype=np.uint8)
         self.parts = np.array(self._parts, dtype=np.int32)
         self.samples = np.array(self._samples, dtype=np.uint64)
-        self.text_starts = np.array(self._text_starts, dtype=np.int64)
-        self.code_starts = np.array(self._code_starts, dtype=np.int64)
+        self.images = np.array(self._images, dtype=np.int64)
+        self._starts = np.array(self._text_starts, dtype=np.int64)
+        self.text_lengths = np.diff(self._starts)
+        self.code_lengths = (self.images != ABSENT) * self.vocabulary.codes_per_image
         self._text = self._map("text", np.int32)
         self._mask = self._map("mask", np.bool_)
-        self._codes = self._map("codes", np.uint16)
+        self._codes = self._map("codes", np.uint16).reshape(-1, self.vocabulary.codes_per_image)
 
     def _map(self, name: str, dtype: type) -> np.ndarray:
         path = self.folder / name
@@ -85,7 +101,6 @@ class Spool:
         return len(self._forms)
 
     def tokens(self, record: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """A record's text (int32), its mask (bool) and its codes (uint16)."""
-        text = slice(self.text_starts[record], self.text_starts[record + 1])
-        codes = slice(self.code_starts[record], self.code_starts[record + 1])
-        return self._text[text], self._mask[text], self._codes[codes]
+        """A record's text (int32), its mask (bool) and its image's codes (uint16), none without image."""
+        text, image = slice(self._starts[record], self._starts[record + 1]), self.images[record]
+        return self._text[text], self._mask[text], NO_CODES if image == ABSENT else self._codes[image]

@@ -1,7 +1,6 @@
-"""Records to tokens: each record tokenized once, whatever becomes of it in which epoch.
+"""Tokenizes records: each once, whatever becomes of it in which epoch.
 
-What flows in: batches of records. What flows out: a `TokenizedRecord` or the reason why there is none. A record's own
-tokens serve every format: a caption is the same tokens before an image and behind it.
+A record's own tokens serve every format: a caption is the same tokens before an image and behind it.
 """
 
 from collections.abc import Iterator
@@ -12,16 +11,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from unix_lib.pack.sequences import NO_CODES, conversation_pieces
+from unix_lib.pack.image_codes import ABSENT, ImageCodes
+from unix_lib.pack.sequences import conversation_pieces
 from unix_lib.records.schema import CONVERSATION, IMAGE_TEXT, TEXT
 from unix_lib.tokenizers.text import encode_texts
-from unix_lib.tokenizers.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
-# Columns that packing needs of a record; `image_codes` where the source has images.
-COLUMNS = ["sample_id", "kind", "text", "messages"]
+COLUMNS = ["sample_id", "kind", "text", "messages", "image_id"]  # what packing needs of a record
 
 
 @dataclass(frozen=True)
@@ -32,7 +30,7 @@ class TokenizedRecord:
     kind: str
     text: np.ndarray  # int32
     text_mask: np.ndarray  # bool
-    codes: np.ndarray  # uint16; empty without image
+    image: int  # row of its codes in the spool, `ABSENT` without image
 
 
 @dataclass(frozen=True)
@@ -45,75 +43,64 @@ class UnusableRecord:
 
 
 def tokenize_batch(
-    batch: pa.RecordBatch, tokenizer: "PreTrainedTokenizerFast", vocabulary: Vocabulary
+    batch: pa.RecordBatch, images: ImageCodes, tokenizer: "PreTrainedTokenizerFast", eos_id: int
 ) -> list[TokenizedRecord | UnusableRecord]:
     """Tokenize a batch of records in one call to the tokenizer.
 
     Args:
-        batch: columns `sample_id, kind, text, messages`, and `image_codes` where the source has images.
+        batch: columns `COLUMNS`.
+        images: codes of the source's images.
+        tokenizer: the text tokenizer.
+        eos_id: what ends an answer.
 
     Returns:
         One entry per row, in order.
     """
-    images = _codes_of(batch)
     rows = batch.select(COLUMNS).to_pylist()
-    checked = [_pieces_of(row, codes, vocabulary) for row, codes in zip(rows, images, strict=True)]
+    places = images.rows_of([row["image_id"] for row in rows])
+    checked = [_pieces_of(row, place, images) for row, place in zip(rows, places, strict=True)]
     encoded = iter(
         encode_texts(tokenizer, [text for pieces in checked if isinstance(pieces, list) for text, _ in pieces])
     )
     records: list[TokenizedRecord | UnusableRecord] = []
-    for row, codes, pieces in zip(rows, images, checked, strict=True):
+    for row, place, pieces in zip(rows, places, checked, strict=True):
         if isinstance(pieces, UnusableRecord):
             records.append(pieces)
             continue
         trained = [mask for _, mask in pieces]
         ids = [next(encoded) for _ in pieces]
         for answer in np.flatnonzero(trained[:-1]):  # the last part is ended by the document's own end
-            ids[answer].append(vocabulary.eos_id)
+            ids[answer].append(eos_id)
         records.append(
             TokenizedRecord(
                 sample_id=row["sample_id"],
                 kind=row["kind"],
                 text=np.fromiter(chain.from_iterable(ids), dtype=np.int32),
                 text_mask=np.repeat(np.array(trained, dtype=bool), [len(piece) for piece in ids]),
-                codes=NO_CODES if codes is None else codes,
+                image=place,
             )
         )
     return records
 
 
-def _codes_of(batch: pa.RecordBatch) -> list[np.ndarray | None]:
-    """Image codes per row without a detour through Python integers; None where a row has no image."""
-    if "image_codes" not in batch.schema.names:
-        return [None] * batch.num_rows
-    column = batch.column("image_codes")
-    values = column.values.to_numpy(zero_copy_only=False)
-    offsets, valid = column.offsets.to_numpy(), column.is_valid().to_numpy(zero_copy_only=False)
-    return [values[offsets[i] : offsets[i + 1]] if valid[i] else None for i in range(batch.num_rows)]
-
-
-def _pieces_of(
-    row: dict[str, Any], codes: np.ndarray | None, vocabulary: Vocabulary
-) -> list[tuple[str, bool]] | UnusableRecord:
+def _pieces_of(row: dict[str, Any], place: int, images: ImageCodes) -> list[tuple[str, bool]] | UnusableRecord:
     """Texts of a record to be tokenized and whether they may be trained, or what is wrong with it."""
-    for reason, detail in _faults(row, codes, vocabulary):
+    for reason, detail in _faults(row, place, images):
         return UnusableRecord(row["sample_id"], reason, detail)
     if row["kind"] == CONVERSATION:
         return conversation_pieces(row["messages"])
     return [(row["text"] if row["kind"] == TEXT else row["text"].strip(), True)]
 
 
-def _faults(row: dict[str, Any], codes: np.ndarray | None, vocabulary: Vocabulary) -> Iterator[tuple[str, str]]:
+def _faults(row: dict[str, Any], place: int, images: ImageCodes) -> Iterator[tuple[str, str]]:
     """What keeps a record from becoming a document: (reason, detail)."""
     kind = row["kind"]
     if kind not in (TEXT, IMAGE_TEXT, CONVERSATION):
         yield "unknown_kind", f"kind '{kind}'; known: {TEXT}, {IMAGE_TEXT}, {CONVERSATION}"
-    if kind == IMAGE_TEXT and codes is None:
-        yield "no_image_codes", f"an {IMAGE_TEXT} record without image codes"
-    if codes is not None and len(codes) != vocabulary.codes_per_image:
-        yield "wrong_code_count", f"{len(codes)} codes, an image has {vocabulary.codes_per_image}"
-    elif codes is not None and codes.max() >= vocabulary.codebook_size:
-        yield "code_out_of_range", f"code {codes.max()}, the codebook has {vocabulary.codebook_size}"
+    if kind == IMAGE_TEXT and row["image_id"] is None:
+        yield "no_image_codes", f"an {IMAGE_TEXT} record without image"
+    if row["image_id"] is not None and place == ABSENT:
+        yield images.fault_of(row["image_id"])
     if kind == CONVERSATION:
         messages = row["messages"] or []
         for message in messages:

@@ -1,7 +1,7 @@
-"""Packs on disk: an Arrow IPC file per epoch, one row a pack, read through a memory map.
+"""Writes packs to disk: an Arrow IPC file per epoch, one row a pack, read through a memory map.
 
 Columns: `input_ids` list<int32>, `loss_mask` list<bool>, `document_lengths` list<int32>. A pack holds whole documents
-only; its tokens may be fewer than the capacity, never more. The schema's metadata says the capacity
+only; its tokens may be fewer than the pack length, never more. The schema's metadata says the pack length (`length`)
 and how many rows a record batch has, so that a reader finds a row without reading others.
 """
 
@@ -48,7 +48,7 @@ def write_packs(
     lengths: np.ndarray,
     plan: PackPlan,
     *,
-    capacity: int,
+    pack_length: int,
     spool: Spool,
     fixed: FixedParts,
     vocabulary: Vocabulary,
@@ -61,13 +61,13 @@ def write_packs(
         documents: the epoch's documents, N of them.
         lengths: int64 (N,), their tokens.
         plan: where they go.
-        capacity: tokens per pack.
+        pack_length: tokens per pack.
         spool, fixed: their tokens.
         vocabulary: every id is checked against it.
         label: seed and epoch, for the order of the packs.
     """
-    packs_per_batch = max(1, TOKENS_PER_BATCH // capacity)
-    metadata = {"length": str(capacity), "packs_per_batch": str(packs_per_batch)}
+    packs_per_batch = max(1, TOKENS_PER_BATCH // pack_length)
+    metadata = {"length": str(pack_length), "packs_per_batch": str(packs_per_batch)}
     schema = pa.schema(FIELDS, metadata=metadata)
     vision = np.bincount(plan.pack_of, documents.vision_tokens(spool, vocabulary), minlength=plan.num_packs)
     tokens = np.bincount(plan.pack_of, lengths, minlength=plan.num_packs)

@@ -1,86 +1,110 @@
-"""How long a job is likely to take: the median of what like jobs took before.
+"""How long a job is likely to take: what jobs of its kind took, scaled by work; never measured, by its operations."""
 
-Only measurements count, those of this machine before those that a summary in git brings from another one: a
-job like none that ever ran has no estimate.
-"""
-
-import csv
-import math
-from collections.abc import Collection
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from typing import Any
 
-from unix_lib.artefacts.errors import UserError
-from unix_lib.artefacts.manifest import Manifest, read_manifest
-from unix_lib.artefacts.recipe import Recipe
-from unix_lib.artefacts.verify import finished_artefacts
+from unix_lib.config.jobs import JobShape
+from unix_lib.recipes.known_jobs import PlannedJobs
+from unix_lib.recipes.plan import Plan
+from unix_lib.recipes.wall_times import (
+    Key,
+    WallTime,
+    key_of,
+    read_wall_times,
+    share_of_processor,
+    wall_times_here,
+)
+from unix_lib.recipes.work import Work, work_of
+
+START_SECONDS = 5.0  # ASSUME: of a process that imports torch, before it does anything
+# ASSUME: what a CPU core does of matrix products, and 40% of an H100's 989 TFLOP/s in bfloat16; of that a tenth where
+# tokens are generated one at a time.
+CORE_OPERATIONS, GPU_OPERATIONS, GENERATED_SHARE = 20e9, 0.4 * 989e12, 0.1
+THINGS_PER_SECOND = 1000.0  # ASSUME: documents, images, questions
+# How far an estimate may be off, as a factor: own measurements at least, other experiments' at least, none.
+LEAST_SPREAD, FOREIGN_SPREAD, UNMEASURED_SPREAD = 1.2, 2.0, 5.0
 
 
-class WallTimes:
-    """Wall times of one experiment, `results/<experiment>`: from its manifests, and from its summary kept in git.
+@dataclass(frozen=True)
+class Estimate:
+    """Seconds of a job, give or take a factor of `spread`."""
 
-    Other experiments don't count: a training job of one says nothing about a training job of another.
+    seconds: float
+    spread: float
+    measured: bool  # by jobs of its kind
+
+
+@dataclass(frozen=True)
+class Rate:
+    """`start + per_work * work` seconds."""
+
+    start: float
+    per_work: float
+    spread: float
+
+    @classmethod
+    def of(cls, measured: list[WallTime], least_spread: float) -> "Rate":
+        """The median of what was measured beyond starting up."""
+        start = min(START_SECONDS, min(time.seconds for time in measured) / 2)
+        per_work = median((time.seconds - start) / max(time.work, 1e-9) for time in measured)
+        expected = [start + per_work * time.work for time in measured]
+        ratios = [time.seconds / seconds for time, seconds in zip(measured, expected, strict=True) if seconds > 0]
+        off = sorted(max(ratio, 1 / ratio) for ratio in ratios if ratio > 0)
+        # The worst tenth may be a machine that was busy with something else.
+        spread = off[int(0.9 * (len(off) - 1))] if off else least_spread
+        return cls(start, per_work, max(least_spread, spread))
+
+
+class Estimates:
+    """Estimates of a plan's jobs.
+
+    What counts is what was measured in the experiment's own results, else in other experiments' beside them, else in
+    the own summary, else in other summaries.
     """
 
-    def __init__(self, results: Path) -> None:
+    def __init__(self, plan: Plan, results: Path) -> None:
         self.skipped: list[str] = []  # what could not be read, a line each
-        self._seconds: dict[str, list[float]] = {}
-        for folder in finished_artefacts(results):
-            try:
-                self._note(folder, read_manifest(folder))
-            except UserError:
-                continue  # `verify` names damaged manifests; an estimate does without them
-        measured_here = set(self._seconds)
-        summary = results / "summary" / "wall_times.csv"
-        if summary.is_file():
-            self._note_summary(summary, measured_here)
+        self._plan, self._jobs = plan, PlannedJobs(plan)
+        self._rates: dict[Key, Rate] = {}
+        others = sorted(folder for folder in results.parent.glob("*/") if folder.name != results.name)
+        self._learn(wall_times_here(results), LEAST_SPREAD)
+        self._learn((time for folder in others for time in wall_times_here(folder)), FOREIGN_SPREAD)
+        self._learn(self._summary(results, plan), LEAST_SPREAD)
+        self._learn((time for folder in others for time in self._summary(folder, None)), FOREIGN_SPREAD)
 
-    def _note(self, folder: Path, manifest: Manifest) -> None:
-        seconds = _wall_seconds(manifest.provenance.get("wall_seconds"))
-        if seconds is not None:
-            self._add(folder.parent.name, folder.name.rpartition("-")[0], seconds)
+    def _learn(self, times: Iterable[WallTime], least_spread: float) -> None:
+        by_key: dict[Key, list[WallTime]] = {}
+        for time in times:
+            if time.key not in self._rates:
+                by_key.setdefault(time.key, []).append(time)
+        self._rates |= {key: Rate.of(measured, least_spread) for key, measured in by_key.items()}
 
-    def _note_summary(self, path: Path, measured_here: Collection[str]) -> None:
-        # Kept in git: it may hold the marks of a merge conflict.
-        unreadable = []
-        with open(path, newline="", encoding="utf-8", errors="replace") as file:
-            rows = csv.DictReader(file)
-            for row in rows:
-                stage, name, seconds = row.get("stage"), row.get("name"), _wall_seconds(row.get("wall_seconds"))
-                if stage is None or name is None or seconds is None:
-                    unreadable.append(rows.line_num)
-                else:
-                    self._add(stage, name, seconds, skip=measured_here)
-        if unreadable:
-            self.skipped.append(
-                f"{path}: {len(unreadable)} lines are no wall times, the first is line {unreadable[0]}; "
-                "`python -m unix_lib summarize <config>` writes the file anew"
-            )
+    def _summary(self, folder: Path, plan: Plan | None) -> Iterable[WallTime]:
+        path = folder / "summary" / "wall_times.csv"
+        return read_wall_times(path, plan, self.skipped) if path.is_file() else []
 
-    def _add(self, stage: str, name: str, seconds: float, skip: Collection[str] = ()) -> None:
-        for group in (f"{stage}/{name}", f"{stage}/{_like(name)}"):
-            if group not in skip:
-                self._seconds.setdefault(group, []).append(seconds)
+    def of(self, artefact: str) -> Estimate:
+        """The estimate of a planned job."""
+        recipe, shape = self._plan.jobs[artefact].recipe, self._plan.jobs[artefact].execution.job
+        work = work_of(artefact, self._jobs)
+        rate = self._rates.get(key_of(recipe.stage, recipe.kind, shape))
+        if rate is None:
+            return Estimate(_computed(work, shape, recipe.stage), UNMEASURED_SPREAD, False)
+        return Estimate(rate.start + rate.per_work * share_of_processor(work, shape), rate.spread, True)
 
-    def estimate(self, recipe: Recipe) -> float | None:
-        """Seconds of a job: from jobs of its own name, else from jobs like it; None without any."""
-        for group in (f"{recipe.stage}/{recipe.name}", f"{recipe.stage}/{_like(recipe.name)}"):
-            if group in self._seconds:
-                return median(self._seconds[group])
-        return None
+    def sources_without_data(self) -> list[str]:
+        """Names of sources whose files are not there yet: what depends on their number can't be estimated."""
+        jobs = self._plan.of_stage("sources")
+        return [self._plan.jobs[name].recipe.name for name in jobs if not work_of(name, self._jobs).amount]
 
 
-def _wall_seconds(value: Any) -> float | None:
-    """A wall time as written down; None where it is none."""
-    try:
-        seconds = float(value)
-    except (TypeError, ValueError):
-        return None
-    return seconds if math.isfinite(seconds) and seconds >= 0 else None
-
-
-def _like(name: str) -> str:
-    """What jobs of one sort have in common: `conflict-unix-step-00100` -> `conflict step`."""
-    sort = name.partition("-")[0] if name.startswith(("conflict-", "ceiling-")) else ""
-    return f"{sort} {'step' if '-step-' in name else name}"
+def _computed(work: Work, shape: JobShape, stage: str) -> float:
+    """Seconds from work alone."""
+    share = share_of_processor(work, shape)
+    if work.unit != "operations":
+        return START_SECONDS + share / THINGS_PER_SECOND
+    if not shape.gpus:
+        return START_SECONDS + share / CORE_OPERATIONS
+    return START_SECONDS + share / (GPU_OPERATIONS * (GENERATED_SHARE if stage == "generate" else 1))

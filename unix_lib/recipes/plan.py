@@ -68,18 +68,23 @@ class Plan:
         """Artefacts of some stages that a job of their own makes."""
         return [artefact for artefact in self.of_stage(*stages) if self.jobs[artefact].made_by is None]
 
+    def waits_for(self, artefact: str) -> list[str]:
+        """Targets that must be there before a target's job starts: what it and all that it makes build on."""
+        job = self.jobs[artefact]
+        own = [name for name in job.recipe.upstream if self.jobs[name].made_by == artefact]
+        needed = [name for made in (artefact, *own) for name in self.jobs[made].recipe.upstream if name not in own]
+        return list(dict.fromkeys([*(self.jobs[name].made_by or name for name in needed), *job.after]))
+
     def upstream(self, artefacts: list[str]) -> list[str]:
-        """Artefacts with all that they build on, in the order of the plan, by the jobs that make them."""
+        """Targets that make some artefacts and all that they build on, in the order of the plan."""
         wanted: set[str] = set()
-        waiting = list(artefacts)
+        waiting = [self.jobs[artefact].made_by or artefact for artefact in artefacts]
         while waiting:
-            artefact = waiting.pop()
-            job = self.jobs[artefact]
-            makers = [job.made_by] if job.made_by is not None else [artefact, *job.after, *job.recipe.upstream]
-            if artefact not in wanted:
-                wanted.add(artefact)
-                waiting += [maker for maker in makers if maker not in wanted]
-        return [artefact for artefact in self.jobs if artefact in wanted and self.jobs[artefact].made_by is None]
+            target = waiting.pop()
+            if target not in wanted:
+                wanted.add(target)
+                waiting += self.waits_for(target)
+        return [artefact for artefact in self.jobs if artefact in wanted]
 
     def named(self, stage: str, name: str) -> str:
         """The artefact of a stage by its name without digest."""
@@ -95,6 +100,7 @@ class Plan:
         execution: Execution,
         *,
         after: tuple[str, ...] = (),
+        part_of: str | None = None,
     ) -> str:
         """Plan one job; returns its artefact.
 
@@ -104,12 +110,13 @@ class Plan:
             inputs: artefacts by role.
             execution: of a model with at least the fields that the kind of job has.
             after: artefacts that must exist first without being part of the recipe.
+            part_of: the name by which it is found with the other parts; its own where it is whole.
         """
         described = job_kind(stage, kind)
         recipe = Recipe(stage, name, kind, described.logic_version, settings.semantic(), inputs)
         typed: Any = execution.narrowed(described.execution)
         self.jobs[recipe.artefact] = PlannedJob(recipe, settings, typed, after)
-        self._named.setdefault((stage, name), []).append(recipe.artefact)
+        self._named.setdefault((stage, part_of or name), []).append(recipe.artefact)
         return recipe.artefact
 
     # -- what analyses ask for

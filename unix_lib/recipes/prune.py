@@ -4,6 +4,8 @@ import re
 import shutil
 from pathlib import Path
 
+from unix_lib.artefacts.errors import UserError
+from unix_lib.artefacts.recipe import EarlierRecipe, read_recipe, recipe_of
 from unix_lib.config.train import CheckpointSettings
 from unix_lib.recipes.plan import STAGES, Plan
 
@@ -30,6 +32,20 @@ def unreached(plans: list[Plan], results: Path) -> list[Path]:
         for folder in ("recipes", "logs", "benchmarks"):
             found += [p for p in (results / folder / stage).glob("*") if JOB_FILE.sub("", p.name) not in keys]
     return sorted(found)
+
+
+def is_earlier(path: Path) -> bool:
+    """Whether an artefact's folder or a recipe was made by an earlier version of the library."""
+    try:
+        if path.is_dir():
+            recipe_of(path)
+        elif path.suffix == ".json":
+            read_recipe(path)
+    except EarlierRecipe:
+        return True
+    except UserError:
+        return False
+    return False
 
 
 def size_of(path: Path) -> int:

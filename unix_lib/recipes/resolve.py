@@ -20,7 +20,8 @@ from unix_lib.config.models import PretrainedStart, RunStart
 from unix_lib.config.outside import FileHashes, Outside
 from unix_lib.config.pack import PackSettings
 from unix_lib.config.report import ReportSettings
-from unix_lib.config.sources import SourceKind
+from unix_lib.config.sources import SourceKind, SourcePlanning, shard_name
+from unix_lib.config.strict import ConfigError
 from unix_lib.config.tokenizers import TokenizerKind, VocabularySettings
 from unix_lib.config.train import CHECKPOINT, CheckpointSettings
 from unix_lib.recipes.plan import Plan
@@ -58,9 +59,19 @@ def _sources(plan: Plan, outside: Outside) -> None:
             described = getattr(kind, job)
             if described is None or (job == "benchmarks" and not source.benchmarks()):
                 continue
-            settings = source.settings_of(described.settings, outside)
             inputs: Inputs = {role: list(_of_source(plan, name, role)) for role in kind.reads.get(job, ())}
-            plan.add("sources", _source_artefact(name, job), f"{source.kind}/{job}", settings, inputs, execution)
+            whole = _source_artefact(name, job)
+            shards = source.shards(outside) if job in kind.sharded else 1
+            if shards > plan.experiment.most_shards:
+                raise ConfigError(
+                    f"sources.{name}: {shards} parts are more than most_shards {plan.experiment.most_shards}; make the "
+                    "parts larger (its key that begins with 'shard_'), or raise most_shards"
+                )
+            for shard in range(shards):
+                planning = SourcePlanning(name, outside, plan.experiment.held_out, shard)
+                settings = source.settings_of(described.settings, planning)
+                artefact, job_of = shard_name(whole, shard), f"{source.kind}/{job}"
+                plan.add("sources", artefact, job_of, settings, inputs, execution, part_of=whole)
 
 
 def _source_artefact(name: str, job: str) -> str:
@@ -105,9 +116,10 @@ def _encode(plan: Plan) -> None:
         return
     tokenizer = plan.named("tokenizers", "image")
     for name in plan.experiment.sources:
-        for images in plan.images(name):
+        for shard, images in enumerate(plan.images(name)):
             inputs: Inputs = {"images": images, "image_tokenizer": tokenizer}
-            plan.add("encode", name, "codes", EncodeSettings(), inputs, plan.experiment.encode)
+            part = shard_name(name, shard)
+            plan.add("encode", part, "codes", EncodeSettings(), inputs, plan.experiment.encode, part_of=name)
 
 
 def _pack(plan: Plan) -> None:
@@ -193,7 +205,7 @@ def _evaluate(plan: Plan, outside: Outside) -> None:
                     "benchmark": plan.named("sources", f"{benchmark.source}-benchmarks"),
                     "image_tokenizer": plan.named("tokenizers", "image"),
                 },
-                plan.experiment.generate.model_copy(update={"job": config.job}),
+                config.narrowed(kind.ceiling.execution, batch_size=plan.experiment.generate.batch_size),
             )
 
 

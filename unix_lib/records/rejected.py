@@ -1,7 +1,7 @@
-"""Samples that were set aside: never fatal, never silent.
+"""Keeps account of samples that are set aside: never fatal, never silent.
 
-What flows in: a sample, where it came from and one of a stage's fixed reasons. What flows out: `rejected.parquet`,
-written even when it is empty, and the counts by reason that the manifest carries.
+Each goes into `rejected.parquet`, which is written even when it is empty, with where it came from and one of a stage's
+fixed reasons; the manifest carries the counts by reason.
 """
 
 from collections import Counter

@@ -1,8 +1,7 @@
-"""Parquet shards of a split: `train-00000.parquet`, `train-00001.parquet`, ..., `heldout-00000.parquet`.
+"""Writes and reads the shards of a split: `train-00000.parquet`, `train-00001.parquet`, ..., `heldout-00000.parquet`.
 
-What flows in: rows or tables of `SOURCE_RECORD` or `ENCODED_RECORD`. What flows out: few large files, each whole or
-absent. The writer keeps one row group in memory, so a split may be larger than the machine's memory; the price is
-that a killed job starts its split again.
+Records, images and codes are all kept so, in few large files, each whole or absent. The writer keeps one row group in
+memory, so a split may be larger than the machine's memory; the price is that a killed job starts its split again.
 """
 
 import logging
@@ -63,7 +62,9 @@ class ShardWriter:
 
     def write(self, row: dict[str, Any]) -> None:
         """Add one row; fields that are absent become null, and an id that no file can hold is escaped."""
-        self._pending.append(row | {"sample_id": encodable(row["sample_id"])})
+        if "sample_id" in row:
+            row = row | {"sample_id": encodable(row["sample_id"])}
+        self._pending.append(row)
         self._pending_bytes += _payload(row)
         if len(self._pending) >= ROW_GROUP_ROWS or self._pending_bytes >= ROW_GROUP_BYTES:
             self._flush()

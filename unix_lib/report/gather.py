@@ -1,8 +1,4 @@
-"""What the report says beside its figures: data, fitness of the measuring tools, final scores, provenance.
-
-What flows in: artefact folders of a finished experiment. What flows out: plain rows of text and numbers for the
-page, and the flat dictionary of `metrics.json`.
-"""
+"""What the report says: figures, data, fitness of the measuring tools, final scores, provenance, as plain rows."""
 
 import base64
 from dataclasses import dataclass
@@ -12,10 +8,14 @@ from typing import Any
 import pandas as pd
 
 from unix_lib.artefacts.manifest import Manifest, read_manifest
+from unix_lib.artefacts.recipe import Recipe
+from unix_lib.config.figures import FigureKind
+from unix_lib.config.kinds import find_kind, known_kinds
 from unix_lib.figures.inputs import Inputs
 from unix_lib.figures.scores import final_scores, headline_scores, over_seeds
 from unix_lib.figures.style import architecture_name, ordered_architectures, preset_of
 
+CLAIMS = "claims"  # the kind of figure that the page shows as a table, first
 MOST_ROWS = 60  # of a CSV shown on the page; longer ones are named with their number of rows
 
 
@@ -32,80 +32,30 @@ class FigureOnPage:
     table: list[list[str]]  # empty where it is too long to show
 
 
-# How to read each figure, in the order of the page.
-CAPTIONS: dict[str, tuple[str, str]] = {
-    "generated_samples": (
-        "What the models draw",
-        "Each row is a checkpoint, each column a description that no model saw in training. A green frame means that "
-        "an automatic detector found what the description asks for.",
-    ),
-    "scores_over_tokens": (
-        "Scores during training",
-        "Higher is better; bars are 95% intervals. A line must rise above the dotted level, a blind guesser, and the "
-        "dashed one, the same images held against other descriptions (a mean of the tasks that have several), to show "
-        "that anything was learned.",
-    ),
-    "table3_architectures": (
-        "The architectures compared",
-        "The paper's question: which architecture makes most of the same data? Upper rows are published, lower rows "
-        "measured here, on the families of benchmarks that this experiment has: only rows of one block compare.",
-    ),
-    "gradient_conflict": (
-        "Where text and images disagree",
-        "The higher the curve, the more text and images pull the same weights in different directions, but also the "
-        "less noisy the gradients are: the noise-corrected values tell the two apart. Bands are one standard "
-        "deviation over random splits of the documents, checkpoints and seeds. The paper expects a U over depth, and "
-        "for Uni-X lower values in the layers it shares.",
-    ),
-    "conditional_entropy": (
-        "How predictable text and image tokens are",
-        "How many bits of surprise remain about the next token once the tokens before it are known. The paper finds "
-        "image tokens harder to predict than text; hollow points rest on a sample too small to tell.",
-    ),
-    "loss_curves": (
-        "Losses during training",
-        "Lower is better. Lines follow training, markers data held back from it; a gap between them would mean "
-        "learning by heart.",
-    ),
-    "table1_text": (
-        "Text benchmarks",
-        "Published models in the first block, this experiment's below. Scores on questions that an experiment made "
-        "itself stand in a block of their own and compare with each other only.",
-    ),
-    "table2_multimodal": (
-        "Image generation and understanding",
-        "Published models in the first block, this experiment's below. Scores on questions and prompts that an "
-        "experiment made itself stand in a block of their own and compare with each other only.",
-    ),
-    "table4_splits": (
-        "Where to cut Uni-X",
-        "How many shallow and deep layers each modality gets for itself; needs several splits to say anything.",
-    ),
-}
-
-
 def figures_on_page(inputs: Inputs) -> list[FigureOnPage]:
-    """Figures in the page's order; the claims table, which stands first on the page, is not among them."""
-    folders = {inputs.recipe(artefact).name: inputs.results / artefact for artefact in inputs.existing["figures"]}
-    order = [name for name in CAPTIONS if name in folders] + sorted(set(folders) - set(CAPTIONS) - {"claims"})
-    return [_figure(name, folders[name]) for name in order]
+    """Figures in the order of the project's own kinds, those from outside last; the claims are a table of their own."""
+    recipes = {artefact: inputs.recipe(artefact) for artefact in inputs.existing.get("figures", [])}
+    places = {kind: place for place, kind in enumerate(known_kinds("figure"))}
+    ordered = sorted(recipes, key=lambda artefact: places.get(recipes[artefact].kind, len(places)))
+    return [_figure(recipes[a], inputs.results / a) for a in ordered if recipes[a].kind != CLAIMS]
 
 
 def claims_rows(inputs: Inputs) -> list[dict[str, Any]]:
     """Rows of `claims.csv`, texts for missing values."""
-    for artefact in inputs.existing["figures"]:
-        if inputs.recipe(artefact).name == "claims":
+    for artefact in inputs.existing.get("figures", []):
+        if inputs.recipe(artefact).kind == CLAIMS:
             table = pd.read_csv(inputs.results / artefact / "claims.csv", keep_default_na=False)
             return table.to_dict("records")
     return []
 
 
-def _figure(name: str, folder: Path) -> FigureOnPage:
-    title, how_to_read = CAPTIONS.get(name, (name.replace("_", " ").capitalize(), ""))
+def _figure(recipe: Recipe, folder: Path) -> FigureOnPage:
+    kind, name = find_kind("figure", recipe.kind, FigureKind), recipe.name
     table = pd.read_csv(folder / f"{name}.csv", keep_default_na=False, dtype=str)
     shown = table if len(table) <= MOST_ROWS else table.iloc[:0]
     png = base64.b64encode((folder / f"{name}.png").read_bytes()).decode("ascii")
-    return FigureOnPage(name, title, how_to_read, png, len(table), list(table.columns), shown.values.tolist())
+    title = kind.title or name.replace("_", " ").capitalize()
+    return FigureOnPage(name, title, kind.how_to_read, png, len(table), list(table.columns), shown.values.tolist())
 
 
 def data_rows(inputs: Inputs) -> list[dict[str, Any]]:
@@ -154,7 +104,7 @@ def fitness_rows(inputs: Inputs) -> list[dict[str, Any]]:
         shown = scores[~scores.metric.str.endswith("_ceiling") | (scores.metric == "overall_ceiling")]
         rows.append(
             {
-                "benchmark": inputs.recipe(artefact).settings["benchmark"],
+                "benchmark": scores.benchmark.iloc[0],
                 "fit": manifest.facts.get("fit_to_judge"),
                 "scores": [
                     {

@@ -11,6 +11,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from unix_lib.artefacts.files import sha256_of, write_json, write_text
 from unix_lib.artefacts.manifest import Manifest
+from unix_lib.config.jobs import Execution
+from unix_lib.config.report import ReportSettings
 from unix_lib.evaluate.fitness import REQUIRED_ACCURACY
 from unix_lib.figures.inputs import Inputs
 from unix_lib.jobs.job import Job
@@ -29,27 +31,26 @@ TEMPLATE = "page.html"
 PAGE, METRICS = "index.html", "metrics.json"
 
 
-def make_report(job: Job) -> Manifest:
-    """Make `report/summary`."""
-    existing = {role: [value] if isinstance(value, str) else list(value) for role, value in job.recipe.inputs.items()}
-    for role in existing:
+def make_report(job: Job[ReportSettings, Execution]) -> Manifest:
+    """Make `report/summary`; without scores `metrics.json` is empty."""
+    for role in job.recipe.inputs:
         job.inputs(role)  # checks the files
-    inputs = Inputs(job.results, existing)
+    inputs = Inputs.of(job.recipe, job.results)
     metrics = final_score_metrics(inputs)
     write_json(job.folder / METRICS, metrics)
-    write_text(job.folder / PAGE, render_page(inputs, job.settings["title"], job.settings["scale"]))
+    write_text(job.folder / PAGE, render_page(inputs, job.settings))
     return job.finish({METRICS: None}, facts={"scores": metrics}, metrics={"page_sha256": sha256_of(job.folder / PAGE)})
 
 
-def render_page(inputs: Inputs, title: str, scale: str) -> str:
+def render_page(inputs: Inputs, settings: ReportSettings) -> str:
     """The whole page, without a link to anything outside it."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
     environment.filters["number"] = _number
     return environment.get_template(TEMPLATE).render(
-        title=title,
-        scale=scale,
+        title=settings.title,
+        scale=settings.scale,
         claims=claims_rows(inputs),
         figures=figures_on_page(inputs),
         data=data_rows(inputs),

@@ -5,9 +5,11 @@ from typing import Any
 
 import numpy as np
 import torch
+from pydantic import TypeAdapter
 from transformers import AutoModelForCausalLM
 
-from unix_lib.layer_plans import architecture_label, layer_plan
+from unix_lib.architectures.plans import architecture_label, layer_plan
+from unix_lib.config.models import PlanConfig
 from unix_lib.models.configuration import UnixConfig
 from unix_lib.models.decoder import UnixForCausalLM
 from unix_lib.models.export import qwen_config
@@ -33,6 +35,7 @@ class DecoderSize:
 
     def config(self, plan: dict[str, Any]) -> UnixConfig:
         """Config of a decoder of this size."""
+        chosen: PlanConfig = TypeAdapter(PlanConfig).validate_python(plan)
         return UnixConfig(
             hidden_size=self.width,
             intermediate_size=self.intermediate,
@@ -51,8 +54,8 @@ class DecoderSize:
             vision_end_id=self.text_vocabulary - 2,
             eos_token_id=self.text_vocabulary - 1,
             pad_token_id=self.text_vocabulary - 1,
-            layer_plan=[row.as_dict() for row in layer_plan(plan, self.layers)],
-            architecture=architecture_label(plan),
+            layer_plan=[row.as_dict() for row in layer_plan(chosen, self.layers)],
+            architecture=architecture_label(chosen),
         )
 
     def decoder(self, plan: dict[str, Any], device: torch.device) -> UnixForCausalLM:

@@ -1,13 +1,14 @@
-"""The image tokenizer: pixels to codes and back, on disk as `config.json` and `model.safetensors`.
+"""Makes, saves and loads the image tokenizer: pixels to codes and back.
 
-`config.json` is transformers' ChameleonVQVAEConfig (so `ChameleonVQVAE.from_pretrained(folder)` reads the encoder) plus
-`decoder`: whether the weights hold one.
+On disk it is `model.safetensors` and `config.json`, transformers' ChameleonVQVAEConfig (so that
+`ChameleonVQVAE.from_pretrained(folder)` reads the encoder) plus `decoder`: whether the weights hold one.
 
 Shapes: B batch, S pixels along a side, C codes per image, row-major.
 """
 
 import json
 import logging
+from collections import Counter
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -20,12 +21,14 @@ from transformers.models.chameleon.configuration_chameleon import ChameleonVQVAE
 
 from unix_lib.artefacts.files import atomic_path, write_json
 from unix_lib.artefacts.manifest import Manifest
-from unix_lib.config.outside import require_planned
-from unix_lib.config.tokenizers import VQGANShape
+from unix_lib.config.jobs import Execution, JobShape
+from unix_lib.config.outside import require_unchanged
 from unix_lib.images.pixels import UnreadableImageError, pixels_from_rgb, rgb_from_bytes
 from unix_lib.jobs.job import Job
 from unix_lib.records.shards import Split, iterate_rows
-from unix_lib.tokenizers.train_vqgan import VQGANTraining, train_vqgan
+from unix_lib.tokenizers.pretrained_vqgan import PlannedPretrainedVQGAN
+from unix_lib.tokenizers.train_vqgan import train_vqgan
+from unix_lib.tokenizers.trained_vqgan import VQGANExecution, VQGANTraining
 from unix_lib.tokenizers.vqgan import VQGAN, ImageTokenizerError, grid_of, vqgan_config
 from unix_lib.tokenizers.vqgan_weights import read_pretrained
 
@@ -122,37 +125,42 @@ def load_image_tokenizer(folder: Path, device: str = "cpu") -> ImageTokenizer:
     return ImageTokenizer(model, device)
 
 
-def device_of(execution: dict[str, Any]) -> str:
+def device_of(shape: JobShape) -> str:
     """`cuda` where the job asked for a GPU and has one, else `cpu`."""
-    return "cuda" if execution.get("job", {}).get("gpus", 0) and torch.cuda.is_available() else "cpu"
+    return "cuda" if shape.gpus and torch.cuda.is_available() else "cpu"
 
 
-def make_image_tokenizer(job: Job) -> Manifest:
-    """Make `tokenizers/image`: train a VQGAN on the sources' images, or take over published weights."""
-    shape = VQGANShape.model_validate(job.settings["shape"])
-    if job.settings["kind"] == "pretrained":
-        require_planned("tokenizers.image.path", job.settings)
-        model = read_pretrained(job.settings["path"], job.settings["revision"], vqgan_config(shape))
-        return job.finish(save_image_tokenizer(model, job.folder), facts={"decoder": model.decoder is not None})
+def make_pretrained_tokenizer(job: Job[PlannedPretrainedVQGAN, Execution]) -> Manifest:
+    """Make `tokenizers/image` of published weights.
 
-    sources = job.inputs("sources")
-    images, rejected = read_images(sources, "train", shape.image_size)
+    Raises:
+        ImageTokenizerError: nothing to read there, or weights of another shape.
+        UserError: a local folder that changed after the plan was made.
+    """
+    settings = job.settings
+    require_unchanged("tokenizers.image.path", [Path(settings.path)], settings.identity)
+    model = read_pretrained(settings.path, settings.revision, vqgan_config(settings.shape))
+    return job.finish(save_image_tokenizer(model, job.folder), facts={"decoder": model.decoder is not None})
+
+
+def make_trained_tokenizer(job: Job[VQGANTraining, VQGANExecution]) -> Manifest:
+    """Make `tokenizers/image`: a VQGAN trained on the inputs in role `images`.
+
+    Raises:
+        ImageTokenizerError: there is no readable image in them.
+    """
+    folders, image_size = job.inputs("images"), job.settings.shape.image_size
+    images, rejected = read_images(folders, "train", image_size)
     if len(images) == 0:
         raise ImageTokenizerError(
-            f"tokenizers.image.sources: no readable training image in {', '.join(folder.name for folder in sources)}; "
+            f"tokenizers.image.sources: no readable training image in {', '.join(folder.name for folder in folders)}; "
             "name a source that has images"
         )
     logger.info("image tokenizer: %d different training images", len(images))
-    training = VQGANTraining(
-        **{name: job.settings[name] for name in ("steps", "batch_size", "learning_rate", "commitment_weight", "seed")}
-    )
-    # Beside the artefact, not in it: the workflow deletes a failed job's outputs, never this.
-    work = job.work
-    model = train_vqgan(
-        images, vqgan_config(shape), training, work=work, checkpoint_seconds=job.execution.get("checkpoint_seconds", 30)
-    )
+    # The state is kept beside the artefact, not in it: the workflow deletes a failed job's outputs, never this.
+    model = train_vqgan(images, job.settings, work=job.work, checkpoint_seconds=job.execution.checkpoint_seconds)
     files = save_image_tokenizer(model, job.folder)
-    heldout, _ = read_images(sources, "heldout", shape.image_size)
+    heldout, _ = read_images(folders, "heldout", image_size)
     facts = {"training_images": len(images)} | quality(ImageTokenizer(model), heldout)
     logger.info("image tokenizer: %s", facts)
     manifest = job.finish(files, rejected=rejected, facts=facts)
@@ -161,21 +169,30 @@ def make_image_tokenizer(job: Job) -> Manifest:
 
 
 def read_images(folders: list[Path], split: Split, image_size: int) -> tuple[np.ndarray, dict[str, int]]:
-    """The different images of some sources' split, in order: uint8 (N, 3, S, S), and the unreadable ones by reason."""
-    images: dict[bytes, np.ndarray] = {}
-    rejected: dict[str, int] = {}
+    """The different images of a split, in order, and how many are unreadable.
+
+    Args:
+        folders: artefacts of images.
+        split: train or heldout.
+        image_size: S, what their side must be.
+
+    Returns:
+        images: uint8 (N, 3, S, S).
+        rejected: unreadable images by reason.
+    """
+    images: dict[str, np.ndarray] = {}
+    rejected: Counter[str] = Counter()
     for folder in folders:
-        for row in iterate_rows(folder, split, ["image"]):
-            data = row["image"]
-            if data is None or data in images:
+        for row in iterate_rows(folder, split, ["image_id", "image"]):
+            if row["image_id"] in images:
                 continue
             try:
-                images[data] = rgb_from_bytes(data, image_size)
+                images[row["image_id"]] = rgb_from_bytes(row["image"], image_size)
             except UnreadableImageError as error:
-                rejected[error.reason] = rejected.get(error.reason, 0) + 1
+                rejected[error.reason] += 1
     if not images:
-        return np.zeros((0, 3, image_size, image_size), np.uint8), rejected
-    return np.stack(list(images.values())), rejected
+        return np.zeros((0, 3, image_size, image_size), np.uint8), dict(rejected)
+    return np.stack(list(images.values())), dict(rejected)
 
 
 def quality(tokenizer: ImageTokenizer, images: np.ndarray) -> dict[str, Any]:

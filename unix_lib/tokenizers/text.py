@@ -1,8 +1,7 @@
-"""The text tokenizer: a byte-level BPE trained on the experiment's own text, or a pretrained one.
+"""Makes and loads the text tokenizer: a byte-level BPE trained on the experiment's own text, or a pretrained one.
 
-What flows in: the training split of some sources, or the name of a tokenizer. What flows out: a folder
-`tokenizer/` that `AutoTokenizer.from_pretrained` reads as a fast tokenizer. Both kinds carry Qwen2.5's special
-tokens, and both end a document with <|endoftext|>. Importing this imports no torch.
+On disk it is a folder `tokenizer/` that `AutoTokenizer.from_pretrained` reads as a fast tokenizer. Both kinds carry
+Qwen2.5's special tokens, and both end a document with <|endoftext|>. Importing this imports no torch.
 """
 
 import logging
@@ -10,15 +9,18 @@ import shutil
 from collections.abc import Iterator, Sequence
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from unix_lib.artefacts.errors import UserError
 from unix_lib.artefacts.manifest import Manifest
-from unix_lib.config.outside import require_planned
+from unix_lib.config.jobs import Execution
+from unix_lib.config.outside import require_unchanged
 from unix_lib.jobs.job import Job
 from unix_lib.records.phrases import CAPTION_PHRASE, INSTRUCTIONS, UNCONDITIONAL
 from unix_lib.records.schema import CONVERSATION, IMAGE_TEXT, TEXT
 from unix_lib.records.shards import iterate_rows
+from unix_lib.tokenizers.pretrained_text import PlannedPretrainedText
+from unix_lib.tokenizers.train_bpe import BPETraining
 from unix_lib.tokenizers.vocabulary import END_OF_TEXT, VISION_END, VISION_START
 
 if TYPE_CHECKING:
@@ -85,7 +87,7 @@ def training_texts(folders: Sequence[Path]) -> Iterator[str]:
     """The text of a training split as packing will tokenize it, fixed phrases included.
 
     Args:
-        folders: artefacts `sources/<source>`.
+        folders: artefacts of records.
     """
     captions = count()
     for folder in folders:
@@ -160,20 +162,33 @@ def load_pretrained(path: str, revision: str) -> "PreTrainedTokenizerFast":
     return tokenizer
 
 
-def make_text_tokenizer(job: Job) -> Manifest:
-    """Make `tokenizers/text`: train a BPE on the inputs in role `sources`, or take a pretrained tokenizer."""
+def make_trained_tokenizer(job: Job[BPETraining, Execution]) -> Manifest:
+    """Make `tokenizers/text`: a BPE trained on the inputs in role `records`.
+
+    Raises:
+        TextTokenizerError: there is no text in them.
+    """
+    size = _Counted()
+    tokenizer = train_byte_level_bpe(size.of(training_texts(job.inputs("records"))), job.settings.vocabulary_size)
+    if not size.bytes:
+        raise TextTokenizerError("tokenizers.text.sources: their training splits hold no text; add a source")
+    _log.info("trained %d tokens on %d texts, %.1f MB", len(tokenizer), size.texts, size.bytes / 1e6)
+    return _finish(job, tokenizer, {"texts": size.texts, "text_bytes": size.bytes})
+
+
+def make_pretrained_tokenizer(job: Job[PlannedPretrainedText, Execution]) -> Manifest:
+    """Make `tokenizers/text` of a pretrained tokenizer.
+
+    Raises:
+        TextTokenizerError: not found, or not usable here.
+        UserError: a local folder that changed after the plan was made.
+    """
     settings = job.settings
-    facts: dict[str, int | str] = {}
-    if settings["kind"] == "train_bpe":
-        size, texts = _Counted(), training_texts(job.inputs("sources"))
-        tokenizer = train_byte_level_bpe(size.of(texts), settings["vocabulary_size"])
-        if not size.bytes:
-            raise TextTokenizerError("tokenizers.text.sources: their training splits hold no text; add a source")
-        facts = {"texts": size.texts, "text_bytes": size.bytes}
-        _log.info("trained %d tokens on %d texts, %.1f MB", len(tokenizer), size.texts, size.bytes / 1e6)
-    else:
-        require_planned("tokenizers.text.path", settings)
-        tokenizer = load_pretrained(settings["path"], settings["revision"])
+    require_unchanged("tokenizers.text.path", [Path(settings.path)], settings.identity)
+    return _finish(job, load_pretrained(settings.path, settings.revision), {})
+
+
+def _finish(job: Job[Any, Execution], tokenizer: "PreTrainedTokenizerFast", facts: dict[str, int]) -> Manifest:
     tokenizer.eos_token = tokenizer.pad_token = END_OF_TEXT  # instruct models name another token
     folder = job.folder / FOLDER
     shutil.rmtree(folder, ignore_errors=True)  # left by a job that was killed

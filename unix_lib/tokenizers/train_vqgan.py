@@ -1,4 +1,4 @@
-"""Training a small VQGAN: images in, encoder, codebook and decoder out.
+"""Trains a small VQGAN on images: encoder, codebook and decoder.
 
 The codebook is clustered from image patches first (`vqgan_codebook`). Then one loss trains the rest:
 
@@ -20,18 +20,17 @@ Shapes: N images, B batch, S pixels along a side, E embedding width, G codes alo
 import logging
 import math
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch.nn import functional
-from transformers.models.chameleon.configuration_chameleon import ChameleonVQVAEConfig
 
 from unix_lib.artefacts.files import atomic_path
 from unix_lib.images.pixels import pixels_from_rgb
-from unix_lib.tokenizers.vqgan import VQGAN, grid_of
+from unix_lib.tokenizers.trained_vqgan import VQGANTraining
+from unix_lib.tokenizers.vqgan import VQGAN, vqgan_config
 from unix_lib.tokenizers.vqgan_codebook import PatchCodebook, squared_distances
 
 logger = logging.getLogger(__name__)
@@ -46,23 +45,12 @@ LARGEST_GRADIENT = 1.0
 LOG_SECONDS = 5.0
 
 
-@dataclass(frozen=True)
-class VQGANTraining:
-    """What a training run depends on besides its images and the shape."""
-
-    steps: int
-    batch_size: int
-    learning_rate: float
-    commitment_weight: float
-    seed: int
-
-
 class VQGANTrainer:
     """A training run between two steps. `images`: uint8 (N, 3, S, S), N >= 1."""
 
-    def __init__(self, images: np.ndarray, config: ChameleonVQVAEConfig, training: VQGANTraining) -> None:
+    def __init__(self, images: np.ndarray, training: VQGANTraining) -> None:
         self.images, self.training = images, training
-        self.model = VQGAN(config)
+        self.model = VQGAN(vqgan_config(training.shape))
         self.model.initialize_afresh(training.seed)
         learned = [p for name, p in self.model.named_parameters() if not name.startswith("quantize.")]
         self.optimizer = torch.optim.AdamW(learned, lr=training.learning_rate, betas=BETAS, weight_decay=WEIGHT_DECAY)
@@ -116,13 +104,13 @@ class VQGANTrainer:
 
     def _codebook(self) -> PatchCodebook:
         if self.codebook is None:
-            config, training = self.model.config, self.training
+            training, shape = self.training, self.training.shape
             order = batch_at(0, len(self.images), len(self.images), training.seed)
             self.codebook = PatchCodebook.fit(
                 self.images[order],
-                config.resolution // grid_of(config),
-                config.embed_dim,
-                config.num_embeddings,
+                shape.image_size // shape.grid,
+                shape.embedding_width,
+                shape.codebook_size,
                 torch.Generator().manual_seed(training.seed),
             )
         return self.codebook
@@ -152,7 +140,6 @@ class VQGANTrainer:
 
 def train_vqgan(
     images: np.ndarray,
-    config: ChameleonVQVAEConfig,
     training: VQGANTraining,
     *,
     work: Path | None = None,
@@ -162,12 +149,11 @@ def train_vqgan(
 
     Args:
         images: uint8 (N, 3, S, S), N >= 1.
-        config: architecture.
-        training: the run's settings.
+        training: shape and settings of the run.
         work: folder of the resumable state; None saves nothing.
         checkpoint_seconds: time between saves.
     """
-    trainer = VQGANTrainer(images, config, training)
+    trainer = VQGANTrainer(images, training)
     if work is not None and (work / STATE_FILE).is_file():
         trainer.load(work / STATE_FILE)
         logger.info("image tokenizer: continuing at step %d of %d", trainer.step, training.steps)

@@ -18,6 +18,10 @@ class VQGANTraining(StrictModel):
     commitment_weight: float = key("weight of the commitment loss", 0.25, ge=0)
     seed: int = key("seed of the weights and of the batches", 218, ge=0, lt=2**64)
 
+    def work(self) -> float:
+        """Images that it is trained on."""
+        return self.steps * self.batch_size
+
 
 class VQGANExecution(Execution):
     """How the training is computed."""

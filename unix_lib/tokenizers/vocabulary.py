@@ -1,4 +1,4 @@
-"""The vocabulary of the model: where text ids end, where image codes begin, and the ids with a meaning.
+"""Joins text ids and image codes into the vocabulary of the model.
 
     0 ........ text_size ........ image_offset ........ size
       text ids        unused rows          image codes
@@ -18,6 +18,8 @@ import numpy as np
 from unix_lib.artefacts.errors import UserError
 from unix_lib.artefacts.files import write_json
 from unix_lib.artefacts.manifest import Manifest
+from unix_lib.config.jobs import Execution
+from unix_lib.config.tokenizers import VocabularySettings
 from unix_lib.jobs.job import Job
 
 VOCABULARY_FILE = "vocabulary.json"
@@ -195,7 +197,7 @@ def build_vocabulary(  # noqa: PLR0917
     )
 
 
-def make_vocabulary(job: Job) -> Manifest:
+def make_vocabulary(job: Job[VocabularySettings, Execution]) -> Manifest:
     """Make `tokenizers/vocabulary` from the text tokenizer and the image tokenizer's shape."""
     from tokenizers import Tokenizer
 
@@ -203,11 +205,11 @@ def make_vocabulary(job: Job) -> Manifest:
     settings = job.settings
     vocabulary = build_vocabulary(
         tokenizer.get_vocab(with_added_tokens=True),
-        settings["codebook_size"],
-        settings["codes_per_image"],
-        settings["multiple"],
-        settings["padded_text_vocabulary"],
-        settings.get("image_separator_every"),
+        settings.codebook_size,
+        settings.codes_per_image,
+        settings.multiple,
+        settings.padded_text_vocabulary,
+        settings.image_separator_every,
     )
     vocabulary.write(job.folder)
     return job.finish({VOCABULARY_FILE: None}, facts=vocabulary.as_dict())

@@ -1,4 +1,4 @@
-"""A VQGAN of Chameleon's class: transformers' `ChameleonVQVAE` (encoder and quantizer) with our decoder behind it.
+"""Builds a VQGAN of Chameleon's class: transformers' `ChameleonVQVAE`, encoder and quantizer, and our decoder behind.
 
 A subclass, so that what encodes here *is* transformers' code, and so that parameter names are those of
 taming-transformers (encoder.*, quant_conv.*, quantize.*, post_quant_conv.*, decoder.*).

@@ -1,4 +1,4 @@
-"""The codebook of a small VQGAN: k-means over image patches.
+"""Clusters image patches into the codebook of a small VQGAN, by k-means.
 
 A codebook learned together with its encoder collapses easily, and what survives is hard to predict: this architecture
 normalizes over whole images, so the same patch gets other codes next to other objects. Here a code means one thing:

@@ -1,4 +1,4 @@
-"""The VQGAN's decoder: quantized latents in, pixels out.
+"""Decodes quantized latents to pixels: the VQGAN's decoder.
 
 The mirror of transformers' `ChameleonVQVAEEncoder`, built from the same blocks. Module names follow taming-transformers
 (arXiv 2012.09841), so that the decoder of a published `vqgan.ckpt` loads key by key. One residual block more per level

@@ -1,4 +1,4 @@
-"""Published VQGAN weights: read, checked against the config's shape, and brought under one set of names.
+"""Reads published VQGAN weights, checks them against the config's shape and brings them under one set of names.
 
 Three layouts are known:
 

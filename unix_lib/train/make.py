@@ -82,20 +82,19 @@ def _initial_model(
     from unix_lib.models.start import fresh_model, model_of_config, start_from_checkpoint, start_from_pretrained
 
     settings = job.settings
-    start, plan = settings.start, settings.plan.semantic()
+    start, plan = settings.start, settings.plan
     seed, vision = settings.seed, settings.vision_start
     if resumed is not None:
         model = model_of_config(resumed)
     elif isinstance(start, FreshStart):
-        model = fresh_model(start.shape.semantic(), plan, vocabulary, seed)
+        model = fresh_model(start.shape, plan, vocabulary, seed)
     elif isinstance(start, RunStart):
         folder = job.input("start") / "model"
         model = start_from_checkpoint(folder, plan, vision, seed, start.image_rows, vocabulary=vocabulary)
     else:
         if processes.first:
             require_unchanged(f"train.runs.{settings.run}.start.path", [Path(start.path)], start.identity)
-        shape = start.shape.semantic()
-        model = start_from_pretrained(start.path, start.revision, plan, vocabulary, vision, seed, shape=shape)
+        model = start_from_pretrained(start.path, start.revision, plan, vocabulary, vision, seed, shape=start.shape)
     freeze(model, settings.freeze)
     return model
 

@@ -98,7 +98,7 @@ def train_segment(  # noqa: PLR0917
     steps = StepLog(
         settings,
         None if start is None else start.folder,
-        capacity=share.packs_per_step * packs.length,
+        capacity=share.packs_per_step * packs.pack_length,
         show_every=execution.log_steps if processes.first else None,
     )
     measurements = Measurements(

@@ -3,21 +3,20 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from unix_lib.config.evaluate import JudgedBenchmark, JudgeKind, JudgeSettings, ScorerKind, ScoringSettings
-from unix_lib.config.generate import BenchmarkSampling, GenerateConfig
+from unix_lib.benchmarks.settings import ImageSettings
+from unix_lib.config.evaluate import (
+    JudgedBatches,
+    JudgedBenchmark,
+    JudgeKind,
+    JudgeSettings,
+    ScorerKind,
+    ScoringSettings,
+)
+from unix_lib.config.generate import GenerateConfig
 from unix_lib.config.jobs import BatchedExecution
 from unix_lib.config.kinds import JobKind, KindField, find_kind
 from unix_lib.config.outside import FilesIdentity, Outside
 from unix_lib.config.strict import Model, StrictModel, key
-
-
-class ImageSettings(StrictModel):
-    """Which prompts a checkpoint draws, and how images are sampled."""
-
-    limit: int | None = key("this many prompts, the tasks in turn", None)
-    file: str | None = key("the file that the prompts are in", None)
-    identity: FilesIdentity | None = key("what the file is", None, sparse=True)
-    image_sampling: BenchmarkSampling = key("sampling of the images")
 
 
 class GenEvalScoring(ScoringSettings):
@@ -82,5 +81,5 @@ KIND = ScorerKind(
     score="unix_lib.evaluate.generation:score_geneval",
     scoring=GenEvalScoring,
     logic_version=3,
-    ceiling=JobKind(CeilingSettings, "unix_lib.evaluate.ceiling:make_ceiling", 3, BatchedExecution),
+    ceiling=JobKind(CeilingSettings, "unix_lib.evaluate.ceiling:make_ceiling", 3, JudgedBatches),
 )

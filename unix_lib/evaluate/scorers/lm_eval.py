@@ -2,21 +2,13 @@
 
 from typing import Literal
 
+from unix_lib.benchmarks.settings import LikelihoodSettings
 from unix_lib.config.evaluate import BenchmarkSettings, ScorerKind, ScoringSettings
 from unix_lib.config.jobs import BatchedExecution
 from unix_lib.config.kinds import JobKind
 from unix_lib.config.needs import Need
 from unix_lib.config.outside import FilesIdentity
-from unix_lib.config.strict import StrictModel, key
-
-
-class LikelihoodSettings(StrictModel):
-    """Which requests a checkpoint answers: log-likelihoods of choices."""
-
-    file: str | None = key("the file that the questions are in", None)
-    task: str | None = key("an lm-eval task by name", None)
-    limit: int | None = key("only the first this many samples", None)
-    identity: FilesIdentity | None = key("what the file is", None, sparse=True)
+from unix_lib.config.strict import key
 
 
 class LmEvalScoring(ScoringSettings):

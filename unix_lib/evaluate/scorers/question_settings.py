@@ -1,26 +1,12 @@
 """What the scorers of questions about images share: a TSV file in some layout, and how it is asked."""
 
-from typing import Literal
-
+from unix_lib.benchmarks.settings import AnswerSettings, Layout
 from unix_lib.config.evaluate import BenchmarkSettings, ScoringSettings
 from unix_lib.config.generate import GenerateConfig
 from unix_lib.config.jobs import BatchedExecution
 from unix_lib.config.kinds import JobKind
 from unix_lib.config.outside import FilesIdentity, Outside
-from unix_lib.config.strict import Model, StrictModel, key
-
-Layout = Literal["pope", "mme", "mmbench", "seed"]
-
-
-class AnswerSettings(StrictModel):
-    """Which questions a checkpoint answers, and how it is asked."""
-
-    layout: Layout = key("TSV layout")
-    file: str | None = key("the file that the questions are in", None)
-    limit: int | None = key("only the first this many samples", None)
-    identity: FilesIdentity | None = key("what the file is", None, sparse=True)
-    max_answer_tokens: int = key("longest generated answer, tokens")
-    question_suffix: str = key("text that every question ends with")
+from unix_lib.config.strict import Model, key
 
 
 class QuestionScoring(ScoringSettings):

@@ -3,16 +3,24 @@
 from typing import Literal
 
 from unix_lib.config.kinds import JobKind
-from unix_lib.config.sources import SourceKind, SourceSettings
+from unix_lib.config.sources import HeldOut, SourceKind, SourceSettings
 from unix_lib.config.strict import StrictModel, key
 
 
 class DigitsImages(StrictModel):
-    """What decides the pixels and the split."""
+    """What decides the pixels."""
 
     image_size: int = key("side of an image after enlargement, pixels", 32, ge=8)
-    heldout_share: float = key("share of the images held out", 0.1, gt=0, lt=1)
-    seed: int = key("seed of the held-out split", 218)
+
+
+class PlannedDigits(DigitsImages):
+    """Both jobs: also what is held out."""
+
+    held_out: HeldOut = key("what is held out")
+
+    def work(self) -> float:
+        """Images."""
+        return 1797
 
 
 class DigitsSource(DigitsImages, SourceSettings):
@@ -26,6 +34,6 @@ class DigitsSource(DigitsImages, SourceSettings):
 
 KIND = SourceKind(
     settings=DigitsSource,
-    images=JobKind(DigitsImages, "unix_lib.sources.digits.make:make_images", 1),
-    records=JobKind(DigitsImages, "unix_lib.sources.digits.make:make_records", 2),
+    images=JobKind(PlannedDigits, "unix_lib.sources.digits.make:make_images", 2),
+    records=JobKind(PlannedDigits, "unix_lib.sources.digits.make:make_records", 3),
 )

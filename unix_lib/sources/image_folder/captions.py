@@ -1,7 +1,6 @@
-"""Rows of a caption file, JSONL or CSV, with columns `image` and `caption`.
+"""Reads a caption file, JSONL or CSV, with columns `image` and `caption`: a row per sample, or why a line is none.
 
-What flows in: a user's file. What flows out: one row per sample, or the reason why a line is none. Bytes that are not
-UTF-8 and a quote that is never closed spoil their line, not the file.
+Bytes that are not UTF-8 and a quote that is never closed spoil their line, not the file.
 """
 
 import csv
@@ -14,7 +13,6 @@ from pathlib import Path
 from unix_lib.records.rejected import encodable
 from unix_lib.sources.errors import SourceError
 
-MALFORMED = "malformed row"
 COLUMNS = ("image", "caption")
 REPLACEMENT = "\ufffd"  # what undecodable bytes are read as
 
@@ -45,14 +43,6 @@ def read_captions(path: Path, folder: Path) -> Iterator[CaptionRow]:
     if suffix not in (".csv", ".jsonl"):
         raise SourceError(f"{path}: a caption file ends in .csv or .jsonl; convert or rename it")
     yield from _csv_rows(path, folder) if suffix == ".csv" else _jsonl_rows(path)
-
-
-def named_images(captions: Path, folder: Path) -> list[Path]:
-    """Files in the folder that rows of a caption file name, each once, in the order of the rows; none without it."""
-    if not captions.is_file():
-        return []
-    named = dict.fromkeys(row.image for row in read_captions(captions, folder) if row.fault is None)
-    return [folder / name for name in named if name and is_file(folder / name)]
 
 
 def is_file(path: Path) -> bool:

@@ -1,14 +1,14 @@
 """The kind of source `image_folder`: a user's own images with captions in a JSONL or CSV file."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from unix_lib.config.kinds import JobKind
 from unix_lib.config.needs import Need
 from unix_lib.config.outside import FilesIdentity, Outside
-from unix_lib.config.sources import SourceKind, SourceSettings
+from unix_lib.config.sources import HeldOut, SourceKind, SourcePlanning, SourceSettings
 from unix_lib.config.strict import Model, StrictModel, key
-from unix_lib.sources.image_folder.captions import named_images
+from unix_lib.sources.image_folder.rows import named_images
 
 # PAPER: images of a larger aspect ratio are dropped.
 MAX_ASPECT_RATIO = 2.5
@@ -22,21 +22,35 @@ class FolderPaths(StrictModel):
 
 
 class FolderImages(FolderPaths):
-    """What decides the pixels and the split."""
+    """What decides the pixels."""
 
     image_size: int = key(
         "images are resized (short side, Lanczos) and centre-cropped to this side, pixels", 512, ge=16
     )
-    heldout_share: float = key("share of the images held out", 0.05, gt=0, lt=1)
     max_pixels: int = key("larger images are set aside unread, pixels by the header", 50_000_000, ge=1)
     max_aspect_ratio: float = key("images of a larger aspect ratio are set aside", MAX_ASPECT_RATIO, ge=1)
-    seed: int = key("seed of the held-out split", 218)
+    shard_images: int = key("images that a job prepares and encodes: the larger, the fewer jobs", 50_000, ge=1)
+
+    def image_shards(self, root: Path) -> list[list[Path]]:
+        """Image files that the captions name, part by part, in the order of the rows, at least one part.
+
+        So a row behind all others changes the last part or adds one, and no part before it.
+        """
+        named = named_images(root / self.captions, root / self.folder)
+        return [named[first : first + self.shard_images] for first in range(0, len(named), self.shard_images)] or [[]]
 
 
 class PlannedFolderImages(FolderImages):
-    """The images' job: also what the named image files are."""
+    """The job of one part of the images: also which files are in it and what is held out."""
 
-    identity: FilesIdentity = key("the image files that the captions name")
+    source: str = key("name of the source")
+    shard: int = key("number of the part")
+    identity: FilesIdentity = key("the image files of the part")
+    held_out: HeldOut = key("what is held out")
+
+    def work(self) -> float:
+        """Images."""
+        return self.identity.count
 
 
 class PlannedFolderRecords(FolderPaths):
@@ -50,10 +64,15 @@ class ImageFolderSource(FolderImages, SourceSettings):
 
     kind: Literal["image_folder"]
 
-    def settings_of(self, model: type[Model], outside: Outside) -> Model:
-        captions = outside.root / self.captions
-        paths = named_images(captions, outside.root / self.folder) if model is PlannedFolderImages else [captions]
-        return self.narrowed(model, identity=outside.files(paths))
+    def settings_of(self, model: type[Model], planning: SourcePlanning, **others: Any) -> Model:
+        outside = planning.outside
+        paths = [Path(self.captions)]
+        if model is PlannedFolderImages:
+            paths = self.image_shards(outside.root)[planning.shard]
+        return super().settings_of(model, planning, identity=outside.files(paths), **others)
+
+    def shards(self, outside: Outside) -> int:
+        return len(self.image_shards(outside.root))
 
     def needs(self, name: str) -> list[Need]:
         return [Need(f"source {name}: {path}", local=Path(path)) for path in (self.folder, self.captions)]
@@ -64,7 +83,8 @@ class ImageFolderSource(FolderImages, SourceSettings):
 
 KIND = SourceKind(
     settings=ImageFolderSource,
-    images=JobKind(PlannedFolderImages, "unix_lib.sources.image_folder.make:make_images", 1),
+    images=JobKind(PlannedFolderImages, "unix_lib.sources.image_folder.make:make_images", 2),
     records=JobKind(PlannedFolderRecords, "unix_lib.sources.image_folder.make:make_records", 2),
     reads={"records": ("images",)},
+    sharded=("images",),
 )

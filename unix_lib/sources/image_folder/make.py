@@ -1,168 +1,151 @@
-"""The `image_folder` source: a user's images and captions to records.
+"""Makes an `image_folder` source: a user's images, prepared and split, and the records of their captions.
 
-First every row and header is looked at and the held-out split is chosen among what passes; then the images are
-decoded, a window of them at a time, in the order of the rows.
+Both jobs read the caption file. What is wrong with an image is told by the images' job, once for each file; what is
+wrong with a row by the records' job, once for each row, a row whose image was set aside included.
 """
 
-import itertools
-import logging
+from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from unix_lib.artefacts.files import sha256_of
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from unix_lib.artefacts.files import atomic_path
 from unix_lib.artefacts.manifest import Manifest
-from unix_lib.images.files import EXTENSIONS, BadImage, check_header, prepare
+from unix_lib.config.jobs import Execution
+from unix_lib.config.outside import FileHashes, require_unchanged
+from unix_lib.images.files import EXTENSIONS
 from unix_lib.jobs.job import Job
-from unix_lib.records.rejected import REJECTED_FILE, RejectedSamples
-from unix_lib.records.schema import IMAGE_TEXT, SOURCE_RECORD
+from unix_lib.records.rejected import REJECTED_FILE, RejectedSamples, encodable
+from unix_lib.records.schema import IMAGE_TEXT, RECORD
 from unix_lib.records.shards import ShardWriter
 from unix_lib.sources.errors import SourceError
-from unix_lib.sources.image_folder.captions import MALFORMED, is_file, read_captions
-from unix_lib.sources.split import choose_held_out_keys
+from unix_lib.sources.image_folder.decoding import ImageFile, decoded, with_good_headers
+from unix_lib.sources.image_folder.kind import PlannedFolderImages, PlannedFolderRecords
+from unix_lib.sources.image_folder.rows import judged_rows
+from unix_lib.sources.writing import Files, ImageWriter, finish
 
-MISSING = "caption without image"
+SET_ASIDE = "image set aside"
 UNCAPTIONED = "image without caption"
-EMPTY_CAPTION = "empty caption"
-OUTSIDE = "path outside the folder"
 
-WINDOW = 256  # images in memory at a time
-
-_log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A row whose image exists and has an acceptable header."""
-
-    sample_id: str
-    origin: str
-    path: Path
-    caption: str
-    content: str  # sha256 of the file: copies of an image fall into the same split
+NAMES_FILE = "names.parquet"
+NAMES = pa.schema(
+    [
+        pa.field("name", pa.string(), nullable=False),  # of a file below the folder, links followed
+        pa.field("image_id", pa.string(), nullable=False),
+        pa.field("split", pa.string(), nullable=False),  # train | heldout
+    ]
+)
 
 
-def find_candidates(settings: dict[str, Any], rejected: RejectedSamples) -> list[Candidate]:
-    """Rows that may become records; all others are set aside.
+def make_images(job: Job[PlannedFolderImages, Execution]) -> Manifest:
+    """Make a part of `sources/<source>-images`: images that usable rows name, and `names.parquet` with their names.
 
     Raises:
-        SourceError: no such folder or caption file.
+        SourceError: no folder, no caption file, or no usable image.
+        UserError: an image file that changed after the plan was made.
     """
-    folder, captions = Path(settings["folder"]), Path(settings["captions"])
-    if not folder.is_dir():
-        raise SourceError(f"{folder}: no such folder; set 'folder' to where the images are")
-    root = folder.resolve()
-    candidates: list[Candidate] = []
-    named: set[Path] = set()
-    contents: dict[Path, str] = {}
-    seen: dict[str, int] = {}
-    for row in read_captions(captions, root):
-        origin = f"{captions.name}:{row.line}"
-        seen[row.image] = seen.get(row.image, 0) + 1
-        sample_id = row.image or f"row-{row.line}"
-        if seen[row.image] > 1 and row.image:
-            sample_id += f"#{seen[row.image]}"
-        path = _resolved(root / row.image)
-        named.add(path)
-        if row.fault is not None:
-            rejected.add(sample_id, origin, MALFORMED, row.fault)
-        elif not path.is_relative_to(root):
-            rejected.add(sample_id, origin, OUTSIDE, row.image)
-        elif not is_file(path):
-            rejected.add(sample_id, origin, MISSING, f"no file {row.image or '(empty name)'} in {folder}")
-        elif not row.caption:
-            rejected.add(sample_id, origin, EMPTY_CAPTION)
-        else:
-            try:
-                check_header(path, settings["max_pixels"], settings["max_aspect_ratio"])
-            except BadImage as error:
-                rejected.add(sample_id, origin, error.reason, error.detail)
+    settings = job.settings
+    rejected = RejectedSamples()
+    named, hashes = settings.image_shards(Path())[settings.shard], FileHashes(None)
+    require_unchanged(f"sources.{settings.source}.folder", named, settings.identity, hashes)
+    files = with_good_headers(
+        _different_files(named, Path(settings.folder), hashes), settings.max_pixels, settings.max_aspect_ratio, rejected
+    )
+    names: list[dict[str, str]] = []
+    with ImageWriter(job.folder, "train") as train, ImageWriter(job.folder, "heldout") as heldout:
+        for file, row in decoded(files, settings.image_size, job.shape.threads, rejected):
+            writer = heldout if settings.held_out.holds_out(row["image_id"]) else train
+            writer.write(row)
+            names += [{"name": name, "image_id": row["image_id"], "split": writer.split} for name in file.names]
+    if not names:
+        raise _nothing_usable(job, rejected)
+    with atomic_path(job.folder / NAMES_FILE) as temporary:
+        pq.write_table(pa.Table.from_pylist(names, schema=NAMES), temporary, compression="zstd")
+    written: Files = {**train.files, **heldout.files, NAMES_FILE: len(names)}
+    return finish(job, written, {"train_images": train.rows, "heldout_images": heldout.rows}, rejected)
+
+
+def make_records(job: Job[PlannedFolderRecords, Execution]) -> Manifest:
+    """Make `sources/<source>`: a record for every row whose image could be used.
+
+    Raises:
+        SourceError: no folder or no caption file.
+        UserError: a caption file that changed after the plan was made.
+    """
+    settings, source = job.settings, job.recipe.name
+    captions, root = Path(settings.captions), Path(settings.folder).resolve()
+    require_unchanged(f"sources.{source}.captions", [captions], settings.identity)
+    images, set_aside = _images_by_name(job.inputs("images"))
+    rejected = RejectedSamples()
+    mentioned: set[str] = set()  # files, also by rows that can't be used
+    times: Counter[str] = Counter()
+    with ShardWriter(job.folder, "train", RECORD) as train, ShardWriter(job.folder, "heldout", RECORD) as heldout:
+        for judged in judged_rows(captions, Path(settings.folder)):
+            row, origin = judged.row, f"{captions.name}:{judged.row.line}"
+            times[row.image] += 1
+            sample_id = row.image or f"row-{row.line}"
+            if row.image and times[row.image] > 1:
+                sample_id += f"#{times[row.image]}"
+            mentioned.add(str(judged.path))
+            if judged.reason is not None:
+                rejected.add(sample_id, origin, judged.reason, judged.detail)
                 continue
-            if path not in contents:
-                contents[path] = sha256_of(path)
-            candidates.append(Candidate(sample_id, origin, path, row.caption, contents[path]))
-    for path in sorted(root.rglob("*")):
-        if path.suffix.lower() in EXTENSIONS and path.is_file() and path.resolve() not in named:
+            name = _name_below(root, judged.path)
+            if name not in images:
+                rejected.add(sample_id, origin, SET_ASIDE, set_aside.get(name))
+                continue
+            image_id, split = images[name]
+            record = {"kind": IMAGE_TEXT, "text": row.caption, "image_id": image_id, "source": source}
+            (heldout if split == "heldout" else train).write({"sample_id": sample_id} | record)
+    for path in _image_files(root):
+        if str(path.resolve()) not in mentioned:
             name = path.relative_to(root).as_posix()
             rejected.add(name, name, UNCAPTIONED, f"no row in {captions.name} names it")
-    return candidates
-
-
-def decoded(
-    candidates: list[Candidate], image_size: int, threads: int, rejected: RejectedSamples
-) -> Iterator[tuple[Candidate, bytes]]:
-    """Candidates with their prepared PNG bytes, in order; undecodable ones are set aside."""
-
-    def one(candidate: Candidate) -> bytes | BadImage:
-        try:
-            return prepare(candidate.path, image_size)
-        except BadImage as error:
-            return error
-
-    done, waiting = 0, iter(candidates)
-    with ThreadPoolExecutor(threads) as pool:  # Pillow decodes and resizes without holding the interpreter's lock
-        while window := list(itertools.islice(waiting, WINDOW)):
-            for candidate, result in zip(window, pool.map(one, window), strict=True):
-                if isinstance(result, BadImage):
-                    rejected.add(candidate.sample_id, candidate.origin, result.reason, result.detail)
-                else:
-                    yield candidate, result
-            done += len(window)
-            _log.info("%d of %d images", done, len(candidates))
-
-
-def make_image_folder(job: Job) -> Manifest:
-    """Make an `image_folder` source.
-
-    Raises:
-        SourceError: no folder, no caption file, or nothing usable in them.
-    """
-    settings, name = job.settings, job.recipe.name
-    rejected = RejectedSamples()
-    candidates = find_candidates(settings, rejected)
-    if len({candidate.content for candidate in candidates}) < 2:
-        raise _too_few(job, rejected)
-    held_out = choose_held_out_keys((c.content for c in candidates), settings["heldout_share"], settings["seed"], name)
-    size, threads = settings["image_size"], job.execution.get("job", {}).get("threads", 1)
-    files: dict[str, int | None] = {}
-    with (
-        ShardWriter(job.folder, "train", SOURCE_RECORD) as train,
-        ShardWriter(job.folder, "heldout", SOURCE_RECORD) as heldout,
-    ):
-        for candidate, image in decoded(candidates, size, threads, rejected):
-            (heldout if candidate.content in held_out else train).write(
-                {
-                    "sample_id": candidate.sample_id,
-                    "kind": IMAGE_TEXT,
-                    "text": candidate.caption,
-                    "image": image,
-                    "width": size,
-                    "height": size,
-                    "source": name,
-                }
-            )
-    if not train.rows or not heldout.rows:
-        raise _too_few(job, rejected)
-    files |= train.files | heldout.files | rejected.write(job.folder)
     facts = {"train_records": train.rows, "heldout_records": heldout.rows}
-    return job.finish(files, rejected=rejected.counts, facts=facts)
+    return finish(job, {**train.files, **heldout.files}, facts, rejected)
 
 
-def _too_few(job: Job, rejected: RejectedSamples) -> SourceError:
-    """The error of a source without enough usable images; what was set aside is written down first."""
+def _different_files(paths: list[Path], folder: Path, hashes: FileHashes) -> list[ImageFile]:
+    """Files below the folder by content, in the order in which they first come."""
+    files: dict[str, ImageFile] = {}
+    for path in paths:
+        content = hashes.of(Path.cwd() / path)
+        files.setdefault(content, ImageFile(path, content, [])).names.append(_name_below(folder, path))
+    return list(files.values())
+
+
+def _name_below(folder: Path, path: Path) -> str:
+    return encodable(path.relative_to(folder).as_posix())
+
+
+def _images_by_name(folders: list[Path]) -> tuple[dict[str, tuple[str, str]], dict[str, str]]:
+    """(image id, split) by file name, and the reason by file name of those that were set aside."""
+    images: dict[str, tuple[str, str]] = {}
+    set_aside: dict[str, str] = {}
+    for folder in folders:
+        names = pq.read_table(folder / NAMES_FILE).to_pydict()
+        images |= zip(names["name"], zip(names["image_id"], names["split"], strict=True), strict=True)
+        rejected = pq.read_table(folder / REJECTED_FILE, columns=["sample_id", "reason"]).to_pydict()
+        set_aside |= zip(rejected["sample_id"], rejected["reason"], strict=True)
+    return images, set_aside
+
+
+def _image_files(root: Path) -> Iterator[Path]:
+    for path in sorted(root.rglob("*")):
+        if path.suffix.lower() in EXTENSIONS and path.is_file():
+            yield path
+
+
+def _nothing_usable(job: Job[PlannedFolderImages, Execution], rejected: RejectedSamples) -> SourceError:
+    """The error of images none of which is usable; what was set aside is written down first."""
     rejected.write(job.folder)
-    reasons = ", ".join(f"{count} x {reason}" for reason, count in rejected.counts.items()) or "no rows"
+    folder, captions = job.settings.folder, job.settings.captions
+    counts = Counter(judged.reason for judged in judged_rows(Path(captions), Path(folder)) if judged.reason is not None)
+    counts.update(rejected.counts)
+    reasons = ", ".join(f"{count} x {reason}" for reason, count in sorted(counts.items())) or "no rows"
     return SourceError(
-        f"sources.{job.recipe.name}: too few usable images for a training and a held-out split in "
-        f"{job.settings['folder']} with {job.settings['captions']} ({reasons}); mend them, add images, or raise "
-        f"heldout_share; every rejected sample is in {job.folder / REJECTED_FILE}"
+        f"sources.{job.settings.source}: no usable image in {folder} with {captions} ({reasons}); mend them or add "
+        f"images; every rejected image is in {job.folder / REJECTED_FILE}"
     )
-
-
-def _resolved(path: Path) -> Path:
-    try:
-        return path.resolve()
-    except (OSError, RuntimeError, ValueError):  # a loop of links, a name that no file can have
-        return path.absolute()

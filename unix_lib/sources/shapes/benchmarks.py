@@ -1,7 +1,7 @@
-"""Held-out benchmarks in the layouts of GenEval, POPE, MME and MMBench (VLMEvalKit's TSV files).
+"""Makes held-out benchmarks in the layouts of GenEval, POPE, MME and MMBench (VLMEvalKit's TSV files).
 
-What flows in: the space of scenes and the held-out combinations. What flows out: prompts with ground-truth scenes,
-and question rows. Every scene shows a held-out combination.
+GenEval's prompts come with scenes that satisfy them; the others are questions about scenes. Every scene shows a
+held-out combination.
 
 Questions come in blocks in which each question text is answered by every answer equally often: with "yes" in one
 image and "no" in another, with each of four options in four images. So whoever doesn't look at the image, even
@@ -16,13 +16,14 @@ import random
 from dataclasses import dataclass
 from typing import Any
 
+from unix_lib.images.files import png_bytes
 from unix_lib.records.questions import LETTERS
 from unix_lib.sources.errors import SourceError
 from unix_lib.sources.shapes.captions import Claim, claims_of_combination, holds
 from unix_lib.sources.shapes.combinations import TASKS, HeldOut, combinations_in
 from unix_lib.sources.shapes.drawing import SceneSpace, all_of, draw_held_out, draw_scene
 from unix_lib.sources.shapes.questions import NO, YES, Question, four_choice_questions, yes_no_questions
-from unix_lib.sources.shapes.scenes import Scene, render_png
+from unix_lib.sources.shapes.scenes import Scene, render_pixels
 
 SCENES_PER_PROMPT = 4  # PAPER: GenEval makes four images a prompt
 POOL_SCENES = 900  # held-out scenes that questions choose from
@@ -138,7 +139,7 @@ def as_tsv(rows: list[Row], pool: list[Scene], image_size: int, *, options: bool
             image: str | int = holder[row.scene]
         else:
             holder[row.scene] = index
-            image = base64.b64encode(render_png(pool[row.scene], image_size)).decode("ascii")
+            image = base64.b64encode(png_bytes(render_pixels(pool[row.scene], image_size))).decode("ascii")
         question = row.question
         writer.writerow([index, question.text, *question.options, question.reply(row.answer), question.category, image])
     return buffer.getvalue()

@@ -1,8 +1,8 @@
-"""Captions in GenEval's six kinds, as claims that can be checked against a scene.
+"""Captions scenes in GenEval's six kinds, as claims that can be checked against a scene.
 
-What flows in: a scene and its task, or a held-out combination. What flows out: a claim: the caption's text, and what
-it says, both in full (`holds`) and in the layout of GenEval's prompt metadata (`metadata`). As in GenEval, the
-metadata of a task test that task's property only: "a photo of a small circle" is judged by its circle.
+A claim is the caption's text and what it says, both in full (`holds`) and in the layout of GenEval's prompt metadata
+(`metadata`). As in GenEval, the metadata of a task test that task's property only: "a photo of a small circle" is
+judged by its circle.
 """
 
 import random

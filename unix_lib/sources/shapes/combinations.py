@@ -1,7 +1,6 @@
-"""Combinations of attributes, and which of them are never trained.
+"""Chooses the combinations of attributes that are never trained, for each of GenEval's tasks.
 
-What flows in: the colours and shapes in use, a share and a seed. What flows out: per GenEval task the held-out
-combinations. A scene *contains* a combination whatever its caption says, so the split is by what is visible.
+A scene *contains* a combination whatever its caption says, so the split is by what is visible.
 
 The trade-off: a held-out prompt must ask for something new that is made of known parts, and the parts that a model of
 image codes knows are codes, each of a coloured shape's piece. So every coloured shape is trained in each size, and

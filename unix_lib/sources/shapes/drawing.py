@@ -1,16 +1,16 @@
-"""Drawing scenes at random: of a task, with or without held-out combinations.
+"""Draws scenes at random: of a task, with or without held-out combinations.
 
-What flows in: the space of scenes, a task and a random generator. What flows out: a scene that shows what the task's
-captions speak of and nothing else. Rejection sampling keeps the rules simple: a scene is drawn freely and kept when
-it contains what it must and nothing that it must not.
+A scene shows what the task's captions speak of and nothing else. Rejection sampling keeps the rules simple: a scene is
+drawn freely and kept when it contains what it must and nothing that it must not.
 """
 
 import random
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from unix_lib.sources.errors import SourceError
 from unix_lib.sources.shapes.combinations import COUNTS, Combination, HeldOut, combinations_in
+from unix_lib.sources.shapes.kind import ShapesScenes
 from unix_lib.sources.shapes.palette import COLORS
 from unix_lib.sources.shapes.scenes import SHAPES, SIZES, Scene, SceneObject, radius_of, relations_between
 
@@ -29,19 +29,19 @@ class SceneSpace:
     jitter: int
 
     @classmethod
-    def from_settings(cls, name: str, settings: dict[str, Any]) -> "SceneSpace":
-        """Check the settings of a `shapes` source.
+    def from_settings(cls, name: str, settings: ShapesScenes) -> "SceneSpace":
+        """The space of a `shapes` source called `name`.
 
         Raises:
             SourceError: a colour or shape that can't be drawn, or a jitter that would let objects touch.
         """
-        space = cls(**{key: settings[key] for key in ("colors", "shapes", "image_size", "placement", "jitter")})
-        for key, known in (("colors", tuple(COLORS)), ("shapes", SHAPES)):
-            for value in settings[key]:
+        space = cls(settings.colors, settings.shapes, settings.image_size, settings.placement, settings.jitter)
+        for key, values, known in (("colors", space.colors, tuple(COLORS)), ("shapes", space.shapes, SHAPES)):
+            for value in values:
                 if value not in known:
                     raise SourceError(f"sources.{name}.{key}: '{value}' can't be drawn; choose from {', '.join(known)}")
-            if len(set(settings[key])) < len(settings[key]):
-                raise SourceError(f"sources.{name}.{key}: {settings[key]} names a value twice; name each once")
+            if len(set(values)) < len(values):
+                raise SourceError(f"sources.{name}.{key}: {values} names a value twice; name each once")
         largest = (space.image_size // 2 - GAP) // 2 - radius_of("large", space.image_size)
         if space.placement == "cells" and space.jitter > largest:
             raise SourceError(

@@ -20,6 +20,10 @@ class ShapesScenes(StrictModel):
     heldout_share: float = key("share of the combinations of each kind that is never trained", 0.15, gt=0, lt=0.5)
     seed: int = key("seed of the scenes and of the held-out combinations", 218)
 
+    def work(self) -> float:
+        """Scenes."""
+        return self.train_scenes + self.heldout_scenes
+
 
 class ShapesRecords(ShapesScenes):
     """What decides captions and conversations."""
@@ -33,6 +37,10 @@ class ShapesBenchmarks(ShapesScenes):
 
     prompts_per_task: int = key("held-out GenEval-style prompts per task", 16, ge=1)
     questions_per_benchmark: int = key("held-out questions per question benchmark", 100, ge=10)
+
+    def work(self) -> float:
+        """Questions of a benchmark."""
+        return self.questions_per_benchmark
 
 
 class ShapesSource(ShapesRecords, ShapesBenchmarks, SourceSettings):

@@ -1,8 +1,7 @@
-"""Questions about a scene whose answers its ground truth knows.
+"""Asks questions about a scene whose answers its ground truth knows.
 
-What flows in: the space of scenes. What flows out: every question that can be asked in it, each able to answer itself
-for a scene, or to say that it does not apply. Training conversations and benchmarks draw from the same list, so their
-wording is the same.
+Every question that can be asked in a space of scenes can answer itself for a scene, or say that it does not apply.
+Training conversations and benchmarks draw from the same list, so their wording is the same.
 
 The trade-off: a four-choice question lists its options in a fixed order. # ASSUME: a model of a million parameters
 learns which letter stands for "red" under a question, but not to look a shuffled letter up.

@@ -1,20 +1,18 @@
-"""Scenes and how they are drawn.
+"""Renders scenes: objects with colour, shape, size and position become a flat RGB image.
 
-What flows in: objects with colour, shape, size and position. What flows out: a flat RGB image. A pixel belongs to an
-object when its centre does, without anti-aliasing: every pixel then has one of a few exact colours, which keeps
-colours apart for an image tokenizer with one code per 4x4 pixels and for whoever reads the image from pixels.
+A pixel belongs to an object when its centre does, without anti-aliasing: every pixel then has one of a few exact
+colours, which keeps colours apart for an image tokenizer with one code per 4x4 pixels and for whoever reads the image
+from pixels.
 
 Coordinates are pixels from the top left corner; pixel i covers [i, i + 1).
 """
 
-import io
 import math
 from collections import Counter
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from unix_lib.sources.shapes.palette import BACKGROUND, COLORS
 
@@ -94,18 +92,6 @@ def render_pixels(scene: Scene, image_size: int) -> np.ndarray:
     for thing in scene.objects:
         pixels[covered(thing, image_size)] = COLORS[thing.color]
     return pixels
-
-
-def render(scene: Scene, image_size: int) -> Image.Image:
-    """The scene as an RGB image."""
-    return Image.fromarray(render_pixels(scene, image_size), "RGB")
-
-
-def render_png(scene: Scene, image_size: int) -> bytes:
-    """The scene as PNG bytes."""
-    buffer = io.BytesIO()
-    render(scene, image_size).save(buffer, format="PNG")
-    return buffer.getvalue()
 
 
 def relations_between(a: SceneObject, b: SceneObject) -> set[str]:

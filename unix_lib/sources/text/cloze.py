@@ -1,7 +1,6 @@
-"""Four-choice cloze questions from held-out documents: which word comes next?
+"""Makes four-choice cloze questions from held-out documents: which word comes next?
 
-What flows in: held-out documents. What flows out: `{"question", "choices", "answer"}`, the question being a
-document's beginning, the choices its own next word and those of three other documents.
+The question is a document's beginning, the choices are its own next word and those of three other documents.
 
 Questions come in blocks of four that share their four choices, each right for one of them and each place right once:
 whoever doesn't read the question gets exactly chance. The choices of a block have the same number of characters, or
@@ -19,7 +18,9 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
-CHOICES = 4
+from unix_lib.sources.text.kind import CLOZE_BLOCK
+
+CHOICES = CLOZE_BLOCK  # each is right for one question of a block
 SHORTEST_CONTEXT, LONGEST_CONTEXT = 80, 400  # characters
 SPANS_PER_DOCUMENT = 8
 ENOUGH_SPANS, SPANS_PER_QUESTION = 1000, 20  # for blocks of one length
@@ -64,6 +65,9 @@ def make_cloze(documents: list[str], questions: int, seed: int) -> list[dict[str
         documents: held-out documents.
         questions: how many to make.
         seed: seed of the cuts, of the blocks taken and of the places of the answers.
+
+    Returns:
+        `{"question", "choices", "answer"}`, the answer being the right choice's place.
     """
     rng = random.Random(f"{seed}/cloze")
     spans: list[Span] = []

@@ -1,4 +1,4 @@
-"""Where texts come from: CPython's reference topics and docstrings, or a user's files.
+"""Reads a corpus: CPython's reference topics and docstrings, or a user's files.
 
 Docstrings are read from the library's source files without importing them: importing runs code, and what it leaves
 behind depends on the machine. Order and content depend on the Python version only.
@@ -16,7 +16,6 @@ from pathlib import Path
 
 from unix_lib.config.outside import FileHashes, FilesIdentity
 from unix_lib.records.rejected import RejectedSamples
-from unix_lib.sources.errors import SourceError
 
 UNDECODABLE = "not UTF-8"
 UNPARSABLE = "not Python"
@@ -87,14 +86,39 @@ def reference_identity(hashes: FileHashes) -> FilesIdentity:
     stamp = [platform.python_version(), len(paths), sum(path.stat().st_mtime_ns for path in paths)]
 
     def digest() -> str:
-        texts = [(text.name, text.text) for text in python_reference(RejectedSamples())]
-        whole = hashlib.sha256()
-        for name, text in texts:
-            whole.update(f"{name}\0{text}\0".encode("utf-8", "surrogatepass"))
-        return f"{len(texts)} {sum(len(text) for _, text in texts)} {whole.hexdigest()}"
+        identity = identity_of(list(python_reference(RejectedSamples())))
+        return f"{identity.count} {identity.bytes} {identity.sha256}"
 
     count, characters, sha256 = hashes.remembered(f"python-reference {library}", stamp, digest).split()
     return FilesIdentity(count=int(count), bytes=int(characters), sha256=sha256)
+
+
+def identity_of(texts: list[Text]) -> FilesIdentity:
+    """What some texts are by their names and contents; their size is in characters."""
+    whole = hashlib.sha256()
+    for text in texts:
+        whole.update(f"{text.name}\0{text.text}\0".encode("utf-8", "surrogatepass"))
+    return FilesIdentity(count=len(texts), bytes=sum(len(text.text) for text in texts), sha256=whole.hexdigest())
+
+
+def file_shards(patterns: list[str], root: Path, megabytes: int | None) -> list[list[Path]]:
+    """The files of each part, in order, at least one part: a part ends with the file that fills it.
+
+    So a new file behind all others changes the last part or adds one, and no part before it.
+
+    Args:
+        patterns: glob patterns below `root`.
+        megabytes: size at which a part is full; None makes one part of all.
+    """
+    shards: list[list[Path]] = [[]]
+    filled = 0
+    for path in files_of(patterns, root):
+        if megabytes is not None and filled >= megabytes * 10**6:
+            shards.append([])
+            filled = 0
+        shards[-1].append(path)
+        filled += path.stat().st_size
+    return shards
 
 
 def library_modules(library: Path) -> list[Path]:
@@ -127,19 +151,14 @@ def docstrings_of(source: str) -> list[str]:
     return found
 
 
-def user_files(patterns: list[str], root: Path, source: str, rejected: RejectedSamples) -> Iterator[Text]:
-    """UTF-8 text files by glob patterns below `root`, sorted, each once.
+def files_of(patterns: list[str], root: Path) -> list[Path]:
+    """Files that glob patterns match below `root`, sorted, each once."""
+    return sorted({path for pattern in patterns for path in root.glob(pattern) if path.is_file()})
 
-    Raises:
-        SourceError: a pattern that matches no file.
-    """
-    paths: set[Path] = set()
-    for pattern in patterns:
-        matched = {path for path in root.glob(pattern) if path.is_file()}
-        if not matched:
-            raise SourceError(f"sources.{source}.files: '{pattern}' matches no file below {root}; correct the pattern")
-        paths |= matched
-    for path in sorted(paths):
+
+def user_files(paths: list[Path], root: Path, rejected: RejectedSamples) -> Iterator[Text]:
+    """UTF-8 text files below `root`; others are set aside."""
+    for path in paths:
         name = path.relative_to(root).as_posix()
         try:
             text = path.read_text(encoding="utf-8-sig")

@@ -1,4 +1,4 @@
-"""Texts to documents: cut at paragraph borders, never longer than asked."""
+"""Cuts texts into documents: at paragraph borders, never longer than asked."""
 
 import re
 

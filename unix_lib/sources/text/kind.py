@@ -1,21 +1,21 @@
 """The kind of source `text`: the reference topics and docstrings of CPython, or a user's files."""
 
 from pathlib import Path, PurePosixPath
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import field_validator, model_validator
 
 from unix_lib.config.kinds import JobKind
 from unix_lib.config.needs import Need
 from unix_lib.config.outside import FilesIdentity, Outside
-from unix_lib.config.sources import SourceKind, SourceSettings
+from unix_lib.config.sources import HeldOut, SourceKind, SourcePlanning, SourceSettings
 from unix_lib.config.strict import Model, StrictModel, key
 
 CLOZE_BLOCK = 4  # cloze questions are made in blocks of this many
 
 
 class TextDocuments(StrictModel):
-    """What decides the documents and their split."""
+    """What decides the documents."""
 
     corpus: Literal["python-reference", "files"] = key(
         "python-reference: pydoc topics and docstrings", "python-reference"
@@ -23,14 +23,29 @@ class TextDocuments(StrictModel):
     files: list[str] = key("glob patterns of UTF-8 text files (corpus: files)", [])
     document_characters: int = key("longest document; longer texts are cut at paragraph borders", 1200, ge=100)
     max_characters: int | None = key("stop after this many characters in all; null takes everything", None)
-    heldout_share: float = key("share of the documents held out", 0.08, gt=0, lt=1)
-    seed: int = key("seed of the held-out split and of the cloze choices", 218)
+    shard_megabytes: int = key(
+        "files that a job reads, MB: the larger, the fewer jobs; with max_characters one job reads all", 256, ge=1
+    )
+
+    def file_shards(self, root: Path) -> list[list[Path]]:
+        """The user's files below `root`, part by part."""
+        from unix_lib.sources.text.corpus import file_shards
+
+        return file_shards(self.files, root, self.shard_megabytes if self.max_characters is None else None)
 
 
 class PlannedText(TextDocuments):
-    """The records' job: also what the corpus is."""
+    """The job of one part of the records: also what is in it and what is held out."""
 
-    identity: FilesIdentity = key("the files of the corpus")
+    source: str = key("name of the source")
+    shard: int = key("number of the part")
+    identity: FilesIdentity = key("the files of the part, or the reference's texts")
+    held_out: HeldOut = key("what is held out")
+
+    def work(self) -> float:
+        """Documents of the longest kind."""
+        characters = min(self.identity.bytes, self.max_characters or self.identity.bytes)
+        return characters / self.document_characters
 
 
 class ClozeQuestions(StrictModel):
@@ -39,7 +54,11 @@ class ClozeQuestions(StrictModel):
     cloze_questions: int = key(
         "four-choice cloze questions made from the held-out documents, in blocks of four", 200, ge=0
     )
-    seed: int = key("seed of the held-out split and of the cloze choices", 218)
+    seed: int = key("seed of the cloze choices", 218)
+
+    def work(self) -> float:
+        """Questions."""
+        return self.cloze_questions
 
 
 class TextSource(TextDocuments, ClozeQuestions, SourceSettings):
@@ -76,15 +95,20 @@ class TextSource(TextDocuments, ClozeQuestions, SourceSettings):
             raise ValueError("'files' goes with 'corpus: files', and the other way round")
         return self
 
-    def settings_of(self, model: type[Model], outside: Outside) -> Model:
-        if model is not PlannedText:
-            return self.narrowed(model)
-        if self.corpus == "python-reference":
+    def settings_of(self, model: type[Model], planning: SourcePlanning, **others: Any) -> Model:
+        if model is PlannedText:
             from unix_lib.sources.text.corpus import reference_identity
 
-            return self.narrowed(model, identity=reference_identity(outside.hashes))
-        paths = sorted(path for pattern in self.files for path in outside.root.glob(pattern))
-        return self.narrowed(model, identity=outside.files(paths))
+            outside = planning.outside
+            others["identity"] = (
+                reference_identity(outside.hashes)
+                if self.corpus == "python-reference"
+                else outside.files(self.file_shards(outside.root)[planning.shard])
+            )
+        return super().settings_of(model, planning, **others)
+
+    def shards(self, outside: Outside) -> int:
+        return 1 if self.corpus == "python-reference" else len(self.file_shards(outside.root))
 
     def benchmarks(self) -> tuple[str, ...]:
         return ("cloze",) if self.cloze_questions else ()
@@ -98,7 +122,8 @@ class TextSource(TextDocuments, ClozeQuestions, SourceSettings):
 
 KIND = SourceKind(
     settings=TextSource,
-    records=JobKind(PlannedText, "unix_lib.sources.text.make:make_records", 2),
+    records=JobKind(PlannedText, "unix_lib.sources.text.make:make_records", 3),
     benchmarks=JobKind(ClozeQuestions, "unix_lib.sources.text.make:make_benchmarks", 1),
     reads={"benchmarks": ("records",)},
+    sharded=("records",),
 )

@@ -1,107 +1,132 @@
-"""The `text` source: documents of plain text, and cloze questions from those held out.
+"""Makes a `text` source: documents of plain text, and cloze questions from those held out.
 
-The whole corpus is held in memory, which is what an exact held-out share and the removal of copies cost.
+A part of the corpus is held in memory, which is what the removal of copies costs; copies in other parts stay, on the
+same side of the split.
 """
 
 import hashlib
 import json
 import logging
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from unix_lib.artefacts.files import write_text
 from unix_lib.artefacts.manifest import Manifest
+from unix_lib.config.jobs import Execution
+from unix_lib.config.outside import require_unchanged
 from unix_lib.jobs.job import Job
 from unix_lib.records.rejected import REJECTED_FILE, RejectedSamples
-from unix_lib.records.schema import SOURCE_RECORD, TEXT
-from unix_lib.records.shards import SPLITS, ShardWriter
+from unix_lib.records.schema import TEXT
+from unix_lib.records.shards import SPLITS, Split, iterate_rows
 from unix_lib.sources.errors import SourceError
-from unix_lib.sources.split import choose_held_out_keys
 from unix_lib.sources.text.cloze import make_cloze
-from unix_lib.sources.text.corpus import python_reference, user_files
+from unix_lib.sources.text.corpus import Text, files_of, identity_of, python_reference, user_files
 from unix_lib.sources.text.documents import cut_into_documents
+from unix_lib.sources.text.kind import ClozeQuestions, PlannedText, TextDocuments
+from unix_lib.sources.writing import finish, write_records
 
 DUPLICATE = "duplicate document"
 
 _log = logging.getLogger(__name__)
 
 
-def gather_documents(
-    settings: dict[str, Any], source: str, root: Path, rejected: RejectedSamples
-) -> tuple[list[tuple[str, str]], bool]:
-    """(sample id, text) of every document, each text once, and whether `max_characters` ended the corpus.
+def make_records(job: Job[PlannedText, Execution]) -> Manifest:
+    """Make `sources/<source>`; `files` are looked for below the working directory, the project's root.
 
     Raises:
-        SourceError: a pattern that matches no file.
+        SourceError: too little text, a pattern that matches no file, or a corpus that changed after the plan was made.
     """
-    if settings["corpus"] == "files":
-        texts = user_files(settings["files"], root, source, rejected)
-    else:
-        texts = python_reference(rejected)
-    most = settings["max_characters"]
+    settings, name = job.settings, job.settings.source
+    rejected = RejectedSamples()
+    documents, ended = gather_documents(read_corpus(settings, name, Path.cwd(), rejected), settings, rejected)
+    if not documents:
+        rejected.write(job.folder)
+        reasons = [f"{count} x {reason}" for reason, count in rejected.counts.items()]
+        reasons += [f"max_characters {settings.max_characters} leaves out the rest"] * ended
+        raise SourceError(
+            f"sources.{name}: no usable text "
+            f"({', '.join(reasons) or 'nothing was set aside'}); add text, or raise max_characters where it is set; "
+            f"every rejected sample is in {job.folder / REJECTED_FILE}"
+        )
+
+    def rows_of(split: Split) -> Iterator[dict[str, Any]]:
+        for sample_id, text in documents:
+            if settings.held_out.holds_out(text) == (split == "heldout"):
+                yield {"sample_id": sample_id, "kind": TEXT, "text": text, "source": name}
+
+    files, facts = write_records(job.folder, rows_of)
+    corpus = hashlib.sha256()
+    for _, text in documents:
+        corpus.update(text.encode() + b"\0")
+    facts["corpus_sha256"] = corpus.hexdigest()
+    for split in SPLITS:
+        facts[f"{split}_characters"] = sum(len(row["text"]) for row in rows_of(split))
+    _log.info("%d documents, %d characters", len(documents), sum(len(text) for _, text in documents))
+    return finish(job, files, facts, rejected)
+
+
+def make_benchmarks(job: Job[ClozeQuestions, Execution]) -> Manifest:
+    """Make `sources/<source>-benchmarks`: cloze questions from the records' held-out documents.
+
+    Raises:
+        SourceError: no document that a question can be made of.
+    """
+    documents = [
+        row["text"] for records in job.inputs("records") for row in iterate_rows(records, "heldout", columns=["text"])
+    ]
+    questions = make_cloze(documents, job.settings.cloze_questions, job.settings.seed)
+    if job.settings.cloze_questions and not questions:
+        raise SourceError(
+            f"sources.{job.recipe.name.removesuffix('-benchmarks')}: the held-out text is too short for a cloze "
+            "question; add text, or set cloze_questions: 0"
+        )
+    lines = [json.dumps(question, ensure_ascii=False) + "\n" for question in questions]
+    write_text(job.folder / "benchmarks" / "cloze.jsonl", "".join(lines))
+    return finish(job, {"benchmarks/cloze.jsonl": len(questions)}, {"cloze_questions": len(questions)})
+
+
+def read_corpus(settings: PlannedText, source: str, root: Path, rejected: RejectedSamples) -> Iterable[Text]:
+    """The texts of the corpus, which must be the one that the plan was made with.
+
+    Raises:
+        SourceError: a pattern that matches no file, or another Python's reference.
+        UserError: a file that changed.
+    """
+    if settings.corpus == "files":
+        for pattern in settings.files:
+            if not files_of([pattern], root):
+                raise SourceError(
+                    f"sources.{source}.files: '{pattern}' matches no file below {root}; correct the pattern"
+                )
+        paths = settings.file_shards(root)[settings.shard]
+        require_unchanged(f"sources.{source}.files", paths, settings.identity)
+        return user_files(paths, root, rejected)
+    texts = list(python_reference(rejected))
+    if identity_of(texts) != settings.identity:
+        raise SourceError(
+            f"sources.{source}.corpus: this Python's reference is not the one that the plan was made with; run again "
+            "where the job's Python is the one that plans"
+        )
+    return texts
+
+
+def gather_documents(
+    texts: Iterable[Text], settings: TextDocuments, rejected: RejectedSamples
+) -> tuple[list[tuple[str, str]], bool]:
+    """(sample id, text) of every document, each text once, and whether `max_characters` ended the corpus."""
     documents: list[tuple[str, str]] = []
     seen: set[str] = set()
     total = 0
     for text in texts:
-        for number, document in enumerate(cut_into_documents(text.text, settings["document_characters"])):
+        for number, document in enumerate(cut_into_documents(text.text, settings.document_characters)):
             sample_id = f"{text.name}#{number}"
             if document in seen:
                 rejected.add(sample_id, text.name, DUPLICATE)
                 continue
             total += len(document)
-            if most is not None and total > most:
+            if settings.max_characters is not None and total > settings.max_characters:
                 return documents, True
             seen.add(document)
             documents.append((sample_id, document))
     return documents, False
-
-
-def make_text(job: Job) -> Manifest:
-    """Make a `text` source; `files` are looked for below the working directory, the project's root.
-
-    Raises:
-        SourceError: too little text, or none that a cloze question can be made of.
-    """
-    settings, name = job.settings, job.recipe.name
-    rejected = RejectedSamples()
-    documents, ended = gather_documents(settings, name, Path.cwd(), rejected)
-    if len(documents) < 2:
-        rejected.write(job.folder)
-        reasons = [f"{count} x {reason}" for reason, count in rejected.counts.items()]
-        reasons += [f"max_characters {settings['max_characters']} leaves out the rest"] * ended
-        raise SourceError(
-            f"sources.{name}: {len(documents)} usable samples, too few for a training and a held-out split "
-            f"({', '.join(reasons) or 'nothing was set aside'}); add text, or raise max_characters where it is set; "
-            f"every rejected sample is in {job.folder / REJECTED_FILE}"
-        )
-    held_out = choose_held_out_keys((text for _, text in documents), settings["heldout_share"], settings["seed"], name)
-    corpus = hashlib.sha256()
-    for _, text in documents:
-        corpus.update(text.encode() + b"\0")
-    characters = {
-        split: sum(len(t) for _, t in documents if (t in held_out) == (split == "heldout")) for split in SPLITS
-    }
-    facts: dict[str, Any] = {
-        "corpus_sha256": corpus.hexdigest(),
-        "train_characters": characters["train"],
-        "heldout_characters": characters["heldout"],
-    }
-    files: dict[str, int | None] = {}
-    for split in SPLITS:
-        with ShardWriter(job.folder, split, SOURCE_RECORD) as writer:
-            for sample_id, text in documents:
-                if (text in held_out) == (split == "heldout"):
-                    writer.write({"sample_id": sample_id, "kind": TEXT, "text": text, "source": name})
-        files |= writer.files
-        facts[f"{split}_records"] = writer.rows
-    _log.info("%d documents, %d characters", len(documents), sum(characters.values()))
-    questions = make_cloze([t for _, t in documents if t in held_out], settings["cloze_questions"], settings["seed"])
-    if settings["cloze_questions"] and not questions:
-        raise SourceError(
-            f"sources.{name}: the held-out text is too short for a cloze question; add text, or set cloze_questions: 0"
-        )
-    lines = [json.dumps(question, ensure_ascii=False) + "\n" for question in questions]
-    write_text(job.folder / "benchmarks" / "cloze.jsonl", "".join(lines))
-    files["benchmarks/cloze.jsonl"] = facts["cloze_questions"] = len(questions)
-    files |= rejected.write(job.folder)
-    return job.finish(files, rejected=rejected.counts, facts=facts)

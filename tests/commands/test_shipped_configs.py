@@ -1,0 +1,96 @@
+"""Every command on every shipped config, without a network, without results: an answer, never a traceback."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from typer.testing import CliRunner, Result
+
+import unix_lib
+from unix_lib.__main__ import app
+
+ROOT = Path(__file__).resolve().parents[2]
+CONFIGS = sorted(path.stem for path in (ROOT / "config").glob("*.yaml"))
+ONLY_ENTROPY = {
+    "experiment": "bits",
+    "sources": {"digits": {"kind": "digits"}, "prose": {"kind": "text"}},
+    "tokenizers": {
+        "text": {"kind": "train_bpe", "sources": ["prose"]},
+        "image": {
+            "kind": "train_vqgan",
+            "sources": ["digits"],
+            "shape": {"image_size": 32, "base_channels": 32, "channel_multipliers": [1, 1, 1]},
+        },
+    },
+    "analyze": {"entropy": {"sources": ["prose", "digits"]}},
+    "report": {},
+}
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project without results: its configs and its profile."""
+    for name in ("config", "workflow"):
+        shutil.copytree(ROOT / name, tmp_path / name)
+    (tmp_path / "slurm").symlink_to("workflow/profiles/slurm")
+    (tmp_path / "config" / "bits.yaml").write_text(yaml.safe_dump(ONLY_ENTROPY))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def run(*arguments: str) -> Result:
+    result = CliRunner().invoke(app, arguments, env={"COLUMNS": "200"})
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return result
+
+
+@pytest.mark.parametrize("config", [*CONFIGS, "bits"])
+def test_commands_answer(project: Path, config: str) -> None:
+    path = f"config/{config}.yaml"
+    plan = run("plan", path, "--cores", "2")
+    assert plan.exit_code == 0
+    assert "jobs would run" in plan.output and "On 2 cores" in plan.output
+    assert run("status", path).exit_code == 0
+    described = run("describe", path)
+    assert described.exit_code == 0
+    assert ("trains no model" in described.output) == (config == "bits")
+    figures = run("figures", path)
+    assert figures.exit_code == 0 and "waiting" in figures.output
+    assert "Nothing to summarize yet" in run("summarize", path).output
+    (project / "results" / config).mkdir(parents=True, exist_ok=True)
+    pruned = run("prune", f"results/{config}")
+    assert pruned.exit_code == 0 and "0 items" in pruned.output
+
+
+@pytest.mark.parametrize("config", [*CONFIGS, "bits"])
+def test_doctor_answers(project: Path, config: str) -> None:
+    checked = run("doctor", f"config/{config}.yaml")
+    needs = "1.5b" in config or "3b" in config
+    assert checked.exit_code == int(needs), checked.output
+    if needs:
+        assert "Qwen/Qwen2.5" in checked.output and f"unix-lib fetch config/{config}.yaml" in checked.output
+
+
+def test_schema_writes_what_the_repository_has(project: Path) -> None:
+    """Fails where a settings model changed and `make schema` was not run."""
+    assert run("schema").exit_code == 0
+    for name in ("config/schema.json", "docs/config.md"):
+        assert (project / name).read_text() == (ROOT / name).read_text(), f"{name} is out of date: run `make schema`"
+
+
+def test_the_version_and_completion() -> None:
+    assert run("--version").output.strip() == f"unix-lib {unix_lib.__version__}"
+    assert re.search("--install-completion", run("--help").output)
+
+
+def test_the_console_script_says_errors_in_one_line(tmp_path: Path) -> None:
+    code = "import sys; from unix_lib.__main__ import main; sys.argv = ['unix-lib', 'plan', 'nothing.yaml']; main()"
+    finished = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert finished.returncode == 1
+    assert finished.stderr.startswith("ConfigError: nothing.yaml: no such config")
+    assert len(finished.stderr.strip().splitlines()) == 1
+    assert 'unix-lib = "unix_lib.__main__:main"' in (ROOT / "pyproject.toml").read_text()

@@ -1,0 +1,1 @@
+"""Kinds outside the package, as docs/extending.md shows them."""

@@ -1,0 +1,56 @@
+"""Why a job is due, in a few words; recipes of earlier versions are recognised, never misread."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.recipes.finished import finish, small_plan
+from unix_lib.artefacts.manifest import MANIFEST
+from unix_lib.artefacts.recipe import EarlierRecipe, Recipe, read_recipe
+from unix_lib.recipes.changes import reason_of
+from unix_lib.recipes.prune import is_earlier, unreached
+
+
+def test_reasons(tmp_path: Path) -> None:
+    plan, skipped = small_plan(), []
+    artefact = plan.checkpoint("unix", 10)
+    recipe = plan.jobs[artefact].recipe
+    assert reason_of(recipe, tmp_path, skipped) == "never made"
+    finish(plan, artefact, tmp_path, 1)
+    settings = json.loads(json.dumps(recipe.settings))
+    settings["optimization"]["learning_rate"] = 0.5
+    assert reason_of(replace(recipe, settings=settings), tmp_path, skipped) == "changed: optimization.learning_rate"
+    assert reason_of(replace(recipe, inputs={}), tmp_path, skipped) == "changed upstream"
+    assert reason_of(replace(recipe, logic_version=99), tmp_path, skipped) == "new logic version"
+    path = recipe.path(tmp_path)
+    path.write_text(path.read_text()[:40])
+    assert reason_of(recipe, tmp_path, skipped) == "earlier recipe unreadable"
+    assert len(skipped) == 1 and "unreadable recipe" in skipped[0]
+
+
+def earlier_artefact(results: Path, recipe: Recipe) -> Path:
+    """What an earlier version would have left under a recipe's name: no kind in it, so another digest."""
+    values = recipe.as_json()
+    del values["kind"]
+    folder = results / recipe.stage / f"{recipe.name}-{'0' * 12}"
+    for path in (folder / "recipe.json", results / "recipes" / recipe.stage / f"{folder.name}.json", folder / MANIFEST):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(values))
+    return folder
+
+
+def test_what_an_earlier_version_made_is_recognised(tmp_path: Path) -> None:
+    plan, skipped = small_plan(), []
+    recipe = plan.jobs[plan.pack("mixed")].recipe
+    folder = earlier_artefact(tmp_path, recipe)
+    assert reason_of(recipe, tmp_path, skipped) == "made by an earlier version" and not skipped
+    of_recipes = tmp_path / "recipes" / "pack" / f"{folder.name}.json"
+    with pytest.raises(EarlierRecipe, match="made by an earlier version"):
+        read_recipe(of_recipes)
+    assert unreached([plan], tmp_path) == [folder, of_recipes]
+    assert is_earlier(folder) and is_earlier(of_recipes)
+    finish(plan, plan.pack("mixed"), tmp_path, 1)
+    assert unreached([plan], tmp_path) == [folder, of_recipes]
+    assert reason_of(replace(recipe, inputs={}), tmp_path, skipped) == "changed upstream"

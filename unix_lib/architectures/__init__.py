@@ -1,0 +1,1 @@
+"""The architectures that are compared: the table of layer plans behind each, and what it costs. No torch."""

@@ -1,0 +1,33 @@
+"""Finds a benchmark's file: the one that a source of the experiment made, or a fetched one."""
+
+from pathlib import Path
+
+from unix_lib.benchmarks.errors import BenchmarkError
+from unix_lib.config.outside import FilesIdentity, require_unchanged
+
+
+def benchmark_file(name: str, made: str, source: Path | None, file: str | None, identity: FilesIdentity | None) -> Path:
+    """The file that a benchmark's samples are in.
+
+    Args:
+        name: of the benchmark or of the job, for messages.
+        made: what a source calls the file.
+        source: artefact `sources/<source>-benchmarks`, already checked; None for a fetched file.
+        file: the fetched file.
+        identity: what that was when the plan was made.
+
+    Raises:
+        BenchmarkError: there is no such file. UserError: it was changed.
+    """
+    if source is not None:
+        path = source / "benchmarks" / made
+        if not path.is_file():
+            raise BenchmarkError(f"{name}: {source.name} makes no {made}; name a source that does, or fetch the file")
+        return path
+    if file is None:
+        raise BenchmarkError(f"{name}: neither a source nor a file; give one of them")
+    path = Path(file)
+    if not path.exists():
+        raise BenchmarkError(f"{name}: {path} is missing; `python -m unix_lib fetch <config>` gets it")
+    require_unchanged(name, [path], identity)
+    return path

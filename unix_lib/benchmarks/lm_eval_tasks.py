@@ -1,0 +1,86 @@
+"""Loads tasks of lm-eval: those of its registry, and cloze questions of this project as one of them.
+
+Whether a data set may be downloaded is for the process to decide, by `HF_HUB_OFFLINE` before the first import of
+Hugging Face's libraries: jobs and `doctor` run offline, `fetch` does not.
+"""
+
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from unix_lib.benchmarks.cloze import read_cloze
+from unix_lib.benchmarks.errors import BenchmarkError
+
+if TYPE_CHECKING:
+    from lm_eval.tasks import TaskManager
+
+METRICS = ("acc", "acc_norm")  # of lm-eval; the second divides a choice's log-likelihood by its bytes
+Loaded = dict[str, Any]  # lm-eval's `{"tasks": ..., "groups": ...}`
+
+
+@cache
+def task_manager(include_defaults: bool) -> "TaskManager":
+    """lm-eval's index of tasks; reading its registry takes ten seconds, so it is read once."""
+    from lm_eval.tasks import TaskManager
+
+    return TaskManager(include_defaults=include_defaults)
+
+
+def load_registered(name: str) -> Loaded:
+    """A task or group of the registry, such as mmlu, with its data.
+
+    Raises:
+        BenchmarkError: lm-eval has no such task, or its data set is not in the cache and can't be reached.
+    """
+    try:
+        return task_manager(True).load([name])
+    except KeyError:
+        raise BenchmarkError(f"lm-eval has no task '{name}'; `lm-eval ls tasks` lists its tasks") from None
+    except (OSError, ConnectionError) as error:
+        first = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise BenchmarkError(
+            f"lm-eval task '{name}': its data set is not in Hugging Face's cache ({first}); `python -m unix_lib fetch "
+            "<config>` gets it where there is a network; jobs need the same HF_HOME"
+        ) from None
+
+
+def load_cloze(name: str, path: Path) -> Loaded:
+    """Cloze questions as a task of lm-eval, which gets the benchmark's name.
+
+    Raises:
+        BenchmarkError: names the first bad line.
+    """
+    rows = read_cloze(path)
+
+    def dataset(**_: Any) -> dict[str, Any]:
+        import datasets
+
+        return {"test": datasets.Dataset.from_list(rows)}
+
+    config = {
+        "task": name,
+        "custom_dataset": dataset,  # in memory: lm-eval's own JSON loader writes a cache into the user's home
+        "test_split": "test",
+        "output_type": "multiple_choice",
+        "doc_to_text": "{{question}}",
+        "doc_to_choice": "choices",
+        "doc_to_target": "answer",
+        "target_delimiter": " ",
+        "metric_list": [{"metric": metric, "aggregation": "mean", "higher_is_better": True} for metric in METRICS],
+        "num_fewshot": 0,
+    }
+    return task_manager(False).load([config])
+
+
+def data_set_of(task: Any) -> str:
+    """Where a loaded task's data came from: `owner/name@commit` on the hub; empty for data made in memory."""
+    split = next(iter(task.dataset.values()))
+    if not split.cache_files:
+        return ""
+    # <cache>/<owner>___<name>/<config>/<version>/<commit>/<name>-<split>.arrow
+    return f"{task.config.dataset_path}@{Path(split.cache_files[0]['filename']).parent.name}"
+
+
+def data_sets_of(loaded: Loaded) -> list[str]:
+    """The hub's data sets behind loaded tasks, with their commits."""
+    return sorted({data_set_of(task) for task in loaded["tasks"].values()} - {""})

@@ -1,0 +1,41 @@
+"""Settings of the jobs in which a checkpoint answers a benchmark."""
+
+from typing import Literal
+
+from unix_lib.config.generate import BenchmarkSampling
+from unix_lib.config.outside import FilesIdentity
+from unix_lib.config.strict import StrictModel, key
+
+Layout = Literal["pope", "mme", "mmbench", "seed"]
+
+
+class AskedSettings(StrictModel):
+    """Which samples of which file a checkpoint is asked."""
+
+    file: str | None = key("the file that they are in; null for a source's", None)
+    identity: FilesIdentity | None = key("what the file is", None, sparse=True)
+    limit: int | None = key("only the first this many samples", None)
+
+
+class AnswerSettings(AskedSettings):
+    """Questions about images, and how they are asked."""
+
+    layout: Layout = key("TSV layout")
+    max_answer_tokens: int = key("longest generated answer, tokens")
+    question_suffix: str = key("text that every question ends with")
+
+
+class ImageSettings(AskedSettings):
+    """Prompts of images, and how images are sampled; a limit takes the tasks in turn."""
+
+    image_sampling: BenchmarkSampling = key("sampling of the images")
+
+    def work(self) -> float:
+        """Images a prompt."""
+        return self.image_sampling.images_per_prompt
+
+
+class LikelihoodSettings(AskedSettings):
+    """Requests of lm-eval: log-likelihoods of choices."""
+
+    task: str | None = key("an lm-eval task by name", None)

@@ -1,0 +1,104 @@
+"""Asks a checkpoint a benchmark's questions about images: each image encoded, each answer decoded greedily."""
+
+import io
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from unix_lib.artefacts.manifest import Manifest
+from unix_lib.benchmarks.question_files import Question, read_questions
+from unix_lib.benchmarks.settings import AnswerSettings
+from unix_lib.benchmarks.tables import ANSWERS, ANSWERS_FILE
+from unix_lib.checkpoints.loaded import Checkpoint
+from unix_lib.config.jobs import BatchedExecution
+from unix_lib.generate.members import asked_file, checkpoint_of, finish
+from unix_lib.generate.store import SampleStore
+from unix_lib.generate.text import generate_text
+from unix_lib.images.files import MAX_ASPECT_RATIO, MAX_PIXELS, BadImage, check_header, square_rgb
+from unix_lib.jobs.job import Job
+from unix_lib.pack.sequences import vqa_prompt_ids
+from unix_lib.records.questions import choice_prompt
+from unix_lib.tokenizers.coded_images import encode_images
+
+
+def make_answers(job: Job[AnswerSettings, BatchedExecution], checkpoint: Checkpoint | None = None) -> Manifest:
+    """Make the answers of `generate/<run>-step-00100-<benchmark>`.
+
+    Args:
+        job: of one checkpoint and one benchmark.
+        checkpoint: already loaded; None loads it.
+
+    Raises:
+        BenchmarkError: no file. QuestionFileError: one without a usable question.
+    """
+    settings = job.settings
+    path = asked_file(job, f"{settings.layout}.tsv")
+    questions, _ = read_questions(path, settings.layout, settings.limit)  # scoring counts the rows set aside
+    loaded = checkpoint or checkpoint_of([job])
+    answers = SampleStore(job.work, ANSWERS).fill(
+        questions,
+        lambda batch: answer_questions(loaded, batch, settings.max_answer_tokens, settings.question_suffix),
+        batch_size=job.execution.batch_size,
+        name=job.recipe.name,
+    )
+    return finish(job, loaded, ANSWERS_FILE, answers)
+
+
+def question_prompt(question: Question, suffix: str) -> str:
+    """What the model is shown: worded as in training, then the suffix that leads to the answer."""
+    text = f"{question.hint}\n{question.text}" if question.hint else question.text
+    return (choice_prompt(text, question.options) if question.options else text) + suffix
+
+
+def question_pixels(data: bytes, image_size: int) -> np.ndarray:
+    """A benchmark's image, prepared as training images are; uint8 (S, S, 3).
+
+    Raises:
+        BadImage: says why it can't be read, or that it is too large or too long.
+    """
+    check_header(io.BytesIO(data), MAX_PIXELS, MAX_ASPECT_RATIO)
+    return square_rgb(io.BytesIO(data), image_size)
+
+
+def answer_questions(
+    checkpoint: Checkpoint, questions: Sequence[Question], most_tokens: int, suffix: str
+) -> list[dict[str, Any]]:
+    """Answers to a batch of questions, rows of `ANSWERS`; an image asked about several times is encoded once."""
+    rows: list[dict[str, Any]] = [
+        {
+            "sample_id": question.index,
+            "prompt": question_prompt(question, suffix),
+            "text": "",
+            "rejected": None,
+            "detail": None,
+        }
+        for question in questions
+    ]
+    pixels: dict[str, np.ndarray] = {}
+    for question, row in zip(questions, rows, strict=True):
+        if question.image_id not in pixels:
+            try:
+                pixels[question.image_id] = question_pixels(question.image_bytes, checkpoint.image_tokenizer.image_size)
+            except BadImage as error:
+                row["rejected"], row["detail"] = error.reason, error.detail
+    if not pixels:
+        return rows
+    codes = dict(zip(pixels, encode_images(checkpoint.image_tokenizer, np.stack(list(pixels.values()))), strict=True))
+    usable = [index for index, row in enumerate(rows) if row["rejected"] is None]
+    prompts = [
+        vqa_prompt_ids(
+            checkpoint.tokenizer, checkpoint.vocabulary, codes[questions[index].image_id], rows[index]["prompt"]
+        )
+        for index in usable
+    ]
+    answers = generate_text(
+        checkpoint.model,
+        prompts,
+        max_new_tokens=most_tokens,
+        stop_ids=[checkpoint.vocabulary.eos_id],
+        batch_size=checkpoint.batch_size,
+    )
+    for index, ids in zip(usable, answers, strict=True):
+        rows[index]["text"] = str(checkpoint.tokenizer.decode(ids, skip_special_tokens=True)).strip()
+    return rows

@@ -1,0 +1,94 @@
+"""Draws a benchmark's prompts with a checkpoint: images sampled with guidance, each from a seed of its own."""
+
+import hashlib
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from unix_lib.artefacts.files import canonical_json
+from unix_lib.artefacts.manifest import Manifest
+from unix_lib.benchmarks.geneval_prompts import occurrences, read_prompts
+from unix_lib.benchmarks.settings import ImageSettings
+from unix_lib.benchmarks.tables import IMAGES, IMAGES_FILE
+from unix_lib.checkpoints.loaded import Checkpoint
+from unix_lib.config.generate import ImageSampling
+from unix_lib.config.jobs import BatchedExecution
+from unix_lib.generate.images import generate_images
+from unix_lib.generate.members import asked_file, checkpoint_of, finish
+from unix_lib.generate.store import SampleStore
+from unix_lib.images.files import png_bytes
+from unix_lib.jobs.job import Job
+from unix_lib.pack.sequences import text_to_image_prompt_ids
+from unix_lib.tokenizers.coded_images import decode_images
+
+
+def make_images(job: Job[ImageSettings, BatchedExecution], checkpoint: Checkpoint | None = None) -> Manifest:
+    """Make the images of `generate/<run>-step-00100-<benchmark>`.
+
+    Args:
+        job: of one checkpoint and one benchmark.
+        checkpoint: already loaded; None loads it.
+
+    Raises:
+        BenchmarkError: no file. GenEvalError: prompts that are not in GenEval's layout.
+    """
+    prompts = read_prompts(asked_file(job, "geneval.jsonl"), job.settings.limit)
+    loaded = checkpoint or checkpoint_of([job])
+    sampling = job.settings.image_sampling
+    wanted = [
+        {
+            "prompt_index": index,
+            "sample_index": sample,
+            "prompt": prompt["prompt"],
+            "seed": image_seed(sampling.seed, prompt["prompt"], occurrence, sample),
+        }
+        for index, (prompt, occurrence) in enumerate(zip(prompts, occurrences(prompts), strict=True))
+        for sample in range(sampling.images_per_prompt)
+    ]
+
+    def generate(batch: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+        captions, seeds = ([row[name] for row in batch] for name in ("prompt", "seed"))
+        pixels = generate_pixels(loaded, captions, seeds, sampling)
+        return [row | {"image": png_bytes(image)} for row, image in zip(batch, pixels, strict=True)]
+
+    store = SampleStore(job.work, IMAGES)
+    images = store.fill(wanted, generate, batch_size=job.execution.batch_size, name=job.recipe.name)
+    return finish(job, loaded, IMAGES_FILE, images)
+
+
+def image_seed(seed: int, prompt: str, occurrence: int, sample_index: int) -> int:
+    """Seed of one image, 64 bits: the same for every checkpoint, whatever other prompts a file holds.
+
+    Args:
+        seed: of the sampling settings.
+        prompt: the prompt's text.
+        occurrence: how often the same text stood in the file before.
+        sample_index: which image of the prompt.
+    """
+    digest = hashlib.sha256(canonical_json([seed, prompt, occurrence, sample_index]).encode()).digest()
+    return int.from_bytes(digest[:8], "little")
+
+
+def generate_pixels(
+    checkpoint: Checkpoint, captions: list[str], seeds: list[int], sampling: ImageSampling
+) -> np.ndarray:
+    """One image per caption, uint8 (N, S, S, 3)."""
+
+    @cache
+    def prompt_of(caption: str | None) -> list[int]:
+        return text_to_image_prompt_ids(checkpoint.tokenizer, checkpoint.vocabulary, caption)
+
+    codes = generate_images(
+        checkpoint.model,
+        [prompt_of(caption) for caption in captions],
+        prompt_of(None),
+        seeds,
+        guidance_scale=sampling.guidance_scale,
+        temperature=sampling.temperature,
+        top_k=sampling.top_k,
+        top_p=sampling.top_p,
+        batch_size=checkpoint.batch_size,
+    )
+    return decode_images(checkpoint.image_tokenizer, codes)

@@ -1,0 +1,55 @@
+"""Makes a group of benchmarks' answers: one job that loads a checkpoint once, an artefact for each benchmark."""
+
+import logging
+import time
+from typing import Any
+
+from unix_lib.artefacts.manifest import MANIFEST, ArtefactError, Manifest, open_artefact
+from unix_lib.config.generate import GroupSettings
+from unix_lib.config.jobs import BatchedExecution
+from unix_lib.config.kinds import imported
+from unix_lib.generate.members import checkpoint_of
+from unix_lib.jobs.job import Job
+from unix_lib.jobs.job_kinds import job_kind
+from unix_lib.recipes.workspace import read_planned
+
+log = logging.getLogger(__name__)
+
+
+def make_group(job: Job[GroupSettings, BatchedExecution]) -> Manifest:
+    """Make `generate/<run>-step-00100-group-<group>` and every benchmark's answers that are not there yet.
+
+    The facts hold the members' content digests, so that one that changed or vanished is noticed.
+
+    Raises:
+        UserError: a benchmark that can't be answered; those before it are kept.
+    """
+    members = [_member(job, artefact) for artefact in job.recipe.in_role("answers")]
+    made = {member.recipe.artefact: _made_before(member) for member in members}
+    missing = [member for member in members if made[member.recipe.artefact] is None]
+    checkpoint = checkpoint_of(missing) if missing else None
+    seconds: dict[str, float] = {}
+    for member in missing:
+        member.started = time.monotonic()
+        make = imported(job_kind(member.recipe.stage, member.recipe.kind).make)
+        made[member.recipe.artefact] = make(member, checkpoint)
+        seconds[member.recipe.name] = round(time.monotonic() - member.started, 2)
+        log.info("%s: %.1f s", member.recipe.name, seconds[member.recipe.name])
+    digests = {artefact: manifest.digest for artefact, manifest in made.items() if manifest is not None}
+    return job.finish({}, facts={"answers": digests}, metrics={"seconds": seconds})
+
+
+def _member(job: Job[GroupSettings, BatchedExecution], artefact: str) -> Job[Any, BatchedExecution]:
+    stage, _, key = artefact.partition("/")
+    return Job.of(read_planned(job.results, stage, key), job.results, job.execution)
+
+
+def _made_before(member: Job[Any, BatchedExecution]) -> Manifest | None:
+    """The manifest of answers that are there and whole."""
+    if not (member.folder / MANIFEST).is_file():
+        return None
+    try:
+        return open_artefact(member.folder)
+    except ArtefactError as error:
+        log.warning("%s; its answers are made again", error)
+        return None

@@ -1,0 +1,70 @@
+"""What the jobs that let a checkpoint answer a benchmark share: the checkpoint, the benchmark's file, the end.
+
+Such a job is run by itself, or by its group, which has loaded the checkpoint already.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from unix_lib.artefacts.files import atomic_path
+from unix_lib.artefacts.manifest import Manifest, open_artefact, read_manifest
+from unix_lib.artefacts.recipe import RecipeError
+from unix_lib.benchmarks.files import benchmark_file
+from unix_lib.benchmarks.settings import AskedSettings
+from unix_lib.checkpoints.loaded import Checkpoint
+from unix_lib.config.jobs import BatchedExecution
+from unix_lib.jobs.job import Job
+from unix_lib.tokenizers.image import device_of
+
+ORIGIN = ("run", "step", "tokens", "architecture", "seed")  # facts of a checkpoint that its scores carry
+
+
+def checkpoint_of(jobs: Sequence[Job[Any, BatchedExecution]]) -> Checkpoint:
+    """The checkpoint that some jobs share, its files and those of its image tokenizer checked.
+
+    Raises:
+        RecipeError: they are of several checkpoints. ArtefactError: a damaged one.
+    """
+    folders: dict[str, Path] = {}
+    for role in ("checkpoint", "image_tokenizer"):
+        named = {artefact: job.results / artefact for job in jobs for artefact in job.recipe.in_role(role)}
+        if len(named) > 1:
+            raise RecipeError(f"{jobs[0].recipe.artefact}: a group of several {role}s; run the workflow again")
+        for folder in named.values():
+            open_artefact(folder)
+            folders[role] = folder
+    execution = jobs[0].execution
+    tokenizer = folders.get("image_tokenizer")  # absent where no benchmark has images
+    return Checkpoint(folders["checkpoint"], tokenizer, execution.batch_size, device_of(execution.job))
+
+
+def asked_file(job: Job[Any, BatchedExecution], made: str) -> Path:
+    """The file with what a job asks.
+
+    Args:
+        job: with settings of `AskedSettings`.
+        made: what a source calls the file.
+
+    Raises:
+        BenchmarkError: there is none. UserError: it was changed after the plan was made.
+    """
+    settings: AskedSettings = job.settings
+    source = job.input("benchmark") if "benchmark" in job.recipe.inputs else None
+    return benchmark_file(job.recipe.name, made, source, settings.file, settings.identity)
+
+
+def finish(
+    job: Job[Any, BatchedExecution], checkpoint: Checkpoint, file: str, answers: pa.Table, **facts: Any
+) -> Manifest:
+    """Write a checkpoint's answers with whose they are, and let go of what a killed job would have resumed from."""
+    with atomic_path(job.folder / file) as temporary:
+        pq.write_table(answers.combine_chunks(), temporary)
+    trained = read_manifest(checkpoint.folder).facts
+    origin = {name: trained[name] for name in ORIGIN}
+    manifest = job.finish({file: answers.num_rows}, facts=origin | facts)
+    job.clear_work()
+    return manifest

@@ -1,0 +1,97 @@
+"""Keeps what an unfinished job has computed, sample by sample, so that a killed job goes on at its first missing one.
+
+`<folder>/part-<begin>-<end>.parquet` holds the results of a stretch of samples. The folder is the work folder of one
+artefact, whose digest covers all that decides the results. Nothing downstream reads these files. Pages carry checksums:
+a damaged part, and everything after it, is computed again.
+"""
+
+import logging
+import re
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from unix_lib.artefacts.files import atomic_path
+
+log = logging.getLogger(__name__)
+_PART = re.compile(r"part-(\d{8})-(\d{8})\.parquet")
+
+
+class SampleStore:
+    """Results of one benchmark on one checkpoint, in the benchmark's order of samples."""
+
+    def __init__(self, folder: Path, schema: pa.Schema) -> None:
+        """Look up what is already there.
+
+        Args:
+            folder: of this store alone; see `Job.work`.
+            schema: of a result.
+        """
+        self.folder = folder
+        self.schema = schema
+        self._tables: list[pa.Table] = []
+        self.done = 0
+        for begin, end, path in sorted(self._parts()):
+            table = self._read(path) if begin == self.done else None
+            if table is None or table.num_rows != end - begin:
+                log.warning("%s is damaged or out of order; its samples are computed again", path)
+                path.unlink()
+                continue
+            self._tables.append(table)
+            self.done = end
+
+    def _parts(self) -> list[tuple[int, int, Path]]:
+        if not self.folder.is_dir():
+            return []
+        found = ((_PART.fullmatch(path.name), path) for path in self.folder.iterdir())
+        return [(int(match.group(1)), int(match.group(2)), path) for match, path in found if match]
+
+    def _read(self, path: Path) -> pa.Table | None:
+        try:
+            table = pq.read_table(path, page_checksum_verification=True, memory_map=False)
+        except (OSError, pa.ArrowException):
+            return None
+        return table if table.schema.equals(self.schema) else None
+
+    def append(self, rows: Sequence[dict[str, Any]]) -> None:
+        """Keep the results of the next samples."""
+        table = pa.Table.from_pylist(list(rows), schema=self.schema)
+        end = self.done + table.num_rows
+        with atomic_path(self.folder / f"part-{self.done:08d}-{end:08d}.parquet") as temporary:
+            pq.write_table(table, temporary, write_page_checksum=True)
+        self._tables.append(table)
+        self.done = end
+
+    def table(self) -> pa.Table:
+        """All results so far, in order."""
+        return pa.concat_tables([self.schema.empty_table(), *self._tables])
+
+    def fill(
+        self,
+        samples: Sequence[Any],
+        compute: Callable[[Sequence[Any]], list[dict[str, Any]]],
+        *,
+        batch_size: int,
+        name: str,
+    ) -> pa.Table:
+        """Compute what is missing, batch by batch, and return all results.
+
+        Args:
+            samples: all samples of the benchmark, in a fixed order.
+            compute: from a batch of samples to one result each.
+            batch_size: samples computed, and kept, together.
+            name: of what is computed, for the log.
+        """
+        if self.done:
+            log.info("%s: %d of %d samples were already there", name, self.done, len(samples))
+        started, before = time.monotonic(), self.done
+        while self.done < len(samples):
+            self.append(compute(samples[self.done : self.done + batch_size]))
+            speed = (self.done - before) / max(time.monotonic() - started, 1e-9)
+            remaining = (len(samples) - self.done) / speed
+            log.info("%s: %d of %d samples, %.1f/s, %.0f s left", name, self.done, len(samples), speed, remaining)
+        return self.table()

@@ -1,0 +1,67 @@
+"""What a judge is: something that reads images and says what it sees. Whoever scores knows no more of it than this."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from unix_lib.artefacts.errors import UserError
+from unix_lib.config.evaluate import JudgeKind, JudgeSettings
+from unix_lib.config.kinds import find_kind, imported
+
+
+class JudgeError(UserError):
+    """A judge that can't be asked, or whose answer can't be read."""
+
+
+@dataclass(frozen=True)
+class Detection:
+    """One object in an image; box is left, top, right, bottom in pixels, right and bottom exclusive."""
+
+    name: str  # its class: a shape, or what COCO calls it
+    color: str  # empty where the judge doesn't say
+    box: tuple[float, float, float, float]
+    confidence: float  # 0..1
+    size: str = ""  # empty where the judge doesn't say
+
+    @property
+    def centre(self) -> tuple[float, float]:
+        """(x, y) in pixels."""
+        return (self.box[0] + self.box[2]) / 2, (self.box[1] + self.box[3]) / 2
+
+    def __str__(self) -> str:
+        x, y = self.centre
+        words = " ".join(word for word in (self.size, self.color, self.name) if word)
+        return f"{words} at ({x:g}, {y:g}), confidence {self.confidence:.2f}"
+
+
+class ObjectFinder(Protocol):
+    """A judge whose kind answers "objects"."""
+
+    def objects(self, images: np.ndarray) -> list[list[Detection]]:
+        """The objects in each image, uint8 (N, S, S, 3)."""
+        ...
+
+
+class QuestionAnswerer(Protocol):
+    """A judge whose kind answers "question"."""
+
+    def answer(self, images: np.ndarray, questions: Sequence[str]) -> list[str]:
+        """Its words on one question about each image, uint8 (N, S, S, 3)."""
+        ...
+
+
+def open_judge(settings: JudgeSettings, image_size: int, configured: Mapping[str, JudgeSettings]) -> Any:
+    """The judge with these settings.
+
+    Args:
+        settings: from a recipe, so without what changes no verdict, such as a time limit.
+        image_size: S, pixels.
+        configured: the judges of the config, where those keys stand.
+
+    Raises:
+        JudgeError: it can't be opened.
+    """
+    same = (each for each in configured.values() if each.semantic() == settings.semantic())
+    return imported(find_kind("judge", settings.kind, JudgeKind).open)(next(same, settings), image_size)

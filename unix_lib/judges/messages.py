@@ -1,0 +1,68 @@
+"""The JSON in which judges outside this process are asked, and in which they answer.
+
+A request is `{"question": "objects", "image": <base64 PNG>}`, or a question in words in the place of "objects". The
+reply to the first is `{"objects": [{"class": "circle", "color": "red", "box": [left, top, right, bottom],
+"confidence": 0.9, "size": "large"}, ...]}`, where color and size may be left out; to the second `{"answer": "..."}`.
+"""
+
+import base64
+import math
+from typing import Any
+
+import numpy as np
+
+from unix_lib.images.files import png_bytes
+from unix_lib.judges.judge import Detection, JudgeError
+
+OBJECTS = "objects"
+LONGEST_SHOWN = 120  # characters of a bad reply in a message
+
+
+def request_of(image: np.ndarray, question: str = OBJECTS) -> dict[str, Any]:
+    """What a judge is asked about an image, uint8 (S, S, 3)."""
+    return {"question": question, "image": base64_png(image)}
+
+
+def base64_png(image: np.ndarray) -> str:
+    return base64.b64encode(png_bytes(image)).decode("ascii")
+
+
+def objects_from(reply: Any, judge: str) -> list[Detection]:
+    """The objects that a reply names.
+
+    Raises:
+        JudgeError: it has another form.
+    """
+    try:
+        return [_detection(values) for values in reply["objects"]]
+    except (KeyError, TypeError, ValueError):
+        raise unreadable(judge, reply, '{"objects": [{"class", "color", "box", "confidence"}]}') from None
+
+
+def answer_from(reply: Any, judge: str) -> str:
+    """The words of a reply.
+
+    Raises:
+        JudgeError: it has none.
+    """
+    answer = reply.get("answer") if isinstance(reply, dict) else None
+    if not isinstance(answer, str):
+        raise unreadable(judge, reply, '{"answer": "..."}')
+    return answer
+
+
+def unreadable(judge: str, reply: Any, expected: str) -> JudgeError:
+    """The error for a reply of another form."""
+    return JudgeError(f"{judge}: answered {str(reply)[:LONGEST_SHOWN]!r}, expected {expected}; correct the judge")
+
+
+def _detection(values: dict[str, Any]) -> Detection:
+    left, top, right, bottom = (float(edge) for edge in values["box"])
+    confidence = float(values["confidence"])
+    words = [values["class"], values.get("color", ""), values.get("size", "")]
+    if not all(isinstance(word, str) for word in words) or not words[0]:
+        raise TypeError("a word is no text")
+    if not (left <= right and top <= bottom and math.isfinite(right - left + bottom - top) and 0 <= confidence <= 1):
+        raise ValueError("not a box, or no confidence")
+    name, color, size = words
+    return Detection(name, color, (left, top, right, bottom), confidence, size)
