@@ -1,5 +1,6 @@
 """A tiny experiment as the train stage sees it: packs, tokenizer and vocabulary, all written here, and its jobs."""
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from unix_lib.tokenizers.vocabulary import build_vocabulary
 
 ROOT = Path(__file__).resolve().parents[2]
 LENGTH, CODES, CODEBOOK = 64, 9, 16
+TEXT_SIZE = 96
 SHAPE = DecoderShape(
     hidden_size=32, intermediate_size=64, layers=3, heads=2, key_value_heads=1, max_positions=128
 )  # fmt: skip
@@ -69,7 +71,7 @@ class Experiment:
     def __init__(self, results: Path, packs: int = 7) -> None:
         self.results = results
         tokens = {f"<|{name}|>": i for i, name in enumerate(["endoftext", "vision_start", "vision_end"])}
-        tokens |= {f"w{i}": i for i in range(3, 96)}
+        tokens |= {f"w{i}": i for i in range(3, TEXT_SIZE)}
         tokenizer = Tokenizer(models.WordLevel(tokens, unk_token="w3"))
         tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
         folder = self._folder("tokenizers/text-000000000000")
@@ -85,6 +87,13 @@ class Experiment:
         for name, count, seed in (("epoch-000", packs - 2, 1), ("epoch-001", 2, 2), ("heldout", 3, 3)):
             _write_packs(folder / f"{name}.arrow", count, seed, vocabulary)
         self._seal(folder)
+
+    @classmethod
+    def at(cls, results: Path) -> "Experiment":
+        """One whose inputs are there already."""
+        experiment = object.__new__(cls)
+        experiment.results = results
+        return experiment
 
     def _folder(self, artefact: str) -> Path:
         (self.results / artefact).mkdir(parents=True)
@@ -137,3 +146,9 @@ def command(job: Job[CheckpointSettings, TrainExecution]) -> list[str]:
         sys.executable, "-P", str(ROOT / "scripts" / "train.py"),
         "--recipe", str(recipe), "--execution", str(execution_path(recipe)), "--output", str(job.folder / MANIFEST),
     ]  # fmt: skip
+
+
+def environment() -> dict[str, str]:
+    """This process's environment without what its own training left in it."""
+    launched = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+    return {name: value for name, value in os.environ.items() if name not in launched}

@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import unix_lib.models  # noqa: F401  registers the model
-from tests.train.experiment import LENGTH, ROOT, Experiment, command
+from tests.train.experiment import LENGTH, ROOT, Experiment, command, environment
 from unix_lib.artefacts.manifest import Manifest
 from unix_lib.train import state
 from unix_lib.train.errors import Interrupted, TrainError
@@ -89,9 +89,7 @@ def test_damage_to_the_newest_state_costs_time_and_nothing_else(
     damaged = next((copy / whole[11].artefact).rglob("mp_rank_00_model_states.pt"))
     damaged.write_bytes(damaged.read_bytes()[:-100])
     shutil.rmtree(copy / whole[LAST].artefact)
-    experiment = object.__new__(Experiment)
-    experiment.results = copy
-    again = _train(experiment, LAST)
+    again = _train(Experiment.at(copy), LAST)
     assert "damaged state skipped" in caplog.text
     assert again.digest == whole[LAST].digest
 
@@ -252,19 +250,13 @@ def test_packs_that_changed_under_a_state_are_refused(tmp_path: Path) -> None:
         _train(experiment, 3)
 
 
-def _environment() -> dict[str, str]:
-    """This process's environment without what its own training left in it."""
-    launched = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
-    return {name: value for name, value in os.environ.items() if name not in launched}
-
-
 def test_killed_at_any_moment_the_run_ends_the_same(tmp_path: Path) -> None:
     """SIGKILL while saves are being written at every step; the rest is trained by a second process."""
     settings = {"optimization": {"total_steps": 150}}
     experiment, undisturbed = Experiment(tmp_path / "killed"), Experiment(tmp_path / "undisturbed")
     job = experiment.job(150, execution={"save_seconds": 0}, **settings)
     work = state.work_folder(experiment.results, "tiny", job.settings.run_digest)
-    process = subprocess.Popen(command(job), stderr=subprocess.PIPE, cwd=ROOT, env=_environment())
+    process = subprocess.Popen(command(job), stderr=subprocess.PIPE, cwd=ROOT, env=environment())
     while process.poll() is None and not any(work.glob("step-0000[5-9]")):
         time.sleep(0.001)
     process.kill()
@@ -280,7 +272,7 @@ def test_two_processes_agree_with_one(straight: Any, tmp_path: Path) -> None:
     experiment = Experiment(tmp_path)
     shape = {"nodes": 2}
     job = experiment.job(4, execution={"job": shape, "zero_stage": 2})
-    subprocess.run(command(job), check=True, cwd=ROOT, env=_environment())
+    subprocess.run(command(job), check=True, cwd=ROOT, env=environment())
     rows = pq.read_table(job.folder / "log.parquet").to_pylist()
     assert len(rows) == 4
     for mine, theirs in zip(rows, _rows(one, whole[LAST], "log.parquet"), strict=False):
@@ -300,6 +292,6 @@ def test_the_initialised_model_needs_no_deepspeed(tmp_path: Path) -> None:
     )
     done = subprocess.run(
         [*begun[:2], "-c", program, *begun[2:]],
-        check=True, cwd=ROOT, env=_environment(), capture_output=True, text=True,
+        check=True, cwd=ROOT, env=environment(), capture_output=True, text=True,
     )  # fmt: skip
     assert done.stdout.strip() == "False"

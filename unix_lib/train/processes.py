@@ -12,7 +12,7 @@ from typing import TypeVar
 from unix_lib.config.jobs import JobShape
 from unix_lib.train.errors import TrainError
 
-PATIENCE = timedelta(minutes=30)  # the first process may hash a state of many gigabytes meanwhile
+PATIENCE = timedelta(minutes=30)  # of a process that waits: another may hash a state of many gigabytes meanwhile
 Answer = TypeVar("Answer")
 
 
@@ -48,8 +48,8 @@ def this_process(shape: JobShape) -> Processes:
 def answer_of_the_first(processes: Processes, ask: Callable[[], Answer]) -> Answer:
     """What the first process finds out, told to all; called once, on all processes, before the Trainer is made.
 
-    In a process group of its own: the Trainer brings up the one that it trains with together with ZeRO 3, under which
-    transformers would shard a model that is read afterwards.
+    Brings up the process group that the Trainer then uses: left to itself the Trainer does so together with ZeRO 3,
+    under which transformers would shard a model that is read afterwards.
     """
     if processes.world_size == 1:
         return ask()
@@ -58,11 +58,8 @@ def answer_of_the_first(processes: Processes, ask: Callable[[], Answer]) -> Answ
     if not processes.use_cpu:
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
     torch.distributed.init_process_group("gloo" if processes.use_cpu else "nccl", timeout=PATIENCE)
-    try:
-        answer = [ask() if processes.first else None]
-        torch.distributed.broadcast_object_list(answer)
-    finally:
-        torch.distributed.destroy_process_group()
+    answer = [ask() if processes.first else None]
+    torch.distributed.broadcast_object_list(answer)
     return answer[0]  # type: ignore[return-value]
 
 

@@ -88,7 +88,7 @@ class StateSaver:
         self.trainer.engine.save_checkpoint(str(part / state.DEEPSPEED), tag=TAG, save_latest=False)
         torch.save(_random_state(), part / f"random-{self.processes.rank:05d}.pt")
         if first:
-            self.trainer.model.config.save_pretrained(part)  # type: ignore[union-attr, operator]
+            self.trainer.engine.module.config.save_pretrained(part)
             self.steps.write_state(part)
             self.measurements.write_state(part)
             state.write_progress(part, self._progress(step))
