@@ -239,7 +239,7 @@ def test_a_fetched_file_must_be_there_and_unchanged(small: SmallExperiment, tmp_
     with pytest.raises(UserError, match="changed after the plan was made"):
         member.make()
     path.unlink()
-    with pytest.raises(BenchmarkError, match="is missing; `python -m unix_lib fetch"):
+    with pytest.raises(BenchmarkError, match="is missing; `unix-lib fetch"):
         member.make()
 
 
