@@ -1,5 +1,6 @@
 """Config of the `analyze` stage: analyses by name, each of some kind."""
 
+from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Protocol
@@ -41,9 +42,9 @@ class AnalysisSettings(StrictModel):
 
     kind: str = key("kind of analysis: one of the project's, or a module of your own")
 
+    @abstractmethod
     def jobs(self, name: str, planned: Planned) -> Iterator[AnalysisJob]:
         """The jobs of the analysis called `name`."""
-        raise NotImplementedError
 
     def names(self) -> dict[str, list[str]]:
         """Names of sources, mixtures and runs that it speaks of, by key: `sources`, `mixture`, `runs`."""

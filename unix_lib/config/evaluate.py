@@ -1,5 +1,6 @@
 """Config of the `evaluate` stage: benchmarks, their groups, and who judges them."""
 
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -65,9 +66,9 @@ class BenchmarkSettings(StrictModel):
         """Where its questions may come from, by key; exactly one is given."""
         return {"source": self.source, "file": self.file}
 
+    @abstractmethod
     def made(self) -> str:
         """Which of a source's benchmarks it scores on, as `SourceSettings.benchmarks` names them."""
-        raise NotImplementedError
 
     def generation(self, model: type[Model], config: GenerateConfig, outside: Outside) -> Model:
         """Settings of the job that lets a checkpoint answer it."""
