@@ -72,7 +72,7 @@ def test_doctor_answers(project: Path, config: str) -> None:
     needs = "1.5b" in config or "3b" in config
     assert checked.exit_code == int(needs), checked.output
     if needs:
-        assert "Qwen/Qwen2.5" in checked.output and f"unix-lib fetch config/{config}.yaml" in checked.output
+        assert "Qwen/Qwen2.5" in checked.output and "unix-lib fetch" in checked.output
 
 
 def test_schema_writes_what_the_repository_has(project: Path) -> None:

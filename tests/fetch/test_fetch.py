@@ -61,6 +61,19 @@ def test_the_paper_config_names_all_it_needs() -> None:
     assert any("source images: data/images" in what for what in needs)
 
 
+def test_a_thing_that_several_need_is_named_once() -> None:
+    needs = [need.what for need in needs_of(load_experiment(ROOT / "config" / "ablation-1.5b.yaml"))]
+    assert [what for what in needs if "Qwen/Qwen2.5-1.5B" in what] == ["text tokenizer: Qwen/Qwen2.5-1.5B"]
+    assert len(needs) == len(set(needs))
+
+
+def test_what_fetch_puts_into_place_is_not_asked_of_the_user() -> None:
+    fetched = {"path": "data/benchmarks/MME.tsv", "url": "http://a/b", "sha256": "0" * 64, "licence": "test"}
+    config = load_experiment(ROOT / "config" / "unix-3b.yaml", overrides={"fetch": {"files": [fetched]}})
+    needs = [need.what for need in needs_of(config)]
+    assert "file data/benchmarks/MME.tsv" in needs and "benchmark mme: data/benchmarks/MME.tsv" not in needs
+
+
 def test_the_default_experiment_needs_nothing() -> None:
     assert needs_of(load_experiment(ROOT / "config" / "laptop.yaml")) == []
 

@@ -131,6 +131,7 @@ class SyntheticExperiment:
                 inputs[f"answers:{name}"] = self.add(answers, {"images.parquet": images}, facts=origin)
                 self.inputs["images"].append(answers.artefact)
                 tables["verdicts.parquet"] = drawn.assign(
+                    benchmark=name,
                     task=tasks,
                     value=values,
                     shuffled_value=0.0,

@@ -68,7 +68,7 @@ class AnalysisKind(Kind[Any]):
 class AnalyzeConfig(Execution):
     """Analyses by name. In YAML they stand beside `job`; an analysis called like a kind is of that kind."""
 
-    analyses: dict[str, Annotated[AnalysisSettings, KindField("analysis")]] = key("analyses by name", {})
+    analyses: dict[str, Annotated[AnalysisSettings, KindField("analysis", AnalysisKind)]] = key("analyses by name", {})
     job: JobShape = key("shape of an analysis job", JobShape(threads=1, runtime_minutes=240), kind="operational")
 
     @model_validator(mode="before")

@@ -43,7 +43,7 @@ class JudgeKind(Kind[Any]):
 class JudgingExecution(Execution):
     """A job that may ask judges: how long to wait for one, and whatever else changes no verdict."""
 
-    judges: dict[str, Annotated[JudgeSettings, KindField("judge")]] = key(
+    judges: dict[str, Annotated[JudgeSettings, KindField("judge", JudgeKind)]] = key(
         "judges by name, beside 'scenes'", {}, kind="operational"
     )
 
@@ -149,7 +149,7 @@ class ScoresSettings(StrictModel):
     run: str = key("name of the run")
     step: int = key("step of the checkpoint")
     group: str = key("name of the group")
-    benchmarks: dict[str, Annotated[ScoringSettings, KindField("scorer", "scorer", "scoring")]] = key(
+    benchmarks: dict[str, Annotated[ScoringSettings, KindField("scorer", ScorerKind, "scorer", "scoring")]] = key(
         "how each benchmark is scored"
     )
     bootstrap_samples: int = key("resamples behind a bootstrap interval")
@@ -161,11 +161,13 @@ SCORES = JobKind(ScoresSettings, "unix_lib.evaluate.make:make_scores", 1, Judgin
 class EvaluateConfig(Execution):
     """Which benchmarks each checkpoint answers, in which groups, and how answers become scores."""
 
-    benchmarks: dict[str, Annotated[BenchmarkSettings, KindField("scorer", "scorer")]] = key(
+    benchmarks: dict[str, Annotated[BenchmarkSettings, KindField("scorer", ScorerKind, "scorer")]] = key(
         "benchmarks by name", min_length=1
     )
     groups: dict[str, list[str]] = key("benchmarks that one job evaluates together, by group name", min_length=1)
-    judges: dict[str, Annotated[JudgeSettings, KindField("judge")]] = key("judges by name, beside 'scenes'", {})
+    judges: dict[str, Annotated[JudgeSettings, KindField("judge", JudgeKind)]] = key(
+        "judges by name, beside 'scenes'", {}
+    )
     bootstrap_samples: int = key("resamples behind a bootstrap interval", 2000, ge=100)
     job: JobShape = key("shape of a scoring job", JobShape(threads=1, runtime_minutes=120), kind="operational")
 

@@ -13,7 +13,7 @@ from unix_lib.config.kinds import KindField
 from unix_lib.config.models import DecoderShape, RunStart
 from unix_lib.config.pack import PackConfig
 from unix_lib.config.report import ReportConfig
-from unix_lib.config.sources import HeldOut, SourceSettings
+from unix_lib.config.sources import HeldOut, SourceKind, SourceSettings
 from unix_lib.config.strict import StrictModel, key
 from unix_lib.config.tokenizers import TokenizersConfig
 from unix_lib.config.train import TrainConfig
@@ -23,7 +23,9 @@ class Experiment(StrictModel):
     """One experiment: everything the DAG makes below `results/<experiment>/`."""
 
     experiment: str = key("name of the experiment and of its results folder", kind="operational")
-    sources: dict[str, Annotated[SourceSettings, KindField("source")]] = key("sources by name", min_length=1)
+    sources: dict[str, Annotated[SourceSettings, KindField("source", SourceKind)]] = key(
+        "sources by name", min_length=1
+    )
     held_out: HeldOut = key("what every source holds out", HeldOut())
     most_shards: int = key("most parts that a job of a source is cut into", 100, kind="operational", ge=1)
     sources_job: JobShape = key("shape of a source job", JobShape(runtime_minutes=120), kind="operational")

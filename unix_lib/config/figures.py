@@ -19,13 +19,6 @@ class FigureSettings(StrictModel):
         return self.kind.rpartition(".")[2]
 
 
-class DrawnFigure(StrictModel):
-    """What a figure depends on beside the tables that it shows."""
-
-    figure: Annotated[FigureSettings, KindField("figure")] = key("the figure")
-    scale: str = key("one plain sentence on the experiment's scale, below the figure")
-
-
 @dataclass(frozen=True)
 class FigureKind(Kind[Any]):
     """A kind of figure: what it shows, and how to read it.
@@ -49,10 +42,17 @@ class FigureKind(Kind[Any]):
         return JobKind(DrawnFigure, "unix_lib.figures.make:make_figure", self.logic_version)
 
 
+class DrawnFigure(StrictModel):
+    """What a figure depends on beside the tables that it shows."""
+
+    figure: Annotated[FigureSettings, KindField("figure", FigureKind)] = key("the figure")
+    scale: str = key("one plain sentence on the experiment's scale, below the figure")
+
+
 class FiguresConfig(Execution):
     """Figures and tables, one job each."""
 
-    names: list[Annotated[FigureSettings, KindField("figure")]] | None = key(
+    names: list[Annotated[FigureSettings, KindField("figure", FigureKind)]] | None = key(
         "figures drawn; null draws each whose tables this experiment makes", None, kind="operational"
     )
     job: JobShape = key("shape of a figure job", JobShape(runtime_minutes=30), kind="operational")

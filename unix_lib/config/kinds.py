@@ -95,10 +95,11 @@ def known_kinds(sort: Sort) -> dict[str, Any]:
 class KindField:
     """Annotation of a field that holds some kind's settings, told apart by one of their keys.
 
-    `model` is the kind's attribute that holds the model of the field.
+    `wanted` is the class that the sort's kinds have, `model` their attribute that holds the model of the field.
     """
 
     sort: Sort
+    wanted: type[Kind[Any]]
     discriminator: str = "kind"
     model: str = "settings"
 
@@ -131,7 +132,7 @@ class KindField:
             known = ", ".join(known_kinds(self.sort))
             raise ValueError(f"give '{self.discriminator}', the kind of {self.sort}: {known}, or a module of your own")
         try:
-            kind = find_kind(self.sort, name, Kind)
+            kind = find_kind(self.sort, name, self.wanted)
         except ConfigError as error:
             raise ValueError(str(error)) from None
         validated: StrictModel = getattr(kind, self.model).model_validate(value)

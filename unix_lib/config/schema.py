@@ -39,13 +39,13 @@ def _partial(schema: Any) -> Any:
     if isinstance(partial.get("properties"), dict):
         partial["properties"] = {name: _removable(value) for name, value in partial["properties"].items()}
     if isinstance(partial.get("additionalProperties"), dict):
-        partial["additionalProperties"] = _removable(partial["additionalProperties"])
+        partial["additionalProperties"] = {"anyOf": [partial["additionalProperties"], NULL]}
     return partial
 
 
 def _removable(schema: dict[str, Any]) -> dict[str, Any]:
     """The same schema, or null; titles and descriptions stay where editors look for them."""
-    if "const" in schema:
+    if "const" in schema or set(schema) == {"$ref"}:  # a kind, or a model that is always there
         return schema
     if "anyOf" in schema:
         return schema if NULL in schema["anyOf"] else schema | {"anyOf": [*schema["anyOf"], NULL]}

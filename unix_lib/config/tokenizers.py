@@ -103,8 +103,12 @@ VOCABULARY = JobKind(VocabularySettings, "unix_lib.tokenizers.vocabulary:make_vo
 class TokenizersConfig(Execution):
     """The experiment's tokenizers; either may be left out where nothing needs it."""
 
-    text: Annotated[TextTokenizerSettings, KindField("text tokenizer")] | None = key("text tokenizer", None)
-    image: Annotated[ImageTokenizerSettings, KindField("image tokenizer")] | None = key("image tokenizer", None)
+    text: Annotated[TextTokenizerSettings, KindField("text tokenizer", TokenizerKind)] | None = key(
+        "text tokenizer", None
+    )
+    image: Annotated[ImageTokenizerSettings, KindField("image tokenizer", TokenizerKind)] | None = key(
+        "image tokenizer", None
+    )
     vocabulary_multiple: int = key(
         "the text vocabulary is padded to a multiple of this before the image codes", 64, ge=1
     )

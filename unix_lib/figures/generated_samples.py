@@ -29,7 +29,7 @@ from unix_lib.figures.style import (
 )
 
 VERDICTS, IMAGES = "verdicts.parquet", "images.parquet"
-SAMPLE = ["prompt_index", "sample_index", "prompt"]  # what tells one image of a benchmark from another
+SAMPLE = ["prompt_index", "sample_index"]  # what tells one image of a benchmark from another
 PROMPTS = 8
 TASK_ORDER = ("single_object", "colors", "counting", "two_object", "position", "color_attr")
 CELL_INCHES = 0.86
@@ -107,11 +107,13 @@ def _images(inputs: Inputs) -> pd.DataFrame:
 
 def _judged(inputs: Inputs, evaluation: str) -> pd.DataFrame:
     """An evaluation's verdicts, each with the image that it is on; of several generation benchmarks the first's."""
-    generated = set(inputs.existing.get("images", []))
-    for answers in inputs.recipe(evaluation).upstream:
-        if answers in generated:
-            verdicts = pd.read_parquet(inputs.results / evaluation / VERDICTS).assign(artefact=evaluation)
-            images = pd.read_parquet(inputs.results / answers / IMAGES, columns=[*SAMPLE, "image"])
+    recipe, generated = inputs.recipe(evaluation), set(inputs.existing.get("images", []))
+    for role in recipe.inputs:
+        answers = generated.intersection(recipe.in_role(role))
+        if answers:
+            verdicts = pd.read_parquet(inputs.results / evaluation / VERDICTS)
+            verdicts = verdicts[verdicts.benchmark == role.partition(":")[2]].assign(artefact=evaluation)
+            images = pd.read_parquet(inputs.results / answers.pop() / IMAGES, columns=[*SAMPLE, "image"])
             return verdicts.merge(images, on=SAMPLE)
     return pd.DataFrame()
 

@@ -24,7 +24,7 @@ class GenEvalScoring(ScoringSettings):
 
     identity: FilesIdentity | None = key("what the file is", None, sparse=True)
     seed: int = key("seed of the prompts that images are held against as a control")
-    judge: Annotated[JudgeSettings, KindField("judge")] = key("what finds the objects in an image")
+    judge: Annotated[JudgeSettings, KindField("judge", JudgeKind)] = key("what finds the objects in an image")
     judge_version: int = key("logic version of the judge's kind")
 
     @property
@@ -36,7 +36,7 @@ class CeilingSettings(StrictModel):
     """What a benchmark gives to perfect images, before and after the image tokenizer."""
 
     benchmark: str = key("name of the benchmark")
-    judge: Annotated[JudgeSettings, KindField("judge")] = key("what finds the objects in an image")
+    judge: Annotated[JudgeSettings, KindField("judge", JudgeKind)] = key("what finds the objects in an image")
     judge_version: int = key("logic version of the judge's kind")
     bootstrap_samples: int = key("resamples behind a bootstrap interval")
 
