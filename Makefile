@@ -29,20 +29,20 @@ setup: $(VENV)/.ready ## virtual environment with the locked requirements
 
 run: setup ## the experiment CONFIG to its report, then where to look
 	$(SNAKEMAKE) $(CONFIG) -- all
-	@$(RUN) -m unix_lib summarize $(CONFIG)
+	@$(VENV)/bin/unix-lib summarize $(CONFIG)
 
 smoke: setup ## the whole chain cut to the bone, in a few minutes
 	$(SNAKEMAKE) config/smoke.yaml -- all
-	@$(RUN) -m unix_lib verify results/smoke
+	@$(VENV)/bin/unix-lib verify results/smoke
 
 plan: setup ## what is done, what would run and why, and what it would cost
-	@$(RUN) -m unix_lib plan $(CONFIG)
+	@$(VENV)/bin/unix-lib plan $(CONFIG)
 
 figures: setup ## draw from the results that exist, also during a run
-	@$(RUN) -m unix_lib figures $(CONFIG)
+	@$(VENV)/bin/unix-lib figures $(CONFIG)
 
 doctor: setup ## what works here, what is missing, how to get it
-	@$(RUN) -m unix_lib doctor $(CONFIG)
+	@$(VENV)/bin/unix-lib doctor $(CONFIG)
 
 test: setup ## all tests but those of test-slurm
 	$(RUN) -m pytest -n $(CORES) --dist loadfile
@@ -51,7 +51,7 @@ test-slurm: setup ## tests on a SLURM of two nodes that they start: as root, wit
 	$(RUN) -m pytest -m slurm -rs
 
 benchmark-model: setup ## time training and decoding beside transformers' own model, in one table
-	@$(RUN) -m unix_lib benchmark-model
+	@$(VENV)/bin/unix-lib benchmark-model
 
 lint: setup ## ruff, snakefmt, mypy
 	$(VENV)/bin/ruff check .
@@ -60,7 +60,7 @@ lint: setup ## ruff, snakefmt, mypy
 	$(VENV)/bin/mypy
 
 schema: setup ## config/schema.json from the config models
-	@$(RUN) -m unix_lib schema
+	@$(VENV)/bin/unix-lib schema
 
 clean: ## remove the virtual environment and caches; results stay
 	rm -rf $(VENV) .snakemake .pytest_cache .mypy_cache .ruff_cache *.egg-info

@@ -140,7 +140,7 @@ def test_sha256_agrees_with_the_standard_vector(tmp_path: Path) -> None:
 
 
 def test_a_job_refuses_an_output_that_is_not_its_own(tmp_path: Path) -> None:
-    recipe = Recipe("sources", "a", "digits/records", 1, {})
+    recipe = Recipe("encode", "a", "codes", 1, {})
     write_recipe(recipe, tmp_path)
     execution = tmp_path / "e.json"
     execution.write_text("{}")

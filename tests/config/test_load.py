@@ -249,14 +249,14 @@ def test_all_faults_of_a_config_are_named_at_once() -> None:
     lines = refused(
         {
             "train.micro_bach": 2,
-            "train.save_seconds": 0,
+            "train.log_steps": 0,
             "sources.digits.image_sise": 32,
             "tokenizers.image.steps": 0,
             "evaluate.benchmarks.cloze.limit": 0,
         }
     ).splitlines()
     assert [line.split(": ")[1] for line in lines] == [
-        "sources.digits", "tokenizers.image.steps", "train.save_seconds", "train", "evaluate.benchmarks.cloze.limit",
+        "sources.digits", "tokenizers.image.steps", "train.log_steps", "train", "evaluate.benchmarks.cloze.limit",
     ]  # fmt: skip
     spanning = refused({"pack.length": 66, "train.runs.unix.plan.last": 3, "tokenizers.job": {"gpus": 1}})
     assert len(spanning.splitlines()) == 3

@@ -229,7 +229,7 @@ def test_a_fetched_file_that_was_changed_is_refused(small: SmallExperiment, tmp_
     with pytest.raises(UserError, match="changed after the plan was made"):
         evaluation.scores.make()
     path.unlink()
-    with pytest.raises(BenchmarkError, match="is missing; `python -m unix_lib fetch"):
+    with pytest.raises(BenchmarkError, match="is missing; `unix-lib fetch"):
         evaluation.scores.make()
 
 

@@ -239,7 +239,7 @@ def test_a_fetched_file_must_be_there_and_unchanged(small: SmallExperiment, tmp_
     with pytest.raises(UserError, match="changed after the plan was made"):
         member.make()
     path.unlink()
-    with pytest.raises(BenchmarkError, match="is missing; `python -m unix_lib fetch"):
+    with pytest.raises(BenchmarkError, match="is missing; `unix-lib fetch"):
         member.make()
 
 
@@ -248,7 +248,7 @@ def test_a_task_of_the_registry_that_is_not_here_says_how_to_get_it(small: Small
     with pytest.raises(BenchmarkError, match="lm-eval has no task 'mmlu_of_mars'"):
         evaluation.group.make()
     evaluation = small.evaluation("cloze", source=None, task="arc_easy")
-    with pytest.raises(BenchmarkError, match=r"'arc_easy': its data set is not in .*unix_lib fetch <config>`"):
+    with pytest.raises(BenchmarkError, match=r"'arc_easy': its data set is not in .*`unix-lib fetch <config>`"):
         evaluation.group.make()
 
 

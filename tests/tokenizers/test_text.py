@@ -167,7 +167,7 @@ def test_a_pretrained_tokenizer_without_vision_tokens_is_refused(experiment: Exp
 
 @pytest.mark.parametrize("path", ["nobody/no-such-tokenizer", "/no/such/folder"])
 def test_a_tokenizer_that_was_not_fetched_says_how_to_get_it(experiment: Experiment, path: str) -> None:
-    with pytest.raises(TextTokenizerError, match="run `python -m unix_lib fetch` where there is a network") as raised:
+    with pytest.raises(TextTokenizerError, match="run `unix-lib fetch` where there is a network") as raised:
         pretrained_job(experiment, path).make()
     assert "\n" not in str(raised.value)
 

@@ -39,7 +39,7 @@ def versioned(project: Project) -> Project:
         shutil.copy(ROOT / name, project.folder / name)
     shutil.copytree(ROOT / ".dvc", project.folder / ".dvc", ignore=shutil.ignore_patterns("cache", "tmp"))
     (project.folder / ".venv" / "bin").mkdir(parents=True)
-    for name, module in (("python", ""), ("snakemake", "-m snakemake ")):
+    for name, module in (("snakemake", "-m snakemake "), ("unix-lib", "-m unix_lib ")):
         program = project.folder / ".venv" / "bin" / name
         program.write_text(f'#!/bin/sh\nexec {sys.executable} {module}"$@"\n')
         program.chmod(0o755)

@@ -23,7 +23,7 @@ def test_every_make_target_exists() -> None:
 
 def test_every_command_exists() -> None:
     commands = set(get_command(app).commands)  # type: ignore[attr-defined]
-    assert set(re.findall(r"python -m unix_lib ([a-z-]+)", TEXT)) <= commands
+    assert set(re.findall(r"unix-lib ([a-z-]+)", TEXT)) <= commands
 
 
 def test_every_config_and_pipeline_is_listed() -> None:

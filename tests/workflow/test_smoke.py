@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from unix_lib.artefacts.verify import verify
-from unix_lib.config.figures import ALL_FIGURES
+from unix_lib.config.kinds import known_kinds
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -56,8 +56,8 @@ def test_every_artefact_is_whole_and_a_second_run_does_nothing(smoke: Path) -> N
 def test_the_report_shows_every_figure_and_every_score_has_an_interval(smoke: Path) -> None:
     current = smoke / "results" / "smoke" / "current"
     page = (current / "report" / "summary" / "index.html").read_text()
-    assert page.count("data:image/png;base64") == len(ALL_FIGURES) - 1  # the claims are a table of the page itself
-    for figure in ALL_FIGURES:
+    assert page.count("data:image/png;base64") == len(known_kinds("figure")) - 1  # claims: a table
+    for figure in known_kinds("figure"):
         assert f'id="{figure}"' in page
         for suffix in ("csv", "png", "pdf"):
             assert (current / "figures" / figure / f"{figure}.{suffix}").stat().st_size > 0

@@ -113,7 +113,7 @@ def read_manifest(folder: Path) -> Manifest:
         ArtefactError: missing, unreadable, or altered after it was written.
     """
     path = folder / MANIFEST
-    remedy = f"delete {folder} and run again; `python -m unix_lib verify` lists all damage"
+    remedy = f"delete {folder} and run again; `unix-lib verify` lists all damage"
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
         content = values["content"]

@@ -28,6 +28,6 @@ def benchmark_file(name: str, made: str, source: Path | None, file: str | None, 
         raise BenchmarkError(f"{name}: neither a source nor a file; give one of them")
     path = Path(file)
     if not path.exists():
-        raise BenchmarkError(f"{name}: {path} is missing; `python -m unix_lib fetch <config>` gets it")
+        raise BenchmarkError(f"{name}: {path} is missing; `unix-lib fetch <config>` gets it")
     require_unchanged(name, [path], identity)
     return path

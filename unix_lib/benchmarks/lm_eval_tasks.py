@@ -39,7 +39,7 @@ def load_registered(name: str) -> Loaded:
     except (OSError, ConnectionError) as error:
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise BenchmarkError(
-            f"lm-eval task '{name}': its data set is not in Hugging Face's cache ({first}); `python -m unix_lib fetch "
+            f"lm-eval task '{name}': its data set is not in Hugging Face's cache ({first}); `unix-lib fetch "
             "<config>` gets it where there is a network; jobs need the same HF_HOME"
         ) from None
 

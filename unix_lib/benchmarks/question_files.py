@@ -87,7 +87,7 @@ def read_questions(path: Path, layout: Layout, limit: int | None = None) -> tupl
     try:
         rows = list(_rows(path, layout))
     except FileNotFoundError:
-        raise QuestionFileError(f"{path}: no such benchmark file; `python -m unix_lib fetch` gets it") from None
+        raise QuestionFileError(f"{path}: no such benchmark file; `unix-lib fetch` gets it") from None
     except UnicodeDecodeError as error:
         raise QuestionFileError(f"{path}: not UTF-8 ({error}); fetch or make it again") from None
     except csv.Error as error:

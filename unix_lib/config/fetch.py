@@ -1,4 +1,4 @@
-"""Config of `python -m unix_lib fetch`: files to download before jobs run offline."""
+"""Config of `unix-lib fetch`: files to download before jobs run offline."""
 
 from unix_lib.config.strict import StrictModel, key
 

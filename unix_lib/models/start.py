@@ -210,7 +210,7 @@ def _pretrained_config(path: Path | str, revision: str) -> Any:
     except (OSError, ValueError, TypeError, AttributeError, StrictDataclassError) as error:
         raise ModelError(
             f"{path}: no model with a readable config.json here ({_first_line(error)}); correct start.path, or "
-            "download the model with `python -m unix_lib fetch <config>`"
+            "download the model with `unix-lib fetch <config>`"
         ) from None
 
 

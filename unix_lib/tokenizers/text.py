@@ -149,7 +149,7 @@ def load_pretrained(path: str, revision: str) -> "PreTrainedTokenizerFast":
     except (OSError, ValueError) as error:
         raise TextTokenizerError(
             f"tokenizers.text.path {path}: no tokenizer here (revision {revision}; {str(error).splitlines()[0]}); give "
-            "a local folder, or run `python -m unix_lib fetch` where there is a network"
+            "a local folder, or run `unix-lib fetch` where there is a network"
         ) from None
     if not isinstance(tokenizer, PreTrainedTokenizerFast):
         raise TextTokenizerError(f"tokenizers.text.path {path}: not a fast tokenizer; take one with tokenizer.json")

@@ -81,7 +81,7 @@ def local_folder(path: str, revision: str) -> Path:
     except (LocalEntryNotFoundError, HFValidationError, OSError):
         raise ImageTokenizerError(
             f"tokenizers.image.path: {path} is no local folder and revision {revision} of it is not in the local "
-            "cache; run `python -m unix_lib fetch <config>` where there is a network"
+            "cache; run `unix-lib fetch <config>` where there is a network"
         ) from None
 
 

@@ -22,7 +22,7 @@ from unix_lib.pack.reader import PackReader
 from unix_lib.tokenizers.vocabulary import Vocabulary
 from unix_lib.train import heldout, log, state
 from unix_lib.train.lock import RunLock
-from unix_lib.train.processes import Processes, prepare_deepspeed, this_process
+from unix_lib.train.processes import Processes, leave_together, prepare_deepspeed, this_process
 from unix_lib.train.stream import Share
 
 if TYPE_CHECKING:
@@ -66,6 +66,7 @@ def make_checkpoint(job: CheckpointJob) -> Manifest | None:
         manifest = None if trained.weights is None else _write_checkpoint(job, processes, trained, trained.weights)
     if processes.first:
         state.clear_work(work, settings.step)
+    leave_together(processes)
     return manifest
 
 

@@ -97,3 +97,12 @@ def prepare_deepspeed(processes: Processes) -> None:
 
     # A shared-memory op for CPU processes, compiled at first use: a minute, a compiler, and a race between processes.
     deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
+
+
+def leave_together(processes: Processes) -> None:
+    """End the process group on all processes at once: one that exits beside others still at work may be aborted."""
+    if processes.world_size > 1:
+        import torch
+
+        torch.distributed.barrier()
+        torch.distributed.destroy_process_group()

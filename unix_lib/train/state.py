@@ -170,7 +170,7 @@ def superseded_states(results: Path, run: str, run_digest: str, due: Iterable[in
 
 def prune_state(folder: Path) -> None:
     """Remove a checkpoint's state; its model, its logs and a mark stay."""
-    write_json(folder.parent / PRUNED, {"pruned": "python -m unix_lib prune --states"})
+    write_json(folder.parent / PRUNED, {"pruned": "unix-lib prune --states"})
     (folder / HASHES).unlink()  # without it the state does not exist, whatever of it is left
     shutil.rmtree(folder)
 

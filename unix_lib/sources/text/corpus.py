@@ -12,6 +12,7 @@ import sysconfig
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from unix_lib.config.outside import FileHashes, FilesIdentity
@@ -84,13 +85,16 @@ def reference_identity(hashes: FileHashes) -> FilesIdentity:
     library = Path(sysconfig.get_path("stdlib"))
     paths = [Path(pydoc_data.topics.__file__), *library_modules(library)]
     stamp = [platform.python_version(), len(paths), sum(path.stat().st_mtime_ns for path in paths)]
-
-    def digest() -> str:
-        identity = identity_of(list(python_reference(RejectedSamples())))
-        return f"{identity.count} {identity.bytes} {identity.sha256}"
-
-    count, characters, sha256 = hashes.remembered(f"python-reference {library}", stamp, digest).split()
+    described = hashes.remembered(f"python-reference {library}", stamp, lambda: _described(*stamp))
+    count, characters, sha256 = described.split()
     return FilesIdentity(count=int(count), bytes=int(characters), sha256=sha256)
+
+
+@cache
+def _described(*_: object) -> str:
+    """The identity of the reference in one line; a process reads it once for each state of the library."""
+    identity = identity_of(list(python_reference(RejectedSamples())))
+    return f"{identity.count} {identity.bytes} {identity.sha256}"
 
 
 def identity_of(texts: list[Text]) -> FilesIdentity:
