@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from pytest import MonkeyPatch
 from typer.testing import CliRunner
 
 from tests.evaluate.conftest import SHAPE, SmallExperiment, small  # noqa: F401  a fixture
@@ -22,6 +23,8 @@ from unix_lib.artefacts.files import lines_of, write_json
 from unix_lib.artefacts.manifest import write_manifest
 from unix_lib.artefacts.recipe import RECIPE, Recipe
 from unix_lib.checkpoints.open import checkpoint_folder, image_tokenizer_of, open_checkpoint
+from unix_lib.checkpoints.sampling import read_sampling, write_sampling
+from unix_lib.config.generate import ImageSampling
 from unix_lib.generate import generate_images, generate_text
 from unix_lib.images.pixels import image_from_pixels, pixels_from_image
 from unix_lib.pack.sequences import text_to_image_prompt_ids, vqa_prompt_ids
@@ -40,14 +43,16 @@ class Generating:
         self.checkpoint = experiment.results / experiment.checkpoint
         self.image_tokenizer = experiment.results / experiment.image_tokenizer
 
-    def run(self, what: str, *arguments: str, output: str = "made") -> tuple[int, str, list[dict[str, Any]]]:
-        """Exit code, what was printed, and the records."""
-        common = ["--image-tokenizer", str(self.image_tokenizer), "--output", str(self.folder / output)]
+    def run(self, what: str, *arguments: str, output: str | None = "made") -> tuple[int, str, list[dict[str, Any]]]:
+        """Exit code, what was printed, and the records; without `output`, those of the default folder."""
+        folder = Path("results/generated") / self.checkpoint.name if output is None else self.folder / output
+        common = ["--image-tokenizer", str(self.image_tokenizer)]
+        common += [] if output is None else ["--output", str(folder)]
         result = CliRunner().invoke(app, ["generate", what, str(self.checkpoint), *arguments, *common])
         if isinstance(result.exception, UserError):
             raise result.exception
         assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
-        return result.exit_code, result.stdout, rows(self.folder / output / "outputs.jsonl")
+        return result.exit_code, result.stdout, rows(folder / "outputs.jsonl")
 
 
 def rows(path: Path) -> list[dict[str, Any]]:
@@ -86,6 +91,27 @@ def test_images_are_those_of_the_library_and_of_the_same_request_alone(generatin
     generating.run("image", "two squares", *options[2:], "--seed", "6", output="alone")
     alone, together = (generating.folder / name for name in ("alone/00000.png", "made/00003.png"))
     assert alone.read_bytes() == together.read_bytes()
+
+
+def test_images_are_sampled_as_the_checkpoint_says_unless_told_otherwise(generating: Generating) -> None:
+    shutil.copytree(generating.checkpoint, generating.folder / "copy" / generating.checkpoint.name)
+    generating.checkpoint = generating.folder / "copy" / generating.checkpoint.name
+    assert read_sampling(generating.checkpoint) is None
+    of_the_experiment = ImageSampling(temperature=0.7, top_k=9, top_p=0.8, guidance_scale=1.0)
+    for output, sampling in (("paper", ImageSampling()), ("own", of_the_experiment)):
+        _, _, records = generating.run("image", "a circle", output=output)
+        assert [row["settings"] for row in records] == [sampling.model_dump()]
+        write_sampling(generating.checkpoint, of_the_experiment)
+    given = ["--temperature", "0", "--top-k", "0", "--guidance", "2"]
+    _, _, records = generating.run("image", "a circle", *given, output="given")
+    assert records[0]["settings"] == {"temperature": 0.0, "top_k": 0, "top_p": 0.8, "guidance_scale": 2.0}
+
+
+def test_outputs_go_to_a_folder_of_the_checkpoints_name(generating: Generating, monkeypatch: MonkeyPatch) -> None:
+    monkeypatch.chdir(generating.folder)
+    code, printed, records = generating.run("text", "x", "--max-tokens", "1", output=None)
+    assert code == 0 and len(records) == 1
+    assert f"1 outputs in results/generated/{generating.checkpoint.name}" in printed
 
 
 def test_texts_continue_answer_and_describe(generating: Generating) -> None:
@@ -227,7 +253,7 @@ def test_what_can_not_be_done_is_refused(generating: Generating) -> None:
         with pytest.raises(UserError, match=rf"^guidance {guidance}(\.0)? must be 0 or more and finite"):
             generating.run("image", "x", "--guidance", guidance)
     (generating.folder / "file").write_text("x")
-    for output in ("file", "file/below"):
+    for output in ("file", "file/below", "/proc"):  # nobody writes into /proc, root neither
         with pytest.raises(UserError, match=r"can't be a folder for outputs \(.*\); give another one with --output"):
             generating.run("text", "x", output=output)
     with pytest.raises(UserError, match="device tpu is not usable"):

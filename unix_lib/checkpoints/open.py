@@ -2,14 +2,13 @@
 
 from pathlib import Path
 
-from unix_lib.artefacts.errors import UserError
 from unix_lib.artefacts.manifest import MANIFEST, open_artefact
 from unix_lib.artefacts.recipe import RecipeError, recipe_of
+from unix_lib.checkpoints.errors import CheckpointError
 from unix_lib.checkpoints.loaded import Checkpoint
 
-
-class CheckpointError(UserError):
-    """A folder that is no finished checkpoint, or one without what its use needs."""
+# Roles of the recipes between a checkpoint and its image tokenizer; of `codes:photos` the part before the colon.
+TOWARDS_THE_IMAGE_TOKENIZER = ("start", "pack", "codes", "image_tokenizer")
 
 
 def checkpoint_folder(folder: Path) -> Path:
@@ -84,16 +83,17 @@ def image_tokenizer_of(checkpoint: Path) -> Path:
     for artefact in found:
         if not artefact.is_dir():
             raise _untraceable(checkpoint, f"{artefact} is not there")
-        if (artefact.parent.name, artefact.name.rpartition("-")[0]) == ("tokenizers", "image"):
-            return artefact
         try:
-            names = recipe_of(artefact).upstream
+            recipe = recipe_of(artefact)
         except RecipeError:
             if artefact != checkpoint:
                 raise
             # Its files were just checked, so it was copied under another name; nothing here is to be deleted.
             raise _untraceable(checkpoint, "the folder has not the name of its recipe") from None
-        upstream = (results / name for name in names)
+        if (recipe.stage, recipe.name) == ("tokenizers", "image"):
+            return artefact
+        roles = [role for role in recipe.inputs if role.partition(":")[0] in TOWARDS_THE_IMAGE_TOKENIZER]
+        upstream = [results / name for role in roles for name in recipe.in_role(role)]
         found += [folder for folder in upstream if folder not in found]
     raise CheckpointError(f"{checkpoint}: nothing it was made from had images; name one with --image-tokenizer")
 

@@ -1,6 +1,7 @@
 """`generate`: images from prompts, or texts from prompts and images, by one checkpoint."""
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,8 +9,12 @@ from rich.console import Console
 
 from unix_lib.checkpoints.loaded import Checkpoint
 from unix_lib.checkpoints.open import open_checkpoint
-from unix_lib.generate.outputs import OUTPUTS, REJECTED, Images, Outputs, Sampling, Texts, write_outputs
+from unix_lib.checkpoints.sampling import read_sampling
+from unix_lib.config.generate import ImageSampling
+from unix_lib.generate.outputs import OUTPUTS, REJECTED, Images, Outputs, Texts, TextSampling, write_outputs
 from unix_lib.generate.requests import Request, requests_of
+
+GENERATED = Path("results/generated")
 
 
 @dataclass(frozen=True)
@@ -22,25 +27,31 @@ class Order:
     prompt_file: Path | None
     count: int
     seed: int
-    sampling: Sampling
     batch_size: int
     device: str
     cuda_graph: bool
-    output: Path
+    output: Path | None  # None is a folder of the checkpoint's name below `GENERATED`
 
 
-def images(order: Order, guidance_scale: float, console: Console) -> int:
-    """Write images; returns 1 when no request could be served."""
+def images(order: Order, given: Mapping[str, float | None], console: Console) -> int:
+    """Write images; returns 1 when no request could be served.
+
+    Args:
+        given: fields of `ImageSampling`; None is as the checkpoint's experiment samples, else as the paper does.
+    """
     requests = requests_of(order.prompts, [], order.prompt_file, order.seed, order.count)
     checkpoint = _open(order, with_images=True)
-    return _write(Images(checkpoint, order.sampling, guidance_scale, order.cuda_graph), requests, order.output, console)
+    sampling = read_sampling(checkpoint.folder) or ImageSampling()
+    # Not validated here: the checks of generation know of 0, the most probable code, and name the options.
+    sampling = sampling.model_copy(update={name: value for name, value in given.items() if value is not None})
+    return _write(Images(checkpoint, sampling, order.cuda_graph), requests, order, console)
 
 
-def texts(order: Order, image_files: list[Path], max_new_tokens: int, console: Console) -> int:
+def texts(order: Order, image_files: list[Path], sampling: TextSampling, console: Console) -> int:
     """Write and print texts; returns 1 when no request could be served."""
     requests = requests_of(order.prompts, image_files, order.prompt_file, order.seed, order.count)
     checkpoint = _open(order, with_images=any(request.image is not None for request in requests))
-    return _write(Texts(checkpoint, order.sampling, max_new_tokens, order.cuda_graph), requests, order.output, console)
+    return _write(Texts(checkpoint, sampling, order.cuda_graph), requests, order, console)
 
 
 def _open(order: Order, *, with_images: bool) -> Checkpoint:
@@ -49,7 +60,8 @@ def _open(order: Order, *, with_images: bool) -> Checkpoint:
     )
 
 
-def _write(kind: Outputs, requests: list[Request], output: Path, console: Console) -> int:
+def _write(kind: Outputs, requests: list[Request], order: Order, console: Console) -> int:
+    output = order.output or GENERATED / kind.checkpoint.folder.name
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     records, rejected = write_outputs(kind, requests, output)
     for record in records:

@@ -7,6 +7,7 @@ written batch by batch, so a run that is stopped keeps what it has.
 
 import json
 import logging
+import tempfile
 import time
 from abc import ABC, abstractmethod
 from collections import Counter
@@ -23,6 +24,7 @@ from unix_lib.artefacts.errors import UserError
 from unix_lib.artefacts.files import atomic_path, canonical_json, write_text
 from unix_lib.artefacts.manifest import read_manifest
 from unix_lib.checkpoints.loaded import Checkpoint
+from unix_lib.config.generate import ImageSampling
 from unix_lib.generate.decoding import check_prompt
 from unix_lib.generate.images import generate_images, image_steps
 from unix_lib.generate.requests import Request
@@ -54,22 +56,23 @@ class RejectedRequest(Exception):
 
 
 @dataclass(frozen=True)
-class Sampling:
-    """How tokens are picked."""
+class TextSampling:
+    """How a text is sampled."""
 
-    temperature: float  # 0 takes the most probable
+    temperature: float  # 0 takes the most probable token
     top_k: int  # 0 keeps all
     top_p: float
+    max_new_tokens: int
 
 
 class Outputs(ABC):
     """One kind of output of a checkpoint."""
 
     suffix: str
-    settings: dict[str, Any]  # of the kind, recorded with each output
     new_tokens: int  # positions that a prompt must leave free
 
-    def __init__(self, checkpoint: Checkpoint, sampling: Sampling, cuda_graph: bool) -> None:
+    def __init__(self, checkpoint: Checkpoint, sampling: dict[str, Any], cuda_graph: bool) -> None:
+        """`sampling` is recorded with each output, and what its generation is called with."""
         self.checkpoint, self.sampling, self.cuda_graph = checkpoint, sampling, cuda_graph
 
     @abstractmethod
@@ -94,10 +97,9 @@ class Images(Outputs):
 
     suffix = ".png"
 
-    def __init__(self, checkpoint: Checkpoint, sampling: Sampling, guidance_scale: float, cuda_graph: bool) -> None:
-        super().__init__(checkpoint, sampling, cuda_graph)
-        check_guidance(guidance_scale)
-        self.settings = {"guidance_scale": guidance_scale}
+    def __init__(self, checkpoint: Checkpoint, sampling: ImageSampling, cuda_graph: bool) -> None:
+        super().__init__(checkpoint, sampling.model_dump(), cuda_graph)
+        check_guidance(sampling.guidance_scale)
         self.new_tokens = image_steps(checkpoint.model)
         self.unconditional = text_to_image_prompt_ids(checkpoint.tokenizer, checkpoint.vocabulary, None)
 
@@ -116,8 +118,7 @@ class Images(Outputs):
             seeds,
             batch_size=len(prompts),
             cuda_graph=self.cuda_graph,
-            **self.settings,
-            **asdict(self.sampling),
+            **self.sampling,
         )
         pixels = self.checkpoint.image_tokenizer.decode(torch.from_numpy(codes.astype(np.int64)))
         return [image_from_pixels(each) for each in pixels]
@@ -133,10 +134,9 @@ class Texts(Outputs):
 
     suffix = ".txt"
 
-    def __init__(self, checkpoint: Checkpoint, sampling: Sampling, max_new_tokens: int, cuda_graph: bool) -> None:
-        super().__init__(checkpoint, sampling, cuda_graph)
-        self.settings = {"max_new_tokens": max_new_tokens}
-        self.new_tokens = max_new_tokens - 1
+    def __init__(self, checkpoint: Checkpoint, sampling: TextSampling, cuda_graph: bool) -> None:
+        super().__init__(checkpoint, asdict(sampling), cuda_graph)
+        self.new_tokens = sampling.max_new_tokens - 1
         self._codes_of: dict[Path, np.ndarray] = {}
 
     def prompt(self, request: Request) -> list[int]:
@@ -172,8 +172,7 @@ class Texts(Outputs):
             batch_size=len(prompts),
             cuda_graph=self.cuda_graph,
             seeds=seeds,
-            **self.settings,
-            **asdict(self.sampling),
+            **self.sampling,
         )
         return [str(self.checkpoint.tokenizer.decode(ids, skip_special_tokens=True)).strip() for ids in answers]
 
@@ -193,22 +192,15 @@ def write_outputs(
     Raises:
         OutputError: the folder has outputs already, or can't be made. ModelError: sampling settings without meaning.
     """
-    check_sampling(len(requests), [request.seed for request in requests], **asdict(kind.sampling))
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        taken = (folder / OUTPUTS).exists()
-    except OSError as error:
-        raise OutputError(
-            f"{folder}: can't be a folder for outputs ({error}); give another one with --output"
-        ) from None
-    if taken:
-        raise OutputError(f"{folder}: has outputs already; give another folder with --output, or delete it")
+    picked = {name: kind.sampling[name] for name in ("temperature", "top_k", "top_p")}
+    check_sampling(len(requests), [request.seed for request in requests], **picked)
+    _take(folder)
     prompts, rejected = _prompts(kind, requests)
     if rejected:
         write_text(folder / REJECTED, "".join(canonical_json(row) + "\n" for row in rejected))
     checkpoint = read_manifest(kind.checkpoint.folder)
     common: dict[str, Any] = {"checkpoint": checkpoint.artefact, "checkpoint_digest": checkpoint.digest}
-    common["settings"] = asdict(kind.sampling) | kind.settings
+    common["settings"] = kind.sampling
     records: list[dict[str, Any]] = []
     places, batch, started = list(prompts), kind.checkpoint.batch_size, time.monotonic()
     for begin in range(0, len(places), batch):
@@ -224,6 +216,21 @@ def write_outputs(
         left = (len(places) - len(records)) / speed
         log.info("%d/%d outputs, %.2f a second, %.0f s left", len(records), len(places), speed, left)
     return records, Counter(row["reason"] for row in rejected)
+
+
+def _take(folder: Path) -> None:
+    """Make sure of a new folder's place before anything is computed for it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        taken = (folder / OUTPUTS).exists()
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise OutputError(
+            f"{folder}: can't be a folder for outputs ({error}); give another one with --output"
+        ) from None
+    if taken:
+        raise OutputError(f"{folder}: has outputs already; give another folder with --output, or delete it")
 
 
 def _prompts(kind: Outputs, requests: Sequence[Request]) -> tuple[dict[int, list[int]], list[dict[str, Any]]]:

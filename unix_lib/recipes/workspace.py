@@ -11,6 +11,8 @@ from pathlib import Path
 
 from unix_lib.artefacts.manifest import MANIFEST
 from unix_lib.artefacts.recipe import Recipe, read_recipe, write_recipe
+from unix_lib.checkpoints.sampling import write_sampling
+from unix_lib.config.generate import ImageSampling
 from unix_lib.config.jobs import JobShape
 from unix_lib.recipes.plan import Plan
 
@@ -50,7 +52,14 @@ def unfinished(plan: Plan, results: Path) -> list[str]:
 
 
 def link_current(plan: Plan, results: Path) -> None:
-    """Point `current/<stage>/<name>` at the plan's finished artefacts and drop links of anything else."""
+    """Point `current/<stage>/<name>` at the plan's finished artefacts and drop links of anything else.
+
+    Finished checkpoints are told how the plan's experiment samples images.
+    """
+    sampling = plan.experiment.generate.image_sampling.narrowed(ImageSampling)
+    for artefact in plan.of_stage("train"):
+        if (results / artefact / MANIFEST).is_file():
+            write_sampling(results / artefact, sampling)
     current = results / "current"
     wanted = {
         current / job.recipe.stage / job.recipe.name: Path("..") / ".." / artefact

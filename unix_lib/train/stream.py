@@ -1,8 +1,7 @@
-"""The order of packs: a position, one integer, says everything.
+"""Deals the packs of each step to the processes; where a run stands among them is one integer, the packs consumed.
 
-What flows in: packs by index, already planned and shuffled, and the number of packs consumed so far. What flows out:
-this process's micro-batches. All processes walk the same order, so another number of processes sees the same packs
-in each optimizer step. When the schedule outlasts the packs, the order starts again.
+All processes walk the same order, so another number of processes sees the same packs in each optimizer step. When the
+schedule outlasts the packs, the order starts again.
 """
 
 import hashlib

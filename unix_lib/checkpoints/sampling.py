@@ -1,0 +1,43 @@
+"""How images are sampled from a checkpoint unless its user says otherwise: a small file in its folder.
+
+It is what the experiment's config says now, refreshed with the links to today's results, and so not in the manifest.
+"""
+
+import json
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from unix_lib.artefacts.files import write_json
+from unix_lib.checkpoints.errors import CheckpointError
+from unix_lib.config.generate import ImageSampling
+
+SAMPLING = "sampling.json"
+
+
+def write_sampling(folder: Path, sampling: ImageSampling) -> None:
+    """Write a checkpoint's sampling into its artefact's folder, where it is not there already."""
+    try:
+        known = read_sampling(folder)
+    except CheckpointError:
+        known = None  # damaged: written anew
+    if known != sampling:
+        write_json(folder / SAMPLING, sampling.model_dump(mode="json"))
+
+
+def read_sampling(folder: Path) -> ImageSampling | None:
+    """A checkpoint's sampling; None where it carries none, as a folder that was copied without it.
+
+    Raises:
+        CheckpointError: the file says something else than a sampling.
+    """
+    path = folder / SAMPLING
+    try:
+        return ImageSampling.model_validate(json.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, ValidationError) as error:
+        first = error.errors()[0]["msg"] if isinstance(error, ValidationError) else error
+        raise CheckpointError(
+            f"{path}: no sampling settings ({first}); delete it to sample as the paper does"
+        ) from None
