@@ -6,5 +6,7 @@ if __name__ == "__main__":
     launch_processes()
 
     from unix_lib.jobs.command_line import run_script
+    from unix_lib.train.processes import end_process
 
     run_script("train", __doc__)
+    end_process()
