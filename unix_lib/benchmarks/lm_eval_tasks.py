@@ -37,10 +37,10 @@ def load_registered(name: str) -> Loaded:
     except KeyError:
         raise BenchmarkError(f"lm-eval has no task '{name}'; `lm-eval ls tasks` lists its tasks") from None
     except (OSError, ConnectionError) as error:
-        first = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise BenchmarkError(
-            f"lm-eval task '{name}': its data set is not in Hugging Face's cache ({first}); `unix-lib fetch "
-            "<config>` gets it where there is a network; jobs need the same HF_HOME"
+            f"lm-eval task '{name}': its data set is not in Hugging Face's cache "
+            f"({(str(error) or type(error).__name__).splitlines()[0]}); `unix-lib fetch <config>` gets it "
+            "where there is a network; jobs need the same HF_HOME"
         ) from None
 
 

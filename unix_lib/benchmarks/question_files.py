@@ -9,6 +9,7 @@ import base64
 import binascii
 import csv
 import hashlib
+import logging
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -28,6 +29,8 @@ YES_NO_LAYOUTS = ("pope", "mme")
 # VLMEvalKit's own rule: an image field this short is the index of another row, not an image.
 LONGEST_REFERENCE = 64
 MALFORMED = "\t"  # key of a row that has too few or too many columns; no column can be called that
+
+log = logging.getLogger(__name__)
 
 
 class QuestionFileError(UserError):
@@ -108,6 +111,7 @@ def read_questions(path: Path, layout: Layout, limit: int | None = None) -> tupl
             question = _question(row, layout, images, seen)
         except _UnusableRow as unusable:
             where = f"{path.name}:{number}"
+            log.info("%s: %s (%s)", where, unusable.reason, unusable.__cause__ or unusable.detail)
             rejected.append(RejectedRow(row.get("index") or f"row-{number}", where, unusable.reason, unusable.detail))
             continue
         seen.add(question.index)
@@ -148,30 +152,30 @@ def _question(row: dict[str, str], layout: Layout, images: dict[str, str], seen:
         raise _UnusableRow("malformed row", row[MALFORMED])
     index, text = row["index"].strip(), row["question"].strip()
     if not index or index in seen:
-        raise _UnusableRow("bad index", f"index {index!r} is {'repeated' if index else 'empty'}")
+        raise _UnusableRow("bad index", f"index '{index}' is {'repeated' if index else 'empty'}")
     if not text:
         raise _UnusableRow("empty question", "")
     image = row["image"].strip()
     if len(image) <= LONGEST_REFERENCE:
         if image not in images:
-            raise _UnusableRow("unknown image reference", f"image {image!r} is the index of no row with an image")
+            raise _UnusableRow("unknown image reference", f"image '{image}' is the index of no row with an image")
         image = images[image]
     try:
         base64.b64decode("".join(image.split()), validate=True)
     except (binascii.Error, ValueError) as error:
-        raise _UnusableRow("bad base64", str(error)) from None
+        raise _UnusableRow("bad base64", "a character that base64 has not, or a wrong length") from error
 
     options: dict[str, str] = {}
     answer = row["answer"].strip()
     if layout in YES_NO_LAYOUTS:
         answer = answer.lower()
         if answer not in ("yes", "no"):
-            raise _UnusableRow("unknown answer", f"answer {answer!r} is neither yes nor no")
+            raise _UnusableRow("unknown answer", f"answer '{answer}' is neither yes nor no")
     else:
         options = {letter: row[letter].strip() for letter in LETTERS if row.get(letter, "").strip() not in ("", "nan")}
         answer = answer.upper()
         if answer not in options:
-            raise _UnusableRow("unknown answer", f"answer {answer!r} is none of {', '.join(options) or 'no options'}")
+            raise _UnusableRow("unknown answer", f"answer '{answer}' is none of {', '.join(options) or 'no options'}")
     hint = row.get("hint", "").strip()
     return Question(
         index=index,

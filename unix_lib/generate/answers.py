@@ -1,6 +1,7 @@
 """Asks a checkpoint a benchmark's questions about images: each image encoded, each answer decoded greedily."""
 
 import io
+import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,6 +21,8 @@ from unix_lib.jobs.job import Job
 from unix_lib.pack.sequences import vqa_prompt_ids
 from unix_lib.records.questions import choice_prompt
 from unix_lib.tokenizers.coded_images import encode_images
+
+log = logging.getLogger(__name__)
 
 
 def make_answers(job: Job[AnswerSettings, BatchedExecution], checkpoint: Checkpoint | None = None) -> Manifest:
@@ -82,6 +85,7 @@ def answer_questions(
                 pixels[question.image_id] = question_pixels(question.image_bytes, checkpoint.image_tokenizer.image_size)
             except BadImage as error:
                 row["rejected"], row["detail"] = error.reason, error.detail
+                log.info("question %s: %s (%s)", question.index, error, error.__cause__)
     if not pixels:
         return rows
     codes = dict(zip(pixels, encode_images(checkpoint.image_tokenizer, np.stack(list(pixels.values()))), strict=True))

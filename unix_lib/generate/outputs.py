@@ -160,6 +160,7 @@ class Texts(Outputs):
             check_header(path, MAX_PIXELS, MAX_ASPECT_RATIO)
             square = square_rgb(path, self.checkpoint.image_tokenizer.image_size)
         except BadImage as error:
+            log.info("%s: %s (%s)", path, error, error.__cause__)
             raise RejectedRequest(error.reason, f"{path}: {error.detail}") from None
         pixels = pixels_from_image(Image.fromarray(square))
         return self.checkpoint.image_tokenizer.encode(pixels[None])[0].numpy()

@@ -6,6 +6,7 @@ beside the file) and `seed`. A line that is none becomes a request with a fault,
 
 import codecs
 import json
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
@@ -16,6 +17,8 @@ from unix_lib.artefacts.errors import UserError
 
 _FIELDS = {"prompt": str, "image": str, "seed": int}
 MOST_SEED = 2**64 - 1
+
+log = logging.getLogger(__name__)
 
 
 class RequestError(UserError):
@@ -74,6 +77,8 @@ def _read(file: Path, seed: int, largest: int) -> Iterator[Request]:
         try:
             row: dict[str, Any] = _row(line, largest) if file.suffix == ".jsonl" else {"prompt": _text(line).strip()}
         except _BadLine as error:
+            if error.__cause__ is not None:
+                log.warning("%s:%d: %s (%s)", file, number, error, error.__cause__)
             yield Request("", None, seed, f"{file}:{number}: {error}")
             continue
         image = row.get("image")
@@ -84,7 +89,7 @@ def _text(line: bytes) -> str:
     try:
         return line.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise _BadLine(f"not UTF-8 ({error})") from None
+        raise _BadLine(f"not UTF-8 at byte {error.start} of the line") from None
 
 
 def _row(line: bytes, largest_seed: int) -> dict[str, Any]:
@@ -92,7 +97,7 @@ def _row(line: bytes, largest_seed: int) -> dict[str, Any]:
     try:
         row = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise _BadLine(f"not JSON ({error})") from None
+        raise _BadLine("not JSON") from error
     if not isinstance(row, dict) or not row or not row.keys() <= _FIELDS.keys():
         raise _BadLine("give a JSON object with 'prompt' and, where wanted, 'image' and 'seed'")
     for name, value in row.items():

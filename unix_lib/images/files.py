@@ -2,7 +2,7 @@
 
 Preparation as the paper's data were prepared: upright by EXIF, transparency blended on white, short side resized with
 Lanczos, centre crop. Size and aspect ratio are judged by the header, before a pixel is decoded: a file of a few
-kilobytes can claim gigabytes.
+kilobytes can claim gigabytes. Pillow's own words on a fault are its `__cause__`, for a log.
 """
 
 import hashlib
@@ -10,6 +10,7 @@ import io
 import struct
 import warnings
 import zlib
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -24,6 +25,10 @@ CORRUPT = "corrupt image"
 TRUNCATED = "truncated image"
 TOO_MANY_PIXELS = "too many pixels"
 ASPECT_RATIO = "aspect ratio"
+
+# How whole files of some formats begin and end, the rest of a camera's notes behind them aside.
+ENDS = {b"\x89PNG\r\n\x1a\n": b"IEND", b"\xff\xd8\xff": b"\xff\xd9", b"GIF8": b";"}
+LONGEST_REST = 64  # bytes
 
 # What Pillow's decoders raise on a stranger's bytes; not everything, so that a fault in this code is no bad image.
 DECODING_ERRORS = (
@@ -47,7 +52,7 @@ WHITE = (255, 255, 255)
 
 
 class BadImage(Exception):
-    """An image that is set aside: `reason` is fixed, `detail` is not."""
+    """An image that is set aside: `reason` is fixed, `detail` is not; both repeat, whatever the library's version."""
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(f"{reason}: {detail}")
@@ -77,9 +82,9 @@ def check_header(file: Path | BinaryIO, max_pixels: int, max_aspect_ratio: float
             with _open(file) as image:
                 width, height = image.size
     except Image.DecompressionBombError as error:
-        raise BadImage(TOO_MANY_PIXELS, str(error)) from error
+        raise BadImage(TOO_MANY_PIXELS, "more pixels by its header than Pillow opens") from error
     except DECODING_ERRORS as error:
-        raise _as_bad_image(error) from error
+        raise _undecodable(file, f"no header of {', '.join(FORMATS)}") from error
     if width * height > max_pixels:
         raise BadImage(TOO_MANY_PIXELS, f"{width} x {height} pixels by its header, more than {max_pixels}")
     if width < 1 or height < 1:
@@ -101,7 +106,7 @@ def square_rgb(file: Path | BinaryIO, image_size: int) -> np.ndarray:
             image.load()
             return np.asarray(fit(upright_rgb(image), image_size))
     except DECODING_ERRORS as error:
-        raise _as_bad_image(error) from error
+        raise _undecodable(file, "its pixels can't be decoded") from error
 
 
 def png_bytes(rgb: np.ndarray) -> bytes:
@@ -121,12 +126,12 @@ def upright_rgb(image: Image.Image) -> Image.Image:
     """Turn by EXIF, blend transparency on white, convert to RGB.
 
     Raises:
-        ValueError: damaged EXIF; pixels raise what is in `DECODING_ERRORS`.
+        BadImage: damaged EXIF; pixels raise what is in `DECODING_ERRORS`.
     """
     try:
         image = ImageOps.exif_transpose(image)
     except AttributeError as error:  # Pillow writes the tags back, each as the type that the damaged file says
-        raise ValueError(f"damaged EXIF ({error})") from error
+        raise BadImage(CORRUPT, "damaged EXIF") from error
     if image.mode.startswith("I"):  # 16 bits a pixel; Pillow's own conversion clips instead of scaling
         image = Image.fromarray((np.asarray(image).clip(0, 65535) / 257).round().astype(np.uint8), "L")
     if image.has_transparency_data:
@@ -149,6 +154,15 @@ def _open(file: Path | BinaryIO) -> Image.Image:
     return Image.open(file, formats=FORMATS)
 
 
-def _as_bad_image(error: Exception) -> BadImage:
-    detail = str(error) or type(error).__name__
-    return BadImage(TRUNCATED if "truncated" in detail.lower() else CORRUPT, detail)
+def _undecodable(file: Path | BinaryIO, detail: str) -> BadImage:
+    """A fault of a file that can't be decoded: whether it is cut off is read from its own bytes."""
+    try:
+        with open(file, "rb") if isinstance(file, Path) else nullcontext(file) as stream:
+            stream.seek(0)
+            begins = stream.read(8)
+            stream.seek(max(0, stream.seek(0, io.SEEK_END) - LONGEST_REST))
+            rest = stream.read()
+    except OSError:
+        return BadImage(CORRUPT, detail)
+    cut = any(begins.startswith(begin) and end not in rest for begin, end in ENDS.items())
+    return BadImage(TRUNCATED, "its end is missing") if cut else BadImage(CORRUPT, detail)

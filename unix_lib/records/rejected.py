@@ -4,6 +4,7 @@ Each goes into `rejected.parquet`, which is written even when it is empty, with 
 fixed reasons; the manifest carries the counts by reason.
 """
 
+import logging
 from collections import Counter
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from unix_lib.records.schema import REJECTED
 
 REJECTED_FILE = "rejected.parquet"
 LONGEST_DETAIL = 500  # characters; a corrupt row must not bloat the table
+
+_log = logging.getLogger(__name__)
 
 
 def encodable(text: str) -> str:
@@ -28,15 +31,20 @@ class RejectedSamples:
     def __init__(self) -> None:
         self._rows: list[dict[str, str | None]] = []
 
-    def add(self, sample_id: str, origin: str, reason: str, detail: str | None = None) -> None:
+    def add(
+        self, sample_id: str, origin: str, reason: str, detail: str | None = None, *, cause: BaseException | None = None
+    ) -> None:
         """Set one sample aside.
 
         Args:
             sample_id: the sample's id, or what stands for it when it has none yet.
             origin: file and row that it came from.
             reason: short and fixed, so that reasons can be counted.
-            detail: what exactly was wrong.
+            detail: what exactly was wrong, in words that repeat: none of another library's, no address, no time.
+            cause: what was caught; its own words go to the log.
         """
+        if cause is not None:
+            _log.info("%s: %s (%s: %s)", encodable(origin), reason, type(cause).__name__, cause)
         detail = detail if detail is None else encodable(detail)[:LONGEST_DETAIL]
         self._rows.append(
             {"sample_id": encodable(sample_id), "origin": encodable(origin), "reason": reason, "detail": detail}

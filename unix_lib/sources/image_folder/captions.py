@@ -5,6 +5,7 @@ Bytes that are not UTF-8 and a quote that is never closed spoil their line, not 
 
 import csv
 import json
+import logging
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from unix_lib.sources.errors import SourceError
 
 COLUMNS = ("image", "caption")
 REPLACEMENT = "\ufffd"  # what undecodable bytes are read as
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,8 @@ def _jsonl_rows(path: Path) -> Iterator[CaptionRow]:
             try:
                 values = json.loads(text)
             except (ValueError, RecursionError) as error:
-                yield CaptionRow(line, "", "", f"not JSON: {error}")
+                _log.info("%s:%d: %s", path, line, error)
+                yield CaptionRow(line, "", "", "not JSON")
                 continue
             yield _row(line, values)
 
@@ -81,7 +85,9 @@ def _csv_rows(path: Path, folder: Path) -> Iterator[CaptionRow]:
             try:
                 fields = records.next()
             except csv.Error as error:
-                yield CaptionRow(records.line, records.field_of(0, place), "", f"not CSV: {error}")
+                _log.info("%s:%d: %s", path, records.line, error)
+                fault = "not CSV: quotes that don't pair off, or a field that is too long"
+                yield CaptionRow(records.line, records.field_of(0, place), "", fault)
                 records.go_back()
                 continue
             if fields is None:

@@ -26,7 +26,7 @@ class ImageFile:
 
     def set_aside(self, fault: BadImage, rejected: RejectedSamples) -> None:
         for name in self.names:
-            rejected.add(name, name, fault.reason, fault.detail)
+            rejected.add(name, name, fault.reason, fault.detail, cause=fault.__cause__)
 
 
 def with_good_headers(

@@ -65,9 +65,9 @@ def python_reference(rejected: RejectedSamples) -> Iterator[Text]:
         try:
             docstrings = docstrings_of(path.read_text(encoding="utf-8"))
         except UnicodeDecodeError as error:
-            rejected.add(name, name, UNDECODABLE, str(error))
+            rejected.add(name, name, UNDECODABLE, f"not UTF-8 at byte {error.start}")
         except (SyntaxError, ValueError, RecursionError) as error:
-            rejected.add(name, name, UNPARSABLE, str(error))
+            rejected.add(name, name, UNPARSABLE, cause=error)
         else:
             new = [text for text in dict.fromkeys(docstrings) if text not in seen]
             seen.update(new)
@@ -167,7 +167,7 @@ def user_files(paths: list[Path], root: Path, rejected: RejectedSamples) -> Iter
         try:
             text = path.read_text(encoding="utf-8-sig")
         except UnicodeDecodeError as error:
-            rejected.add(name, name, UNDECODABLE, str(error))
+            rejected.add(name, name, UNDECODABLE, f"not UTF-8 at byte {error.start}")
             continue
         if text.strip():
             yield Text(name, text)
