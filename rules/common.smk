@@ -211,6 +211,8 @@ def command(script, launcher=""):
 if PLAN:
 
     onstart:
+        for notice in PLAN.notices:
+            logger.info(notice)
         write_plan(PLAN, results)
         link_current(PLAN, results)
 

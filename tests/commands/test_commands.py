@@ -28,7 +28,8 @@ def command(project: Project, *arguments: str) -> subprocess.CompletedProcess[st
 
 
 def test_plan_says_what_is_done_what_would_run_and_why(project: Project) -> None:
-    assert "Nothing would run" in command(project, "plan").stdout
+    done = command(project, "plan").stdout
+    assert "Nothing would run" in done and "sources.prose: the prose is the reference of Python" in done
     project.config["train"]["runs"]["unix"]["optimization"]["learning_rate"] = 0.5
     project.write_config()
     shown = command(project, "plan").stdout
@@ -135,6 +136,7 @@ def test_doctor_lists_packages_and_what_is_missing(project: Project) -> None:
     shown = command(project, "doctor")
     assert shown.returncode == 0, shown.stdout
     assert "snakemake-executor-plugin-slurm" in shown.stdout
+    assert "sources.prose: the prose is the reference of Python" in shown.stdout
 
 
 def test_errors_are_one_line_without_traceback(project: Project) -> None:

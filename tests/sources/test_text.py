@@ -2,6 +2,7 @@
 
 import json
 import os
+import platform
 import sys
 from collections import Counter
 from pathlib import Path
@@ -11,12 +12,14 @@ import pytest
 
 from tests.sources.making import make, source_jobs
 from unix_lib.artefacts.errors import UserError
+from unix_lib.config.experiment import Experiment
+from unix_lib.config.outside import FileHashes, Outside
 from unix_lib.config.sources import HeldOut
 from unix_lib.records.shards import read_split
 from unix_lib.sources.errors import SourceError
 from unix_lib.sources.text import corpus
 from unix_lib.sources.text.cloze import WORD, make_cloze
-from unix_lib.sources.text.corpus import docstrings_of, library_modules
+from unix_lib.sources.text.corpus import docstrings_of, library_modules, reference_identity
 from unix_lib.sources.text.documents import cut_into_documents, paragraphs_of
 
 
@@ -178,6 +181,18 @@ def test_making_it_twice_gives_the_same_content(tmp_path):
     assert set(first) == {"records", "benchmarks"}
     for what in first:
         assert first[what].manifest.digest == again[what].manifest.digest
+
+
+def test_only_the_reference_tells_that_it_depends_on_python():
+    def notices(**settings):
+        outside = Outside(Path.cwd(), FileHashes(None))
+        values = {"experiment": "one", "sources": {"mine": {"kind": "text", **settings}}}
+        return Experiment.model_validate(values).notices(outside), outside
+
+    (line,), outside = notices()
+    assert f"sources.mine: the prose is the reference of Python {platform.python_version()}" in line
+    assert reference_identity(outside.hashes).sha256[:12] in line and "other results" in line
+    assert notices(corpus="files", files=["*.txt"])[0] == []
 
 
 def test_max_characters_ends_the_corpus(tmp_path):

@@ -250,6 +250,13 @@ def test_an_empty_config_is_refused_by_the_name_of_its_file(project: Project) ->
     assert "Traceback" not in finished.stdout + finished.stderr
 
 
+def test_a_run_says_first_what_must_be_known_before_it_starts(project: Project) -> None:
+    shutil.rmtree(project.results / "report")
+    shown = project.snakemake("--cores", "1", "--", "all").stderr
+    told, started = shown.index("the prose is the reference of Python"), shown.index("Execute")
+    assert told < started
+
+
 def test_identical_recipes_make_identical_artefacts(project: Project, tmp_path: Path) -> None:
     other = project.copy_to(tmp_path / "other")
     shutil.rmtree(other.folder / "results")

@@ -13,6 +13,7 @@ from rich.table import Table
 
 from unix_lib.config import Experiment, load_experiment
 from unix_lib.config.needs import Need
+from unix_lib.config.outside import FileHashes, Outside
 from unix_lib.fetch.needs import missing_because, needs_of
 
 PACKAGES = (
@@ -77,6 +78,9 @@ def run(config: Path, console: Console) -> int:
         remedy = f"unix-lib fetch {config}" if need.local is None else "put it there"
         row(reason is None, " ".join([need.what, *_about(need)]), reason or "there", remedy)
     console.print(table)
+    known = FileHashes(Path("results") / experiment.experiment / ".file-hashes.json")
+    for line in experiment.notices(Outside(Path.cwd(), known)):
+        console.print(line, soft_wrap=True, highlight=False)
     return 1 if needed_missing else 0
 
 

@@ -122,7 +122,7 @@ def run(path: Path, cores: int | None, console: Console) -> int:
     if experiment.config.train is not None:
         console.print(_runs_table(forecast))
     console.print(stages)
-    for line in _summary(forecast, cores or len(os.sched_getaffinity(0))):
+    for line in (*_summary(forecast, cores or len(os.sched_getaffinity(0))), *experiment.plan.notices):
         console.print(line, soft_wrap=True, highlight=False)
     return 0
 

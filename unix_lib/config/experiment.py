@@ -11,6 +11,7 @@ from unix_lib.config.generate import GenerateConfig
 from unix_lib.config.jobs import JobShape
 from unix_lib.config.kinds import KindField
 from unix_lib.config.models import DecoderShape, RunStart
+from unix_lib.config.outside import Outside
 from unix_lib.config.pack import PackConfig
 from unix_lib.config.report import ReportConfig
 from unix_lib.config.sources import HeldOut, SourceKind, SourceSettings
@@ -55,6 +56,10 @@ class Experiment(StrictModel):
             seen.add(start.run)
             start = self.train.runs[start.run].start
         return start.shape
+
+    def notices(self, outside: Outside) -> list[str]:
+        """What must be known before the experiment starts, a line each."""
+        return [line for name, source in self.sources.items() for line in source.notices(name, outside)]
 
     def compared_runs(self) -> list[str]:
         """Runs whose architectures are compared, in the order of the config."""

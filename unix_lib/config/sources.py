@@ -63,6 +63,10 @@ class SourceSettings(StrictModel):
         """What the source called `name` needs from outside."""
         return []
 
+    def notices(self, name: str, outside: Outside) -> list[str]:
+        """What whoever starts the experiment must know of the source called `name`, a line each."""
+        return []
+
     def described(self) -> str:
         """The data in a few words, for the sentence on an experiment's scale."""
         return self.kind.rpartition(".")[2]

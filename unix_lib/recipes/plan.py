@@ -45,6 +45,7 @@ class Plan:
 
     experiment: Experiment
     jobs: dict[str, PlannedJob] = field(default_factory=dict)
+    notices: list[str] = field(default_factory=list)  # what must be known before it starts, a line each
     _named: dict[tuple[str, str], list[str]] = field(default_factory=dict)
 
     @property

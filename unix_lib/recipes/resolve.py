@@ -37,7 +37,7 @@ def resolve(experiment: Experiment, root: Path, hashes: FileHashes | None = None
         hashes: cache of the hashes of external files.
     """
     outside = Outside(root, hashes or FileHashes(None))
-    plan = Plan(experiment)
+    plan = Plan(experiment, notices=experiment.notices(outside))
     _sources(plan, outside)
     _tokenizers(plan, outside)
     _encode(plan)

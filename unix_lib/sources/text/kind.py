@@ -1,5 +1,6 @@
 """The kind of source `text`: the reference topics and docstrings of CPython, or a user's files."""
 
+import platform
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
@@ -115,6 +116,17 @@ class TextSource(TextDocuments, ClozeQuestions, SourceSettings):
 
     def needs(self, name: str) -> list[Need]:
         return [Need(f"source {name}: {pattern}", local=Path(pattern)) for pattern in self.files]
+
+    def notices(self, name: str, outside: Outside) -> list[str]:
+        from unix_lib.sources.text.corpus import reference_identity
+
+        if self.corpus != "python-reference":
+            return []
+        return [
+            f"sources.{name}: the prose is the reference of Python {platform.python_version()}, known by its content "
+            f"({reference_identity(outside.hashes).sha256[:12]}); it differs between versions of Python, and another "
+            "content gives another text tokenizer and other results."
+        ]
 
     def described(self) -> str:
         return "Python's own reference" if self.corpus == "python-reference" else f"text of {', '.join(self.files)}"
