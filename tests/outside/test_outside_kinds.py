@@ -48,6 +48,22 @@ CONFIG = {
     "report": {},
 }
 
+POEMS_MODULE = (ROOT / "tests" / "outside" / "poems.py").read_text()
+KIND = """
+from unix_lib.config.kinds import JobKind
+from unix_lib.config.sources import SourceKind, SourceSettings
+from unix_lib.config.strict import StrictModel
+"""
+BROKEN = {
+    "broken": "1 / 0\n",
+    "two_lines": "raise RuntimeError('one\\ntwo')\n",
+    "ends": "raise SystemExit(3)\n",
+    "functionless": POEMS_MODULE.replace("def make_records", "def make_others"),
+    "jobless": f"{KIND}KIND = SourceKind(SourceSettings, records='poems:make')\n",
+    "modelless": f"{KIND}KIND = SourceKind(dict, records=JobKind(StrictModel, 'poems:make', 1))\n",
+    "sourceless": f"{KIND}KIND = SourceKind(StrictModel, records=JobKind(StrictModel, 'poems:make', 1))\n",
+}
+
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -117,10 +133,17 @@ def test_a_file_that_the_source_names_is_missing(project: Path) -> None:
         ("tests.outside.answer_lengths", "tests.outside.answer_lengths has no KIND of class SourceKind"),
         ("tests.outside", "tests.outside has no KIND of class SourceKind"),
         ("poem", "unknown source kind 'poem'"),
+        ("tests.outside.two_lines", "can't be imported (RuntimeError: one two); correct the module"),
+        ("tests.outside.ends", "can't be imported (SystemExit: 3); correct the module"),
+        ("tests.outside.functionless", "its records names tests.outside.functionless:make_records, and there is no"),
+        ("tests.outside.jobless", "its records is no JobKind; docs/extending.md"),
+        ("tests.outside.modelless", "its settings are no StrictModel; docs/extending.md"),
+        ("tests.outside.sourceless", "its settings are no SourceSettings; docs/extending.md"),
     ],
 )
 def test_a_kind_that_is_none_is_refused_in_one_line(project: Path, kind: str, told: str) -> None:
-    (project / "tests" / "outside" / "broken.py").write_text("1 / 0\n")
+    for name, text in BROKEN.items():
+        (project / "tests" / "outside" / f"{name}.py").write_text(text)
     values = CONFIG | {"sources": {"poems": {"kind": kind, "path": "poems.txt"}}, "experiment": "bad"}
     (project / "config" / "bad.yaml").write_text(yaml.safe_dump(values))
     finished = run(project, "unix_lib", "plan", "config/bad.yaml")

@@ -6,7 +6,10 @@ makes a result by its name, so that looking at a plan imports neither torch nor 
 """
 
 import importlib
-from dataclasses import dataclass
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from functools import partial
 from typing import Any, Generic, Literal, TypeVar
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
@@ -48,9 +51,22 @@ class Kind(Generic[SettingsType]):
 
 
 def imported(path: str) -> Any:
-    """The object at "module:name"."""
+    """The object at "module:name".
+
+    Raises:
+        ConfigError: no such module, or nothing of that name in it.
+    """
     module, _, name = path.partition(":")
-    return getattr(importlib.import_module(module), name)
+    try:
+        found = getattr(importlib.import_module(module), name, None)
+    except ImportError as error:
+        raise ConfigError(
+            f"module {module} can't be imported ({_in_one_line(error)}); install what it needs, or correct the kind "
+            "that names it"
+        ) from error
+    if found is None:
+        raise ConfigError(f"module {module} has no '{name}'; define it, or correct the kind that names it")
+    return found
 
 
 def find_kind(sort: Sort, name: str, wanted: type[KindType]) -> KindType:
@@ -73,16 +89,36 @@ def find_kind(sort: Sort, name: str, wanted: type[KindType]) -> KindType:
     else:
         try:
             found = getattr(importlib.import_module(module), "KIND", None)
-        except Exception as error:  # whatever somebody's module raises
+        except (Exception, SystemExit) as error:  # whatever somebody's module raises
             raise ConfigError(
-                f"{sort} kind '{name}': module {module} can't be imported ({type(error).__name__}: {error}); correct "
-                "the name, or put the module on Python's path"
+                f"{sort} kind '{name}': module {module} can't be imported ({_in_one_line(error)}); correct the module "
+                "or its name, or put it on Python's path"
             ) from None
     if not isinstance(found, wanted):
         raise ConfigError(
             f"{sort} kind '{name}': {module} has no KIND of class {wanted.__name__}; docs/extending.md shows one"
         )
+    for lacking in _lacking(found):
+        raise ConfigError(f"{sort} kind '{name}': {lacking}; docs/extending.md shows one")
     return found
+
+
+def _lacking(kind: Kind[Any]) -> Iterator[str]:
+    """What is wrong with a kind, as far as it can be seen without importing more."""
+    if not (isinstance(kind.settings, type) and issubclass(kind.settings, StrictModel)):
+        yield "its settings are no StrictModel"
+    for field in fields(kind):
+        value = getattr(kind, field.name)
+        if "JobKind" in str(field.type) and not isinstance(value, JobKind | None):
+            yield f"its {field.name} is no JobKind"
+        path = value.make if isinstance(value, JobKind) else value
+        module, _, name = path.partition(":") if isinstance(path, str) else ("", "", "")
+        if module in sys.modules and not hasattr(sys.modules[module], name):
+            yield f"its {field.name} names {path}, and there is no such function"
+
+
+def _in_one_line(error: BaseException) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())
 
 
 def known_kinds(sort: Sort) -> dict[str, Any]:
@@ -104,7 +140,7 @@ class KindField:
     model: str = "settings"
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.no_info_plain_validator_function(self._validated)
+        return core_schema.no_info_plain_validator_function(partial(self._validated, source))
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         options = [handler(model.__pydantic_core_schema__) for model in dict.fromkeys(self.models().values())]
@@ -122,7 +158,7 @@ class KindField:
         """The field's models by the names of the project's own kinds."""
         return {name: getattr(find_kind(self.sort, name, Kind), self.model) for name in known_kinds(self.sort)}
 
-    def _validated(self, value: Any) -> StrictModel:
+    def _validated(self, base: type[StrictModel], value: Any) -> StrictModel:
         if isinstance(value, StrictModel):
             return value
         if isinstance(value, str):
@@ -135,5 +171,9 @@ class KindField:
             kind = find_kind(self.sort, name, self.wanted)
         except ConfigError as error:
             raise ValueError(str(error)) from None
-        validated: StrictModel = getattr(kind, self.model).model_validate(value)
+        model = getattr(kind, self.model)
+        if not issubclass(model, base):
+            told = f"its {self.model} are no {base.__name__}; docs/extending.md shows one"
+            raise ValueError(f"{self.sort} kind '{name}': {told}")
+        validated: StrictModel = model.model_validate(value)
         return validated
