@@ -8,7 +8,7 @@ import pytest
 
 from tests.recipes.finished import finish, small_plan
 from unix_lib.artefacts.manifest import MANIFEST
-from unix_lib.artefacts.recipe import EarlierRecipe, Recipe, read_recipe
+from unix_lib.artefacts.recipe import EarlierRecipe, Recipe, RecipeError, read_recipe
 from unix_lib.recipes.changes import reason_of
 from unix_lib.recipes.prune import is_earlier, unreached
 
@@ -54,3 +54,12 @@ def test_what_an_earlier_version_made_is_recognised(tmp_path: Path) -> None:
     finish(plan, plan.pack("mixed"), tmp_path, 1)
     assert unreached([plan], tmp_path) == [folder, of_recipes]
     assert reason_of(replace(recipe, inputs={}), tmp_path, skipped) == "changed upstream"
+
+
+@pytest.mark.parametrize("text", ["", "[]", "null", '{"stage": "pa', "[" * 100_000])
+def test_a_recipe_that_is_none_is_refused_in_one_line_with_the_remedy(tmp_path: Path, text: str) -> None:
+    path = tmp_path / f"mixed-{'0' * 12}.json"
+    path.write_text(text)
+    with pytest.raises(RecipeError, match=r"unreadable recipe .*; delete it, then run") as refused:
+        read_recipe(path)
+    assert len(str(refused.value).splitlines()) == 1

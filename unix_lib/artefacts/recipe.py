@@ -117,7 +117,7 @@ def _checked(path: Path, key: str, remedy: str) -> Recipe:
         recipe = Recipe(**values)
     except FileNotFoundError:
         raise RecipeError(f"{path}: no such recipe; {remedy}") from None
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise RecipeError(f"{path}: unreadable recipe ({error}); delete it, then {remedy}") from None
     if recipe.key != key:
         raise RecipeError(
