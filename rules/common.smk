@@ -5,7 +5,6 @@
 # YAML during a run can't mix old and new values.
 
 import os
-import re
 from dataclasses import replace
 
 from snakemake.settings.enums import RerunTrigger
@@ -99,22 +98,11 @@ def manifests_up_to(artefacts):
 
 def single_targets():
     """Artefacts by the name of a target of their own: `figure_<name>`, `analysis_<name>`, `run_<name>`."""
-    targets = {}
-    for artefact in PLAN.of_stage("figures") if PLAN else []:
-        targets[f"figure_{PLAN.jobs[artefact].recipe.name}"] = [artefact]
-    for name, analysis in experiment.analyze.analyses.items() if PLAN else []:
-        targets[f"analysis_{name}"] = [
-            artefact
-            for artefact in PLAN.of_kind("analyze", analysis.kind)
-            if f"{PLAN.jobs[artefact].recipe.name}-".startswith(f"{name}-")
-        ]
-    for run in experiment.train.runs if PLAN and experiment.train else []:
-        targets[f"run_{run}"] = [
-            PLAN.checkpoint(run, step) for step in PLAN.checkpoint_steps(run)
-        ]
+    own = {"figures": "figure", "analyze": "analysis", "train": "run"} if PLAN else {}
     return {
-        re.sub(r"[^a-z0-9_]", "_", name): artefacts
-        for name, artefacts in targets.items()
+        f"{what}_{name}": artefacts
+        for stage, what in own.items()
+        for name, artefacts in PLAN.parts(stage).items()
     }
 
 

@@ -327,6 +327,31 @@ def test_a_run_may_be_called_like_anything() -> None:
     assert len(plan.of_kind("analyze", "conflict")) == 6 * 2
 
 
+def test_what_belongs_to_a_run_or_an_analysis_does_not_depend_on_how_others_are_called() -> None:
+    values = copy.deepcopy(CONFIG)
+    conflict = {"kind": "conflict", "mixture": "mixed"}
+    values["analyze"] = {"a": {**conflict, "runs": ["unix"]}, "a-b": {**conflict, "runs": ["shared", "unix"]}}
+    values["train"]["runs"]["unix-b"] = copy.deepcopy(values["train"]["runs"]["unix"])
+    plan = resolve(parse_experiment(values, "test", ROOT), ROOT)
+    names = {
+        part: [plan.jobs[artefact].recipe.name for artefact in artefacts]
+        for stage in ("train", "analyze")
+        for part, artefacts in plan.parts(stage).items()
+    }
+    assert names["unix"] == [f"unix-step-{step}" for step in ("00000", "00010", "00030")]
+    assert names["a"] == [f"a-unix-step-{step}" for step in ("00010", "00030")]
+    assert names["a-b"] == [f"a-b-{run}-step-{step}" for run in ("shared", "unix") for step in ("00010", "00030")]
+
+
+def test_two_jobs_of_one_name_are_refused() -> None:
+    values = copy.deepcopy(CONFIG)
+    conflict = {"kind": "conflict", "mixture": "mixed"}
+    values["analyze"] = {"a": {**conflict, "runs": ["b-unix"]}, "a-b": {**conflict, "runs": ["unix"]}}
+    values["train"]["runs"]["b-unix"] = copy.deepcopy(values["train"]["runs"]["unix"])
+    with pytest.raises(UserError, match=r"^analyze: two jobs would be called 'a-b-unix-step-00010'; rename one"):
+        resolve(parse_experiment(values, "test", ROOT), ROOT)
+
+
 def test_a_source_may_not_be_called_like_a_part_of_another() -> None:
     values = copy.deepcopy(CONFIG)
     values["sources"]["digits-images"] = {"kind": "digits"}

@@ -160,9 +160,8 @@ def _train(plan: Plan, outside: Outside) -> None:
         after: tuple[str, ...] = ()
         for step in run.checkpoints:
             of_step = settings.model_copy(update={"run_digest": identity, "step": step})
-            after = (
-                plan.add("train", checkpoint_name(name, step), "checkpoint", of_step, inputs, config, after=after),
-            )
+            artefact = checkpoint_name(name, step)
+            after = (plan.add("train", artefact, "checkpoint", of_step, inputs, config, after=after, part_of=name),)
 
 
 def _start_order(experiment: Experiment) -> list[str]:
@@ -246,7 +245,7 @@ def _analyze(plan: Plan) -> None:
     config = plan.experiment.analyze
     for name, analysis in config.analyses.items():
         for job in analysis.jobs(name, plan):
-            plan.add("analyze", job.name, analysis.kind, job.settings, job.inputs, config)
+            plan.add("analyze", job.name, analysis.kind, job.settings, job.inputs, config, part_of=name)
 
 
 def results_by_role(plan: Plan) -> dict[str, list[str]]:
