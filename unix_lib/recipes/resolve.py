@@ -45,8 +45,9 @@ def resolve(experiment: Experiment, root: Path, hashes: FileHashes | None = None
     _train(plan, outside)
     _evaluate(plan, outside)
     _analyze(plan)
-    _figures(plan)
-    _report(plan)
+    roles = _results_by_role(plan)
+    _figures(plan, roles)
+    _report(plan, roles)
     outside.hashes.save()
     return plan
 
@@ -248,7 +249,7 @@ def _analyze(plan: Plan) -> None:
             plan.add("analyze", job.name, analysis.kind, job.settings, job.inputs, config, part_of=name)
 
 
-def results_by_role(plan: Plan) -> dict[str, list[str]]:
+def _results_by_role(plan: Plan) -> dict[str, list[str]]:
     """What figures may read, by role; see `unix_lib.config.figures.FigureKind`."""
     train = plan.experiment.train
     roles = {
@@ -259,8 +260,12 @@ def results_by_role(plan: Plan) -> dict[str, list[str]]:
             plan.checkpoint(name, run.checkpoints[-1]) for name, run in (train.runs.items() if train else ())
         ],
     }
-    kinds = {analysis.kind for analysis in plan.experiment.analyze.analyses.values()}
-    return roles | {kind.rpartition(".")[2]: plan.of_kind("analyze", kind) for kind in sorted(kinds)}
+    for kind in sorted({analysis.kind for analysis in plan.experiment.analyze.analyses.values()}):
+        role = kind.rpartition(".")[2]
+        if role in roles:
+            raise ConfigError(f"analyze: figures read something else as '{role}'; rename the module of kind '{kind}'")
+        roles[role] = plan.of_kind("analyze", kind)
+    return roles
 
 
 def _generates_images(plan: Plan, artefact: str) -> bool:
@@ -268,8 +273,8 @@ def _generates_images(plan: Plan, artefact: str) -> bool:
     return kind != "group" and find_kind("scorer", kind, ScorerKind).family == "generation"
 
 
-def _figures(plan: Plan) -> None:
-    roles, config = results_by_role(plan), plan.experiment.figures
+def _figures(plan: Plan, roles: dict[str, list[str]]) -> None:
+    config = plan.experiment.figures
     scale = scale_of(plan.experiment)
     for figure in _chosen_figures(plan, roles):
         kind = find_kind("figure", figure.kind, FigureKind)
@@ -285,11 +290,10 @@ def _chosen_figures(plan: Plan, roles: dict[str, list[str]]) -> list[FigureSetti
     return [kind.settings(kind=name) for name, kind in own.items() if all(roles.get(role) for role in kind.reads)]
 
 
-def _report(plan: Plan) -> None:
+def _report(plan: Plan, roles: dict[str, list[str]]) -> None:
     config = plan.experiment.report
     if config is None:
         return
-    roles = results_by_role(plan)
     inputs: Inputs = {
         "figures": plan.of_stage("figures"),
         "data": plan.of_stage("sources", "tokenizers", "encode", "pack"),
