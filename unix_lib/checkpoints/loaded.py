@@ -38,7 +38,7 @@ class Checkpoint:
     def model(self) -> "UnixForCausalLM":
         import torch
 
-        from unix_lib.models.start import load_model
+        from unix_lib.models.checkpoint import load_model
 
         log.info("loading %s", self.folder / "model")
         # On a GPU in the precision of training; on the CPU bfloat16 is slower than float32 and less exact.

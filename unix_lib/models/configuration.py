@@ -10,6 +10,12 @@ from transformers import PreTrainedConfig
 from unix_lib.artefacts.errors import UserError
 from unix_lib.config.models import LayerPlan
 
+# What a Qwen2 or Qwen3 config and a `UnixConfig` both have, by the same names.
+QWEN_FIELDS = (
+    *("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads"),
+    *("max_position_embeddings", "initializer_range", "rms_norm_eps", "tie_word_embeddings"),
+)
+
 
 class ModelError(UserError):
     """A model that can't be built, loaded or used as asked; the message says why and what to do."""

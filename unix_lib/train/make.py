@@ -80,7 +80,8 @@ def _initial_model(
             nothing is read of what the run began with.
     """
     from unix_lib.models.freezing import freeze
-    from unix_lib.models.start import fresh_model, model_of_config, start_from_checkpoint, start_from_pretrained
+    from unix_lib.models.pretrained import start_from_pretrained
+    from unix_lib.models.start import fresh_model, model_of_config, start_from_checkpoint
 
     settings = job.settings
     start, plan = settings.start, settings.plan
