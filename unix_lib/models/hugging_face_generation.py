@@ -29,7 +29,7 @@ class UnixGenerationMixin(GenerationMixin):
 
         Checkpoints may say `use_cache: false`: transformers' Trainer writes that into the config of what it trains.
         """
-        loaded: Any = super().from_pretrained(*arguments, **settings)
+        loaded: Any = super().from_pretrained(*arguments, **settings)  # type: ignore[misc]  # of the class it is mixed into
         model = loaded[0] if settings.get("output_loading_info") else loaded
         model.config.use_cache = True
         if settings.get("generation_config") is None:
@@ -49,8 +49,8 @@ class UnixGenerationMixin(GenerationMixin):
         A text may go on with an image: `<|vision_start|>` and image codes are tokens like others. To stay with text,
         pass `suppress_tokens=model.config.image_ids`.
         """
-        config: Any = self.config
-        processors = LogitsProcessorList([NamedTokensOnly(config), *(logits_processor or [])])
+        model: Any = self
+        processors = LogitsProcessorList([NamedTokensOnly(model.config), *(logits_processor or [])])
         return super().generate(inputs, generation_config, processors, *arguments, **settings)  # type: ignore[misc]
 
     def resize_token_embeddings(self, new_num_tokens: int | None = None, *arguments: Any, **settings: Any) -> Any:
@@ -59,10 +59,11 @@ class UnixGenerationMixin(GenerationMixin):
         Raises:
             ModelError: another number of rows is asked for, where every image code has its place.
         """
-        rows = self.config.vocab_size
+        model: Any = self
+        rows = model.config.vocab_size
         if new_num_tokens not in (None, rows):
             raise ModelError(
                 f"the embedding can't be resized from {rows} to {new_num_tokens} rows: image codes follow the text "
                 "ids, and would lose their places; train with a vocabulary that has room for the new tokens"
             )
-        return self.get_input_embeddings()
+        return model.get_input_embeddings()
