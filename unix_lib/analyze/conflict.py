@@ -95,7 +95,7 @@ def conflict_of_checkpoint(
     """
     device = torch.device("cuda" if shape.gpus and torch.cuda.is_available() else "cpu")
     model = load_model(model_folder, torch.float32)
-    model.to(device).eval()  # type: ignore[arg-type]
+    model.eval().to(device)
     reader = PackReader(pack_folder, [epoch_file(0)])  # one epoch: no record comes twice
     order = np.random.default_rng(settings.seed).permutation(len(reader))
     chunks = sample_chunks(

@@ -21,7 +21,7 @@ from transformers import (
     LogitsProcessorList,
     PreTrainedModel,
 )
-from transformers.utils import ModelOutput, can_return_tuple
+from transformers.utils.generic import ModelOutput, can_return_tuple
 
 from unix_lib.models.attention import Layout, SelectRows
 from unix_lib.models.configuration import ModelError, UnixConfig
@@ -61,7 +61,7 @@ class NamedTokensOnly(LogitsProcessor):
 class UnixPreTrainedModel(PreTrainedModel):
     """What transformers needs to know about the model."""
 
-    config_class = UnixConfig
+    config: UnixConfig
     base_model_prefix = "model"
     supports_gradient_checkpointing = True
     _no_split_modules = ["DecoderLayer"]  # noqa: RUF012
@@ -114,7 +114,8 @@ class UnixModel(UnixPreTrainedModel):
         )
         for layer in self.layers:
             hidden = layer(hidden, route)
-        return self.norm(hidden)
+        normed: Tensor = self.norm(hidden)
+        return normed
 
 
 class UnixForCausalLM(UnixPreTrainedModel, GenerationMixin):
@@ -142,7 +143,7 @@ class UnixForCausalLM(UnixPreTrainedModel, GenerationMixin):
             model.generation_config.use_cache = True
         return loaded
 
-    def generate(  # type: ignore[override]
+    def generate(
         self,
         inputs: Tensor | None = None,
         generation_config: GenerationConfig | None = None,
@@ -173,7 +174,7 @@ class UnixForCausalLM(UnixPreTrainedModel, GenerationMixin):
             )
         return self.get_input_embeddings()
 
-    @can_return_tuple
+    @can_return_tuple  # type: ignore[untyped-decorator]
     def forward(
         self,
         input_ids: Tensor | None = None,

@@ -14,8 +14,8 @@ import torch
 from transformers import AutoModelForCausalLM, Qwen2Config, Qwen3Config
 
 from unix_lib.config.models import LayerPlan
+from unix_lib.models.checkpoint import load_model
 from unix_lib.models.configuration import ModelError, UnixConfig
-from unix_lib.models.start import load_model
 
 BESIDE_THE_WEIGHTS = ("tokenizer.json", "tokenizer_config.json", "vocabulary.json")
 
@@ -39,7 +39,7 @@ def qwen_config(config: UnixConfig) -> Qwen2Config | Qwen3Config:
             f"and here both are {'there' if config.attention_bias else 'absent'}"
         )
     kind: Any = Qwen3Config if config.query_key_norm else Qwen2Config
-    qwen = kind(
+    qwen: Qwen2Config | Qwen3Config = kind(
         vocab_size=config.vocab_size,
         hidden_size=config.hidden_size,
         intermediate_size=config.intermediate_size,
@@ -55,8 +55,8 @@ def qwen_config(config: UnixConfig) -> Qwen2Config | Qwen3Config:
         pad_token_id=config.pad_token_id,
         eos_token_id=config.eos_token_id,
         bos_token_id=None,
+        head_dim=config.head_dim,
     )
-    qwen.head_dim = config.head_dim
     return qwen
 
 

@@ -60,7 +60,7 @@ def cached_batch(config: UnixConfig, input_ids: Tensor, real: Tensor, cache: Cac
     """
     new = input_ids.shape[1]
     check_ids(input_ids[real[:, -new:]].cpu().numpy(), config)
-    vision: Any = is_vision(input_ids, config)  # type: ignore[arg-type]  # a tensor gives a tensor
+    vision = is_vision(input_ids, config)
     order = torch.argsort(vision.flatten(), stable=True)
     text_tokens = vision.numel() - int(vision.sum())
     positions = token_positions(real)[:, -new:].flatten()[order]

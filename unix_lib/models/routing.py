@@ -12,7 +12,7 @@ Legend: T tokens of the batch, T_text + T_vision = T, R targets, S segments of a
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +28,7 @@ SHORTEST_IN_BUCKET = 0.7
 SMALL_REST = 256
 
 IntArray = npt.NDArray[np.int64]
+Ids = TypeVar("Ids", npt.NDArray[Any], torch.Tensor)
 
 
 class PackLike(Protocol):
@@ -75,15 +76,16 @@ class Documents:
         )
 
 
-def is_vision(ids: npt.NDArray[Any], vocabulary: VocabularyLike) -> npt.NDArray[np.bool_]:
+def is_vision(ids: Ids, vocabulary: VocabularyLike) -> Ids:
     """Which tokens take the vision branch: image codes, separators, `<|vision_start|>` (`<|vision_end|>` is text)."""
-    vision: npt.NDArray[np.bool_] = (ids >= vocabulary.image_offset) | (ids == vocabulary.vision_start_id)
+    vision: Ids = (ids >= vocabulary.image_offset) | (ids == vocabulary.vision_start_id)
     return vision if vocabulary.separator_id is None else vision | (ids == vocabulary.separator_id)
 
 
 def is_image_target(ids: IntArray, vocabulary: VocabularyLike) -> npt.NDArray[np.bool_]:
     """Which predicted tokens count as an image's: its codes and separators, not the markers around them."""
-    return is_vision(ids, vocabulary) & (ids != vocabulary.vision_start_id)
+    targets: npt.NDArray[np.bool_] = is_vision(ids, vocabulary) & (ids != vocabulary.vision_start_id)
+    return targets
 
 
 def build_batch(packs: Sequence[PackLike], vocabulary: VocabularyLike, attention: Kernels = "sdpa") -> dict[str, Any]:

@@ -45,7 +45,8 @@ def claims_rows(inputs: Inputs) -> list[dict[str, Any]]:
     for artefact in inputs.existing.get("figures", []):
         if inputs.recipe(artefact).kind == CLAIMS:
             table = pd.read_csv(inputs.results / artefact / "claims.csv", keep_default_na=False)
-            return table.to_dict("records")
+            rows: list[dict[str, Any]] = table.to_dict("records")
+            return rows
     return []
 
 

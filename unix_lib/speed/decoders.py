@@ -63,13 +63,14 @@ class DecoderSize:
         torch.manual_seed(SEED)
         with torch.device(device):
             model: Any = UnixForCausalLM(self.config(plan))
-        return model.to(self.dtype)
+        decoder: UnixForCausalLM = model.to(self.dtype)
+        return decoder
 
     def qwen(self, device: torch.device) -> Any:
         """transformers' own Qwen2 with the weights of the shared decoder."""
         shared = self.decoder({"preset": "shared"}, device)
         with torch.device(device):
-            model: Any = AutoModelForCausalLM.from_config(qwen_config(shared.config), dtype=self.dtype)  # type: ignore[arg-type]
+            model: Any = AutoModelForCausalLM.from_config(qwen_config(shared.config), dtype=self.dtype)
         model.load_state_dict(shared.state_dict())
         return model
 

@@ -68,7 +68,7 @@ def transformers_images(size: DecoderSize, batch: int, device: torch.device) -> 
 
         def run() -> torch.Tensor:
             torch.manual_seed(SEED)
-            return model.generate(
+            images: torch.Tensor = model.generate(
                 ids,
                 attention_mask=mask,
                 guidance_scale=GUIDANCE,
@@ -78,6 +78,7 @@ def transformers_images(size: DecoderSize, batch: int, device: torch.device) -> 
                 max_new_tokens=size.codes_per_image,
                 **SAMPLING,
             )
+            return images
 
         return run
 
@@ -86,7 +87,7 @@ def transformers_images(size: DecoderSize, batch: int, device: torch.device) -> 
 
 def bytes_per_step(model: UnixForCausalLM, size: DecoderSize, batch: int) -> float:
     """Bytes that a step of image generation must read: the vision branch, the image rows of the head, the caches."""
-    embedding = model.model.embed_tokens.weight
+    embedding: torch.Tensor = model.model.embed_tokens.weight
     weights = parameter_counts(model)["vision"] - embedding.numel() + size.codebook * size.width
     lengths = [len(prompt) for prompt in prompts(size, batch)] + [len(unconditional(size))] * batch
     cached = sum(lengths) + len(lengths) * size.codes_per_image / 2

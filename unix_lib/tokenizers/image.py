@@ -56,7 +56,8 @@ class ImageTokenizer:
     """A VQGAN ready for use: in evaluation mode, without gradients, on one device."""
 
     def __init__(self, model: VQGAN, device: str = "cpu") -> None:
-        self.model = model.eval().to(device)
+        model.eval().to(device)
+        self.model = model
         self.device = device
 
     @property

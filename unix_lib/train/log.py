@@ -60,7 +60,7 @@ def write_rows(path: Path, rows: Iterable[Row], schema: pa.Schema) -> int:
     table = pa.Table.from_pylist([{name: row.get(name) for name in schema.names} for row in rows], schema=schema)
     with atomic_path(path) as temporary:
         pq.write_table(table, temporary)
-    return table.num_rows
+    return int(table.num_rows)
 
 
 def read_rows(path: Path) -> list[Row]:

@@ -143,7 +143,7 @@ class SegmentTrainer(Trainer):
             return None
         return {name: value.detach().cpu().clone() for name, value in whole.items()}
 
-    def get_train_dataloader(self) -> DataLoader:
+    def get_train_dataloader(self) -> DataLoader[Any]:
         """The stream: an iterable without length, so the Trainer neither shuffles, shards nor skips."""
         return self.stream  # type: ignore[return-value]
 
