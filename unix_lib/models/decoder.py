@@ -28,7 +28,7 @@ from unix_lib.models.configuration import ModelError, UnixConfig
 from unix_lib.models.hugging_face_cache import cached_batch, token_positions
 from unix_lib.models.layers import DecoderLayer, RMSNorm, Route, rotary
 from unix_lib.models.loss import summed_cross_entropy
-from unix_lib.models.routing import Documents, build_batch, check_ids, is_image_target, move_batch
+from unix_lib.models.routing import Batch, Documents, build_batch, check_ids, is_image_target, move_batch
 
 NO_TARGET = -100  # in Hugging Face's labels
 
@@ -156,8 +156,7 @@ class UnixForCausalLM(UnixPreTrainedModel, GenerationMixin):
         A text may go on with an image: `<|vision_start|>` and image codes are tokens like others. To stay with text,
         pass `suppress_tokens=model.config.image_ids`.
         """
-        config: Any = self.config
-        processors = LogitsProcessorList([NamedTokensOnly(config), *(logits_processor or [])])
+        processors = LogitsProcessorList([NamedTokensOnly(self.config), *(logits_processor or [])])
         return super().generate(inputs, generation_config, processors, *arguments, **settings)  # type: ignore[misc]
 
     def resize_token_embeddings(self, new_num_tokens: int | None = None, *arguments: Any, **settings: Any) -> Any:
@@ -291,8 +290,7 @@ class UnixForCausalLM(UnixPreTrainedModel, GenerationMixin):
         if position_ids is not None:
             _require_positions(position_ids, real, new)
         if cache is not None:
-            config: Any = self.config
-            inputs = cached_batch(config, input_ids, real, cache)
+            inputs = cached_batch(self.config, input_ids, real, cache)
             hidden = self.model(**_of_the_layers(inputs))[inputs["packed_rows"]].unflatten(0, (batch, new))
             return UnixOutput(logits=self.lm_head(_kept(hidden, logits_to_keep)), past_key_values=cache)
 
@@ -319,7 +317,7 @@ class UnixForCausalLM(UnixPreTrainedModel, GenerationMixin):
         return output
 
 
-def _of_the_layers(batch: dict[str, Any]) -> dict[str, Any]:
+def _of_the_layers(batch: Batch) -> Batch:
     """The part of a batch that `UnixModel.forward` takes."""
     return {name: batch[name] for name in ("input_ids", "text_positions", "vision_positions", "joint", "within")}
 

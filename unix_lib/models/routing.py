@@ -28,6 +28,7 @@ SHORTEST_IN_BUCKET = 0.7
 SMALL_REST = 256
 
 IntArray = npt.NDArray[np.int64]
+Batch = dict[str, Any]  # arguments of `UnixForCausalLM.forward`, see `build_batch`
 Ids = TypeVar("Ids", npt.NDArray[Any], torch.Tensor)
 
 
@@ -88,7 +89,7 @@ def is_image_target(ids: IntArray, vocabulary: VocabularyLike) -> npt.NDArray[np
     return targets
 
 
-def build_batch(packs: Sequence[PackLike], vocabulary: VocabularyLike, attention: Kernels = "sdpa") -> dict[str, Any]:
+def build_batch(packs: Sequence[PackLike], vocabulary: VocabularyLike, attention: Kernels = "sdpa") -> Batch:
     """Everything `UnixForCausalLM.forward` needs for some packs, as int64 tensors unless said otherwise.
 
     Args:
@@ -127,7 +128,7 @@ def build_batch(packs: Sequence[PackLike], vocabulary: VocabularyLike, attention
     target = mask.copy()
     target[starts] = False  # the first token of a document has nothing before it
     predicted = np.flatnonzero(target)
-    batch: dict[str, Any] = {
+    batch: dict[str, npt.NDArray[Any]] = {
         "input_ids": ids[order],
         "text_positions": positions[order][:text_count],
         "vision_positions": positions[order][text_count:],
@@ -136,13 +137,13 @@ def build_batch(packs: Sequence[PackLike], vocabulary: VocabularyLike, attention
         "target_is_image": is_image_target(ids[predicted], vocabulary),
         "packed_rows": packed_rows,
     }
-    tensors: dict[str, Any] = {name: torch.from_numpy(np.ascontiguousarray(value)) for name, value in batch.items()}
+    tensors: Batch = {name: torch.from_numpy(np.ascontiguousarray(value)) for name, value in batch.items()}
     tensors["joint"] = _layout(attention, document, packed_rows)
     tensors["within"] = _layout(attention, document[order] + len(lengths) * vision[order], np.arange(len(ids)))
     return tensors
 
 
-def move_batch(batch: dict[str, Any], device: torch.device) -> dict[str, Any]:
+def move_batch(batch: Batch, device: torch.device) -> Batch:
     """A batch of `build_batch` on a device."""
     return {name: value.to(device) for name, value in batch.items()}
 

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from unix_lib.config.models import PlanConfig
 from unix_lib.generate import generate_images
 from unix_lib.generate.decoding import Decoding
 from unix_lib.models.decoder import UnixForCausalLM
@@ -23,7 +24,7 @@ GUIDANCE = 3.0
 SAMPLING: dict[str, Any] = {"temperature": 1.0, "top_k": 0, "top_p": 1.0}
 
 
-def our_images(size: DecoderSize, plan: dict[str, Any], batch: int, device: torch.device, *, cuda_graph: bool) -> Open:
+def our_images(size: DecoderSize, plan: PlanConfig, batch: int, device: torch.device, *, cuda_graph: bool) -> Open:
     """Our decoding."""
 
     def opened() -> Run:
@@ -42,7 +43,7 @@ def our_images(size: DecoderSize, plan: dict[str, Any], batch: int, device: torc
     return opened
 
 
-def loop_images(size: DecoderSize, plan: dict[str, Any], batch: int, device: torch.device) -> Open:
+def loop_images(size: DecoderSize, plan: PlanConfig, batch: int, device: torch.device) -> Open:
     """The plain loop."""
 
     def opened() -> Run:

@@ -37,7 +37,7 @@ def plain_images(
     longest = max(len(row) for row in rows)
     new = torch.tensor([[0] * (longest - len(row)) + row for row in rows], device=device)
     mask = torch.tensor([[0] * (longest - len(row)) + [1] * len(row) for row in rows], device=device)
-    ids, caches, codes = new, [], []  # type: ignore[var-annotated]
+    ids, caches, codes = new, Cache(), list[Tensor]()
     numbers = torch.from_numpy(uniforms(seeds, config.codes_per_image)).to(device)
     for place in range(config.codes_per_image):
         logits, caches = _forward(model, new, ids, mask, caches)

@@ -9,13 +9,13 @@ import resource
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from unix_lib.artefacts.files import atomic_path
 from unix_lib.config.train import CheckpointSettings
+from unix_lib.records.schema import Row
 from unix_lib.train.errors import TrainError
 from unix_lib.train.state import LOG
 
@@ -39,8 +39,6 @@ LOG_SCHEMA = pa.schema(
 )
 SPEED_SCHEMA = pa.schema([("step", pa.int64()), ("tokens_per_second", pa.float64()), ("peak_memory_mb", pa.float64())])
 _STATE_SCHEMA = pa.schema([*LOG_SCHEMA, *list(SPEED_SCHEMA)[1:]])
-
-Row = dict[str, Any]
 
 
 def losses_of(text_sum: float, image_sum: float, text: int, image: int) -> Row:
