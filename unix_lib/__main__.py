@@ -213,6 +213,7 @@ def generate_text(
 ) -> None:
     """Write texts: a prompt continued, a question about an image answered, an image alone described."""
     from unix_lib.commands import generate as command
+    from unix_lib.generate.outputs import TextSampling
 
     order = command.Order(
         checkpoint=checkpoint,
@@ -226,7 +227,7 @@ def generate_text(
         cuda_graph=cuda_graph,
         output=output,
     )
-    sampling = command.TextSampling(temperature, top_k, top_p, max_tokens)
+    sampling = TextSampling(temperature, top_k, top_p, max_tokens)
     raise typer.Exit(command.texts(order, image or [], sampling, console))
 
 

@@ -4,19 +4,33 @@ import json
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 from unix_lib.artefacts.errors import UserError
 from unix_lib.artefacts.files import lines_of
 
 TASKS = ("single_object", "two_object", "counting", "colors", "position", "color_attr")
 
+Clause = TypedDict(  # `position`: a relation, and the clause it is to
+    "Clause",
+    {"class": str, "count": int, "color": NotRequired[str | None], "position": NotRequired[tuple[str, int]]},
+)
+
+
+class Prompt(TypedDict):
+    """GenEval's metadata of a prompt."""
+
+    tag: str  # one of `TASKS`
+    prompt: str
+    include: list[Clause]
+    exclude: NotRequired[list[Clause]]
+
 
 class GenEvalError(UserError):
     """Prompt metadata that is not in GenEval's layout."""
 
 
-def read_prompts(path: Path, limit: int | None = None) -> list[dict[str, Any]]:
+def read_prompts(path: Path, limit: int | None = None) -> list[Prompt]:
     """GenEval's prompt metadata (`tag, prompt, include, exclude`), one JSON object a line.
 
     Args:
@@ -26,7 +40,7 @@ def read_prompts(path: Path, limit: int | None = None) -> list[dict[str, Any]]:
     Raises:
         GenEvalError: names the first line that is not in GenEval's layout.
     """
-    prompts = []
+    prompts: list[Prompt] = []
     for number, line in enumerate(lines_of(path.read_text(encoding="utf-8")), start=1):
         try:
             metadata = json.loads(line)
@@ -63,7 +77,7 @@ def check_prompt(metadata: dict[str, Any], where: str) -> None:
             raise GenEvalError(f"{where}: include[{index}] needs 'class', 'count' and a 'position' that points back")
 
 
-def occurrences(prompts: Sequence[dict[str, Any]]) -> list[int]:
+def occurrences(prompts: Sequence[Prompt]) -> list[int]:
     """For each prompt, how often its text stood before it."""
     seen: dict[str, int] = defaultdict(int)
     before = []

@@ -35,7 +35,7 @@ def run_zero_shot(loaded: Loaded, respond: Respond, limit: int | None) -> dict[s
     from lm_eval.api.model import LM  # importing these takes seconds
     from lm_eval.evaluator import evaluate
 
-    class Responding(LM):
+    class Responding(LM):  # type: ignore[misc]  # untyped
         def loglikelihood(self, requests: list["Instance"]) -> list[tuple[float, bool]]:
             return respond(requests)
 

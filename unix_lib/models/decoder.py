@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from transformers import Cache, DynamicCache, PreTrainedModel
-from transformers.utils import ModelOutput, can_return_tuple
+from transformers.utils.generic import ModelOutput, can_return_tuple
 
 from unix_lib.models.attention import Layout, SelectRows
 from unix_lib.models.configuration import ModelError, UnixConfig
@@ -21,7 +21,7 @@ from unix_lib.models.hugging_face_cache import cached_batch, token_positions
 from unix_lib.models.hugging_face_generation import UnixGenerationMixin
 from unix_lib.models.layers import DecoderLayer, RMSNorm, Route, rotary
 from unix_lib.models.loss import summed_cross_entropy
-from unix_lib.models.routing import Documents, build_batch, check_ids, is_image_target, move_batch
+from unix_lib.models.routing import Batch, Documents, build_batch, check_ids, is_image_target, move_batch
 
 NO_TARGET = -100  # in Hugging Face's labels
 
@@ -43,7 +43,7 @@ class UnixOutput(ModelOutput):
 class UnixPreTrainedModel(PreTrainedModel):
     """What transformers needs to know about the model."""
 
-    config_class = UnixConfig
+    config: UnixConfig
     base_model_prefix = "model"
     supports_gradient_checkpointing = True
     _no_split_modules = ["DecoderLayer"]  # noqa: RUF012
@@ -96,7 +96,8 @@ class UnixModel(UnixPreTrainedModel):
         )
         for layer in self.layers:
             hidden = layer(hidden, route)
-        return self.norm(hidden)
+        normed: Tensor = self.norm(hidden)
+        return normed
 
 
 class UnixForCausalLM(UnixGenerationMixin, UnixPreTrainedModel):
@@ -111,7 +112,7 @@ class UnixForCausalLM(UnixGenerationMixin, UnixPreTrainedModel):
         self.lm_head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
         self.post_init()
 
-    @can_return_tuple
+    @can_return_tuple  # type: ignore[untyped-decorator]
     def forward(
         self,
         input_ids: Tensor | None = None,
@@ -228,8 +229,7 @@ class UnixForCausalLM(UnixGenerationMixin, UnixPreTrainedModel):
         if position_ids is not None:
             _require_positions(position_ids, real, new)
         if cache is not None:
-            config: Any = self.config
-            inputs = cached_batch(config, input_ids, real, cache)
+            inputs = cached_batch(self.config, input_ids, real, cache)
             hidden = self.model(**_of_the_layers(inputs))[inputs["packed_rows"]].unflatten(0, (batch, new))
             return UnixOutput(logits=self.lm_head(_kept(hidden, logits_to_keep)), past_key_values=cache)
 
@@ -256,7 +256,7 @@ class UnixForCausalLM(UnixGenerationMixin, UnixPreTrainedModel):
         return output
 
 
-def _of_the_layers(batch: dict[str, Any]) -> dict[str, Any]:
+def _of_the_layers(batch: Batch) -> Batch:
     """The part of a batch that `UnixModel.forward` takes."""
     return {name: batch[name] for name in ("input_ids", "text_positions", "vision_positions", "joint", "within")}
 

@@ -39,16 +39,16 @@ def qwen_config(config: UnixConfig) -> Qwen2Config | Qwen3Config:
             f"and here both are {'there' if config.attention_bias else 'absent'}"
         )
     kind: Any = Qwen3Config if config.query_key_norm else Qwen2Config
-    qwen = kind(
+    qwen: Qwen2Config | Qwen3Config = kind(
         vocab_size=config.vocab_size,
         hidden_act=config.hidden_act,
         rope_parameters={"rope_type": "default", "rope_theta": config.rope_theta},
         pad_token_id=config.pad_token_id,
         eos_token_id=config.eos_token_id,
         bos_token_id=None,
+        head_dim=config.head_dim,
         **{name: getattr(config, name) for name in QWEN_FIELDS},
     )
-    qwen.head_dim = config.head_dim
     return qwen
 
 

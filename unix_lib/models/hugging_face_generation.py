@@ -36,7 +36,7 @@ class UnixGenerationMixin(GenerationMixin):
             model.generation_config.use_cache = True
         return loaded
 
-    def generate(  # type: ignore[override]
+    def generate(
         self,
         inputs: Tensor | None = None,
         generation_config: GenerationConfig | None = None,

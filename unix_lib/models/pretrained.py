@@ -83,7 +83,7 @@ def start_from_pretrained(  # noqa: PLR0917
             f"{vocabulary.padded_text_size}; set tokenizers.padded_text_vocabulary to {source.vocab_size}"
         )
     config = UnixConfig(
-        head_dim=getattr(source, "head_dim", None),
+        head_dim=getattr(source, "head_dim", None) or 0,
         rope_theta=rope["rope_theta"],
         attention_bias=source.model_type == "qwen2" or source.attention_bias,
         query_key_norm=source.model_type == "qwen3",

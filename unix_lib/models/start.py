@@ -77,7 +77,7 @@ def start_from_checkpoint(
     """
     base = load_model(model_folder)
     if vocabulary is not None:
-        require_vocabulary(base.config, vocabulary, str(model_folder))  # type: ignore[arg-type]
+        require_vocabulary(base.config, vocabulary, str(model_folder))
     if any(row.separate for row in base.config.plans):
         raise ModelError(
             f"{model_folder} has plan '{base.config.architecture}', and only a shared one can take another plan; "
@@ -123,9 +123,9 @@ def _empty_model(config: UnixConfig, dtype: torch.dtype) -> UnixForCausalLM:
     """A decoder whose weights are about to be written; no time and no random numbers go into drawing them."""
     with torch.device("meta"):
         model: Any = UnixForCausalLM(config)
-    model = model.to(dtype).to_empty(device="cpu")
-    model.tie_weights()
-    return model
+    empty: UnixForCausalLM = model.to(dtype).to_empty(device="cpu")
+    empty.tie_weights()
+    return empty
 
 
 def _text_name(name: str) -> str:

@@ -51,7 +51,7 @@ def record_uses(samples: np.ndarray, weights: np.ndarray, seed: int, epoch: int)
         int64 (N,).
     """
     start = draw_uniform(samples, f"{seed}/weight")
-    return (np.floor(start + (epoch + 1) * weights) - np.floor(start + epoch * weights)).astype(np.int64)
+    return np.asarray(np.floor(start + (epoch + 1) * weights) - np.floor(start + epoch * weights), dtype=np.int64)
 
 
 def choose_documents(spool: Spool, settings: PackSettings, epoch: int | str) -> Documents:

@@ -12,14 +12,14 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from unix_lib.artefacts.files import write_json
-from unix_lib.artefacts.manifest import Manifest
+from unix_lib.artefacts.manifest import Facts, Manifest
 from unix_lib.config.jobs import Execution
 from unix_lib.config.pack import MixturePart, PackSettings
 from unix_lib.jobs.job import Job
@@ -60,7 +60,7 @@ def make_pack(job: Job[PackSettings, Execution]) -> Manifest:
     for leftover in job.folder.glob(".*.part"):  # of a job that was killed while writing
         leftover.unlink()
 
-    epochs: dict[str, dict[str, Any]] = {}
+    epochs: dict[str, Facts] = {}
     plans: list[tuple[Split, list[int | str]]] = [
         ("train", list(range(job.settings.epochs))),
         ("heldout", [HELDOUT]),
@@ -104,7 +104,7 @@ def make_pack(job: Job[PackSettings, Execution]) -> Manifest:
     )
 
 
-def _require_packs(job: Job[PackSettings, Execution], epochs: dict[str, dict[str, Any]], overlong: int) -> None:
+def _require_packs(job: Job[PackSettings, Execution], epochs: dict[str, Facts], overlong: int) -> None:
     if not any(facts["packs"] for facts in epochs.values()):
         name, pack_length = job.recipe.name, job.settings.pack_length
         raise PackError(
@@ -174,7 +174,7 @@ def _epoch(
     fixed: FixedParts,
     vocabulary: Vocabulary,
     overlong: set[int],
-) -> dict[str, Any]:
+) -> Facts:
     """Plan and write one epoch unless it is there already; returns its facts, adds to the overlong records."""
     pack_length = job.settings.pack_length
     documents = choose_documents(spool, job.settings, epoch)
@@ -189,7 +189,7 @@ def _epoch(
     documents, lengths = documents.only(fits), lengths[fits]
     done = partial / f"{file}.json"
     if done.is_file() and (job.folder / file).is_file():
-        facts: dict[str, Any] = json.loads(done.read_text(encoding="utf-8"))
+        facts: Facts = json.loads(done.read_text(encoding="utf-8"))
         return facts
     started = time.monotonic()
     plan = best_fit(lengths, pack_length)

@@ -6,15 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from unix_lib.artefacts.manifest import Manifest
+from unix_lib.artefacts.manifest import Facts, Manifest
 from unix_lib.images.files import image_row
 from unix_lib.jobs.job import Job
 from unix_lib.records.rejected import RejectedSamples
-from unix_lib.records.schema import IMAGE, RECORD
+from unix_lib.records.schema import IMAGE, RECORD, Row
 from unix_lib.records.shards import SPLITS, ShardWriter, Split
 
 Files = dict[str, int | None]
-Facts = dict[str, Any]
 
 
 class ImageWriter(ShardWriter):
@@ -24,7 +23,7 @@ class ImageWriter(ShardWriter):
         super().__init__(folder, split, IMAGE)
         self._written: set[str] = set()
 
-    def write(self, row: dict[str, Any]) -> None:
+    def write(self, row: Row) -> None:
         """Add an image unless the split has it."""
         if row["image_id"] not in self._written:
             self._written.add(row["image_id"])
@@ -44,7 +43,7 @@ def write_images(folder: Path, images_of: Callable[[Split], Iterable[np.ndarray]
     return files, facts
 
 
-def write_records(folder: Path, rows_of: Callable[[Split], Iterable[dict[str, Any]]]) -> tuple[Files, Facts]:
+def write_records(folder: Path, rows_of: Callable[[Split], Iterable[Row]]) -> tuple[Files, Facts]:
     """Write the records of both splits, rows of `RECORD`."""
     files: Files = {}
     facts: Facts = {}

@@ -19,6 +19,7 @@ from unix_lib.config.outside import require_unchanged
 from unix_lib.config.train import CheckpointSettings, TrainExecution
 from unix_lib.jobs.job import Job
 from unix_lib.pack.reader import PackReader
+from unix_lib.records.schema import Row
 from unix_lib.tokenizers.vocabulary import Vocabulary
 from unix_lib.train import heldout, log, state
 from unix_lib.train.lock import RunLock
@@ -162,8 +163,8 @@ def _write_artefact(
     model: "UnixForCausalLM",
     weights: "dict[str, Tensor]",
     *,
-    rows: list[log.Row],
-    heldout_rows: list[log.Row],
+    rows: list[Row],
+    heldout_rows: list[Row],
     tokens: int,
     best_step: int | None,
     metrics: dict[str, Any],

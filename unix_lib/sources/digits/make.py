@@ -7,7 +7,6 @@ white, enlarged with Lanczos.
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -16,7 +15,7 @@ from unix_lib.artefacts.manifest import Manifest
 from unix_lib.config.jobs import Execution
 from unix_lib.images.files import image_id
 from unix_lib.jobs.job import Job
-from unix_lib.records.schema import IMAGE_TEXT
+from unix_lib.records.schema import IMAGE_TEXT, Row
 from unix_lib.records.shards import Split
 from unix_lib.sources.digits.kind import PlannedDigits
 from unix_lib.sources.writing import finish, write_images, write_records
@@ -70,7 +69,7 @@ def make_records(job: Job[PlannedDigits, Execution]) -> Manifest:
     """Make `sources/<source>`: a caption for every scan."""
     digits = Digits(job.settings)
 
-    def rows_of(split: Split) -> Iterator[dict[str, Any]]:
+    def rows_of(split: Split) -> Iterator[Row]:
         for digit in digits.of(split):
             yield {
                 "sample_id": f"{digit.index:04d}",

@@ -6,7 +6,6 @@ Each job draws the scenes anew, which takes seconds: none waits for another, and
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import numpy as np
 
@@ -15,7 +14,7 @@ from unix_lib.artefacts.manifest import Manifest
 from unix_lib.config.jobs import Execution
 from unix_lib.images.files import image_id
 from unix_lib.jobs.job import Job
-from unix_lib.records.schema import CONVERSATION, IMAGE_TEXT
+from unix_lib.records.schema import CONVERSATION, IMAGE_TEXT, Row
 from unix_lib.records.shards import Split
 from unix_lib.sources.shapes import benchmarks
 from unix_lib.sources.shapes.captioned import CaptionedScene, captioned_scenes
@@ -55,7 +54,7 @@ def make_records(job: Job[ShapesRecords, Execution]) -> Manifest:
     turns_of = conversations(space, held_out, job.settings)
     trained: Counter[str] = Counter()  # colours, shapes and sizes
 
-    def rows_of(split: Split) -> Iterator[dict[str, Any]]:
+    def rows_of(split: Split) -> Iterator[Row]:
         for captioned in captioned_scenes(split, space, held_out, job.settings):
             if split == "train":
                 trained.update(value for o in captioned.scene.objects for value in (o.color, o.shape, o.size))
@@ -117,12 +116,10 @@ def conversations(space: SceneSpace, held_out: HeldOut, settings: ShapesRecords)
     return turns_of
 
 
-def records_of(
-    captioned: CaptionedScene, turns: list[tuple[str, str]], image_size: int, source: str
-) -> list[dict[str, Any]]:
+def records_of(captioned: CaptionedScene, turns: list[tuple[str, str]], image_size: int, source: str) -> list[Row]:
     """Rows of `RECORD`: the captioned image and, where there are turns, the conversation about it."""
     common = {"image_id": image_id(render_pixels(captioned.scene, image_size)), "source": source}
-    rows: list[dict[str, Any]] = [
+    rows: list[Row] = [
         {"sample_id": captioned.sample_id, "kind": IMAGE_TEXT, "text": captioned.caption.prompt} | common
     ]
     if turns:
