@@ -32,7 +32,8 @@ def run(config: Path, console: Console) -> int:
             continue
         for entry in open_artefact(folder).files:
             if entry.path != RECIPE and Path(entry.path).suffix in (".csv", ".json"):
-                _copy(folder / entry.path, summary / entry.path)
+                with atomic_path(summary / entry.path) as temporary:
+                    shutil.copyfile(folder / entry.path, temporary)
                 copied.add(entry.path)
     if not copied:
         console.print(f"Nothing to summarize yet: run `make run CONFIG={config}` first.")
@@ -47,11 +48,6 @@ def run(config: Path, console: Console) -> int:
     console.print(f"Figures: {current / 'figures'}/*/*.png (and .pdf, .csv)")
     console.print(f"Tables:  {summary}/ (kept in git)")
     return 0
-
-
-def _copy(source: Path, target: Path) -> None:
-    with atomic_path(target) as temporary:
-        shutil.copyfile(source, temporary)
 
 
 def _write_wall_times(experiment: PlannedExperiment, path: Path) -> None:

@@ -33,14 +33,13 @@ def _of_kinds(config: Experiment) -> Iterator[Need]:
     for tokenizer in (config.tokenizers.text, config.tokenizers.image):
         if tokenizer is not None:
             yield from tokenizer.needs()
-    for name, run in config.train.runs.items() if config.train else ():
+    for name, run in config.runs.items():
         if isinstance(run.start, PretrainedStart):
             yield model_need(f"start of run {name}", run.start.path, run.start.revision)
-    if config.evaluate is not None:
-        for name, benchmark in config.evaluate.benchmarks.items():
-            yield from benchmark.needs(name)
-        for name, judge in config.evaluate.all_judges().items():
-            yield from judge.needs(name)
+    for name, benchmark in config.benchmarks.items():
+        yield from benchmark.needs(name)
+    for name, judge in config.evaluate.all_judges().items() if config.evaluate else ():
+        yield from judge.needs(name)
     for name, analysis in config.analyze.analyses.items():
         yield from analysis.needs(name)
 

@@ -23,19 +23,13 @@ from unix_lib.config.report import ReportSettings
 from unix_lib.config.sources import SourceKind, SourcePlanning, shard_name
 from unix_lib.config.strict import ConfigError
 from unix_lib.config.tokenizers import TokenizerKind, VocabularySettings
-from unix_lib.config.train import CHECKPOINT, CheckpointSettings
+from unix_lib.config.train import CHECKPOINT, CheckpointSettings, TrainConfig
 from unix_lib.recipes.plan import Plan
 from unix_lib.recipes.scale import scale_of, title_of
 
 
 def resolve(experiment: Experiment, root: Path, hashes: FileHashes | None = None) -> Plan:
-    """Turn a config into recipes.
-
-    Args:
-        experiment: the checked config.
-        root: folder against which relative paths in the config are read.
-        hashes: cache of the hashes of external files.
-    """
+    """Turn a config into recipes; its relative paths begin at `root`, `hashes` remembers those of outside files."""
     outside = Outside(root, hashes or FileHashes(None))
     plan = Plan(experiment)
     _sources(plan, outside)
@@ -124,7 +118,9 @@ def _encode(plan: Plan) -> None:
 
 def _pack(plan: Plan) -> None:
     config = plan.experiment.pack
-    for name, mixture in config.mixtures.items() if config else ():
+    if config is None:
+        return
+    for name, mixture in config.mixtures.items():
         inputs: Inputs = {
             "text_tokenizer": plan.text_tokenizer(),
             "vocabulary": plan.named("tokenizers", "vocabulary"),
@@ -133,15 +129,15 @@ def _pack(plan: Plan) -> None:
             inputs[f"records:{part.source}"] = plan.records(part.source)
             if codes := plan.codes(part.source):
                 inputs[f"codes:{part.source}"] = codes
-        assert config is not None
         settings = mixture.narrowed(PackSettings, pack_length=config.length, seed=config.seed)
         plan.add("pack", name, "packs", settings, inputs, config)
 
 
 def _train(plan: Plan, outside: Outside) -> None:
     config = plan.experiment.train
-    for name in _start_order(plan.experiment):
-        assert config is not None
+    if config is None:
+        return
+    for name in _start_order(config):
         run = config.runs[name]
         start = run.start
         if isinstance(start, PretrainedStart):
@@ -165,21 +161,19 @@ def _train(plan: Plan, outside: Outside) -> None:
             )
 
 
-def _start_order(experiment: Experiment) -> list[str]:
+def _start_order(config: TrainConfig) -> list[str]:
     """Run names, each after the run it starts from."""
-    ordered: list[str] = []
+    ordered: dict[str, None] = {}
 
     def visit(name: str) -> None:
-        assert experiment.train is not None
-        start = experiment.train.runs[name].start
-        if isinstance(start, RunStart) and start.run not in ordered:
+        start = config.runs[name].start
+        if isinstance(start, RunStart):
             visit(start.run)
-        if name not in ordered:
-            ordered.append(name)
+        ordered[name] = None
 
-    for name in experiment.train.runs if experiment.train else ():
+    for name in config.runs:
         visit(name)
-    return ordered
+    return list(ordered)
 
 
 def _evaluate(plan: Plan, outside: Outside) -> None:

@@ -47,13 +47,13 @@ def _sources(experiment: Experiment) -> list[str]:
 def _seeds(experiment: Experiment) -> list[str]:
     """How many seeds each of the compared architectures is trained with."""
     seeds: dict[str, set[int]] = {}
-    for run in experiment.train.runs.values() if experiment.train else ():
+    for run in experiment.runs.values():
         if run.compare:
             seeds.setdefault(architecture_label(run.plan), set()).add(run.seed)
     counts = sorted({len(own) for own in seeds.values()})
     if not counts:
         return []
-    words = " to ".join(_word(count) for count in {counts[0]: None, counts[-1]: None})
+    words = " to ".join(WORDS[n] if n < len(WORDS) else str(n) for n in {counts[0]: None, counts[-1]: None})
     return [f"{words} seed{'s' * (counts[-1] != 1)}"]
 
 
@@ -64,7 +64,3 @@ def _range(numbers: Iterable[float]) -> str:
 
 def _listed(words: list[str]) -> str:
     return " and ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
-
-
-def _word(count: int) -> str:
-    return WORDS[count] if count < len(WORDS) else str(count)

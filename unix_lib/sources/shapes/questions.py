@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from unix_lib.records.questions import LETTERS, choice_prompt
 from unix_lib.sources.shapes.captions import plural
 from unix_lib.sources.shapes.combinations import COUNTS, Combination
-from unix_lib.sources.shapes.drawing import SceneSpace
+from unix_lib.sources.shapes.kind import ShapesScenes
 from unix_lib.sources.shapes.palette import COLORS
-from unix_lib.sources.shapes.scenes import OPPOSITE, RELATIONS, Scene, relations_between
+from unix_lib.sources.shapes.scenes import OPPOSITE, RELATIONS, Scene, SceneObject, relations_between
 
 YES, NO = "yes", "no"
 HOW_MANY = ("none", "one", "two", "three")
@@ -38,13 +38,9 @@ class Question:
 
     category: str
     text: str
-    rule: Callable[[Scene], str | None]
+    answer: Callable[[Scene], str | None]  # "yes", "no" or one of the options; None where it does not apply
     options: tuple[str, ...] = ()
     affirms: Combination | None = None
-
-    def answer(self, scene: Scene) -> str | None:
-        """ "yes", "no" or one of the options; None where the question does not apply."""
-        return self.rule(scene)
 
     @property
     def prompt(self) -> str:
@@ -56,7 +52,7 @@ class Question:
         return LETTERS[self.options.index(answer)] if self.options else answer
 
 
-def yes_no_questions(space: SceneSpace) -> list[Question]:
+def yes_no_questions(space: ShapesScenes) -> list[Question]:
     """Categories existence, count, position and color, MME's names for them."""
     questions = []
     for shape in space.shapes:
@@ -81,7 +77,7 @@ def yes_no_questions(space: SceneSpace) -> list[Question]:
     return questions
 
 
-def four_choice_questions(space: SceneSpace) -> list[Question]:
+def four_choice_questions(space: ShapesScenes) -> list[Question]:
     """Categories color, count, location and relation."""
     questions = []
     for shape in space.shapes:
@@ -148,20 +144,24 @@ def _counts(shape: str, count: int) -> Callable[[Scene], str | None]:
     return rule
 
 
+def _only(scene: Scene, shape: str) -> SceneObject | None:
+    """The scene's object of a shape; None where it has none, or several."""
+    found = scene.of_shape(shape)
+    return found[0] if len(found) == 1 else None
+
+
 def _has_color(shape: str, color: str) -> Callable[[Scene], str | None]:
     def rule(scene: Scene) -> str | None:
-        found = scene.of_shape(shape)
-        return _yes(found[0].color == color) if len(found) == 1 else None
+        thing = _only(scene, shape)
+        return None if thing is None else _yes(thing.color == color)
 
     return rule
 
 
 def _the_relation(scene: Scene, a: str, b: str) -> str | None:
     """The one relation of the only `a` to the only `b`; None where there are more, or two relations hold."""
-    first, second = scene.of_shape(a), scene.of_shape(b)
-    if len(first) != 1 or len(second) != 1:
-        return None
-    held = relations_between(first[0], second[0])
+    first, second = _only(scene, a), _only(scene, b)
+    held = relations_between(first, second) if first and second else set()
     return held.pop() if len(held) == 1 else None
 
 
@@ -183,8 +183,8 @@ def _side_of(a: str, b: str) -> Callable[[Scene], str | None]:
 
 def _color_of(shape: str, options: tuple[str, ...]) -> Callable[[Scene], str | None]:
     def rule(scene: Scene) -> str | None:
-        found = scene.of_shape(shape)
-        return found[0].color if len(found) == 1 and found[0].color in options else None
+        thing = _only(scene, shape)
+        return thing.color if thing is not None and thing.color in options else None
 
     return rule
 
@@ -195,10 +195,10 @@ def _how_many(shape: str) -> Callable[[Scene], str | None]:
 
 def _place_of(shape: str, image_size: int) -> Callable[[Scene], str | None]:
     def rule(scene: Scene) -> str | None:
-        found = scene.of_shape(shape)
-        if len(found) != 1:
+        thing = _only(scene, shape)
+        if thing is None:
             return None
-        x, y = found[0].x - image_size / 2, found[0].y - image_size / 2
+        x, y = thing.x - image_size / 2, thing.y - image_size / 2
         if min(abs(x), abs(y)) < CLEAR_OF_MIDDLE * image_size:
             return None
         return PLACES[2 * (y > 0) + (x > 0)]
