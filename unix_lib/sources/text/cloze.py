@@ -61,11 +61,6 @@ def spans_of(document: str, index: int, rng: random.Random) -> list[Span]:
 def make_cloze(documents: list[str], questions: int, seed: int) -> list[dict[str, Any]]:
     """At most `questions` cloze questions, in whole blocks; fewer where the documents don't give enough.
 
-    Args:
-        documents: held-out documents.
-        questions: how many to make.
-        seed: seed of the cuts, of the blocks taken and of the places of the answers.
-
     Returns:
         `{"question", "choices", "answer"}`, the answer being the right choice's place.
     """
