@@ -93,12 +93,11 @@ def _tokenizers(plan: Plan, outside: Outside) -> None:
             tokenizer.narrowed(kind.job.execution, job=config.job),
         )
     if config.text is not None and config.image is not None:
-        settings = VocabularySettings(
+        settings = config.narrowed(
+            VocabularySettings,
             codebook_size=config.image.shape.codebook_size,
             codes_per_image=config.image.shape.codes_per_image,
             multiple=config.vocabulary_multiple,
-            padded_text_vocabulary=config.padded_text_vocabulary,
-            image_separator_every=config.image_separator_every,
         )
         inputs: Inputs = {"text_tokenizer": plan.text_tokenizer()}
         execution = Execution(job=JobShape(runtime_minutes=10))

@@ -11,6 +11,7 @@ import itertools
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from unix_lib.records.questions import LETTERS, choice_prompt
 from unix_lib.sources.shapes.captions import plural
@@ -56,13 +57,15 @@ def yes_no_questions(space: ShapesScenes) -> list[Question]:
     """Categories existence, count, position and color, MME's names for them."""
     questions = []
     for shape in space.shapes:
-        questions.append(Question("existence", f"Is there a {shape}?", _exists(shape, None)))
+        questions.append(Question("existence", f"Is there a {shape}?", partial(_exists, shape, None)))
         for word, count in COUNTS.items():
-            questions.append(Question("count", f"Are there {word} {plural(shape)}?", _counts(shape, count)))
+            questions.append(Question("count", f"Are there {word} {plural(shape)}?", partial(_counts, shape, count)))
         for color in space.colors:
             article = "an" if color[0] in "aeiou" else "a"
-            questions.append(Question("existence", f"Is there {article} {color} {shape}?", _exists(shape, color)))
-            questions.append(Question("color", f"Is the {shape} {color}?", _has_color(shape, color)))
+            questions.append(
+                Question("existence", f"Is there {article} {color} {shape}?", partial(_exists, shape, color))
+            )
+            questions.append(Question("color", f"Is the {shape} {color}?", partial(_has_color, shape, color)))
     for a, b in itertools.permutations(space.shapes, 2):
         for relation in RELATIONS:
             stated = (a, relation, b) if relation in ("left of", "above") else (b, OPPOSITE[relation], a)
@@ -70,7 +73,7 @@ def yes_no_questions(space: ShapesScenes) -> list[Question]:
                 Question(
                     "position",
                     f"Is the {a} {relation} the {b}?",
-                    _is_related(a, relation, b),
+                    partial(_is_related, a, relation, b),
                     affirms=("position", *stated),
                 )
             )
@@ -82,11 +85,13 @@ def four_choice_questions(space: ShapesScenes) -> list[Question]:
     questions = []
     for shape in space.shapes:
         for group in _color_groups(space.colors):
-            questions.append(Question("color", f"What color is the {shape}?", _color_of(shape, group), group))
-        questions.append(Question("count", f"How many {plural(shape)} are there?", _how_many(shape), HOW_MANY))
-        questions.append(Question("location", f"Where is the {shape}?", _place_of(shape, space.image_size), PLACES))
+            questions.append(Question("color", f"What color is the {shape}?", partial(_color_of, shape, group), group))
+        questions.append(Question("count", f"How many {plural(shape)} are there?", partial(_how_many, shape), HOW_MANY))
+        questions.append(
+            Question("location", f"Where is the {shape}?", partial(_place_of, shape, space.image_size), PLACES)
+        )
     for a, b in itertools.permutations(space.shapes, 2):
-        questions.append(Question("relation", f"Where is the {a} from the {b}?", _side_of(a, b), SIDES))
+        questions.append(Question("relation", f"Where is the {a} from the {b}?", partial(_side_of, a, b), SIDES))
     return questions
 
 
@@ -132,16 +137,13 @@ def _yes(value: bool) -> str:
     return YES if value else NO
 
 
-def _exists(shape: str, color: str | None) -> Callable[[Scene], str | None]:
-    return lambda scene: _yes(any(color in (None, thing.color) for thing in scene.of_shape(shape)))
+def _exists(shape: str, color: str | None, scene: Scene) -> str:
+    return _yes(any(color in (None, thing.color) for thing in scene.of_shape(shape)))
 
 
-def _counts(shape: str, count: int) -> Callable[[Scene], str | None]:
-    def rule(scene: Scene) -> str | None:
-        found = len(scene.of_shape(shape))
-        return _yes(found == count) if found else None
-
-    return rule
+def _counts(shape: str, count: int, scene: Scene) -> str | None:
+    found = len(scene.of_shape(shape))
+    return _yes(found == count) if found else None
 
 
 def _only(scene: Scene, shape: str) -> SceneObject | None:
@@ -150,12 +152,9 @@ def _only(scene: Scene, shape: str) -> SceneObject | None:
     return found[0] if len(found) == 1 else None
 
 
-def _has_color(shape: str, color: str) -> Callable[[Scene], str | None]:
-    def rule(scene: Scene) -> str | None:
-        thing = _only(scene, shape)
-        return None if thing is None else _yes(thing.color == color)
-
-    return rule
+def _has_color(shape: str, color: str, scene: Scene) -> str | None:
+    thing = _only(scene, shape)
+    return None if thing is None else _yes(thing.color == color)
 
 
 def _the_relation(scene: Scene, a: str, b: str) -> str | None:
@@ -165,42 +164,30 @@ def _the_relation(scene: Scene, a: str, b: str) -> str | None:
     return held.pop() if len(held) == 1 else None
 
 
-def _is_related(a: str, relation: str, b: str) -> Callable[[Scene], str | None]:
-    def rule(scene: Scene) -> str | None:
-        held = _the_relation(scene, a, b)
-        return None if held is None else _yes(held == relation)
-
-    return rule
+def _is_related(a: str, relation: str, b: str, scene: Scene) -> str | None:
+    held = _the_relation(scene, a, b)
+    return None if held is None else _yes(held == relation)
 
 
-def _side_of(a: str, b: str) -> Callable[[Scene], str | None]:
-    def rule(scene: Scene) -> str | None:
-        held = _the_relation(scene, a, b)
-        return None if held is None else SIDES[RELATIONS.index(held)]
-
-    return rule
+def _side_of(a: str, b: str, scene: Scene) -> str | None:
+    held = _the_relation(scene, a, b)
+    return None if held is None else SIDES[RELATIONS.index(held)]
 
 
-def _color_of(shape: str, options: tuple[str, ...]) -> Callable[[Scene], str | None]:
-    def rule(scene: Scene) -> str | None:
-        thing = _only(scene, shape)
-        return thing.color if thing is not None and thing.color in options else None
-
-    return rule
+def _color_of(shape: str, options: tuple[str, ...], scene: Scene) -> str | None:
+    thing = _only(scene, shape)
+    return thing.color if thing is not None and thing.color in options else None
 
 
-def _how_many(shape: str) -> Callable[[Scene], str | None]:
-    return lambda scene: HOW_MANY[len(scene.of_shape(shape))]
+def _how_many(shape: str, scene: Scene) -> str:
+    return HOW_MANY[len(scene.of_shape(shape))]
 
 
-def _place_of(shape: str, image_size: int) -> Callable[[Scene], str | None]:
-    def rule(scene: Scene) -> str | None:
-        thing = _only(scene, shape)
-        if thing is None:
-            return None
-        x, y = thing.x - image_size / 2, thing.y - image_size / 2
-        if min(abs(x), abs(y)) < CLEAR_OF_MIDDLE * image_size:
-            return None
-        return PLACES[2 * (y > 0) + (x > 0)]
-
-    return rule
+def _place_of(shape: str, image_size: int, scene: Scene) -> str | None:
+    thing = _only(scene, shape)
+    if thing is None:
+        return None
+    x, y = thing.x - image_size / 2, thing.y - image_size / 2
+    if min(abs(x), abs(y)) < CLEAR_OF_MIDDLE * image_size:
+        return None
+    return PLACES[2 * (y > 0) + (x > 0)]
