@@ -6,7 +6,7 @@ path and a job runs exactly when its manifest is missing.
 
 import json
 import os
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -63,14 +63,7 @@ class Recipe:
         return [value] if isinstance(value, str) else list(value)
 
     def as_json(self) -> dict[str, Any]:
-        return {
-            "stage": self.stage,
-            "name": self.name,
-            "kind": self.kind,
-            "logic_version": self.logic_version,
-            "settings": self.settings,
-            "inputs": self.inputs,
-        }
+        return asdict(self)
 
     def path(self, results: Path) -> Path:
         return results / "recipes" / self.stage / f"{self.key}.json"
