@@ -21,7 +21,7 @@ def needs_of(config: Experiment) -> list[Need]:
     provided += [Path(item.folder) for item in config.fetch.repositories if item.folder is not None]
     needs: dict[tuple[object, ...], Need] = {}
     for need in [*fetched, *_of_kinds(config)]:
-        if need.local is None or not _below(need.local, provided):
+        if need.local is None or not {need.local, *need.local.parents}.intersection(provided):
             needs.setdefault(_thing(need), need)
     return list(needs.values())
 
@@ -49,10 +49,6 @@ def _thing(need: Need) -> tuple[object, ...]:
     repository = need.repository
     of_hub = repository and (repository.repository, repository.revision, repository.folder, *repository.patterns)
     return need.file, of_hub, need.task, need.local
-
-
-def _below(path: Path, provided: list[Path]) -> bool:
-    return any(path == item or item in path.parents for item in provided)
 
 
 def missing_because(need: Need) -> str | None:

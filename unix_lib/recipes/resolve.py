@@ -54,7 +54,7 @@ def _sources(plan: Plan, outside: Outside) -> None:
             if described is None or (job == "benchmarks" and not source.benchmarks()):
                 continue
             inputs: Inputs = {role: list(_of_source(plan, name, role)) for role in kind.reads.get(job, ())}
-            whole = _source_artefact(name, job)
+            whole = name if job == "records" else f"{name}-{job}"
             shards = source.shards(outside) if job in kind.sharded else 1
             if shards > plan.experiment.most_shards:
                 raise ConfigError(
@@ -66,10 +66,6 @@ def _sources(plan: Plan, outside: Outside) -> None:
                 settings = source.settings_of(described.settings, planning)
                 artefact, job_of = shard_name(whole, shard), f"{source.kind}/{job}"
                 plan.add("sources", artefact, job_of, settings, inputs, execution, part_of=whole)
-
-
-def _source_artefact(name: str, job: str) -> str:
-    return name if job == "records" else f"{name}-{job}"
 
 
 def _of_source(plan: Plan, name: str, job: str) -> list[str]:

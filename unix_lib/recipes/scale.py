@@ -18,7 +18,9 @@ def title_of(experiment: Experiment) -> str:
 def scale_of(experiment: Experiment) -> str:
     """The sentence on the scale: as the config has it, else computed from it."""
     given = experiment.report.scale if experiment.report else None
-    return given or ", ".join([*_models(experiment), _listed(_sources(experiment)), *_seeds(experiment)])
+    *others, last = dict.fromkeys(source.described() for source in experiment.sources.values())
+    sources = " and ".join(filter(None, [", ".join(others), last]))
+    return given or ", ".join([*_models(experiment), sources, *_seeds(experiment)])
 
 
 def short(number: float, digits: int = 3) -> str:
@@ -40,10 +42,6 @@ def _models(experiment: Experiment) -> list[str]:
     return [f"about {parameters} active parameters", f"{tokens} training tokens"]
 
 
-def _sources(experiment: Experiment) -> list[str]:
-    return list(dict.fromkeys(source.described() for source in experiment.sources.values()))
-
-
 def _seeds(experiment: Experiment) -> list[str]:
     """How many seeds each of the compared architectures is trained with."""
     seeds: dict[str, set[int]] = {}
@@ -60,7 +58,3 @@ def _seeds(experiment: Experiment) -> list[str]:
 def _range(numbers: Iterable[float]) -> str:
     ends = sorted(numbers)
     return " to ".join(dict.fromkeys(short(end, digits=2) for end in (ends[0], ends[-1])))
-
-
-def _listed(words: list[str]) -> str:
-    return " and ".join(filter(None, [", ".join(words[:-1]), words[-1]]))

@@ -4,6 +4,7 @@ A scene shows what the task's captions speak of and nothing else. Rejection samp
 drawn freely and kept when it contains what it must and nothing that it must not.
 """
 
+import itertools
 import random
 
 from unix_lib.sources.errors import SourceError
@@ -93,13 +94,10 @@ def _place(space: ShapesScenes, attributes: list[tuple[str, str, str]], rng: ran
             radius = radius_of(size, space.image_size)
             x, y = (rng.randint(radius + 1, space.image_size - radius - 1) for _ in range(2))
             objects.append(SceneObject(color, shape, size, x, y, radius))
-        if all(_apart(a, b) for i, a in enumerate(objects) for b in objects[:i]):
+        pairs = itertools.combinations(objects, 2)
+        if all(max(abs(a.x - b.x), abs(a.y - b.y)) >= a.radius + b.radius + GAP for a, b in pairs):
             return Scene(tuple(objects))
     raise SourceError(f"shapes: {len(attributes)} objects don't fit into {space.image_size} px; enlarge image_size")
-
-
-def _apart(a: SceneObject, b: SceneObject) -> bool:
-    return max(abs(a.x - b.x), abs(a.y - b.y)) >= a.radius + b.radius + GAP
 
 
 def draw_trained(space: ShapesScenes, task: str, held_out: set[Combination], rng: random.Random) -> Scene:
