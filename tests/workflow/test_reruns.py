@@ -157,12 +157,11 @@ def test_targets_make_what_they_name_and_what_it_needs(project: Project) -> None
 
 
 def test_editing_rules_or_scripts_runs_nothing(project: Project) -> None:
-    rules = project.folder / "rules" / "train.smk"
-    text = rules.read_text()
-    for old, new in (("Training", "Now training"), ('launcher="{params.srun}"', 'launcher="{params.srun} "')):
-        assert old in text
-        text = text.replace(old, new)
-    rules.write_text(text)
+    edits = {"train": ("Training", "Now training"), "common": ("launcher}{PYTHON}", "launcher} {PYTHON}")}
+    for name, (old, new) in edits.items():
+        rules = project.folder / "rules" / f"{name}.smk"
+        assert old in rules.read_text()
+        rules.write_text(rules.read_text().replace(old, new))
     script = project.folder / "scripts" / "train.py"
     script.write_text(script.read_text() + "\n# edited\n")
     assert project.run() == []

@@ -77,13 +77,11 @@ def write_manifest(
 
     Args:
         folder: the artefact's folder, `results/<experiment>/<stage>/<name>-<digest>`.
-        recipe_digest: full digest of the recipe that was followed.
         files: path relative to `folder` -> number of rows, or None where rows mean nothing.
         rejected: reason -> samples set aside.
         facts: small reproducible results; part of the identity.
         metrics: small measurements that need not repeat (speed, memory); provenance.
-        execution: numeric and operational settings in force; provenance.
-        wall_seconds: wall time of the job; provenance.
+        execution: numeric and operational settings in force; provenance, like the job's wall time.
     """
     entries = [
         FileEntry(path=name, bytes=(folder / name).stat().st_size, sha256=sha256_of(folder / name), rows=rows)

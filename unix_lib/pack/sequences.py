@@ -54,8 +54,6 @@ class FixedParts:
     """Tokens of the parts that are the same in every document, and how documents are put together.
 
     Args:
-        tokenizer: the text tokenizer.
-        vocabulary: where ids are.
         mask_instructions: train only what the table of formats says; false trains prompts too.
     """
 
@@ -88,7 +86,6 @@ class FixedParts:
         """Put one document together.
 
         Args:
-            form: the document's format.
             instruction: which of the instructions (text-to-image).
             text: int32 (n,), the record's text tokens.
             text_mask: bool (n,), those of them that may be trained where the format trains the text.
@@ -152,9 +149,6 @@ def vqa_prompt_ids(
     tokenizer: "PreTrainedTokenizerFast", vocabulary: Vocabulary, codes: Sequence[int] | np.ndarray, question: str
 ) -> list[int]:
     """Ids after which a model answers a question about an image, the question's line end included.
-
-    Args:
-        codes: the image's codes, (codes_per_image,).
 
     Raises:
         VocabularyError: a code outside the codebook.

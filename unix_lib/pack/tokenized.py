@@ -45,17 +45,7 @@ class UnusableRecord:
 def tokenize_batch(
     batch: pa.RecordBatch, images: ImageCodes, tokenizer: "PreTrainedTokenizerFast", eos_id: int
 ) -> list[TokenizedRecord | UnusableRecord]:
-    """Tokenize a batch of records in one call to the tokenizer.
-
-    Args:
-        batch: columns `COLUMNS`.
-        images: codes of the source's images.
-        tokenizer: the text tokenizer.
-        eos_id: what ends an answer.
-
-    Returns:
-        One entry per row, in order.
-    """
+    """Tokenize a batch of records, columns `COLUMNS`, in one call to the tokenizer; one entry per row, in order."""
     rows = batch.select(COLUMNS).to_pylist()
     places = images.rows_of([row["image_id"] for row in rows])
     checked = [_pieces_of(row, place, images) for row, place in zip(rows, places, strict=True)]

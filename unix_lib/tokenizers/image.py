@@ -23,7 +23,8 @@ from unix_lib.artefacts.files import atomic_path, write_json
 from unix_lib.artefacts.manifest import Facts, Manifest
 from unix_lib.config.jobs import Execution, JobShape
 from unix_lib.config.outside import require_unchanged
-from unix_lib.images.pixels import UnreadableImageError, pixels_from_rgb, rgb_from_bytes
+from unix_lib.images.files import BadImage
+from unix_lib.images.pixels import pixels_from_rgb, rgb_from_bytes
 from unix_lib.jobs.job import Job
 from unix_lib.records.shards import Split, iterate_rows
 from unix_lib.tokenizers.pretrained_vqgan import PlannedPretrainedVQGAN
@@ -189,7 +190,7 @@ def read_images(folders: list[Path], split: Split, image_size: int) -> tuple[np.
                 continue
             try:
                 images[row["image_id"]] = rgb_from_bytes(row["image"], image_size)
-            except UnreadableImageError as error:
+            except BadImage as error:
                 rejected[error.reason] += 1
     if not images:
         return np.zeros((0, 3, image_size, image_size), np.uint8), dict(rejected)
