@@ -76,7 +76,7 @@ def make_benchmarks(job: Job[ShapesBenchmarks, Execution]) -> Manifest:
     """
     space, held_out = job.settings, _held_out(job.recipe.name.removesuffix("-benchmarks"), job.settings)
     prompts = benchmarks.geneval_prompts(space, held_out)
-    lines: dict[str, list[Any]] = {
+    lines: dict[str, list[object]] = {
         "heldout_scenes.jsonl": [captioned.as_json() for captioned in captioned_scenes("heldout", space, held_out)],
         "benchmarks/geneval.jsonl": [claim.metadata() for claim, _ in prompts],
         "benchmarks/geneval_scenes.jsonl": [[scene.as_json() for scene in scenes] for _, scenes in prompts],
