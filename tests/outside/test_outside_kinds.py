@@ -137,7 +137,7 @@ def test_a_file_that_the_source_names_is_missing(project: Path) -> None:
         ("tests.outside.ends", "can't be imported (SystemExit: 3); correct the module"),
         ("tests.outside.functionless", "its records names tests.outside.functionless:make_records, and there is no"),
         ("tests.outside.jobless", "its records is no JobKind; docs/extending.md"),
-        ("tests.outside.modelless", "its settings are no StrictModel; docs/extending.md"),
+        ("tests.outside.modelless", "its settings are no SourceSettings; docs/extending.md"),
         ("tests.outside.sourceless", "its settings are no SourceSettings; docs/extending.md"),
     ],
 )

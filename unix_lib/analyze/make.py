@@ -3,7 +3,6 @@
 import logging
 import math
 from collections.abc import Iterator
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -17,6 +16,7 @@ from unix_lib.artefacts.files import atomic_path
 from unix_lib.artefacts.manifest import Manifest, read_manifest
 from unix_lib.config.jobs import Execution
 from unix_lib.jobs.job import Job
+from unix_lib.records.schema import Row
 
 logger = logging.getLogger(__name__)
 
@@ -78,9 +78,7 @@ ENTROPY_SCHEMA = pa.schema(
 )
 
 
-def _entropy_rows(
-    read: dict[str, SourceSequences], budget: int, orders: int, sample_sizes: int
-) -> Iterator[dict[str, Any]]:
+def _entropy_rows(read: dict[str, SourceSequences], budget: int, orders: int, sample_sizes: int) -> Iterator[Row]:
     sizes = sorted({max(LEAST_BUDGET, round(budget / CURVE_STEP**k)) for k in range(sample_sizes)})
     for source, given in read.items():
         for size in sizes:

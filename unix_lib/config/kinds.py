@@ -54,28 +54,18 @@ def imported(path: str) -> Any:
     """The object at "module:name".
 
     Raises:
-        ConfigError: no such module, or nothing of that name in it.
+        ConfigError: there is none.
     """
     module, _, name = path.partition(":")
     try:
-        found = getattr(importlib.import_module(module), name, None)
-    except ImportError as error:
-        raise ConfigError(
-            f"module {module} can't be imported ({_in_one_line(error)}); install what it needs, or correct the kind "
-            "that names it"
-        ) from error
-    if found is None:
-        raise ConfigError(f"module {module} has no '{name}'; define it, or correct the kind that names it")
-    return found
+        return getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        told = f"{path} can't be imported ({_in_one_line(error)}); define it, or correct the kind that names it"
+        raise ConfigError(told) from error
 
 
 def find_kind(sort: Sort, name: str, wanted: type[KindType]) -> KindType:
-    """A kind by its name, or by the module of one outside the package.
-
-    Args:
-        sort: what it is a kind of.
-        name: as a config names it.
-        wanted: the class that its `KIND` must have.
+    """A kind, of class `wanted`, by its name in a config or by the module of one outside the package.
 
     Raises:
         ConfigError: no such kind, a module that can't be imported, or one that lacks what a kind needs.
@@ -105,8 +95,6 @@ def find_kind(sort: Sort, name: str, wanted: type[KindType]) -> KindType:
 
 def _lacking(kind: Kind[Any]) -> Iterator[str]:
     """What is wrong with a kind, as far as it can be seen without importing more."""
-    if not (isinstance(kind.settings, type) and issubclass(kind.settings, StrictModel)):
-        yield "its settings are no StrictModel"
     for field in fields(kind):
         value = getattr(kind, field.name)
         if "JobKind" in str(field.type) and not isinstance(value, JobKind | None):

@@ -151,13 +151,10 @@ def encoded_chunks(
 
 
 def encode_images(rows: pa.RecordBatch, tokenizer: ImageTokenizer, batch_size: int, progress: Progress) -> pa.Table:
-    """Codes of stored images.
+    """Codes of stored images, `batch_size` a forward pass.
 
     Args:
         rows: columns `image_id`, `image` (PNG or JPEG bytes).
-        tokenizer: what encodes.
-        batch_size: images a forward pass.
-        progress: told after each batch.
 
     Returns:
         schema CHUNK, a row per image.

@@ -28,7 +28,7 @@ class Answered:
     @property
     def correct(self) -> np.ndarray:
         """float64 (N,), 1 where the parsed answer is the expected one."""
-        return (self.expected == self.parsed).astype(np.float64)
+        return np.asarray(self.expected == self.parsed, dtype=np.float64)
 
     def only(self, chosen: np.ndarray) -> "Answered":
         """The questions where `chosen`, bool (N,), holds."""

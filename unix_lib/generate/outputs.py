@@ -41,6 +41,7 @@ from unix_lib.tokenizers.text import encode_texts
 log = logging.getLogger(__name__)
 
 OUTPUTS, REJECTED = "outputs.jsonl", "rejected.jsonl"
+Record = dict[str, Any]  # a line of them
 
 
 class OutputError(UserError):
@@ -88,7 +89,7 @@ class Outputs(ABC):
         """One output per prompt and seed."""
 
     @abstractmethod
-    def save(self, output: Any, path: Path) -> dict[str, Any]:
+    def save(self, output: Any, path: Path) -> Record:
         """Write one output; returns what its record says beside the common fields."""
 
 
@@ -123,7 +124,7 @@ class Images(Outputs):
         pixels = self.checkpoint.image_tokenizer.decode(torch.from_numpy(codes.astype(np.int64)))
         return [image_from_pixels(each) for each in pixels]
 
-    def save(self, output: Image.Image, path: Path) -> dict[str, Any]:
+    def save(self, output: Image.Image, path: Path) -> Record:
         with atomic_path(path) as temporary:
             output.save(temporary, format="PNG")
         return {}
@@ -150,7 +151,7 @@ class Texts(Outputs):
         codes = self._codes_of[request.image]
         if request.prompt.strip():
             return vqa_prompt_ids(tokenizer, vocabulary, codes, request.prompt)
-        return FixedParts(tokenizer, vocabulary).prompt(Format.IMAGE_TO_TEXT, NO_TEXT, codes).tolist()
+        return FixedParts(tokenizer, vocabulary).prompt(Format.IMAGE_TO_TEXT, NO_TEXT, codes)
 
     def _encode(self, path: Path) -> np.ndarray:
         """Codes (codes_per_image,) of a user's image, prepared as training images are."""
@@ -177,14 +178,12 @@ class Texts(Outputs):
         )
         return [str(self.checkpoint.tokenizer.decode(ids, skip_special_tokens=True)).strip() for ids in answers]
 
-    def save(self, output: str, path: Path) -> dict[str, Any]:
+    def save(self, output: str, path: Path) -> Record:
         write_text(path, output + "\n")
         return {"text": output}
 
 
-def write_outputs(
-    kind: Outputs, requests: Sequence[Request], folder: Path
-) -> tuple[list[dict[str, Any]], Counter[str]]:
+def write_outputs(kind: Outputs, requests: Sequence[Request], folder: Path) -> tuple[list[Record], Counter[str]]:
     """Serve requests into a folder; the number of a file is the place of its request.
 
     Returns:
@@ -200,9 +199,9 @@ def write_outputs(
     if rejected:
         write_text(folder / REJECTED, "".join(canonical_json(row) + "\n" for row in rejected))
     checkpoint = read_manifest(kind.checkpoint.folder)
-    common: dict[str, Any] = {"checkpoint": checkpoint.artefact, "checkpoint_digest": checkpoint.digest}
+    common: Record = {"checkpoint": checkpoint.artefact, "checkpoint_digest": checkpoint.digest}
     common["settings"] = kind.sampling
-    records: list[dict[str, Any]] = []
+    records: list[Record] = []
     places, batch, started = list(prompts), kind.checkpoint.batch_size, time.monotonic()
     for begin in range(0, len(places), batch):
         chosen = places[begin : begin + batch]
@@ -234,10 +233,10 @@ def _take(folder: Path) -> None:
         raise OutputError(f"{folder}: has outputs already; give another folder with --output, or delete it")
 
 
-def _prompts(kind: Outputs, requests: Sequence[Request]) -> tuple[dict[int, list[int]], list[dict[str, Any]]]:
+def _prompts(kind: Outputs, requests: Sequence[Request]) -> tuple[dict[int, list[int]], list[Record]]:
     """Ids by the place of their request, and the requests that are set aside."""
     prompts: dict[int, list[int]] = {}
-    rejected: list[dict[str, Any]] = []
+    rejected: list[Record] = []
     positions = kind.checkpoint.model.config.max_position_embeddings
     for place, request in enumerate(requests):
         try:
@@ -256,7 +255,7 @@ def _prompts(kind: Outputs, requests: Sequence[Request]) -> tuple[dict[int, list
     return prompts, rejected
 
 
-def _asked(request: Request) -> dict[str, Any]:
+def _asked(request: Request) -> Record:
     return {
         "prompt": encodable(request.prompt),
         "image": None if request.image is None else encodable(str(request.image)),

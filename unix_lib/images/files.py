@@ -10,9 +10,8 @@ import io
 import struct
 import warnings
 import zlib
-from contextlib import nullcontext
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -70,7 +69,7 @@ def image_id(rgb: np.ndarray) -> str:
     return digest.hexdigest()[:32]
 
 
-def check_header(file: Path | BinaryIO, max_pixels: int, max_aspect_ratio: float) -> tuple[int, int]:
+def check_header(file: Path | io.BytesIO, max_pixels: int, max_aspect_ratio: float) -> tuple[int, int]:
     """Width and height in pixels as the header has them; nothing is decoded.
 
     Raises:
@@ -95,7 +94,7 @@ def check_header(file: Path | BinaryIO, max_pixels: int, max_aspect_ratio: float
     return width, height
 
 
-def square_rgb(file: Path | BinaryIO, image_size: int) -> np.ndarray:
+def square_rgb(file: Path | io.BytesIO, image_size: int) -> np.ndarray:
     """The image as uint8 (image_size, image_size, 3), RGB. Check the header first.
 
     Raises:
@@ -150,19 +149,15 @@ def fit(image: Image.Image, image_size: int) -> Image.Image:
     return resized.crop((left, top, left + image_size, top + image_size))
 
 
-def _open(file: Path | BinaryIO) -> Image.Image:
+def _open(file: Path | io.BytesIO) -> Image.Image:
     return Image.open(file, formats=FORMATS)
 
 
-def _undecodable(file: Path | BinaryIO, detail: str) -> BadImage:
+def _undecodable(file: Path | io.BytesIO, detail: str) -> BadImage:
     """A fault of a file that can't be decoded: whether it is cut off is read from its own bytes."""
     try:
-        with open(file, "rb") if isinstance(file, Path) else nullcontext(file) as stream:
-            stream.seek(0)
-            begins = stream.read(8)
-            stream.seek(max(0, stream.seek(0, io.SEEK_END) - LONGEST_REST))
-            rest = stream.read()
+        data = file.read_bytes() if isinstance(file, Path) else file.getvalue()
     except OSError:
-        return BadImage(CORRUPT, detail)
-    cut = any(begins.startswith(begin) and end not in rest for begin, end in ENDS.items())
+        data = b""
+    cut = any(data.startswith(begin) and end not in data[-LONGEST_REST:] for begin, end in ENDS.items())
     return BadImage(TRUNCATED, "its end is missing") if cut else BadImage(CORRUPT, detail)

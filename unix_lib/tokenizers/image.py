@@ -20,7 +20,7 @@ from safetensors.torch import load_file, save_file
 from transformers.models.chameleon.configuration_chameleon import ChameleonVQVAEConfig
 
 from unix_lib.artefacts.files import atomic_path, write_json
-from unix_lib.artefacts.manifest import Manifest
+from unix_lib.artefacts.manifest import Facts, Manifest
 from unix_lib.config.jobs import Execution, JobShape
 from unix_lib.config.outside import require_unchanged
 from unix_lib.images.files import BadImage
@@ -57,7 +57,8 @@ class ImageTokenizer:
     """A VQGAN ready for use: in evaluation mode, without gradients, on one device."""
 
     def __init__(self, model: VQGAN, device: str = "cpu") -> None:
-        self.model = model.eval().to(device)
+        model.eval().to(device)
+        self.model = model
         self.device = device
 
     @property
@@ -196,14 +197,14 @@ def read_images(folders: list[Path], split: Split, image_size: int) -> tuple[np.
     return np.stack(list(images.values())), dict(rejected)
 
 
-def quality(tokenizer: ImageTokenizer, images: np.ndarray) -> dict[str, Any]:
+def quality(tokenizer: ImageTokenizer, images: np.ndarray) -> Facts:
     """How well held-out images survive, uint8 (N, 3, S, S), N may be 0.
 
     Returns:
         `heldout_images`; `heldout_psnr_db` over all pixels, peak 255 after rounding to 8 bits; `codes_used` of
         `codebook_size`; `code_perplexity`, exp of the entropy of the codes' distribution.
     """
-    facts: dict[str, Any] = {"heldout_images": len(images), "codebook_size": tokenizer.codebook_size}
+    facts: Facts = {"heldout_images": len(images), "codebook_size": tokenizer.codebook_size}
     if len(images) == 0:
         return facts
     squared_error, counts = 0.0, np.zeros(tokenizer.codebook_size, np.int64)

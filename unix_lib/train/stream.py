@@ -8,11 +8,14 @@ import hashlib
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from unix_lib.train.errors import TrainError
+
+if TYPE_CHECKING:
+    from unix_lib.models.routing import Batch
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +37,7 @@ class Pack(Protocol):
 class MicroBatch:
     """What one process computes at a time."""
 
-    inputs: dict[str, Any]  # the model's arguments
+    inputs: "Batch"  # the model's arguments
     tokens: int  # real tokens
 
 
@@ -70,7 +73,7 @@ class PackStream:
         share: Share,
         start: int,
         end: int,
-        collate: Callable[[list[Pack]], dict[str, Any]],
+        collate: Callable[[list[Pack]], "Batch"],
     ) -> None:
         """Make the stream.
 
