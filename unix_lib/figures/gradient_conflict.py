@@ -118,10 +118,7 @@ def summarize(conflict: pd.DataFrame) -> pd.DataFrame:
         values=("conflict", "size"),
         checkpoints=("step", "nunique"),
         seeds=("seed", "nunique"),
-        s_inter=("s_inter", "mean"),
-        s_base=("s_base", "mean"),
-        s_text=("s_text", "mean"),
-        s_image=("s_image", "mean"),
+        **{name: (name, "mean") for name in ("s_inter", "s_base", "s_text", "s_image")},
     )
     table = table.assign(corrected=corrected_by(rows, cells)).reset_index()
     return table.assign(origin="measured", layer=table.layer + 1)[COLUMNS]
