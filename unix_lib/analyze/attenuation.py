@@ -1,9 +1,9 @@
 """Gradient conflict without what noise takes from it: 1 - cos(true text gradient, true image gradient).
 
-What flows in: the cosines of `conflict.parquet`. What flows out: Spearman's correction for attenuation. Two gradients
-summed over finitely many documents have the cosine of the true gradients times sqrt(r_text r_image), the geometric
-mean of how much of each is signal; two halves of one modality have the same true gradient, so their cosine *is* r.
-0 means that text and images pull the same way, 1 at right angles, 2 in opposite ways. An estimate may lie outside 0..2.
+Spearman's correction for attenuation, of the cosines of `conflict.parquet`. Two gradients summed over finitely many
+documents have the cosine of the true gradients times sqrt(r_text r_image), the geometric mean of how much of each is
+signal; two halves of one modality have the same true gradient, so their cosine *is* r. 0 means that text and images
+pull the same way, 1 at right angles, 2 in opposite ways. An estimate may lie outside 0..2.
 
 The fainter the signal, the wider the estimate scatters: what chance does to a cosine is divided by the reliability too.
 """

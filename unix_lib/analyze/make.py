@@ -1,7 +1,6 @@
 """Makes the analyses: opens an analysis job's inputs and writes its table."""
 
 import logging
-import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,6 +15,7 @@ from unix_lib.analyze.token_sequences import SourceSequences, read_sequences
 from unix_lib.artefacts.files import atomic_path
 from unix_lib.artefacts.manifest import Manifest, read_manifest
 from unix_lib.config.jobs import Execution
+from unix_lib.evaluate.tables import null_for_nan, write_table
 from unix_lib.jobs.job import Job
 
 logger = logging.getLogger(__name__)
@@ -55,8 +55,7 @@ def make_entropy(job: Job[EntropySettings, Execution]) -> Manifest:
     if budget < settings.budget:
         logger.info("budget lowered from %d to %d tokens, all that '%s' has", settings.budget, budget, smallest)
     rows = list(_entropy_rows(read, budget, settings.orders, settings.sample_sizes))
-    with atomic_path(job.folder / ENTROPY_TABLE) as path:
-        pq.write_table(pa.Table.from_pylist(rows, schema=ENTROPY_SCHEMA), path)
+    write_table(rows, ENTROPY_SCHEMA, job.folder / ENTROPY_TABLE)
     facts = {"budget": budget, "asked_budget": settings.budget, "smallest_source": smallest}
     return job.finish({ENTROPY_TABLE: len(rows)}, facts=facts)
 
@@ -86,22 +85,10 @@ def _entropy_rows(
         for size in sizes:
             tokens, lengths = take_budget(given.sequences, size)
             for estimate in conditional_entropies(tokens, lengths, orders, with_errors=size == budget):
-                row = {
-                    "source": source,
-                    "modality": given.modality,
-                    "n": estimate.n,
-                    "tokens": size,
-                    "sequences": len(lengths),
-                    "budget": size == budget,
-                }
-                measured = ("plug_in", "corrected", "plug_in_standard_error", "corrected_standard_error", "coverage")
-                yield row | {name: _finite(getattr(estimate, name)) for name in measured}
+                measured = {name: null_for_nan(value) for name, value in vars(estimate).items()}
+                row = {"source": source, "modality": given.modality, "tokens": size, "sequences": len(lengths)}
+                yield row | measured | {"budget": size == budget}
         logger.info("entropy of '%s': %d tokens at %d sample sizes", source, budget, len(sizes))
-
-
-def _finite(value: float) -> float | None:
-    """NaN (not measured, or no window that long) becomes null."""
-    return None if math.isnan(value) else value
 
 
 def make_conflict(job: Job[ConflictSettings, Execution]) -> Manifest:

@@ -99,12 +99,8 @@ def normal_difference(value: float, standard_error: float, n: int) -> Difference
 def paired_score_difference(values: pd.DataFrame, better: str, other: str) -> Difference | None:
     """Difference of two architectures' mean score over families, by a paired bootstrap over prompts.
 
-    Args:
-        values: of `prompt_values`.
-        better, other: architectures; positive where `better` scores higher.
-
-    Returns:
-        None where the two share no seed or no family is complete.
+    Positive where `better` scores higher; None where the two share no seed or no family is complete. `values` are those
+    of `prompt_values`.
     """
     both = [values[values.architecture == name] for name in (better, other)]
     seeds = sorted(set(both[0].seed) & set(both[1].seed))

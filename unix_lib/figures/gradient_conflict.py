@@ -96,11 +96,7 @@ def measured_conflict(inputs: Inputs) -> pd.DataFrame:
 
 
 def summarize(conflict: pd.DataFrame) -> pd.DataFrame:
-    """Mean and spread per architecture, projection and layer; layers count from 1, as in the paper's figures.
-
-    Args:
-        conflict: of `measured_conflict`.
-    """
+    """Mean and spread of `measured_conflict` per architecture, projection and layer; layers count from 1 in it."""
     shared = conflict[conflict.shared]
     keys = ["architecture", "layer", "run", "step", "seed", "split", "documents"]
     # The mean is taken only where all seven projections are shared: fewer would be another quantity.

@@ -35,12 +35,9 @@ def draw_score_table(
     """Draw one of the paper's score tables.
 
     Args:
-        inputs: with role `evaluations`.
         families: benchmark families that belong into the table.
         columns: benchmark -> heading, in the paper's order.
         published: the paper's rows, values in that order, plus the mean where `mean_column`.
-        mean_column: the paper's table ends with a mean.
-        title: heading of the table.
     """
     keys = [*columns, *(["mean"] if mean_column else [])]
     measured = measured_rows(inputs, families)

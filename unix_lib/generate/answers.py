@@ -25,10 +25,6 @@ from unix_lib.tokenizers.coded_images import encode_images
 def make_answers(job: Job[AnswerSettings, BatchedExecution], checkpoint: Checkpoint | None = None) -> Manifest:
     """Make the answers of `generate/<run>-step-00100-<benchmark>`.
 
-    Args:
-        job: of one checkpoint and one benchmark.
-        checkpoint: already loaded; None loads it.
-
     Raises:
         BenchmarkError: no file. QuestionFileError: one without a usable question.
     """

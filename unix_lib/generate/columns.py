@@ -15,12 +15,7 @@ class Columns:
     """The columns of one scope, counted in Python: a step sees exactly what is filled."""
 
     def __init__(self, counts: Tensor, room: int, dtype: torch.dtype) -> None:
-        """Lay out the columns.
-
-        Args:
-            counts: int64 (R,), prompt tokens of each sequence in this scope.
-            room: columns for new tokens. dtype: of the hidden states.
-        """
+        """Lay out columns for the prompts' tokens in this scope, `counts`, int64 (R,), and `room` for new ones."""
         self.prompts = int(counts.max())
         self.capacity = self.prompts + room
         self.used = self.prompts

@@ -1,6 +1,6 @@
 """What the jobs that let a checkpoint answer a benchmark share: the checkpoint, the benchmark's file, the end.
 
-Such a job is run by itself, or by its group, which has loaded the checkpoint already.
+Such a job is run by itself, or by its group, which gives it the checkpoint that it has loaded already.
 """
 
 from collections.abc import Sequence

@@ -1,5 +1,6 @@
 """Loads checkpoints from disk, and refuses a model that is not what its config and its vocabulary say."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -65,17 +66,6 @@ def require_finite(where: str, model: UnixForCausalLM, remedy: str) -> None:
 
 def vocabulary_fields(vocabulary: Vocabulary) -> dict[str, Any]:
     """A vocabulary's ranges and ids by their names in a `UnixConfig`."""
-    return {
-        "vocab_size": vocabulary.image_offset + vocabulary.codebook_size,
-        "text_size": vocabulary.text_size,
-        "padded_text_size": vocabulary.padded_text_size,
-        "image_offset": vocabulary.image_offset,
-        "codebook_size": vocabulary.codebook_size,
-        "codes_per_image": vocabulary.codes_per_image,
-        "vision_start_id": vocabulary.vision_start_id,
-        "vision_end_id": vocabulary.vision_end_id,
-        "separator_id": vocabulary.separator_id,
-        "separator_every": vocabulary.separator_every,
-        "eos_token_id": vocabulary.eos_id,
-        "pad_token_id": vocabulary.pad_id,
-    }
+    values = asdict(vocabulary)
+    size, eos, pad = (values.pop(name) for name in ("size", "eos_id", "pad_id"))
+    return {"vocab_size": size, **values, "eos_token_id": eos, "pad_token_id": pad}

@@ -18,6 +18,12 @@ from unix_lib.models.configuration import ModelError, UnixConfig
 from unix_lib.models.start import load_model
 
 BESIDE_THE_WEIGHTS = ("tokenizer.json", "tokenizer_config.json", "vocabulary.json")
+# What a `UnixConfig` and Qwen's configs call by the same name.
+SAME_NAMES = (
+    *("vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads"),
+    *("num_key_value_heads", "hidden_act", "max_position_embeddings", "initializer_range", "rms_norm_eps"),
+    *("tie_word_embeddings", "pad_token_id", "eos_token_id"),
+)
 
 
 def qwen_config(config: UnixConfig) -> Qwen2Config | Qwen3Config:
@@ -40,21 +46,9 @@ def qwen_config(config: UnixConfig) -> Qwen2Config | Qwen3Config:
         )
     kind: Any = Qwen3Config if config.query_key_norm else Qwen2Config
     qwen = kind(
-        vocab_size=config.vocab_size,
-        hidden_size=config.hidden_size,
-        intermediate_size=config.intermediate_size,
-        num_hidden_layers=config.num_hidden_layers,
-        num_attention_heads=config.num_attention_heads,
-        num_key_value_heads=config.num_key_value_heads,
-        hidden_act=config.hidden_act,
-        max_position_embeddings=config.max_position_embeddings,
-        initializer_range=config.initializer_range,
-        rms_norm_eps=config.rms_norm_eps,
         rope_parameters={"rope_type": "default", "rope_theta": config.rope_theta},
-        tie_word_embeddings=config.tie_word_embeddings,
-        pad_token_id=config.pad_token_id,
-        eos_token_id=config.eos_token_id,
         bos_token_id=None,
+        **{name: getattr(config, name) for name in SAME_NAMES},
     )
     qwen.head_dim = config.head_dim
     return qwen

@@ -154,12 +154,11 @@ class DecoderLayer(GradientCheckpointingLayer):
 
     def forward(self, hidden: Tensor, route: Route) -> Tensor:
         """(T, D) to (T, D), both in modality order."""
-        separate = self.plan.attention_weights == "per_modality"
         states = self.query_key_value(hidden, route)
         if route.kept is not None:
             route.kept.append(states[:, -2 * self.key_value_heads :])
         attended = route.layouts[self.plan.attention_scope].attend(states, self.key_value_heads)
-        if separate:
+        if self.plan.attention_weights == "per_modality":
             text, vision = attended.split(route.sizes)
             hidden = hidden + torch.cat([self.self_attn.o_proj(text), self.vision_self_attn.o_proj(vision)])
         else:

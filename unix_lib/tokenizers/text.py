@@ -84,11 +84,7 @@ def encode_texts(tokenizer: "PreTrainedTokenizerFast", texts: Sequence[str]) -> 
 
 
 def training_texts(folders: Sequence[Path]) -> Iterator[str]:
-    """The text of a training split as packing will tokenize it, fixed phrases included.
-
-    Args:
-        folders: artefacts of records.
-    """
+    """The text of artefacts' training splits as packing will tokenize it, fixed phrases included."""
     captions = count()
     for folder in folders:
         for record in iterate_rows(folder, "train", columns=["kind", "text", "messages"]):
@@ -107,9 +103,7 @@ def training_texts(folders: Sequence[Path]) -> Iterator[str]:
 def train_byte_level_bpe(texts: Iterator[str], vocabulary_size: int) -> "PreTrainedTokenizerFast":
     """Train a byte-level BPE with Qwen2.5's normalization, pre-tokenization and special tokens.
 
-    Args:
-        texts: what it learns from.
-        vocabulary_size: tokens, byte alphabet included; the special tokens come on top, behind them.
+    `vocabulary_size` includes the byte alphabet; the special tokens come on top, behind it.
     """
     from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
     from tokenizers.trainers import BpeTrainer

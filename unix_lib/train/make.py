@@ -180,14 +180,7 @@ def _write_artefact(
     files: dict[str, int | None] = {f"model/{path.name}": None for path in folder.iterdir()}
     files["log.parquet"] = log.write_rows(job.folder / "log.parquet", rows, log.LOG_SCHEMA)
     files["heldout.parquet"] = log.write_rows(
-        job.folder / "heldout.parquet",
-        heldout.rows_for_checkpoint(
-            heldout_rows,
-            settings.step,
-            total_steps=settings.optimization.total_steps,
-            keep_best_every=settings.keep_best_every,
-        ),
-        log.HELDOUT_SCHEMA,
+        job.folder / "heldout.parquet", heldout.rows_for_checkpoint(heldout_rows, settings), log.HELDOUT_SCHEMA
     )
     log.write_rows(job.folder / "speed.parquet", rows, log.SPEED_SCHEMA)  # never repeats: not in the manifest
     if settings.freeze:

@@ -43,16 +43,12 @@ class Measurements:
 
     def due(self, step: int) -> bool:
         """Whether the loss is measured at a step, wherever segments end."""
-        return heldout.measured_at(
-            step,
-            total_steps=self.settings.optimization.total_steps,
-            keep_best_every=self.settings.keep_best_every,
-        )
+        return heldout.measured_at(step, self.settings)
 
     @property
     def risen(self) -> bool:
         """Whether the loss rose in a run that keeps its best: training it further is of no use."""
-        return self.best is not None and heldout.has_risen(self.best)
+        return self.best is not None and self.best.worse >= heldout.PATIENCE
 
     def measure(self, step: int, tokens: int) -> None:
         """Measure after a step, unless that was done, and keep the weights if the run keeps its best.

@@ -8,26 +8,14 @@ import hashlib
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
+from unix_lib.pack.reader import Pack
 from unix_lib.train.errors import TrainError
 
 logger = logging.getLogger(__name__)
-
-
-class Pack(Protocol):
-    """One pack; T tokens."""
-
-    @property
-    def input_ids(self) -> np.ndarray: ...  # int32 (T,)
-
-    @property
-    def loss_mask(self) -> np.ndarray: ...  # bool (T,): which tokens are targets
-
-    @property
-    def document_lengths(self) -> np.ndarray: ...  # int32, their sum is T
 
 
 @dataclass(frozen=True)
