@@ -13,9 +13,9 @@ from unix_lib.analyze.entropy_kind import EntropySettings
 from unix_lib.analyze.errors import AnalysisError
 from unix_lib.analyze.token_sequences import SourceSequences, read_sequences
 from unix_lib.artefacts.files import atomic_path
-from unix_lib.artefacts.manifest import Manifest, read_manifest
+from unix_lib.artefacts.manifest import Manifest
 from unix_lib.config.jobs import Execution
-from unix_lib.evaluate.tables import null_for_nan, write_table
+from unix_lib.evaluate.tables import null_for_nan, origin_of, write_table
 from unix_lib.jobs.job import Job
 
 logger = logging.getLogger(__name__)
@@ -94,11 +94,10 @@ def _entropy_rows(
 def make_conflict(job: Job[ConflictSettings, Execution]) -> Manifest:
     """Gradient conflict of one checkpoint; see `unix_lib.analyze.conflict`."""
     checkpoint, pack = job.input("checkpoint"), job.input("pack")
-    facts = read_manifest(checkpoint).facts
     from unix_lib.analyze.conflict import conflict_of_checkpoint  # imports torch
 
     table, counted = conflict_of_checkpoint(checkpoint / "model", pack, job.settings, job.shape)
-    described = {name: facts[name] for name in ("run", "step", "tokens", "architecture", "seed")}
+    described = vars(origin_of(checkpoint))
     for position, (name, value) in enumerate(described.items()):
         table = table.add_column(position, name, pa.array([value] * len(table)))
     with atomic_path(job.folder / CONFLICT_TABLE) as path:

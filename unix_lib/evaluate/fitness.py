@@ -15,6 +15,7 @@ from unix_lib.sources.shapes.scenes import Scene, radius_of, render_pixels
 
 log = logging.getLogger(__name__)
 REQUIRED_ACCURACY = 0.99
+SCENES_READ = 200  # before a judge may judge
 PLACE_TOLERANCE = 1 / 16  # of the image's side: half an object's smallest radius
 
 
@@ -65,13 +66,13 @@ def scenes_read(judge: ObjectFinder, scenes: Sequence[Scene], images: np.ndarray
     return np.array([float(reads_scene(found, scene, images.shape[1])) for found, scene in pairs])
 
 
-def require_fit(judge: ObjectFinder, benchmarks: Path, image_size: int, limit: int = 200) -> None:
+def require_fit(judge: ObjectFinder, benchmarks: Path, image_size: int) -> None:
     """Refuse to judge with a detector that misreads more than one rendered held-out scene in a hundred.
 
     Raises:
         UnfitDetectorError: says how many it misread.
     """
-    accuracy = share(scenes_read(judge, *heldout_scenes(benchmarks, image_size, limit)))
+    accuracy = share(scenes_read(judge, *heldout_scenes(benchmarks, image_size, SCENES_READ)))
     if accuracy.value < REQUIRED_ACCURACY:
         raise UnfitDetectorError(
             f"{benchmarks}: the detector read {accuracy.value:.1%} of {accuracy.n} rendered held-out scenes right, "

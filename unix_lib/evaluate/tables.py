@@ -83,9 +83,9 @@ class Origin:
     seed: int = -1
 
 
-def origin_of(answers: Path) -> Origin:
-    """Whose an artefact `generate/...` is, as its manifest has it."""
-    facts = read_manifest(answers).facts
+def origin_of(artefact: Path) -> Origin:
+    """Whose an artefact is, a checkpoint or its answers, as its manifest has it."""
+    facts = read_manifest(artefact).facts
     return Origin(**{field.name: facts[field.name] for field in fields(Origin)})
 
 

@@ -20,7 +20,7 @@ from transformers import PreTrainedConfig
 
 from unix_lib.models.attention import BucketLayout, Layout
 from unix_lib.models.configuration import ModelError
-from unix_lib.models.gpu_attention import FlashLayout, FlexLayout, IntArray, Kernels
+from unix_lib.models.gpu_attention import FlashLayout, FlexLayout, IntArray, Kernels, inverse
 from unix_lib.pack.reader import Pack
 from unix_lib.tokenizers.vocabulary import Vocabulary
 
@@ -90,8 +90,7 @@ def build_batch(packs: Sequence[Pack], vocabulary: VocabularyLike, attention: Ke
     positions = np.arange(len(ids)) - starts[document]
     vision = is_vision(ids, vocabulary)
     order = np.argsort(vision, kind="stable")  # modality order -> packed order
-    packed_rows = np.empty_like(order)
-    packed_rows[order] = np.arange(len(order))
+    packed_rows = inverse(order)
     text_count = len(ids) - int(vision.sum())
 
     target = mask.copy()

@@ -162,12 +162,19 @@ def make_trained_tokenizer(job: Job[BPETraining, Execution]) -> Manifest:
     Raises:
         TextTokenizerError: there is no text in them.
     """
-    size = _Counted()
-    tokenizer = train_byte_level_bpe(size.of(training_texts(job.inputs("records"))), job.settings.vocabulary_size)
-    if not size.bytes:
+    texts = size = 0
+
+    def counted() -> Iterator[str]:
+        nonlocal texts, size
+        for text in training_texts(job.inputs("records")):
+            texts, size = texts + 1, size + len(text.encode())
+            yield text
+
+    tokenizer = train_byte_level_bpe(counted(), job.settings.vocabulary_size)
+    if not size:
         raise TextTokenizerError("tokenizers.text.sources: their training splits hold no text; add a source")
-    _log.info("trained %d tokens on %d texts, %.1f MB", len(tokenizer), size.texts, size.bytes / 1e6)
-    return _finish(job, tokenizer, {"texts": size.texts, "text_bytes": size.bytes})
+    _log.info("trained %d tokens on %d texts, %.1f MB", len(tokenizer), texts, size / 1e6)
+    return _finish(job, tokenizer, {"texts": texts, "text_bytes": size})
 
 
 def make_pretrained_tokenizer(job: Job[PlannedPretrainedText, Execution]) -> Manifest:
@@ -189,16 +196,3 @@ def _finish(job: Job[Any, Execution], tokenizer: "PreTrainedTokenizerFast", fact
     tokenizer.save_pretrained(folder)
     files = {str(path.relative_to(job.folder)): None for path in sorted(folder.rglob("*")) if path.is_file()}
     return job.finish(dict(files), facts=facts | {"tokens": len(tokenizer)})
-
-
-class _Counted:
-    """Counts what passes through."""
-
-    def __init__(self) -> None:
-        self.texts = self.bytes = 0
-
-    def of(self, texts: Iterator[str]) -> Iterator[str]:
-        for text in texts:
-            self.texts += 1
-            self.bytes += len(text.encode())
-            yield text

@@ -187,7 +187,6 @@ def _write_artefact(
         trainable = [name for name, parameter in model.named_parameters() if parameter.requires_grad]
         write_json(job.folder / "trainable.json", trainable)
         files["trainable.json"] = len(trainable)
-    counts = parameter_counts(model)
     return job.finish(
         files,
         facts={
@@ -198,9 +197,7 @@ def _write_artefact(
             "tokens": tokens,
             "architecture": model.config.architecture,
             "seed": settings.seed,
-            "parameters_total": counts["total"],
-            "parameters_text": counts["text"],
-            "parameters_vision": counts["vision"],
+            **{f"parameters_{part}": count for part, count in parameter_counts(model).items()},
         },
         metrics=metrics,
     )
