@@ -23,13 +23,9 @@ def corrected_conflict(s_inter: ArrayLike, s_text: ArrayLike, s_image: ArrayLike
     A ratio of means, not a mean of ratios: a single split's reliability may come near 0 or below it, where the ratio
     explodes or is not defined, and leaving such splits out would favour the others. In the means their noise cancels.
 
-    Args:
-        s_inter: cosines of a text half with an image half, over splits; or their mean.
-        s_text: cosines of the two text halves.
-        s_image: cosines of the two image halves.
-
-    Returns:
-        The conflict, not clipped; NaN where a mean reliability is not positive: the gradients are too noisy to tell.
+    The cosines, over splits, are those of a text half with an image half, of the two text halves, of the two image
+    halves; or each may be a mean. The conflict is not clipped, and NaN where a mean reliability is not positive: the
+    gradients are too noisy to tell.
     """
     inter, text, image = (float(np.asarray(cosines, dtype=float).mean()) for cosines in (s_inter, s_text, s_image))
     return 1 - inter / (text * image) ** 0.5 if text > 0 and image > 0 else float("nan")

@@ -79,17 +79,7 @@ class Projection:
 def conflict_of_checkpoint(
     model_folder: Path, pack_folder: Path, settings: ConflictSettings, shape: JobShape
 ) -> tuple[pa.Table, dict[str, Any]]:
-    """Measure a checkpoint.
-
-    Args:
-        model_folder: the checkpoint's `model/`.
-        pack_folder: the mixture that documents are sampled from.
-        settings: how many documents, how they are cut and split.
-        shape: the job's memory and GPUs.
-
-    Returns:
-        table: columns `CONFLICT_COLUMNS`.
-        counted: documents used.
+    """Measure a checkpoint on documents of a mixture; the table's columns are `CONFLICT_COLUMNS`.
 
     Raises:
         ModelError: a checkpoint that is not what its config says.
@@ -124,11 +114,10 @@ def projections_of(model: torch.nn.Module) -> list[Projection]:
 def inner_products(
     model: torch.nn.Module, chunks: Chunks, memory: int
 ) -> Iterator[tuple[Projection, np.ndarray | None]]:
-    """Inner products of the chunk gradients of every projection.
+    """Inner products of the gradients of C chunks per modality.
 
     Args:
         model: in evaluation mode, float32.
-        chunks: C chunks per modality.
         memory: bytes that gradients may take at a time.
 
     Yields:

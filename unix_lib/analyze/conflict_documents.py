@@ -34,7 +34,6 @@ def sample_chunks(packs: Iterable[Pack], vocabulary: VocabularyLike, documents: 
         packs: packs in a random order; read until enough documents of both modalities were seen.
         documents: documents per modality; where one modality has fewer, both get that many.
         chunks: chunks per modality, a multiple of 4 so that halves split into two equal mixed parts.
-        seed: seed of the choice.
 
     Raises:
         AnalysisError: `chunks` is not a multiple of 4, or a modality has fewer documents than chunks.

@@ -87,8 +87,6 @@ def decoder_costs(
     """Costs of a Qwen2- or Qwen3-class decoder.
 
     Args:
-        shape: the decoder.
-        plans: one plan per layer.
         vocabulary_size: rows of the embedding, image codes included.
         bytes_per_value: of activations; 2 in bfloat16 (norms keep one copy of their input in float32).
         gradient_checkpointing: only the input of each layer is kept.

@@ -39,9 +39,7 @@ class Difference:
 def verdict_of(difference: Difference, *, of_training: bool) -> tuple[str, str]:
     """What the interval allows to say, and why.
 
-    Args:
-        difference: positive where the claim holds.
-        of_training: the claim is about what training makes of an architecture; then one seed can't decide.
+    One seed can't decide a claim about what training makes of an architecture (`of_training`).
     """
     if not np.isfinite([difference.value, difference.low, difference.high]).all():
         return NOT_MEASURABLE, "the difference has no interval"
@@ -58,13 +56,12 @@ def verdict_of(difference: Difference, *, of_training: bool) -> tuple[str, str]:
 
 
 def over_seeds(replicates: np.ndarray, point: np.ndarray, n: int) -> Difference:
-    """Combine replicates within seeds with the spread between seeds.
+    """Combine replicates within seeds with the spread between seeds; `n` counts the samples behind each seed's.
 
     Args:
         replicates: float (R, S), the difference in each replicate and seed; a replicate is the same resample in all
             seeds.
         point: float (S,), the difference of each seed on the full sample.
-        n: samples behind each seed's difference.
     """
     seeds = replicates.shape[1]
     draws = replicates.mean(axis=1)
@@ -81,9 +78,7 @@ def over_splits(by_seed: pd.DataFrame, n: int) -> Difference:
     A split's standard deviation stands for the error that the choice of documents leaves: it is that of half of them,
     so it is rather too large.
 
-    Args:
-        by_seed: float, a row per split and a column per seed.
-        n: documents behind each seed's difference.
+    `by_seed` has a row per split and a column per seed; `n` counts the documents behind each seed's difference.
     """
     point = by_seed.mean().to_numpy()
     error = by_seed.mean(axis=1).std(ddof=1) if len(by_seed) > 1 else np.nan

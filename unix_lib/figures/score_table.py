@@ -45,20 +45,19 @@ def draw_score_table(
         measured = _with_mean(measured, list(columns))
     quoted = published_rows(published, keys, "benchmark").assign(local=False)
     table = pd.concat([quoted, measured], ignore_index=True).reindex(columns=COLUMNS)
-    own = [name for name in measured.benchmark.unique() if name not in keys] if len(measured) else []
+    own = [name for name in measured.benchmark.unique() if name not in keys]
     heading = ["model", *columns.values(), *(["mean"] if mean_column else []), *(benchmark_name(name) for name in own)]
     rows = [[row.marked, *map(_number, row.values), *([DASH] * len(own))] for row in published]
     sections = [Section("published", rows)]
     for local, text in ((False, "measured here"), (True, "measured here, on questions of this experiment's own")):
-        part = measured[measured.local == local] if len(measured) else measured
-        lines = _measured_lines(part, keys + own)
+        lines = _measured_lines(measured[measured.local == local], keys + own)
         if lines:
             sections.append(Section(text, lines))
     if len(sections) == 1:
         sections.append(Section("measured here", nothing_evaluated(len(heading))))
     mme = MME_NOTE if "mme" in columns else ""
     notes = [f"Percent{mme}. (?) second-hand. Measured: value ± standard error at the last checkpoint."]
-    if len(measured) and measured.local.any():
+    if measured.local.any():
         notes.append(
             "Own questions follow the benchmark's layout on this experiment's held-out data, all as percent right: "
             "compare them with each other only."
@@ -113,8 +112,6 @@ def _with_mean(measured: pd.DataFrame, needed: list[str]) -> pd.DataFrame:
 
 
 def _measured_lines(table: pd.DataFrame, keys: list[str]) -> list[list[str]]:
-    if table.empty:
-        return []
     lines = []
     for name in ordered_architectures(table.architecture):
         rows = table[table.architecture == name].set_index("benchmark")

@@ -45,9 +45,7 @@ def over_seeds(scores: pd.DataFrame, keys: list[str], bounds: tuple[float, float
     The uncertainty is that of the prompts, which seeds share, so that more seeds don't lower it, and that of the mean
     over seeds, by Student's t with as many degrees of freedom as there are seeds beyond the first.
 
-    Args:
-        scores: with `value, standard_error, low, high, n`.
-        bounds: of a score; intervals are cut there.
+    Scores have `value, standard_error, low, high, n`; intervals are cut at `bounds`.
     """
     grouped = scores.groupby(keys, sort=False)
     table = grouped.agg(

@@ -43,11 +43,7 @@ def checkpoint_of(jobs: Sequence[Job[Any, BatchedExecution]]) -> Checkpoint:
 
 
 def asked_file(job: Job[Any, BatchedExecution], made: str) -> Path:
-    """The file with what a job asks.
-
-    Args:
-        job: with settings of `AskedSettings`.
-        made: what a source calls the file.
+    """The file with what a job asks, whose settings are `AskedSettings`; a source calls it `made`.
 
     Raises:
         BenchmarkError: there is none. UserError: it was changed after the plan was made.

@@ -41,10 +41,7 @@ def load_model(folder: Path | str, dtype: torch.dtype = torch.float32) -> UnixFo
 
 
 def require_vocabulary(config: UnixConfig, vocabulary: Vocabulary, where: str) -> None:
-    """Refuse a model whose ids are not those of a vocabulary.
-
-    Args:
-        where: the model's name in the message.
+    """Refuse a model whose ids are not those of a vocabulary; `where` names the model in the message.
 
     Raises:
         ModelError: names the first range or id that differs.

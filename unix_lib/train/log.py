@@ -89,10 +89,9 @@ class StepLog:
     def __init__(
         self, settings: CheckpointSettings, start: Path | None, *, capacity: int, show_every: int | None
     ) -> None:
-        """Begin a segment's log.
+        """Begin a segment's log with the rows before it, in the folder of the state that it starts from.
 
         Args:
-            start: folder of the state that the segment starts from, with the rows before it.
             capacity: tokens that a step's packs could hold.
             show_every: steps between two lines on the screen; None shows none.
         """

@@ -28,12 +28,7 @@ class Measurements:
         batches: Sequence[dict[str, Any]],
         start: State | None,
     ) -> None:
-        """Begin with what a state holds.
-
-        Args:
-            batches: what the loss is measured on; without any, nothing is measured.
-            start: the state that the segment starts from.
-        """
+        """Begin with what the state holds that the segment starts from; without batches, nothing is measured."""
         self.settings, self.trainer, self.batches = settings, trainer, batches
         self.rows: list[log.Row] = [] if start is None else log.read_rows(start.folder / HELDOUT)
         self.best: Best | None = None if start is None else start.progress.best
@@ -51,11 +46,7 @@ class Measurements:
         return self.best is not None and self.best.worse >= heldout.PATIENCE
 
     def measure(self, step: int, tokens: int) -> None:
-        """Measure after a step, unless that was done, and keep the weights if the run keeps its best.
-
-        Args:
-            tokens: trained on so far.
-        """
+        """Measure after a step, unless that was done, and keep the weights if the run keeps its best."""
         if not self.batches or any(row["step"] == step for row in self.rows):
             return
         device = self.trainer.args.device

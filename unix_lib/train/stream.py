@@ -63,8 +63,7 @@ class PackStream:
         """Make the stream.
 
         Args:
-            packs: all packs, in the order in which they are trained.
-            share: this process's share of each step.
+            packs: in the order in which they are trained.
             start, end: packs consumed before and after this segment, over all processes.
             collate: packs to the model's arguments.
 
