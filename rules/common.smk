@@ -1,16 +1,15 @@
-# What every rule shares: the plan, and the paths, inputs and resources that follow from a recipe.
+# What every rule shares: the plan, and the pattern of a job, whose paths, inputs and resources follow from its recipe.
 #
 # The main process resolves the config into a plan. Snakemake starts itself again inside each SLURM job; there
 # everything is read from the recipe files that the main process wrote, never from the config, so that editing the
 # YAML during a run can't mix old and new values.
 
 import os
-import re
 from dataclasses import replace
 
 from snakemake.settings.enums import RerunTrigger
 
-from unix_lib.config import ConfigError, load_experiment, parse_experiment
+from unix_lib.config import ConfigError, load_experiment
 from unix_lib.config.outside import FileHashes
 from unix_lib.recipes.plan import STAGES
 from unix_lib.recipes.resolve import resolve
@@ -31,18 +30,8 @@ if workflow.is_main_process:
         # From the files, as every command reads them: Snakemake's `config` does not say in which folder `extends`
         # is looked for.
         overrides = dict(workflow.config_settings.config)  # of --config
-        if workflow.configfiles:
-            experiment = load_experiment(*workflow.configfiles, overrides=overrides)
-        else:
-            experiment = parse_experiment(
-                {"extends": DEFAULT_CONFIG.name} | overrides,
-                origin=(
-                    f"{DEFAULT_CONFIG} with overrides"
-                    if overrides
-                    else str(DEFAULT_CONFIG)
-                ),
-                folder=DEFAULT_CONFIG.parent,
-            )
+        paths = workflow.configfiles or [DEFAULT_CONFIG]
+        experiment = load_experiment(*paths, overrides=overrides)
         results = Path("results") / experiment.experiment
         PLAN = resolve(
             experiment, Path.cwd(), FileHashes(results / ".file-hashes.json")
@@ -99,113 +88,79 @@ def manifests_up_to(artefacts):
 
 def single_targets():
     """Artefacts by the name of a target of their own: `figure_<name>`, `analysis_<name>`, `run_<name>`."""
-    targets = {}
-    for artefact in PLAN.of_stage("figures") if PLAN else []:
-        targets[f"figure_{PLAN.jobs[artefact].recipe.name}"] = [artefact]
-    for name, analysis in experiment.analyze.analyses.items() if PLAN else []:
-        targets[f"analysis_{name}"] = [
-            artefact
-            for artefact in PLAN.of_kind("analyze", analysis.kind)
-            if f"{PLAN.jobs[artefact].recipe.name}-".startswith(f"{name}-")
-        ]
-    for run in experiment.train.runs if PLAN and experiment.train else []:
-        targets[f"run_{run}"] = [
-            PLAN.checkpoint(run, step) for step in PLAN.checkpoint_steps(run)
-        ]
+    own = {"figures": "figure", "analyze": "analysis", "train": "run"} if PLAN else {}
     return {
-        re.sub(r"[^a-z0-9_]", "_", name): artefacts
-        for name, artefacts in targets.items()
+        f"{what}_{name}": artefacts
+        for stage, what in own.items()
+        for name, artefacts in PLAN.parts(stage).items()
     }
 
 
-def artefact(stage):
-    """Output of a rule: the manifest, a job's last act."""
-    return f"results/{{experiment}}/{stage}/{{name}}-{{digest}}/manifest.json"
+def key_of(wildcards):
+    return f"{wildcards.stage}/{wildcards.name}-{wildcards.digest}"
 
 
-def recipe_path(stage):
-    return f"results/{{experiment}}/recipes/{stage}/{{name}}-{{digest}}.json"
-
-
-def execution_path(stage):
-    return f"results/{{experiment}}/recipes/{stage}/{{name}}-{{digest}}.execution.json"
-
-
-def log_path(stage):
-    return f"results/{{experiment}}/logs/{stage}/{{name}}-{{digest}}.log"
-
-
-def benchmark_path(stage):
-    return f"results/{{experiment}}/benchmarks/{stage}/{{name}}-{{digest}}.tsv"
-
-
-def planned(stage, wildcards):
+def planned(wildcards):
     """The planned job behind a rule's wildcards; None inside a SLURM job or for an older recipe on disk."""
-    return (
-        PLAN.jobs.get(f"{stage}/{wildcards.name}-{wildcards.digest}") if PLAN else None
-    )
+    return PLAN.jobs.get(key_of(wildcards)) if PLAN else None
 
 
-def upstream(stage):
-    """Input function of a stage: the manifests that a recipe builds on, as `ancient`.
+def upstream(wildcards):
+    """The manifests that a recipe builds on, as `ancient`.
 
     A finished job lists none: nothing that happens before it is a reason to make it again.
     """
-
-    def manifests_of(wildcards):
-        base = Path("results") / wildcards.experiment
-        key = f"{wildcards.name}-{wildcards.digest}"
-        job = planned(stage, wildcards)
-        if job is None:  # inside a SLURM job: everything before it is there
-            needed = read_planned(base, stage, key).upstream
-            needed = [a for a in needed if not a.startswith(f"{stage}/")]
-        elif f"{stage}/{key}" in UNFINISHED:
-            needed = PLAN.waits_for(f"{stage}/{key}")
-        else:
-            needed = []
-        return [ancient(f"{base}/{a}/manifest.json") for a in needed]
-
-    return manifests_of
+    base, key = Path("results") / wildcards.experiment, key_of(wildcards)
+    if planned(wildcards) is None:  # inside a SLURM job: everything before it is there
+        needed = read_planned(base, *key.split("/")).upstream
+        needed = [a for a in needed if not a.startswith(f"{wildcards.stage}/")]
+    elif key in UNFINISHED:
+        needed = PLAN.waits_for(key)
+    else:
+        needed = []
+    return [ancient(f"{base}/{a}/manifest.json") for a in needed]
 
 
-def shape_of(stage, wildcards):
+def shape_of(wildcards):
     """Threads, memory, GPUs, nodes and wall time of a job."""
-    job = planned(stage, wildcards)
-    return (
-        job.execution.job
-        if job
-        else read_shape(Path(recipe_path(stage).format(**wildcards)))
-    )
+    job = planned(wildcards)
+    return job.execution.job if job else read_shape(Path(RECIPE.format(**wildcards)))
 
 
-def threads_of(stage):
-    return lambda wildcards: shape_of(stage, wildcards).threads
-
-
-def memory_mb(stage):
-    return lambda wildcards: shape_of(stage, wildcards).memory_mb
-
-
-def runtime_minutes(stage):
-    return lambda wildcards: shape_of(stage, wildcards).runtime_minutes
-
-
-def gpus(stage):
+def gpus(wildcards):
     """GPUs of a job on one node. Several nodes ask through `gres`, since `--gpus` counts over all of them."""
-
-    def of(wildcards):
-        shape = shape_of(stage, wildcards)
-        return shape.gpus if shape.nodes == 1 else 0
-
-    return of
+    shape = shape_of(wildcards)
+    return shape.gpus if shape.nodes == 1 else 0
 
 
-def command(script, launcher=""):
-    """Command line of a script; the log holds everything it prints, the screen its progress."""
-    return (
-        f"{launcher}{PYTHON} -P scripts/{script}.py --recipe {{params.recipe}} --execution {{params.execution}} "
-        "--output {output.manifest} --log {log}"
-    )
+RECIPE = "results/{experiment}/recipes/{stage}/{name}-{digest}.json"
+
+
+# The pattern of all jobs. Each stage's rule is a copy of it with the stage filled in; this one itself makes nothing.
+rule job:
+    input:
+        upstream,
+    output:
+        manifest="results/{experiment}/{stage}/{name}-{digest}/manifest.json",
+    log:
+        "results/{experiment}/logs/{stage}/{name}-{digest}.log",
+    benchmark:
+        "results/{experiment}/benchmarks/{stage}/{name}-{digest}.tsv"
+    wildcard_constraints:
+        stage="none",
+    threads: lambda wildcards: shape_of(wildcards).threads
+    resources:
+        mem_mb=lambda wildcards: shape_of(wildcards).memory_mb,
+        runtime=lambda wildcards: shape_of(wildcards).runtime_minutes,
+        gpu=gpus,
+    params:
+        recipe=RECIPE,
+        execution=RECIPE.replace(".json", ".execution.json"),
+        launcher="",
+    shell:
+        # The log holds everything that a script prints, the screen its progress.
+        "{params.launcher}{PYTHON} -P scripts/{wildcards.stage}.py --recipe {params.recipe} "
+        "--execution {params.execution} --output {output.manifest} --log {log}"
 
 
 if PLAN:

@@ -1,28 +1,14 @@
 # The one-page summary.
 
 
-rule summary:
-    input:
-        upstream("report"),
+use rule job as summary with:
     output:
-        manifest=artefact("report"),
+        manifest=rules.job.output.manifest,
         page=report(
-            "results/{experiment}/report/{name}-{digest}/index.html",
+            "results/{experiment}/{stage}/{name}-{digest}/index.html",
             category="Summary",
         ),
-    log:
-        log_path("report"),
-    benchmark:
-        benchmark_path("report")
-    threads: threads_of("report")
-    resources:
-        mem_mb=memory_mb("report"),
-        runtime=runtime_minutes("report"),
-        gpu=gpus("report"),
-    params:
-        recipe=recipe_path("report"),
-        execution=execution_path("report"),
+    wildcard_constraints:
+        stage="report",
     message:
         "Writing the {wildcards.name}"
-    shell:
-        command("report")

@@ -1,16 +1,14 @@
 # One segment of a run: from the newest state before it to its checkpoint.
 
 
-def nodes(wildcards):
-    return shape_of("train", wildcards).nodes
-
-
 def launchers(wildcards):
-    return nodes(wildcards) if nodes(wildcards) > 1 else None
+    """Of several nodes each starts its processes by a launcher of its own; None on one node."""
+    nodes = shape_of(wildcards).nodes
+    return nodes if nodes > 1 else None
 
 
 def gpus_per_node(wildcards):
-    shape = shape_of("train", wildcards)
+    shape = shape_of(wildcards)
     return f"gpu:{shape.gpus}" if shape.gpus and shape.nodes > 1 else None
 
 
@@ -20,7 +18,10 @@ def srun(wildcards):
     The plugin starts a job with `mpi` once, on its first node and without SLURM's other variables: the step's shape
     must be said again.
     """
-    step = f"--nodes={nodes(wildcards)} --ntasks={nodes(wildcards)} --cpus-per-task={shape_of('train', wildcards).threads}"
+    shape = shape_of(wildcards)
+    step = (
+        f"--nodes={shape.nodes} --ntasks={shape.nodes} --cpus-per-task={shape.threads}"
+    )
     return (
         f"${{SLURM_JOB_ID:+srun {step} --kill-on-bad-exit=1}} "
         if launchers(wildcards)
@@ -28,33 +29,22 @@ def srun(wildcards):
     )
 
 
-rule segment:
-    input:
-        upstream("train"),
-    output:
-        manifest=artefact("train"),
-    log:
-        log_path("train"),
-    benchmark:
-        benchmark_path("train")
+use rule job as segment with:
+    wildcard_constraints:
+        stage="train",
     # Training is the longest chain: what waits for it must not take its turn when cores are few.
     priority: 10
-    threads: threads_of("train")
     resources:
-        mem_mb=memory_mb("train"),
-        runtime=runtime_minutes("train"),
-        gpu=gpus("train"),
+        mem_mb=lambda wildcards: shape_of(wildcards).memory_mb,
+        runtime=lambda wildcards: shape_of(wildcards).runtime_minutes,
+        gpu=gpus,
         # Several nodes: one launcher per node through srun, each starting a process per GPU.
-        nodes=nodes,
+        nodes=lambda wildcards: shape_of(wildcards).nodes,
         tasks=launchers,
         gres=gpus_per_node,
         tasks_per_gpu=lambda wildcards: 0 if launchers(wildcards) else None,
         mpi=lambda wildcards: "srun" if launchers(wildcards) else None,
     params:
-        recipe=recipe_path("train"),
-        execution=execution_path("train"),
-        srun=srun,
+        launcher=srun,
     message:
         "Training {wildcards.name}"
-    shell:
-        command("train", launcher="{params.srun}")

@@ -1,5 +1,6 @@
 """The command line: `unix-lib <command>`, or `python -m unix_lib <command>`. Commands run in the project's root."""
 
+import importlib
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -53,6 +54,14 @@ def _options(
     """A reproducible workflow for the Uni-X experiments, from raw data to figures."""
 
 
+def _of_config(name: str, does: str) -> None:
+    """Add a command that takes a config and nothing else; its module is imported when it runs."""
+
+    @app.command(name, help=does)
+    def command(config: ConfigPath = LAPTOP) -> None:
+        raise typer.Exit(importlib.import_module(f"unix_lib.commands.{name}").run(config, console))
+
+
 @app.command()
 def plan(
     config: ConfigPath = LAPTOP,
@@ -64,20 +73,8 @@ def plan(
     raise typer.Exit(command.run(config, cores, console))
 
 
-@app.command()
-def status(config: ConfigPath = LAPTOP) -> None:
-    """Show what is done, stage by stage, and refresh results/<experiment>/current."""
-    from unix_lib.commands import status as command
-
-    raise typer.Exit(command.run(config, console))
-
-
-@app.command()
-def describe(config: ConfigPath = LAPTOP) -> None:
-    """Show each run's table of layers, its parameters, FLOPs and memory per token."""
-    from unix_lib.commands import describe as command
-
-    raise typer.Exit(command.run(config, console))
+_of_config("status", "Show what is done, stage by stage, and refresh results/<experiment>/current.")
+_of_config("describe", "Show each run's table of layers, its parameters, FLOPs and memory per token.")
 
 
 @app.command()
@@ -105,28 +102,11 @@ def prune(
     raise typer.Exit(command.run(results, config or [], states, delete, console))
 
 
-@app.command()
-def figures(config: ConfigPath = LAPTOP) -> None:
-    """Draw the figures from the results that exist, also during a run, into results/<experiment>/preview."""
-    from unix_lib.commands import figures as command
-
-    raise typer.Exit(command.run(config, console))
-
-
-@app.command()
-def summarize(config: ConfigPath = LAPTOP) -> None:
-    """Copy scores, claims and figure tables to results/<experiment>/summary and say where to look."""
-    from unix_lib.commands import summarize as command
-
-    raise typer.Exit(command.run(config, console))
-
-
-@app.command()
-def doctor(config: ConfigPath = LAPTOP) -> None:
-    """Show versions, plugin, profile, devices and what a config still has to fetch."""
-    from unix_lib.commands import doctor as command
-
-    raise typer.Exit(command.run(config, console))
+_of_config(
+    "figures", "Draw the figures from the results that exist, also during a run, into results/<experiment>/preview."
+)
+_of_config("summarize", "Copy scores, claims and figure tables to results/<experiment>/summary and say where to look.")
+_of_config("doctor", "Show versions, plugin, profile, devices and what a config still has to fetch.")
 
 
 @app.command()
@@ -213,6 +193,7 @@ def generate_text(
 ) -> None:
     """Write texts: a prompt continued, a question about an image answered, an image alone described."""
     from unix_lib.commands import generate as command
+    from unix_lib.generate.outputs import TextSampling
 
     order = command.Order(
         checkpoint=checkpoint,
@@ -226,7 +207,7 @@ def generate_text(
         cuda_graph=cuda_graph,
         output=output,
     )
-    sampling = command.TextSampling(temperature, top_k, top_p, max_tokens)
+    sampling = TextSampling(temperature, top_k, top_p, max_tokens)
     raise typer.Exit(command.texts(order, image or [], sampling, console))
 
 

@@ -128,6 +128,17 @@ class SmallExperiment:
         self.vocabulary.write(folder)
         return finished(self.results, "train", "tiny-step-00000", **FACTS).artefact
 
+    def with_half_an_image(self, name: str, *rows: str) -> tuple[str, str]:
+        """The benchmark `pope` with half of its first image and more rows: its artefact, and the question's id."""
+        folder = self.results / made_by_a_test("sources", f"{name}-benchmarks").artefact / "benchmarks"
+        shutil.rmtree(folder.parent, ignore_errors=True)
+        heading, first, *others = (self.results / self.shapes / "benchmarks" / "pope.tsv").read_text().splitlines()
+        *cells, png = first.split("\t")
+        first = "\t".join([*cells, png[: len(png) // 8 * 4]])
+        folder.mkdir(parents=True)
+        (folder / "pope.tsv").write_text("\n".join([heading, first, *others, *rows]) + "\n")
+        return finished(self.results, "sources", f"{name}-benchmarks").artefact, cells[0]
+
     def evaluation(self, *names: str, **settings: Any) -> "SmallEvaluation":
         """Answers and scores of some benchmarks; see `SmallEvaluation`."""
         return SmallEvaluation(self, list(names), **settings)

@@ -1,7 +1,6 @@
 """Whole scoring jobs on a random checkpoint's answers: tables, determinism, what is set aside, and refusals."""
 
 import json
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tests.evaluate.small import BENCHMARKS, SmallEvaluation, SmallExperiment, finished, made_by_a_test
+from tests.evaluate.small import BENCHMARKS, SmallEvaluation, SmallExperiment
 from tests.jobs.making import make_job
 from unix_lib.artefacts.errors import UserError
 from unix_lib.artefacts.manifest import MANIFEST, open_artefact, read_manifest, write_manifest
@@ -122,21 +121,13 @@ def test_scoring_needs_no_torch(small: SmallExperiment) -> None:
 
 
 def test_an_unreadable_image_is_set_aside_and_counted(small: SmallExperiment) -> None:
-    source = small.results / made_by_a_test("sources", "broken-benchmarks").artefact
-    shutil.rmtree(source, ignore_errors=True)
-    lines = (small.results / small.shapes / "benchmarks" / "pope.tsv").read_text().splitlines()
-    cells = lines[1].split("\t")
-    lines[1] = "\t".join([*cells[:-1], cells[-1][: len(cells[-1]) // 8 * 4]])  # half of its PNG
-    lines.append("broken row")
-    (source / "benchmarks").mkdir(parents=True)
-    (source / "benchmarks" / "pope.tsv").write_text("\n".join(lines) + "\n")
-    broken = finished(small.results, "sources", "broken-benchmarks").artefact
+    broken, sample_id = small.with_half_an_image("broken", "broken row")
     job = small.evaluation("pope", group="broken", sources={"shapes": broken}).make()
     manifest = read_manifest(job.folder)
     assert manifest.rejected["malformed row"] == 1
     assert sum(manifest.rejected.values()) >= 2
     rejected = table(job, "rejected.parquet").to_pylist()
-    assert {"broken row", cells[0]} <= {row["sample_id"] for row in rejected}
+    assert {"broken row", sample_id} <= {row["sample_id"] for row in rejected}
     assert table(job, "samples/pope.parquet").num_rows + len(rejected) == 13
 
 

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from tests.figures.synthetic import SyntheticExperiment, drawn_figure
-from unix_lib.figures.claim_rules import STATEMENTS, depth_claim, findings
-from unix_lib.figures.claims import COLUMNS, draw
+from unix_lib.figures.analysis_claims import depth_claim, entropy_claim
+from unix_lib.figures.claims import COLUMNS, STATEMENTS, draw, findings
 from unix_lib.figures.evidence import (
     FAILS,
     HOLDS,
@@ -95,8 +95,6 @@ def test_entropy_of_too_small_a_sample_is_undecided(tmp_path: Path) -> None:
     experiment = SyntheticExperiment(tmp_path, image_bits=9.0, prompts=6, steps=(0, 100))
     inputs = Inputs(tmp_path, experiment.inputs)
     table = inputs.table("entropy", "entropy.parquet").assign(coverage=0.3)
-    from unix_lib.figures.claim_rules import entropy_claim
-
     assert {f.verdict for f in entropy_claim(table)} == {UNDECIDED}
 
 

@@ -1,6 +1,5 @@
 """A checkpoint's answers: what is kept, what is computed again after a kill or damage, and what is refused."""
 
-import shutil
 from collections.abc import Iterator
 from typing import Any
 
@@ -8,7 +7,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from tests.evaluate.small import FACTS, SmallExperiment, finished, made_by_a_test
+from tests.evaluate.small import FACTS, SmallExperiment
 from tests.generate.log_probabilities import sequence_log_probabilities
 from tests.images.pictures import png_that_claims
 from unix_lib.artefacts.errors import UserError
@@ -175,20 +174,13 @@ def test_changed_settings_are_asked_anew(small: SmallExperiment, monkeypatch: py
 
 
 def test_unreadable_images_are_noted_and_the_rest_is_answered(small: SmallExperiment) -> None:
-    source = small.results / made_by_a_test("sources", "damaged-benchmarks").artefact
-    shutil.rmtree(source, ignore_errors=True)
-    lines = (small.results / small.shapes / "benchmarks" / "pope.tsv").read_text().splitlines()
-    cells = lines[1].split("\t")
-    lines[1] = "\t".join([*cells[:-1], cells[-1][: len(cells[-1]) // 8 * 4]])  # half of its PNG
-    (source / "benchmarks").mkdir(parents=True)
-    (source / "benchmarks" / "pope.tsv").write_text("\n".join(lines) + "\n")
-    damaged = finished(small.results, "sources", "damaged-benchmarks").artefact
+    damaged, sample_id = small.with_half_an_image("damaged")
     evaluation = small.evaluation("pope", sources={"shapes": damaged})
     evaluation.group.make()
     found = {row["sample_id"]: row for row in rows(evaluation.members["pope"], "answers.parquet")}
     assert len(found) == 12
-    assert found[cells[0]]["rejected"] is not None
-    assert found[cells[0]]["detail"]
+    assert found[sample_id]["rejected"] is not None
+    assert found[sample_id]["detail"]
     assert sum(row["rejected"] is None for row in found.values()) >= 8
 
 

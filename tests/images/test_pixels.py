@@ -6,7 +6,8 @@ import torch
 from PIL import Image
 
 from tests.images.pictures import png
-from unix_lib.images.pixels import UnreadableImageError, image_from_pixels, pixels_from_image, rgb_from_bytes
+from unix_lib.images.files import BadImage
+from unix_lib.images.pixels import image_from_pixels, pixels_from_image, rgb_from_bytes
 
 
 def test_picture_to_tensor_to_picture_is_exact_for_all_levels() -> None:
@@ -47,6 +48,6 @@ def test_other_modes_become_rgb(mode: str) -> None:
     ],
 )
 def test_unusable_bytes_have_a_fixed_reason(data: bytes | None, reason: str) -> None:
-    with pytest.raises(UnreadableImageError) as error:
+    with pytest.raises(BadImage) as error:
         rgb_from_bytes(data, 8)
     assert error.value.reason == reason

@@ -12,7 +12,8 @@ from unix_lib.images.files import image_id
 from unix_lib.judges.detector import Detector
 from unix_lib.records.shards import iterate_rows
 from unix_lib.sources.shapes.combinations import TASKS
-from unix_lib.sources.shapes.drawing import SceneSpace, draw_scene
+from unix_lib.sources.shapes.drawing import draw_scene
+from unix_lib.sources.shapes.kind import ShapesScenes
 from unix_lib.sources.shapes.palette import BACKGROUND, COLORS
 from unix_lib.sources.shapes.scenes import (
     SHAPES,
@@ -26,7 +27,7 @@ from unix_lib.sources.shapes.scenes import (
 
 
 def scenes(placement="cells", image_size=32, count=120, seed=0):
-    space = SceneSpace(list(COLORS), list(SHAPES), image_size, placement, 1)
+    space = ShapesScenes(colors=list(COLORS), shapes=list(SHAPES), image_size=image_size, placement=placement)
     rng = random.Random(seed)
     return [draw_scene(space, TASKS[i % len(TASKS)], rng) for i in range(count)]
 

@@ -161,7 +161,7 @@ def test_bfloat16_stays_close_to_float32() -> None:
 def test_saved_and_loaded_is_the_same(tied: bool, tmp_path) -> None:
     from transformers import AutoModelForCausalLM
 
-    from unix_lib.models.start import load_model
+    from unix_lib.models.checkpoint import load_model
 
     model = small_model(PLANS["custom"], tie_embeddings=tied)
     model.save_pretrained(tmp_path)
@@ -175,7 +175,7 @@ def test_saved_and_loaded_is_the_same(tied: bool, tmp_path) -> None:
 def test_a_damaged_checkpoint_is_refused(tmp_path) -> None:
     from safetensors.torch import load_file, save_file
 
-    from unix_lib.models.start import load_model
+    from unix_lib.models.checkpoint import load_model
 
     small_model(PLANS["mot"]).save_pretrained(tmp_path)
     path = tmp_path / "model.safetensors"
@@ -213,7 +213,7 @@ SMALLER = [{"ffn": "shared_plus_vision", "ffn_shared_width": 8}] * LAYERS
     ],
 )
 def test_a_checkpoint_of_another_plan_or_vocabulary_is_refused(changes: dict, message: str, tmp_path) -> None:
-    from unix_lib.models.start import load_model
+    from unix_lib.models.checkpoint import load_model
 
     small_model(PLANS["unix_shared_ffn 0:0 16+0"]).save_pretrained(tmp_path)
     VOCABULARY.write(tmp_path)

@@ -15,8 +15,9 @@ from tests.evaluate.conftest import SmallExperiment, small  # noqa: F401  a fixt
 from tests.models.small import PLANS, QWEN3_SHAPE, VOCABULARY, image, logits_of, shaped, small_model, text
 from unix_lib.__main__ import app
 from unix_lib.models import ModelError, UnixConfig, UnixForCausalLM
+from unix_lib.models.checkpoint import load_model
 from unix_lib.models.export import export
-from unix_lib.models.start import fresh_model, load_model
+from unix_lib.models.start import fresh_model
 
 IN_ANOTHER_PROCESS = """
 import sys, json, torch

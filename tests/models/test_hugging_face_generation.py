@@ -9,7 +9,7 @@ from tests.evaluate.conftest import SmallExperiment, small  # noqa: F401  a fixt
 from tests.models.small import PLANS, VOCABULARY, image, small_model, text
 from unix_lib.generate import generate_text
 from unix_lib.models import ModelError
-from unix_lib.models.start import load_model
+from unix_lib.models.checkpoint import load_model
 from unix_lib.tokenizers.text import load_text_tokenizer
 
 PAD = VOCABULARY.pad_id

@@ -23,7 +23,8 @@ from tests.models.small import (
 )
 from unix_lib.models import ModelError, UnixConfig
 from unix_lib.models.freezing import freeze
-from unix_lib.models.start import fresh_model, parameter_counts, start_from_checkpoint, start_from_pretrained
+from unix_lib.models.pretrained import start_from_pretrained
+from unix_lib.models.start import fresh_model, parameter_counts, start_from_checkpoint
 
 FAMILIES = {"qwen2": (Qwen2Config, Qwen2ForCausalLM), "qwen3": (Qwen3Config, Qwen3ForCausalLM)}
 

@@ -8,35 +8,27 @@ from typing import Any
 
 import pytest
 
+from tests.recipes.finished import ROOT, small_plan
 from tests.workflow.small_config import CONFIG
 from unix_lib.artefacts.errors import UserError
 from unix_lib.artefacts.recipe import Recipe, RecipeError, read_recipe, write_recipe
 from unix_lib.config import load_experiment, parse_experiment
 from unix_lib.config.outside import FileHashes, FilesIdentity, Outside, require_unchanged
 from unix_lib.jobs.job import Job
-from unix_lib.recipes.plan import STAGES, Plan
+from unix_lib.recipes.plan import STAGES
 from unix_lib.recipes.resolve import resolve
-
-ROOT = Path(__file__).resolve().parents[2]
-
-
-def plan_of(change: Any = None) -> Plan:
-    values = copy.deepcopy(CONFIG)
-    if change is not None:
-        change(values)
-    return resolve(parse_experiment(values, "test", ROOT), ROOT)
 
 
 def changed(change: Any) -> set[str]:
     """Names of the jobs whose recipe a change alters."""
-    before = {(j.recipe.stage, j.recipe.name): a for a, j in plan_of().jobs.items()}
-    after = {(j.recipe.stage, j.recipe.name): a for a, j in plan_of(change).jobs.items()}
+    before = {(j.recipe.stage, j.recipe.name): a for a, j in small_plan().jobs.items()}
+    after = {(j.recipe.stage, j.recipe.name): a for a, j in small_plan(change).jobs.items()}
     return {f"{stage}/{name}" for (stage, name), a in after.items() if before.get((stage, name)) != a}
 
 
 def test_every_input_is_planned_before_it_is_used() -> None:
     seen: set[str] = set()
-    plan = plan_of()
+    plan = small_plan()
     for artefact, job in plan.jobs.items():
         assert set(job.recipe.upstream) <= seen
         assert set(job.after) <= seen
@@ -46,7 +38,7 @@ def test_every_input_is_planned_before_it_is_used() -> None:
 
 def test_a_job_reads_back_the_settings_that_it_was_planned_with(tmp_path: Path) -> None:
     """Whatever its kind: what is written to disk says all that the plan knew."""
-    for artefact, planned in plan_of().jobs.items():
+    for artefact, planned in small_plan().jobs.items():
         write_recipe(planned.recipe, tmp_path)
         job: Job[Any, Any] = Job.of(read_recipe(planned.recipe.path(tmp_path)), tmp_path, planned.execution)
         assert job.settings == planned.settings, artefact
@@ -325,6 +317,31 @@ def test_a_run_may_be_called_like_anything() -> None:
     assert plan.of_kind("evaluate", "ceiling") == []
     assert len(plan.of_kind("analyze", "entropy")) == 1
     assert len(plan.of_kind("analyze", "conflict")) == 6 * 2
+
+
+def test_what_belongs_to_a_run_or_an_analysis_does_not_depend_on_how_others_are_called() -> None:
+    values = copy.deepcopy(CONFIG)
+    conflict = {"kind": "conflict", "mixture": "mixed"}
+    values["analyze"] = {"a": {**conflict, "runs": ["unix"]}, "a-b": {**conflict, "runs": ["shared", "unix"]}}
+    values["train"]["runs"]["unix-b"] = copy.deepcopy(values["train"]["runs"]["unix"])
+    plan = resolve(parse_experiment(values, "test", ROOT), ROOT)
+    names = {
+        part: [plan.jobs[artefact].recipe.name for artefact in artefacts]
+        for stage in ("train", "analyze")
+        for part, artefacts in plan.parts(stage).items()
+    }
+    assert names["unix"] == [f"unix-step-{step}" for step in ("00000", "00010", "00030")]
+    assert names["a"] == [f"a-unix-step-{step}" for step in ("00010", "00030")]
+    assert names["a-b"] == [f"a-b-{run}-step-{step}" for run in ("shared", "unix") for step in ("00010", "00030")]
+
+
+def test_two_jobs_of_one_name_are_refused() -> None:
+    values = copy.deepcopy(CONFIG)
+    conflict = {"kind": "conflict", "mixture": "mixed"}
+    values["analyze"] = {"a": {**conflict, "runs": ["b-unix"]}, "a-b": {**conflict, "runs": ["unix"]}}
+    values["train"]["runs"]["b-unix"] = copy.deepcopy(values["train"]["runs"]["unix"])
+    with pytest.raises(UserError, match=r"^analyze: two jobs would be called 'a-b-unix-step-00010'; rename one"):
+        resolve(parse_experiment(values, "test", ROOT), ROOT)
 
 
 def test_a_source_may_not_be_called_like_a_part_of_another() -> None:

@@ -21,7 +21,7 @@ from unix_lib.sources.errors import SourceError
 from unix_lib.sources.shapes.benchmarks import scene_pool
 from unix_lib.sources.shapes.captioned import captioned_scenes
 from unix_lib.sources.shapes.combinations import TASKS, choose_held_out, combinations_in
-from unix_lib.sources.shapes.drawing import SceneSpace, all_of, draw_trained
+from unix_lib.sources.shapes.drawing import all_of, draw_trained
 from unix_lib.sources.shapes.kind import ShapesRecords
 from unix_lib.sources.shapes.make import conversations
 from unix_lib.sources.shapes.scenes import Scene, render_pixels
@@ -40,8 +40,7 @@ SETTINGS = {
     "seed": 218,
 }
 RECORDS = ShapesRecords(**SETTINGS)
-SPACE = SceneSpace.from_settings("shapes", RECORDS)
-FREE = SceneSpace.from_settings("shapes", RECORDS.model_copy(update={"placement": "free"}))
+FREE = RECORDS.model_copy(update={"placement": "free"})
 HELD_OUT = choose_held_out(SETTINGS["colors"], SETTINGS["shapes"], 0.15, 218)
 EVERYTHING = all_of(HELD_OUT)
 
@@ -51,15 +50,15 @@ def made(tmp_path_factory):
     return make(tmp_path_factory.mktemp("results"), "shapes", kind="shapes", **SETTINGS)
 
 
-def scenes(split, space=SPACE, **more):
-    return list(captioned_scenes(split, space, HELD_OUT, RECORDS.model_copy(update=more)))
+def scenes(split, space=RECORDS, **more):
+    return list(captioned_scenes(split, space.model_copy(update=more), HELD_OUT))
 
 
 def trained_turns(**more):
     """(scene, prompt, reply) of every question of the training split."""
     settings = RECORDS.model_copy(update=more)
-    turns_of = conversations(SPACE, HELD_OUT, settings)
-    for captioned in captioned_scenes("train", SPACE, HELD_OUT, settings):
+    turns_of = conversations(settings, HELD_OUT)
+    for captioned in captioned_scenes("train", settings, HELD_OUT):
         for prompt, reply in turns_of(captioned):
             yield captioned.scene, prompt, reply
 
@@ -79,13 +78,13 @@ def image_of(rows, row):
     return np.asarray(Image.open(io.BytesIO(base64.b64decode(data))))
 
 
-@pytest.mark.parametrize("space", [SPACE, FREE], ids=["cells", "free"])
+@pytest.mark.parametrize("space", [RECORDS, FREE], ids=["cells", "free"])
 def test_no_training_scene_contains_a_held_out_combination(space):
     for captioned in scenes("train", space):
         assert not combinations_in(captioned.scene) & EVERYTHING
 
 
-@pytest.mark.parametrize("space", [SPACE, FREE], ids=["cells", "free"])
+@pytest.mark.parametrize("space", [RECORDS, FREE], ids=["cells", "free"])
 def test_every_held_out_scene_and_caption_shows_one(space):
     shown = Counter()
     for captioned in scenes("heldout", space):
@@ -106,13 +105,13 @@ def test_nearly_every_held_out_scene_has_one_new_thing_only():
 
 
 @pytest.mark.parametrize("split", ["train", "heldout"])
-@pytest.mark.parametrize("space", [SPACE, FREE], ids=["cells", "free"])
+@pytest.mark.parametrize("space", [RECORDS, FREE], ids=["cells", "free"])
 def test_captions_are_true_of_their_scenes(split, space):
     for captioned in scenes(split, space):
         assert is_true(captioned.caption.prompt, captioned.scene), captioned.caption.prompt
 
 
-@pytest.mark.parametrize("space", [SPACE, FREE], ids=["cells", "free"])
+@pytest.mark.parametrize("space", [RECORDS, FREE], ids=["cells", "free"])
 def test_objects_stay_inside_and_apart(space):
     for captioned in scenes("train", space):
         things = captioned.scene.objects
@@ -171,7 +170,7 @@ def test_records_have_the_schema_and_show_the_rendered_image(made):
     table = read_split(folder, "train")
     assert table.schema.equals(RECORD)
     images = {row["image_id"]: row for row in read_split(made["images"].folder, "train").to_pylist()}
-    turns_of = conversations(SPACE, HELD_OUT, RECORDS)
+    turns_of = conversations(RECORDS, HELD_OUT)
     rows = {row["sample_id"]: row for row in table.to_pylist()}
     assert len(rows) == table.num_rows == manifest.facts["train_records"]
     for captioned in scenes("train")[:50]:
@@ -276,7 +275,7 @@ def test_mmbench_has_four_options_and_four_categories(made):
 @pytest.mark.parametrize("name", ["pope", "mme", "mmbench"])
 def test_answers_are_true_of_the_pixels(made, name):
     """The scene is looked up by its pixels, then the question is answered from its words."""
-    by_pixels = {render_pixels(s, 32).tobytes(): s for s in scene_pool(SPACE, HELD_OUT, 218)}
+    by_pixels = {render_pixels(s, 32).tobytes(): s for s in scene_pool(RECORDS, HELD_OUT)}
     rows = question_rows(made["benchmarks"].folder, name)
     for row in rows:
         scene = by_pixels[image_of(rows, row).tobytes()]
@@ -324,6 +323,6 @@ def test_settings_that_cannot_be_drawn_are_named(tmp_path, change, message):
 
 
 def test_a_space_that_is_all_held_out_is_refused():
-    every_color = {("colors", color, shape) for color in SPACE.colors for shape in SPACE.shapes}
+    every_color = {("colors", color, shape) for color in RECORDS.colors for shape in RECORDS.shapes}
     with pytest.raises(SourceError, match="lower heldout_share"):
-        draw_trained(SPACE, "colors", every_color, random.Random(1))
+        draw_trained(RECORDS, "colors", every_color, random.Random(1))

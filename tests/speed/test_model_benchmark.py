@@ -12,6 +12,7 @@ from tests.models.small import PLANS, VOCABULARY, small_model
 from unix_lib.__main__ import app
 from unix_lib.artefacts.errors import UserError
 from unix_lib.commands.benchmark_model import size
+from unix_lib.config.models import SharedPlan, UnixPlan
 from unix_lib.generate import generate_images
 from unix_lib.models.routing import build_batch
 from unix_lib.speed.decoders import pack, prompts, unconditional
@@ -22,7 +23,7 @@ from unix_lib.speed.training import decoder_steps, qwen_batch, qwen_steps
 
 CPU = torch.device("cpu")
 SIZE = replace(size(layers=4, width=64, text_vocabulary=90, positions=700, codes=12), codebook=40)
-UNIX = {"preset": "unix", "first": 1, "last": 1}
+UNIX = UnixPlan(preset="unix", first=1, last=1)
 
 
 @pytest.mark.parametrize("plan", list(PLANS))
@@ -41,7 +42,7 @@ def test_qwen_trains_on_the_same_documents() -> None:
     assert documents.document_lengths.sum() == 600 and len(documents.document_lengths) > 1
     batch = qwen_batch(documents)
     assert (batch["labels"][0] == -100).sum() == len(documents.document_lengths)
-    ours = decoder_steps(SIZE, {"preset": "shared"}, 600, CPU, checkpointing=False)
+    ours = decoder_steps(SIZE, SharedPlan(preset="shared"), 600, CPU, checkpointing=False)
     theirs = qwen_steps(SIZE, 600, CPU, checkpointing=True)
     for _ in range(3):
         assert ours() == pytest.approx(theirs(), abs=1e-4)
@@ -49,7 +50,7 @@ def test_qwen_trains_on_the_same_documents() -> None:
 
 def test_qwen_has_the_shared_decoders_logits() -> None:
     documents = pack(SIZE, 300)
-    shared, batch = SIZE.decoder({"preset": "shared"}, CPU).eval(), qwen_batch(documents)
+    shared, batch = SIZE.decoder(SharedPlan(preset="shared"), CPU).eval(), qwen_batch(documents)
     with torch.no_grad():
         ours = shared(**build_batch([documents], shared.config), return_logits=True).logits
         theirs = SIZE.qwen(CPU).eval()(batch["input_ids"], position_ids=batch["position_ids"], use_cache=False).logits

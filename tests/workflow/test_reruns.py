@@ -142,21 +142,26 @@ def test_a_missing_manifest_in_the_middle_is_noticed(project: Project) -> None:
 
 def test_targets_make_what_they_name_and_what_it_needs(project: Project) -> None:
     shutil.rmtree(project.folder / "results")
+    conflict = project.config["analyze"]["conflict"]
+    project.config["analyze"]["conflict-unix"] = {"kind": "conflict", **conflict, "runs": ["unix"]}
     made = project.run("figure_conditional_entropy")
     assert {name.split("/")[0] for name in made} == {"sources", "tokenizers", "encode", "analyze", "figures"}
     assert len(made) == 8
     assert project.run("run_base") == ["pack/text", "tokenizers/vocabulary", "train/base-step-00030"]
-    conflict = {name.partition("-")[0] for name in project.run("analysis_conflict")}
-    assert conflict == {"pack/mixed", "train/shared", "train/unix", "analyze/conflict"}
+    made = project.run("analysis_conflict")
+    assert {name.partition("-")[0] for name in made} == {"pack/mixed", "train/shared", "train/unix", "analyze/conflict"}
+    assert not [name for name in made if name.startswith("analyze/conflict-unix-unix-")]  # the other analysis's
+    assert {name.rpartition("-step-")[0] for name in project.run("analysis_conflict-unix")} == {
+        "analyze/conflict-unix-unix"
+    }
 
 
 def test_editing_rules_or_scripts_runs_nothing(project: Project) -> None:
-    rules = project.folder / "rules" / "train.smk"
-    text = rules.read_text()
-    for old, new in (("Training", "Now training"), ('launcher="{params.srun}"', 'launcher="{params.srun} "')):
-        assert old in text
-        text = text.replace(old, new)
-    rules.write_text(text)
+    edits = {"train": ("Training", "Now training"), "common": ("launcher}{PYTHON}", "launcher} {PYTHON}")}
+    for name, (old, new) in edits.items():
+        rules = project.folder / "rules" / f"{name}.smk"
+        assert old in rules.read_text()
+        rules.write_text(rules.read_text().replace(old, new))
     script = project.folder / "scripts" / "train.py"
     script.write_text(script.read_text() + "\n# edited\n")
     assert project.run() == []

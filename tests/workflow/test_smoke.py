@@ -31,9 +31,9 @@ def environment(folder: Path) -> dict[str, str]:
     return os.environ | {"PYTHONPATH": str(folder)}
 
 
-def run_chain(folder: Path) -> str:
+def run_module(folder: Path, *arguments: str) -> str:
     finished = subprocess.run(
-        [sys.executable, "-m", "snakemake", "--cores", "2", "--configfile", "config/smoke.yaml", "--", "all"],
+        [sys.executable, "-m", *arguments],
         cwd=folder,
         env=environment(folder),
         capture_output=True,
@@ -42,6 +42,10 @@ def run_chain(folder: Path) -> str:
     )
     assert finished.returncode == 0, finished.stdout + finished.stderr
     return finished.stderr
+
+
+def run_chain(folder: Path) -> str:
+    return run_module(folder, "snakemake", "--cores", "2", "--configfile", "config/smoke.yaml", "--", "all")
 
 
 @pytest.mark.slow
@@ -82,20 +86,8 @@ def test_the_claims_say_what_was_not_decided(smoke: Path) -> None:
 
 @pytest.mark.slow
 def test_tables_are_copied_for_git_and_figures_drawn_on_demand(smoke: Path) -> None:
-    for arguments in (
-        ("summarize", "config/smoke.yaml"),
-        ("figures", "config/smoke.yaml"),
-        ("plan", "config/smoke.yaml"),
-    ):
-        finished = subprocess.run(
-            [sys.executable, "-m", "unix_lib", *arguments],
-            cwd=smoke,
-            env=environment(smoke),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert finished.returncode == 0, finished.stdout + finished.stderr
+    for command in ("summarize", "figures", "plan"):
+        run_module(smoke, "unix_lib", command, "config/smoke.yaml")
     summary = smoke / "results" / "smoke" / "summary"
     assert {"claims.csv", "metrics.json", "wall_times.csv"} <= {path.name for path in summary.iterdir()}
     assert json.loads((summary / "metrics.json").read_text())

@@ -28,7 +28,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -37,10 +37,13 @@ from torch import Tensor
 
 from unix_lib.analyze.conflict_documents import Chunks, sample_chunks
 from unix_lib.analyze.conflict_kind import ConflictSettings
+from unix_lib.artefacts.manifest import Facts
 from unix_lib.config.jobs import JobShape
+from unix_lib.models import UnixForCausalLM
 from unix_lib.models.checkpoint import load_model
 from unix_lib.models.routing import Documents, build_batch, move_batch
 from unix_lib.pack.reader import PackReader, epoch_file
+from unix_lib.records.schema import Row
 from unix_lib.tokenizers.image import device_of
 
 logger = logging.getLogger(__name__)
@@ -78,7 +81,7 @@ class Projection:
 
 def conflict_of_checkpoint(
     model_folder: Path, pack_folder: Path, settings: ConflictSettings, shape: JobShape
-) -> tuple[pa.Table, dict[str, Any]]:
+) -> tuple[pa.Table, Facts]:
     """Measure a checkpoint on documents of a mixture; the table's columns are `CONFLICT_COLUMNS`.
 
     Raises:
@@ -87,7 +90,7 @@ def conflict_of_checkpoint(
     """
     device = torch.device(device_of(shape))
     model = load_model(model_folder, torch.float32)
-    model.to(device).eval()  # type: ignore[arg-type]
+    model.eval().to(device)
     reader = PackReader(pack_folder, [epoch_file(0)])  # one epoch: no record comes twice
     order = np.random.default_rng(settings.seed).permutation(len(reader))
     chunks = sample_chunks(
@@ -98,10 +101,10 @@ def conflict_of_checkpoint(
     return table, {"documents_per_modality": chunks.documents}
 
 
-def projections_of(model: torch.nn.Module) -> list[Projection]:
+def projections_of(model: UnixForCausalLM) -> list[Projection]:
     """The seven projections of every layer, text copies left out."""
     found = []
-    for index, layer in enumerate(model.model.layers):  # type: ignore[union-attr,arg-type]
+    for index, layer in enumerate(model.model.layers):
         for names, module, sharing in (
             (ATTENTION_PROJECTIONS, layer.self_attn, layer.plan.attention_weights),
             (FFN_PROJECTIONS, layer.mlp, layer.plan.ffn),
@@ -112,7 +115,7 @@ def projections_of(model: torch.nn.Module) -> list[Projection]:
 
 
 def inner_products(
-    model: torch.nn.Module, chunks: Chunks, memory: int
+    model: UnixForCausalLM, chunks: Chunks, memory: int
 ) -> Iterator[tuple[Projection, np.ndarray | None]]:
     """Inner products of the gradients of C chunks per modality.
 
@@ -156,7 +159,7 @@ def conflict_table(
 ) -> pa.Table:
     """Conflict of every projection over the same random splits; columns `CONFLICT_COLUMNS`."""
     groups = split_groups(chunks, splits, seed)
-    rows: list[dict[str, Any]] = []
+    rows: list[Row] = []
     for projection, product in products:
         known = {"layer": projection.layer, "projection": projection.name, "shared": product is not None}
         if product is None:
@@ -199,12 +202,12 @@ def _cosine(product: np.ndarray, left: np.ndarray, right: np.ndarray) -> float:
     return float(left @ product @ right) / norms**0.5 if norms > 0 else 0.0
 
 
-def _chunk_gradient(model: torch.nn.Module, documents: list[Documents], weights: list[Tensor]) -> list[Tensor]:
+def _chunk_gradient(model: UnixForCausalLM, documents: list[Documents], weights: list[Tensor]) -> list[Tensor]:
     """Gradient of the loss summed over a chunk's targets, on the CPU; one backward per `TOKENS_PER_PASS` tokens."""
     total: list[Tensor] | None = None
     device = weights[0].device
     for part in _groups(documents, lambda document: len(document.input_ids), TOKENS_PER_PASS[device.type]):
-        batch = move_batch(build_batch(part, model.config), device)  # type: ignore[arg-type]
+        batch = move_batch(build_batch(part, model.config), device)
         loss = model(**batch, num_items_in_batch=1).loss
         gradients = torch.autograd.grad(loss, weights)
         if total is None:

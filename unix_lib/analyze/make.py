@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Iterator
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -17,6 +16,7 @@ from unix_lib.artefacts.manifest import Manifest
 from unix_lib.config.jobs import Execution
 from unix_lib.evaluate.tables import null_for_nan, origin_of, write_table
 from unix_lib.jobs.job import Job
+from unix_lib.records.schema import Row
 
 logger = logging.getLogger(__name__)
 
@@ -77,9 +77,7 @@ ENTROPY_SCHEMA = pa.schema(
 )
 
 
-def _entropy_rows(
-    read: dict[str, SourceSequences], budget: int, orders: int, sample_sizes: int
-) -> Iterator[dict[str, Any]]:
+def _entropy_rows(read: dict[str, SourceSequences], budget: int, orders: int, sample_sizes: int) -> Iterator[Row]:
     sizes = sorted({max(LEAST_BUDGET, round(budget / CURVE_STEP**k)) for k in range(sample_sizes)})
     for source, given in read.items():
         for size in sizes:

@@ -23,6 +23,9 @@ class ArtefactError(UserError):
     """A missing or damaged artefact; the message names the file and the remedy."""
 
 
+Facts = dict[str, Any]  # results small enough to read at a glance, as JSON
+
+
 @dataclass(frozen=True)
 class FileEntry:
     """One output file: path relative to the artefact's folder."""
@@ -41,7 +44,7 @@ class Manifest:
     recipe: str  # the recipe's full digest
     files: list[FileEntry]
     rejected: dict[str, int] = field(default_factory=dict)  # reason -> samples set aside
-    facts: dict[str, Any] = field(default_factory=dict)  # results small enough to read at a glance; hashed
+    facts: Facts = field(default_factory=dict)  # hashed
     provenance: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -65,7 +68,7 @@ def write_manifest(
     files: dict[str, int | None],
     *,
     rejected: dict[str, int] | None = None,
-    facts: dict[str, Any] | None = None,
+    facts: Facts | None = None,
     metrics: dict[str, Any] | None = None,
     execution: dict[str, Any] | None = None,
     wall_seconds: float | None = None,
@@ -74,13 +77,11 @@ def write_manifest(
 
     Args:
         folder: the artefact's folder, `results/<experiment>/<stage>/<name>-<digest>`.
-        recipe_digest: full digest of the recipe that was followed.
         files: path relative to `folder` -> number of rows, or None where rows mean nothing.
         rejected: reason -> samples set aside.
         facts: small reproducible results; part of the identity.
         metrics: small measurements that need not repeat (speed, memory); provenance.
-        execution: numeric and operational settings in force; provenance.
-        wall_seconds: wall time of the job; provenance.
+        execution: numeric and operational settings in force; provenance, like the job's wall time.
     """
     entries = [
         FileEntry(path=name, bytes=(folder / name).stat().st_size, sha256=sha256_of(folder / name), rows=rows)

@@ -9,6 +9,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+# Those that shape numbers.
 PACKAGES = ("torch", "transformers", "deepspeed", "accelerate", "lm-eval", "pyarrow", "pandas", "numpy", "matplotlib")
 
 
@@ -28,22 +29,20 @@ def code_version() -> dict[str, Any]:
         return {}
 
 
-def package_versions() -> dict[str, str]:
-    """Installed versions of the packages that shape numbers; read from metadata, nothing is imported."""
-    versions = {"python": platform.python_version()}
-    for name in PACKAGES:
-        try:
-            versions[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return versions
+def installed_version(package: str) -> str | None:
+    """Version of a package, read from metadata: nothing is imported; None where it is not installed."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
 
 
 def provenance_now(execution: dict[str, Any], metrics: dict[str, Any], wall_seconds: float | None) -> dict[str, Any]:
     """The provenance half of a manifest, as of now."""
     return {
         "code": code_version(),
-        "packages": package_versions(),
+        "packages": {"python": platform.python_version()}
+        | {name: version for name in PACKAGES if (version := installed_version(name))},
         "host": platform.node(),
         "slurm_job": os.environ.get("SLURM_JOB_ID"),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),

@@ -5,14 +5,13 @@ path and a job runs exactly when its manifest is missing.
 """
 
 import json
-import os
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from unix_lib.artefacts.errors import UserError
-from unix_lib.artefacts.files import digest_of
+from unix_lib.artefacts.files import digest_of, replace_text
 
 RECIPE = "recipe.json"  # its name in the folder of the artefact that it made
 DIGEST_CHARACTERS = 12  # 48 bits: a thousand artefacts collide with probability 2e-9
@@ -63,14 +62,7 @@ class Recipe:
         return [value] if isinstance(value, str) else list(value)
 
     def as_json(self) -> dict[str, Any]:
-        return {
-            "stage": self.stage,
-            "name": self.name,
-            "kind": self.kind,
-            "logic_version": self.logic_version,
-            "settings": self.settings,
-            "inputs": self.inputs,
-        }
+        return asdict(self)
 
     def path(self, results: Path) -> Path:
         return results / "recipes" / self.stage / f"{self.key}.json"
@@ -79,14 +71,8 @@ class Recipe:
 def write_recipe(recipe: Recipe, results: Path) -> None:
     """Write a recipe once; an existing file is left as it is."""
     path = recipe.path(results)
-    if path.exists():
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    temporary.write_text(
-        json.dumps(recipe.as_json(), indent=2, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8"
-    )
-    os.replace(temporary, path)
+    if not path.exists():
+        replace_text(path, json.dumps(recipe.as_json(), indent=2, sort_keys=True, ensure_ascii=False) + "\n")
 
 
 def read_recipe(path: Path) -> Recipe:

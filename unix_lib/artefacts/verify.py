@@ -28,11 +28,9 @@ def finished_artefacts(results: Path) -> list[Path]:
 
 
 def verify(results: Path, progress: Callable[[str], None] = lambda line: None) -> Verification:
-    """Check every recipe against its name and every file against its manifest.
+    """Check every recipe of `results/<experiment>` against its name and every file against its manifest.
 
-    Args:
-        results: `results/<experiment>`.
-        progress: called with each artefact's name before it is hashed.
+    `progress` is called with each artefact's name before it is hashed.
 
     Raises:
         UserError: there is no such folder, or nothing to check in it.

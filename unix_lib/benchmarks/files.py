@@ -13,8 +13,6 @@ def benchmark_file(name: str, made: str, source: Path | None, file: str | None, 
         name: of the benchmark or of the job, for messages.
         made: what a source calls the file.
         source: artefact `sources/<source>-benchmarks`, already checked; None for a fetched file.
-        file: the fetched file.
-        identity: what that was when the plan was made.
 
     Raises:
         BenchmarkError: there is no such file. UserError: it was changed.

@@ -2,31 +2,44 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 from unix_lib.artefacts.errors import UserError
 from unix_lib.artefacts.files import lines_of
 
 TASKS = ("single_object", "two_object", "counting", "colors", "position", "color_attr")
 
+Clause = TypedDict(  # `position`: a relation, and the clause it is to
+    "Clause",
+    {"class": str, "count": int, "color": NotRequired[str | None], "position": NotRequired[tuple[str, int]]},
+)
+
+
+class Prompt(TypedDict):
+    """GenEval's metadata of a prompt."""
+
+    tag: str  # one of `TASKS`
+    prompt: str
+    include: list[Clause]
+    exclude: NotRequired[list[Clause]]
+
 
 class GenEvalError(UserError):
     """Prompt metadata that is not in GenEval's layout."""
 
 
-def read_prompts(path: Path, limit: int | None = None) -> list[dict[str, Any]]:
+def read_prompts(path: Path, limit: int | None = None) -> list[Prompt]:
     """GenEval's prompt metadata (`tag, prompt, include, exclude`), one JSON object a line.
 
-    Args:
-        path: `geneval.jsonl`.
-        limit: keep this many, the tasks in turn, so that each stays represented.
+    With a limit this many are kept, the tasks in turn, so that each stays represented.
 
     Raises:
         GenEvalError: names the first line that is not in GenEval's layout.
     """
-    prompts = []
+    prompts: list[Prompt] = []
     for number, line in enumerate(lines_of(path.read_text(encoding="utf-8")), start=1):
         try:
             metadata = json.loads(line)
@@ -38,13 +51,8 @@ def read_prompts(path: Path, limit: int | None = None) -> list[dict[str, Any]]:
         raise GenEvalError(f"{path}: no prompts; raise prompts_per_task of the source")
     if limit is None or limit >= len(prompts):
         return prompts
-    seen: dict[str, int] = defaultdict(int)
-    turn = []
-    for index, prompt in enumerate(prompts):
-        turn.append((seen[prompt["tag"]], index))
-        seen[prompt["tag"]] += 1
-    kept = sorted(index for _, index in sorted(turn)[:limit])
-    return [prompts[index] for index in kept]
+    turns = [(turn, index) for index, turn in enumerate(_counted([prompt["tag"] for prompt in prompts]))]
+    return [prompts[index] for index in sorted(index for _, index in sorted(turns)[:limit])]
 
 
 def check_prompt(metadata: dict[str, Any], where: str) -> None:
@@ -63,11 +71,12 @@ def check_prompt(metadata: dict[str, Any], where: str) -> None:
             raise GenEvalError(f"{where}: include[{index}] needs 'class', 'count' and a 'position' that points back")
 
 
-def occurrences(prompts: Sequence[dict[str, Any]]) -> list[int]:
+def occurrences(prompts: Sequence[Prompt]) -> list[int]:
     """For each prompt, how often its text stood before it."""
-    seen: dict[str, int] = defaultdict(int)
-    before = []
-    for prompt in prompts:
-        before.append(seen[prompt["prompt"]])
-        seen[prompt["prompt"]] += 1
-    return before
+    return _counted([prompt["prompt"] for prompt in prompts])
+
+
+def _counted(values: Sequence[str]) -> list[int]:
+    """For each value, how often it stood before."""
+    counters: dict[str, Iterator[int]] = defaultdict(count)
+    return [next(counters[value]) for value in values]

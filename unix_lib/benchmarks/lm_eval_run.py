@@ -25,7 +25,6 @@ def run_zero_shot(loaded: Loaded, respond: Respond, limit: int | None) -> dict[s
     """Let lm-eval ask for everything that its tasks need; its record of each sample, by task.
 
     Args:
-        loaded: the tasks.
         respond: called once, with the requests of all tasks in lm-eval's order.
         limit: only the first this many documents of each task.
 
@@ -35,7 +34,7 @@ def run_zero_shot(loaded: Loaded, respond: Respond, limit: int | None) -> dict[s
     from lm_eval.api.model import LM  # importing these takes seconds
     from lm_eval.evaluator import evaluate
 
-    class Responding(LM):
+    class Responding(LM):  # type: ignore[misc]  # untyped
         def loglikelihood(self, requests: list["Instance"]) -> list[tuple[float, bool]]:
             return respond(requests)
 

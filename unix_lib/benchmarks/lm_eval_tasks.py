@@ -33,7 +33,8 @@ def load_registered(name: str) -> Loaded:
         BenchmarkError: lm-eval has no such task, or its data set is not in the cache and can't be reached.
     """
     try:
-        return task_manager(True).load([name])
+        loaded: Loaded = task_manager(True).load([name])
+        return loaded
     except KeyError:
         raise BenchmarkError(f"lm-eval has no task '{name}'; `lm-eval ls tasks` lists its tasks") from None
     except (OSError, ConnectionError) as error:
@@ -69,7 +70,8 @@ def load_cloze(name: str, path: Path) -> Loaded:
         "metric_list": [{"metric": metric, "aggregation": "mean", "higher_is_better": True} for metric in METRICS],
         "num_fewshot": 0,
     }
-    return task_manager(False).load([config])
+    loaded: Loaded = task_manager(False).load([config])
+    return loaded
 
 
 def data_set_of(task: Any) -> str:

@@ -76,11 +76,6 @@ class RejectedRow:
 def read_questions(path: Path, layout: Layout, limit: int | None = None) -> tuple[list[Question], list[RejectedRow]]:
     """Read a benchmark's questions.
 
-    Args:
-        path: the TSV file, UTF-8.
-        layout: pope, mme, mmbench or seed.
-        limit: keep only the first this many questions.
-
     Raises:
         QuestionFileError: missing, not UTF-8, without a needed column, or without a single usable row.
     """

@@ -34,13 +34,13 @@ class Checkpoint:
     def model(self) -> "UnixForCausalLM":
         import torch
 
-        from unix_lib.models.start import load_model
+        from unix_lib.models.checkpoint import load_model
 
         log.info("loading %s", self.folder / "model")
         # On a GPU in the precision of training; on the CPU bfloat16 is slower than float32 and less exact.
         model = load_model(self.folder / "model", torch.bfloat16 if self.device == "cuda" else torch.float32)
-        model.to(self.device)  # type: ignore[arg-type]
-        return model.eval()
+        model.eval().to(self.device)
+        return model
 
     @cached_property
     def tokenizer(self) -> "PreTrainedTokenizerFast":

@@ -5,12 +5,12 @@ import os
 import shutil
 import subprocess
 import sys
-from importlib import metadata
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
+from unix_lib.artefacts.provenance import installed_version
 from unix_lib.config import Experiment, load_experiment
 from unix_lib.config.needs import Need
 from unix_lib.fetch.needs import missing_because, needs_of
@@ -51,12 +51,12 @@ def run(config: Path, console: Console) -> int:
     python = sys.version_info[:2]
     row(python >= (3, 11), "Python", ".".join(map(str, sys.version_info[:3])), "install Python 3.11 or newer")
     for package in PACKAGES:
-        version = _version(package)
+        version = installed_version(package)
         row(version is not None, package, version or "-", "make setup")
     experiment = load_experiment(config)
     row(*_device(_gpus_asked(experiment)))
     for package, remedy in GPU_PACKAGES.items():
-        version = _version(package)
+        version = installed_version(package)
         row(version is not None, package, version or "-", remedy, needed=False)
     sbatch = shutil.which("sbatch")
     row(sbatch is not None, "SLURM (sbatch)", sbatch or "-", "only for --profile slurm, on a login node", needed=False)
@@ -102,13 +102,6 @@ def _without_accounting() -> bool:
         return False
     types = [line for line in shown.stdout.splitlines() if line.startswith("AccountingStorageType")]
     return any(line.split("=")[-1].strip() in ("accounting_storage/none", "(null)") for line in types)
-
-
-def _version(package: str) -> str | None:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None
 
 
 def _device(gpus_asked: int) -> tuple[bool, str, str, str]:

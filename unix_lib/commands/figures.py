@@ -20,14 +20,9 @@ def run(config: Path, console: Console) -> int:
     for artefact in experiment.plan.of_stage("figures"):
         job = experiment.plan.jobs[artefact]
         assert isinstance(job.settings, DrawnFigure)
-        existing: dict[str, list[str]] = {}
-        missing: list[str] = []
-        for role in job.recipe.inputs:
-            for name in job.recipe.in_role(role):
-                if (experiment.results / name / MANIFEST).is_file():
-                    existing.setdefault(role, []).append(name)
-                else:
-                    missing.append(name)
+        missing = [name for name in job.recipe.upstream if not (experiment.results / name / MANIFEST).is_file()]
+        roles = {role: [a for a in job.recipe.in_role(role) if a not in missing] for role in job.recipe.inputs}
+        existing = {role: artefacts for role, artefacts in roles.items() if artefacts}
         figure = job.recipe.name
         if not existing:
             console.print(f"[yellow]waiting[/] {figure}: none of its {len(missing)} inputs exists yet")

@@ -1,6 +1,7 @@
 """`plan`: runs x stages before anything runs; what is done, what would run and why, and what it would cost."""
 
 import os
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -37,24 +38,13 @@ class OfRun(Protocol):
 class Cost:
     """What jobs would cost together."""
 
-    jobs: int = 0
-    seconds: float = 0.0
-    low: float = 0.0  # seconds, if every estimate is too high
-    high: float = 0.0  # and if every one is too low
-    gpu_hours: float = 0.0
-    measured: bool = True  # all of them, by jobs of their kinds
-    disk: float = 0.0  # bytes
-
-    def __add__(self, other: "Cost") -> "Cost":
-        return Cost(
-            self.jobs + other.jobs,
-            self.seconds + other.seconds,
-            self.low + other.low,
-            self.high + other.high,
-            self.gpu_hours + other.gpu_hours,
-            self.measured and other.measured,
-            self.disk + other.disk,
-        )
+    jobs: int
+    seconds: float
+    low: float  # seconds, if every estimate is too high
+    high: float  # and if every one is too low
+    gpu_hours: float
+    measured: bool  # all of them, by jobs of their kinds
+    disk: float  # bytes
 
     @property
     def time(self) -> str:
@@ -78,18 +68,16 @@ class Forecast:
 
     def cost(self, artefacts: Iterable[str]) -> Cost:
         """Of those of the jobs that would run."""
-        return sum((self._cost(artefact) for artefact in artefacts if artefact in self.due), Cost())
-
-    def _cost(self, artefact: str) -> Cost:
-        estimate, shape = self.due[artefact], self.plan.jobs[artefact].execution.job
+        due = {artefact: self.due[artefact] for artefact in artefacts if artefact in self.due}
+        shapes = [self.plan.jobs[artefact].execution.job for artefact in due]
         return Cost(
-            1,
-            estimate.seconds,
-            estimate.seconds / estimate.spread,
-            estimate.seconds * estimate.spread,
-            estimate.seconds / 3600 * shape.gpus * shape.nodes,
-            estimate.measured,
-            disk_bytes(self.plan, artefact),
+            jobs=len(due),
+            seconds=sum(each.seconds for each in due.values()),
+            low=sum(each.seconds / each.spread for each in due.values()),
+            high=sum(each.seconds * each.spread for each in due.values()),
+            gpu_hours=sum(e.seconds / 3600 * s.gpus * s.nodes for e, s in zip(due.values(), shapes, strict=True)),
+            measured=all(each.measured for each in due.values()),
+            disk=sum(disk_bytes(self.plan, artefact) for artefact in due),
         )
 
     def wall_seconds(self, cores: int) -> float:
@@ -104,10 +92,7 @@ class Forecast:
     def why(self, artefacts: Iterable[str]) -> str:
         """The reasons why jobs would run, with how many each."""
         due = [artefact for artefact in artefacts if artefact in self.due]
-        reasons: dict[str, int] = {}
-        for artefact in due:
-            reason = reason_of(self.plan.jobs[artefact].recipe, self.results, self.skipped)
-            reasons[reason] = reasons.get(reason, 0) + 1
+        reasons = Counter(reason_of(self.plan.jobs[a].recipe, self.results, self.skipped) for a in due)
         return "; ".join(f"{reason} ({count})" if len(due) > 1 else reason for reason, count in reasons.items())
 
 
@@ -136,7 +121,7 @@ def _runs_table(forecast: Forecast) -> Table:
     headings += ["trained", "evaluated", "analysed", "time", *["GPU h"] * on_gpus]
     for heading in headings:
         table.add_column(heading, justify="left" if heading in ("run", "architecture") else "right", no_wrap=True)
-    for name, settings in config.train.runs.items():
+    for name, settings in config.runs.items():
         costs, cost = run_costs(config, name), forecast.cost(_of_run(forecast.plan, name, *OF_RUNS))
         table.add_row(
             name,
@@ -201,12 +186,8 @@ def _summary(forecast: Forecast, cores: int) -> list[str]:
 
 def _of_run(plan: Plan, run_name: str, *stages: str) -> list[str]:
     """Jobs of some stages that belong to a run."""
-    found = []
-    for artefact in plan.targets(*stages):
-        settings = plan.jobs[artefact].settings
-        if isinstance(settings, OfRun) and settings.run == run_name:
-            found.append(artefact)
-    return found
+    settings = {artefact: plan.jobs[artefact].settings for artefact in plan.targets(*stages)}
+    return [artefact for artefact, own in settings.items() if isinstance(own, OfRun) and own.run == run_name]
 
 
 def _done(forecast: Forecast, jobs: list[str]) -> str:

@@ -50,13 +50,11 @@ def run(results: Path, configs: list[Path], states: bool, delete: bool, console:
 def _superseded(plans: list[Plan], results: Path) -> list[Path]:
     """Superseded states of every run of the plans."""
     due: dict[tuple[str, str], set[int]] = defaultdict(set)
-    for plan in plans:
-        for artefact, job in plan.jobs.items():
-            settings = job.settings
-            if isinstance(settings, CheckpointSettings):
-                steps = due[settings.run, settings.run_digest]
-                if not (results / artefact / MANIFEST).is_file():
-                    steps.add(settings.step)
+    for artefact, job in ((artefact, job) for plan in plans for artefact, job in plan.jobs.items()):
+        if isinstance(job.settings, CheckpointSettings):
+            steps = due[job.settings.run, job.settings.run_digest]
+            if not (results / artefact / MANIFEST).is_file():
+                steps.add(job.settings.step)
     return [folder for (run, digest), steps in due.items() for folder in superseded_states(results, run, digest, steps)]
 
 

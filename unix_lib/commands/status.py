@@ -1,5 +1,6 @@
 """`status`: what of an experiment is done, stage by stage, and what was set aside on the way."""
 
+from collections import Counter
 from pathlib import Path
 
 from rich.console import Console
@@ -24,7 +25,7 @@ def run(config: Path, console: Console) -> int:
         if not artefacts:
             continue
         done, seconds, size = 0, 0.0, 0
-        rejected: dict[str, int] = {}
+        rejected: Counter[str] = Counter()
         for artefact in artefacts:
             folder = experiment.results / artefact
             if not (folder / MANIFEST).is_file():
@@ -37,8 +38,7 @@ def run(config: Path, console: Console) -> int:
             done += 1
             seconds += manifest.provenance.get("wall_seconds") or 0.0
             size += sum(entry.bytes for entry in manifest.files)
-            for reason, count in manifest.rejected.items():
-                rejected[reason] = rejected.get(reason, 0) + count
+            rejected.update(manifest.rejected)
         aside = ", ".join(f"{count} {reason}" for reason, count in sorted(rejected.items()))
         table.add_row(stage, str(done), str(len(artefacts)), f"{seconds:.0f} s", f"{size / 1e6:.1f}", aside)
     console.print(table)

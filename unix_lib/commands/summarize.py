@@ -32,12 +32,16 @@ def run(config: Path, console: Console) -> int:
             continue
         for entry in open_artefact(folder).files:
             if entry.path != RECIPE and Path(entry.path).suffix in (".csv", ".json"):
-                _copy(folder / entry.path, summary / entry.path)
+                with atomic_path(summary / entry.path) as temporary:
+                    shutil.copyfile(folder / entry.path, temporary)
                 copied.add(entry.path)
     if not copied:
         console.print(f"Nothing to summarize yet: run `make run CONFIG={config}` first.")
         return 1
-    _write_wall_times(experiment, summary / "wall_times.csv")
+    # Measured wall time of every finished job: what `plan` estimates from on a machine that ran nothing yet.
+    finished = [a for a in experiment.plan.targets(*STAGES) if (results / a / MANIFEST).is_file()]
+    seconds = {a: read_manifest(results / a).provenance["wall_seconds"] for a in finished}
+    write_text(summary / "wall_times.csv", wall_times_text(experiment.plan, seconds))
     for path in summary.glob("*"):
         if path.name not in copied | {"wall_times.csv"}:
             path.unlink()
@@ -47,20 +51,6 @@ def run(config: Path, console: Console) -> int:
     console.print(f"Figures: {current / 'figures'}/*/*.png (and .pdf, .csv)")
     console.print(f"Tables:  {summary}/ (kept in git)")
     return 0
-
-
-def _copy(source: Path, target: Path) -> None:
-    with atomic_path(target) as temporary:
-        shutil.copyfile(source, temporary)
-
-
-def _write_wall_times(experiment: PlannedExperiment, path: Path) -> None:
-    """Measured wall time of every finished job: what `plan` estimates from on a machine that ran nothing yet."""
-    seconds: dict[str, float] = {}
-    for artefact in experiment.plan.targets(*STAGES):
-        if (experiment.results / artefact / MANIFEST).is_file():
-            seconds[artefact] = read_manifest(experiment.results / artefact).provenance["wall_seconds"]
-    write_text(path, wall_times_text(experiment.plan, seconds))
 
 
 def _print_claims(path: Path, console: Console) -> None:

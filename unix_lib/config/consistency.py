@@ -5,18 +5,14 @@ from collections.abc import Iterable, Iterator
 
 from unix_lib.config.evaluate import JudgedBenchmark, ScorerKind
 from unix_lib.config.experiment import Experiment
+from unix_lib.config.jobs import JobShape
 from unix_lib.config.kinds import find_kind
 from unix_lib.config.models import RunStart
-from unix_lib.config.sources import SourceKind, SourceSettings
+from unix_lib.config.sources import SourceKind
 from unix_lib.config.strict import nearest
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._]*(-[a-z0-9._]+)*")
 SPECIAL_TOKENS_PER_IMAGE = 2  # <|vision_start|> and <|vision_end|>
-
-
-def has_images(source: SourceSettings) -> bool:
-    """Whether a source yields images."""
-    return find_kind("source", source.kind, SourceKind).images is not None
 
 
 def faults(experiment: Experiment) -> list[str]:
@@ -36,10 +32,10 @@ def _names(experiment: Experiment) -> Iterator[str]:
     named: dict[str, Iterable[str]] = {
         "experiment": [experiment.experiment],
         "sources": experiment.sources,
-        "pack.mixtures": experiment.pack.mixtures if experiment.pack else [],
-        "train.runs": experiment.train.runs if experiment.train else [],
+        "pack.mixtures": experiment.mixtures,
+        "train.runs": experiment.runs,
         "evaluate.groups": experiment.evaluate.groups if experiment.evaluate else [],
-        "evaluate.benchmarks": experiment.evaluate.benchmarks if experiment.evaluate else [],
+        "evaluate.benchmarks": experiment.benchmarks,
         "analyze": experiment.analyze.analyses,
     }
     for where, names in named.items():
@@ -56,25 +52,23 @@ def _names(experiment: Experiment) -> Iterator[str]:
 
 def _references(experiment: Experiment) -> Iterator[str]:
     tokenizers, sources = experiment.tokenizers, list(experiment.sources)
-    mixtures = list(experiment.pack.mixtures) if experiment.pack else []
-    runs = list(experiment.train.runs) if experiment.train else []
+    mixtures, runs = list(experiment.mixtures), list(experiment.runs)
+    judges = list(experiment.evaluate.all_judges()) if experiment.evaluate else []
     used: list[tuple[str, str, str, list[str]]] = []  # where, what, name, known
     for kind, tokenizer in (("text", tokenizers.text), ("image", tokenizers.image)):
         trained_on = tokenizer.trained_on() if tokenizer else []
         used += [(f"tokenizers.{kind}.sources", "source", name, sources) for name in trained_on]
-    for name, mixture in experiment.pack.mixtures.items() if experiment.pack else ():
+    for name, mixture in experiment.mixtures.items():
         used += [(f"pack.mixtures.{name}.parts", "source", part.source, sources) for part in mixture.parts]
-    for name, run in experiment.train.runs.items() if experiment.train else ():
+    for name, run in experiment.runs.items():
         used.append((f"train.runs.{name}.mixture", "mixture", run.mixture, mixtures))
         if isinstance(run.start, RunStart):
             used.append((f"train.runs.{name}.start.run", "run", run.start.run, runs))
-    if experiment.evaluate is not None:
-        judges = list(experiment.evaluate.all_judges())
-        for name, benchmark in experiment.evaluate.benchmarks.items():
-            if benchmark.source is not None:
-                used.append((f"evaluate.benchmarks.{name}.source", "source", benchmark.source, sources))
-            if isinstance(benchmark, JudgedBenchmark):
-                used.append((f"evaluate.benchmarks.{name}.judge", "judge", benchmark.judge, judges))
+    for name, benchmark in experiment.benchmarks.items():
+        if benchmark.source is not None:
+            used.append((f"evaluate.benchmarks.{name}.source", "source", benchmark.source, sources))
+        if isinstance(benchmark, JudgedBenchmark):
+            used.append((f"evaluate.benchmarks.{name}.judge", "judge", benchmark.judge, judges))
     known = {"sources": ("source", sources), "mixture": ("mixture", mixtures), "runs": ("run", runs)}
     for analysis, settings in experiment.analyze.analyses.items():
         for what, names in settings.names().items():
@@ -85,7 +79,7 @@ def _references(experiment: Experiment) -> Iterator[str]:
 
 
 def _circles(experiment: Experiment) -> Iterator[str]:
-    for name in experiment.train.runs if experiment.train else ():
+    for name in experiment.runs:
         try:
             experiment.shape_of(name)
         except ValueError as error:
@@ -110,7 +104,11 @@ def _images(experiment: Experiment) -> Iterator[str]:
     if experiment.tokenizers.image is None:
         return
     shape = experiment.tokenizers.image.shape
-    with_images = {name: source for name, source in experiment.sources.items() if has_images(source)}
+    with_images = {
+        name: source
+        for name, source in experiment.sources.items()
+        if find_kind("source", source.kind, SourceKind).images is not None
+    }
     if experiment.pack is not None and with_images:
         needed = _codes_and_separators(experiment) + SPECIAL_TOKENS_PER_IMAGE
         if experiment.pack.length <= needed:
@@ -134,14 +132,14 @@ def _codes_and_separators(experiment: Experiment) -> int:
 
 
 def _plans(experiment: Experiment) -> Iterator[str]:
-    for name, run in experiment.train.runs.items() if experiment.train else ():
+    for name, run in experiment.runs.items():
         fault = run.plan.misfit(experiment.shape_of(name).layers)
         if fault is not None:
             yield f"train.runs.{name}.plan: {fault}"
 
 
 def _benchmarks(experiment: Experiment) -> Iterator[str]:
-    for name, benchmark in experiment.evaluate.benchmarks.items() if experiment.evaluate else ():
+    for name, benchmark in experiment.benchmarks.items():
         if benchmark.source is None:
             continue
         made = experiment.sources[benchmark.source].benchmarks()
@@ -156,7 +154,7 @@ def _benchmarks(experiment: Experiment) -> Iterator[str]:
 
 def _prompts(experiment: Experiment) -> Iterator[str]:
     """Training takes documents of any length; caches for generation are made for `max_positions`."""
-    scorers = {b.scorer for b in experiment.evaluate.benchmarks.values()} if experiment.evaluate else set()
+    scorers = {benchmark.scorer for benchmark in experiment.benchmarks.values()}
     if all(find_kind("scorer", name, ScorerKind).family != "generation" for name in scorers):
         return
     for name in experiment.compared_runs():
@@ -181,19 +179,16 @@ def _machines(experiment: Experiment) -> Iterator[str]:
         "sources_job": experiment.sources_job,
         "tokenizers.job": experiment.tokenizers.job,
         "figures.job": experiment.figures.job,
+        "pack.job": experiment.pack.job if experiment.pack else JobShape(),
     }
-    if experiment.pack is not None:
-        on_cpu["pack.job"] = experiment.pack.job
-    on_one_node = on_cpu | {
+    on_gpus = {
         "encode.job": experiment.encode.job,
         "generate.job": experiment.generate.job,
         "analyze.job": experiment.analyze.job,
+        "evaluate.job": experiment.evaluate.job if experiment.evaluate else JobShape(),
     }
-    if experiment.evaluate is not None:
-        on_one_node["evaluate.job"] = experiment.evaluate.job
-    for where, shape in on_cpu.items():
-        if shape.gpus:
+    for where, shape in (on_cpu | on_gpus).items():
+        if shape.gpus and where in on_cpu:
             yield f"{where}.gpus is {shape.gpus}, and these jobs work on the CPU; set it to 0"
-    for where, shape in on_one_node.items():
         if shape.nodes > 1:
             yield f"{where}.nodes is {shape.nodes}, and only training uses several; set it to 1"

@@ -4,19 +4,19 @@ from typing import Annotated
 
 from unix_lib.config.analyze import AnalyzeConfig
 from unix_lib.config.encode import EncodeConfig
-from unix_lib.config.evaluate import EvaluateConfig
+from unix_lib.config.evaluate import BenchmarkSettings, EvaluateConfig
 from unix_lib.config.fetch import FetchConfig
 from unix_lib.config.figures import FiguresConfig
 from unix_lib.config.generate import GenerateConfig
 from unix_lib.config.jobs import JobShape
 from unix_lib.config.kinds import KindField
 from unix_lib.config.models import DecoderShape, RunStart
-from unix_lib.config.pack import PackConfig
+from unix_lib.config.pack import Mixture, PackConfig
 from unix_lib.config.report import ReportConfig
 from unix_lib.config.sources import HeldOut, SourceKind, SourceSettings
 from unix_lib.config.strict import StrictModel, key
 from unix_lib.config.tokenizers import TokenizersConfig
-from unix_lib.config.train import TrainConfig
+from unix_lib.config.train import Run, TrainConfig
 
 
 class Experiment(StrictModel):
@@ -40,22 +40,36 @@ class Experiment(StrictModel):
     report: ReportConfig | None = key("the one-page summary", None)
     fetch: FetchConfig = key("what `unix-lib fetch` downloads", FetchConfig(), kind="operational")
 
+    @property
+    def mixtures(self) -> dict[str, Mixture]:
+        """Mixtures by name."""
+        return self.pack.mixtures if self.pack else {}
+
+    @property
+    def runs(self) -> dict[str, Run]:
+        """Training runs by name."""
+        return self.train.runs if self.train else {}
+
+    @property
+    def benchmarks(self) -> dict[str, BenchmarkSettings]:
+        """Benchmarks by name."""
+        return self.evaluate.benchmarks if self.evaluate else {}
+
     def shape_of(self, run_name: str) -> DecoderShape:
         """Decoder shape of a run, followed through the runs it starts from.
 
         Raises:
             ValueError: runs start from each other in a circle.
         """
-        assert self.train is not None
-        start = self.train.runs[run_name].start
+        start = self.runs[run_name].start
         seen = {run_name}
         while isinstance(start, RunStart):
             if start.run in seen:
                 raise ValueError(f"train.runs.{run_name}.start: runs start from each other in a circle")
             seen.add(start.run)
-            start = self.train.runs[start.run].start
+            start = self.runs[start.run].start
         return start.shape
 
     def compared_runs(self) -> list[str]:
         """Runs whose architectures are compared, in the order of the config."""
-        return [] if self.train is None else [name for name, run in self.train.runs.items() if run.compare]
+        return [name for name, run in self.runs.items() if run.compare]

@@ -54,12 +54,7 @@ def imported(path: str) -> Any:
 
 
 def find_kind(sort: Sort, name: str, wanted: type[KindType]) -> KindType:
-    """A kind by its name, or by the module of one outside the package.
-
-    Args:
-        sort: what it is a kind of.
-        name: as a config names it.
-        wanted: the class that its `KIND` must have.
+    """A kind, of class `wanted`, by its name in a config or by the module of one outside the package.
 
     Raises:
         ConfigError: no such kind, a module that can't be imported, or one that lacks what a kind needs.

@@ -78,7 +78,7 @@ def _checked(values: Any, origin: str) -> Experiment:
     return experiment
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(yaml.SafeLoader):  # type: ignore[misc]  # untyped
     """PyYAML's safe loader, except that a key may stand only once in a mapping: PyYAML would take the last one."""
 
     def compose_mapping_node(self, anchor: dict[Any, yaml.Node] | None) -> yaml.MappingNode:

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from unix_lib.config.kinds import JobKind, Kind
 from unix_lib.config.needs import Need
-from unix_lib.config.outside import Outside
+from unix_lib.config.outside import FilesIdentity, Outside
 from unix_lib.config.strict import Model, StrictModel, key
 
 
@@ -34,6 +34,15 @@ class SourcePlanning:
     outside: Outside
     held_out: HeldOut
     shard: int = 0  # which part of the source, where the job is cut into parts
+
+
+class PlannedPart(StrictModel):
+    """What a job of one part of a source of files depends on beside what its source's config says."""
+
+    source: str = key("name of the source")
+    shard: int = key("number of the part")
+    identity: FilesIdentity = key("the files of the part")
+    held_out: HeldOut = key("what is held out")
 
 
 class SourceSettings(StrictModel):

@@ -32,7 +32,7 @@ class VQGANShape(StrictModel):
     @property
     def grid(self) -> int:
         """Codes along one side of an image."""
-        return self.image_size // 2 ** (len(self.channel_multipliers) - 1)
+        return self.image_size >> (len(self.channel_multipliers) - 1)
 
     @property
     def codes_per_image(self) -> int:

@@ -20,7 +20,8 @@ from unix_lib.artefacts.sealed import seal, seal_fault
 from unix_lib.config.encode import EncodeSettings
 from unix_lib.config.jobs import BatchedExecution
 from unix_lib.config.tokenizers import MOST_CODES
-from unix_lib.images.pixels import UnreadableImageError, pixels_from_rgb, rgb_from_bytes
+from unix_lib.images.files import BadImage
+from unix_lib.images.pixels import pixels_from_rgb, rgb_from_bytes
 from unix_lib.jobs.job import Job
 from unix_lib.records.rejected import RejectedSamples
 from unix_lib.records.schema import CODES
@@ -150,19 +151,16 @@ def encoded_chunks(
 
 
 def encode_images(rows: pa.RecordBatch, tokenizer: ImageTokenizer, batch_size: int, progress: Progress) -> pa.Table:
-    """Codes of stored images.
+    """Codes of stored images, `batch_size` a forward pass.
 
     Args:
         rows: columns `image_id`, `image` (PNG or JPEG bytes).
-        tokenizer: what encodes.
-        batch_size: images a forward pass.
-        progress: told after each batch.
 
     Returns:
         schema CHUNK, a row per image.
     """
     codes: list[np.ndarray | None] = [None] * len(rows)
-    faults: list[UnreadableImageError | None] = [None] * len(rows)
+    faults: list[BadImage | None] = [None] * len(rows)
     pending: list[tuple[int, np.ndarray]] = []
 
     def run() -> None:
@@ -176,7 +174,7 @@ def encode_images(rows: pa.RecordBatch, tokenizer: ImageTokenizer, batch_size: i
     for index, data in enumerate(rows["image"].to_pylist()):
         try:
             pending.append((index, rgb_from_bytes(data, tokenizer.image_size)))
-        except UnreadableImageError as error:
+        except BadImage as error:
             faults[index] = error
             progress.advance(1)
         if len(pending) == batch_size:

@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from unix_lib.benchmarks.files import benchmark_file
 from unix_lib.benchmarks.question_files import RejectedRow
 from unix_lib.config.evaluate import JudgeSettings, ScoringSettings
 from unix_lib.evaluate.tables import Score
+from unix_lib.records.schema import Row
 
 Scoring = TypeVar("Scoring", bound=ScoringSettings)
 
@@ -39,9 +40,9 @@ class BenchmarkResult:
     """Scores, rows of `samples/<benchmark>.parquet` and, for images, of `verdicts.parquet`; what was set aside."""
 
     scores: list[Score]
-    samples: list[dict[str, Any]]
+    samples: list[Row]
     protocol: str  # how it was asked and scored, in a few fixed words: only scores of one protocol compare
     judge: str = ""  # kind and version; empty without one
-    verdicts: list[dict[str, Any]] = field(default_factory=list)
+    verdicts: list[Row] = field(default_factory=list)
     rejected: list[RejectedRow] = field(default_factory=list)
     data_sets: list[str] = field(default_factory=list)  # of the hub, with their commits

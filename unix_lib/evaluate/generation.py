@@ -8,7 +8,6 @@ import io
 import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -16,7 +15,7 @@ from PIL import Image
 
 from unix_lib.artefacts.files import canonical_json
 from unix_lib.benchmarks.errors import BenchmarkError
-from unix_lib.benchmarks.geneval_prompts import read_prompts
+from unix_lib.benchmarks.geneval_prompts import Prompt, read_prompts
 from unix_lib.benchmarks.tables import IMAGES_FILE
 from unix_lib.evaluate.benchmark import Answers, BenchmarkResult
 from unix_lib.evaluate.fitness import require_fit
@@ -25,6 +24,7 @@ from unix_lib.evaluate.scorers.geneval import GenEvalScoring, Judged
 from unix_lib.evaluate.tables import Score
 from unix_lib.judges.detector import Detector
 from unix_lib.judges.judge import Detection, JudgeError, ObjectFinder, open_judge
+from unix_lib.records.schema import Row
 
 log = logging.getLogger(__name__)
 JUDGED_AT_ONCE = 64
@@ -56,7 +56,7 @@ def score_geneval(answers: Answers[GenEvalScoring]) -> BenchmarkResult:
     return BenchmarkResult(scores, samples, protocol_of(rows), judge=judge_of(settings), verdicts=verdicts)
 
 
-def _images(folder: Path) -> Iterator[tuple[list[dict[str, Any]], np.ndarray]]:
+def _images(folder: Path) -> Iterator[tuple[list[Row], np.ndarray]]:
     """Rows without images, and the images, uint8 (N, S, S, 3), a few at a time."""
     with pq.ParquetFile(folder / IMAGES_FILE) as file:
         for batch in file.iter_batches(JUDGED_AT_ONCE):
@@ -94,17 +94,17 @@ def judge_of(settings: Judged) -> str:
     return f"{settings.judge.kind} {settings.judge_version}"
 
 
-def protocol_of(rows: Sequence[dict[str, Any]]) -> str:
+def protocol_of(rows: Sequence[Row]) -> str:
     """What scores say of how images were asked for and scored."""
     return f"geneval, {1 + max(row['sample_index'] for row in rows)} images a prompt"
 
 
 def verdicts_on(
-    prompts: Sequence[dict[str, Any]],
-    rows: Sequence[dict[str, Any]],
+    prompts: Sequence[Prompt],
+    rows: Sequence[Row],
     objects: Sequence[Sequence[Detection]],
     seed: int,
-) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+) -> tuple[list[Row], list[Row]]:
     """Rows of `SAMPLES` and of `VERDICTS`, but for the benchmark's name.
 
     `rows` have the `prompt_index` and `sample_index` of each image, `objects` what was seen in it; `seed` is of the
@@ -140,9 +140,7 @@ def verdicts_on(
     return samples, verdicts
 
 
-def scores_of(
-    prompts: Sequence[dict[str, Any]], verdicts: Sequence[dict[str, Any]], bootstrap_samples: int
-) -> list[Score]:
+def scores_of(prompts: Sequence[Prompt], verdicts: Sequence[Row], bootstrap_samples: int) -> list[Score]:
     """GenEval's scores of verdicts."""
     labels = samples_of(prompts)
     return geneval_scores(

@@ -8,12 +8,11 @@ import math
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
 from unix_lib.artefacts.files import canonical_json
-from unix_lib.benchmarks.geneval_prompts import TASKS
+from unix_lib.benchmarks.geneval_prompts import TASKS, Clause, Prompt
 from unix_lib.evaluate.intervals import Estimate, bootstrap, mean_of_strata, wilson
 from unix_lib.evaluate.tables import Score
 from unix_lib.judges.judge import Detection
@@ -60,7 +59,7 @@ def relative_positions(
     return frozenset(name for name, holds in named.items() if holds)
 
 
-def judge(metadata: dict[str, Any], objects: Sequence[Detection]) -> Verdict:
+def judge(metadata: Prompt, objects: Sequence[Detection]) -> Verdict:
     """GenEval's verdict: all `include` clauses must hold, no `exclude` clause may.
 
     Of a class, only the `count` most confident objects are looked at, for colour and then for position.
@@ -86,7 +85,7 @@ def judge(metadata: dict[str, Any], objects: Sequence[Detection]) -> Verdict:
     return Verdict(not reasons, "; ".join(reasons))
 
 
-def _clause_fault(clause: dict[str, Any], found: list[Detection], matched: list[list[Detection] | None]) -> str | None:
+def _clause_fault(clause: Clause, found: list[Detection], matched: list[list[Detection] | None]) -> str | None:
     """Why an `include` clause fails, or None when it holds."""
     name, count = clause["class"], clause["count"]
     if len(found) < count:
@@ -107,7 +106,7 @@ def _clause_fault(clause: dict[str, Any], found: list[Detection], matched: list[
     return None
 
 
-def shuffled_prompts(prompts: Sequence[dict[str, Any]], seed: int) -> list[int | None]:
+def shuffled_prompts(prompts: Sequence[Prompt], seed: int) -> list[int | None]:
     """For each prompt, another one of the same task whose images serve as its control.
 
     Prompts are put in a seeded order in which equal requirements stand together, then rotated by the largest
@@ -135,7 +134,7 @@ def shuffled_prompts(prompts: Sequence[dict[str, Any]], seed: int) -> list[int |
     return partner
 
 
-def requirement(prompt: dict[str, Any]) -> str:
+def requirement(prompt: Prompt) -> str:
     """What a prompt's metadata ask for, the same text for "A left of B" and "B right of A", "A and B" and "B and A"."""
     things = [[clause["class"], clause["count"], clause.get("color")] for clause in prompt["include"]]
     relations = []
@@ -150,7 +149,7 @@ def requirement(prompt: dict[str, Any]) -> str:
     return canonical_json([sorted(map(canonical_json, part)) for part in (things, relations, exclude)])
 
 
-def samples_of(prompts: Sequence[dict[str, Any]]) -> list[str]:
+def samples_of(prompts: Sequence[Prompt]) -> list[str]:
     """Labels of prompts that are one sample: those that ask for the same thing, in whatever words.
 
     Where a whole task asks for one thing only, its texts are told apart: its interval then speaks of that one thing

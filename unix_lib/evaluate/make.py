@@ -2,15 +2,15 @@
 
 import logging
 import time
-from typing import Any
 
-from unix_lib.artefacts.manifest import Manifest
+from unix_lib.artefacts.manifest import Facts, Manifest
 from unix_lib.config.evaluate import JudgingExecution, ScorerKind, ScoresSettings
 from unix_lib.config.kinds import find_kind, imported
 from unix_lib.evaluate.benchmark import Answers, BenchmarkResult
 from unix_lib.evaluate.tables import SAMPLES, SCORES, VERDICTS, origin_of, score_rows, write_table
 from unix_lib.jobs.job import Job
 from unix_lib.records.rejected import RejectedSamples
+from unix_lib.records.schema import Row
 
 log = logging.getLogger(__name__)
 
@@ -22,11 +22,11 @@ def make_scores(job: Job[ScoresSettings, JudgingExecution]) -> Manifest:
         UserError: a benchmark that can't be scored, with the reason.
     """
     rejected = RejectedSamples()
-    scores: list[dict[str, Any]] = []
-    verdicts: list[dict[str, Any]] = []
+    scores: list[Row] = []
+    verdicts: list[Row] = []
     files: dict[str, int | None] = {}
     headline: dict[str, float | None] = {}
-    benchmarks: dict[str, dict[str, Any]] = {}
+    benchmarks: dict[str, Facts] = {}
     data_sets: dict[str, list[str]] = {}
     seconds: dict[str, float] = {}
     for name, settings in job.settings.benchmarks.items():

@@ -28,7 +28,7 @@ class Answered:
     @property
     def correct(self) -> np.ndarray:
         """float64 (N,), 1 where the parsed answer is the expected one."""
-        return (self.expected == self.parsed).astype(np.float64)
+        return np.asarray(self.expected == self.parsed, dtype=np.float64)
 
     @property
     def images_by_category(self) -> np.ndarray:

@@ -4,7 +4,6 @@ A damaged image sets its questions aside with a reason; a wordless or unreadable
 """
 
 import logging
-from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -16,6 +15,7 @@ from unix_lib.evaluate.answers import parse_option, parse_yes_no
 from unix_lib.evaluate.benchmark import Answers, BenchmarkResult
 from unix_lib.evaluate.question_scores import SCORES_OF_LAYOUT, Answered
 from unix_lib.evaluate.scorers.question_settings import QuestionScoring
+from unix_lib.records.schema import Row
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ def score_questions(answers: Answers[QuestionScoring]) -> BenchmarkResult:
     rows = pq.read_table(answers.folder / ANSWERS_FILE).to_pylist()
     if [row["sample_id"] for row in rows] != [question.index for question in questions]:
         raise BenchmarkError(f"{answers.folder}: not the answers to {path}; delete them and run again")
-    samples: list[dict[str, Any]] = []
+    samples: list[Row] = []
     asked: list[Question] = []
     parsed: list[str | None] = []
     yes_no = settings.layout in YES_NO_LAYOUTS
@@ -59,7 +59,7 @@ def score_questions(answers: Answers[QuestionScoring]) -> BenchmarkResult:
     return BenchmarkResult(scores, samples, f"{settings.layout}, greedy answers read by rules", rejected=rejected)
 
 
-def _sample(question: Question, row: dict[str, Any], reading: str | None) -> dict[str, Any]:
+def _sample(question: Question, row: Row, reading: str | None) -> Row:
     reason = "" if reading == question.answer else f"answered {reading}" if reading else "unreadable answer"
     return {
         "sample_id": question.index,

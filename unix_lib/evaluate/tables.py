@@ -3,7 +3,6 @@
 import math
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -11,6 +10,7 @@ import pyarrow.parquet as pq
 from unix_lib.artefacts.files import atomic_path
 from unix_lib.artefacts.manifest import read_manifest
 from unix_lib.evaluate.intervals import Estimate
+from unix_lib.records.schema import Row
 
 SCORES = pa.schema(
     [
@@ -89,7 +89,7 @@ def origin_of(artefact: Path) -> Origin:
     return Origin(**{field.name: facts[field.name] for field in fields(Origin)})
 
 
-def score_rows(origin: Origin, benchmark: str, scores: list[Score], protocol: str, judge: str) -> list[dict[str, Any]]:
+def score_rows(origin: Origin, benchmark: str, scores: list[Score], protocol: str, judge: str) -> list[Row]:
     """Rows of `scores.parquet`."""
     return [
         {
@@ -110,7 +110,7 @@ def null_for_nan(value: float) -> float | None:
     return None if math.isnan(value) else value
 
 
-def write_table(rows: list[dict[str, Any]], schema: pa.Schema, path: Path) -> int:
+def write_table(rows: list[Row], schema: pa.Schema, path: Path) -> int:
     """Write rows atomically; returns their number."""
     with atomic_path(path) as temporary:
         pq.write_table(pa.Table.from_pylist(rows, schema=schema), temporary)

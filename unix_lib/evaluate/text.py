@@ -20,6 +20,7 @@ from unix_lib.evaluate.benchmark import Answers, BenchmarkResult
 from unix_lib.evaluate.intervals import share
 from unix_lib.evaluate.scorers.lm_eval import LmEvalScoring
 from unix_lib.evaluate.tables import SAMPLES, Score, above_chance
+from unix_lib.records.schema import Row
 
 if TYPE_CHECKING:
     from lm_eval.api.instance import Instance
@@ -90,7 +91,7 @@ class StoredLikelihoods:
         return responses
 
 
-def text_scores(documents: Sequence[dict[str, Any]], chance: float) -> list[Score]:
+def text_scores(documents: Sequence[Row], chance: float) -> list[Score]:
     """Accuracies over all documents, as lm-eval weighs the tasks of a group such as MMLU."""
     scores: list[Score] = []
     for metric in METRICS:
@@ -100,7 +101,7 @@ def text_scores(documents: Sequence[dict[str, Any]], chance: float) -> list[Scor
     return scores
 
 
-def _document(task: str, sample: dict[str, Any]) -> dict[str, Any]:
+def _document(task: str, sample: dict[str, Any]) -> Row:
     """One of lm-eval's records as a row of `SAMPLES`, with its metrics."""
     arguments = list(sample["arguments"])
     choices = [str(argument[1]).strip() for argument in arguments]

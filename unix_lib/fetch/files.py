@@ -15,9 +15,7 @@ TIMEOUT_SECONDS = 60
 def fetch_file(item: FetchedFile, progress: Callable[[int, int | None], None] = lambda done, total: None) -> Path:
     """Download a file unless it is there with the right hash.
 
-    Args:
-        item: path, address and SHA-256.
-        progress: called with bytes done and bytes in all (None when the server does not say).
+    `progress` is called with bytes done and bytes in all (None when the server does not say).
 
     Raises:
         FetchError: the address can't be read, or the file is not the pinned one; nothing is kept then.

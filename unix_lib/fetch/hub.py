@@ -22,15 +22,7 @@ class FetchError(UserError):
 def cached_revision(repository: FetchedRepository) -> Path | None:
     """Folder of the pinned revision in the hub's cache, or None; never goes online."""
     try:
-        return Path(
-            snapshot_download(
-                repository.repository,
-                revision=repository.revision,
-                repo_type=repository.type,
-                allow_patterns=repository.patterns or None,
-                local_files_only=True,
-            )
-        )
+        return _snapshot(repository, local_files_only=True)
     except (LocalEntryNotFoundError, OSError):
         return None
 
@@ -43,14 +35,7 @@ def fetch_repository(repository: FetchedRepository) -> Path:
     """
     name = f"{repository.type} {repository.repository}@{repository.revision}"
     try:
-        folder = Path(
-            snapshot_download(
-                repository.repository,
-                revision=repository.revision,
-                repo_type=repository.type,
-                allow_patterns=repository.patterns or None,
-            )
-        )
+        folder = _snapshot(repository, local_files_only=False)
         published = HfApi().repo_info(
             repository.repository, revision=repository.revision, repo_type=repository.type, files_metadata=True
         )
@@ -66,3 +51,15 @@ def fetch_repository(repository: FetchedRepository) -> Path:
         shutil.copytree(folder, repository.folder, dirs_exist_ok=True)
         return Path(repository.folder)
     return folder
+
+
+def _snapshot(repository: FetchedRepository, *, local_files_only: bool) -> Path:
+    return Path(
+        snapshot_download(
+            repository.repository,
+            revision=repository.revision,
+            repo_type=repository.type,
+            allow_patterns=repository.patterns or None,
+            local_files_only=local_files_only,
+        )
+    )

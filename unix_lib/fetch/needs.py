@@ -21,7 +21,7 @@ def needs_of(config: Experiment) -> list[Need]:
     provided += [Path(item.folder) for item in config.fetch.repositories if item.folder is not None]
     needs: dict[tuple[object, ...], Need] = {}
     for need in [*fetched, *_of_kinds(config)]:
-        if need.local is None or not _below(need.local, provided):
+        if need.local is None or not {need.local, *need.local.parents}.intersection(provided):
             needs.setdefault(_thing(need), need)
     return list(needs.values())
 
@@ -33,14 +33,13 @@ def _of_kinds(config: Experiment) -> Iterator[Need]:
     for tokenizer in (config.tokenizers.text, config.tokenizers.image):
         if tokenizer is not None:
             yield from tokenizer.needs()
-    for name, run in config.train.runs.items() if config.train else ():
+    for name, run in config.runs.items():
         if isinstance(run.start, PretrainedStart):
             yield model_need(f"start of run {name}", run.start.path, run.start.revision)
-    if config.evaluate is not None:
-        for name, benchmark in config.evaluate.benchmarks.items():
-            yield from benchmark.needs(name)
-        for name, judge in config.evaluate.all_judges().items():
-            yield from judge.needs(name)
+    for name, benchmark in config.benchmarks.items():
+        yield from benchmark.needs(name)
+    for name, judge in config.evaluate.all_judges().items() if config.evaluate else ():
+        yield from judge.needs(name)
     for name, analysis in config.analyze.analyses.items():
         yield from analysis.needs(name)
 
@@ -50,10 +49,6 @@ def _thing(need: Need) -> tuple[object, ...]:
     repository = need.repository
     of_hub = repository and (repository.repository, repository.revision, repository.folder, *repository.patterns)
     return need.file, of_hub, need.task, need.local
-
-
-def _below(path: Path, provided: list[Path]) -> bool:
-    return any(path == item or item in path.parents for item in provided)
 
 
 def missing_because(need: Need) -> str | None:

@@ -315,4 +315,4 @@ def _compared_runs(inputs: Inputs) -> set[str]:
 
 def _resampled_median(steps: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Medians of resamples of the steps, (R,)."""
-    return np.median(rng.choice(steps, size=(REPLICATES // 4, len(steps))), axis=1).repeat(4)
+    return np.repeat(np.median(rng.choice(steps, size=(REPLICATES // 4, len(steps))), axis=1), 4)

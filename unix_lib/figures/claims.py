@@ -1,16 +1,33 @@
-"""The claims table: what the paper says, what this experiment measured, and what may be concluded."""
+"""The claims table: what the paper says, what this experiment measured, and what may be concluded.
+
+A claim may have several parts (orders n, architectures it is compared with). Every difference is written so that it
+is positive where the claim holds. A claim about the data needs no second training seed, claims about what training
+makes of an architecture do.
+"""
 
 import textwrap
 
 import pandas as pd
 
 from unix_lib.config.figures import DrawnFigure
-from unix_lib.figures.claim_rules import STATEMENTS, Finding, findings
+from unix_lib.figures.analysis_claims import depth_claim, entropy_claim, middle_claim
+from unix_lib.figures.architecture_claims import scale_claim, score_claim, split_claim, throughput_claim
 from unix_lib.figures.drawn_table import DASH, Section, TextTable, draw_table
-from unix_lib.figures.evidence import FAILS, HOLDS, NOT_MEASURABLE, UNDECIDED
+from unix_lib.figures.evidence import FAILS, HOLDS, NOT_MEASURABLE, UNDECIDED, Finding, prompt_values
+from unix_lib.figures.gradient_conflict import measured_conflict
 from unix_lib.figures.inputs import Inputs
 from unix_lib.figures.style import Drawing
 
+# PAPER: the seven claims.
+STATEMENTS = {
+    1: "Image tokens have far higher conditional entropy than text",
+    2: "In a shared transformer, gradients conflict more in shallow and deep layers than in the middle",
+    3: "Uni-X lowers the conflict left in the shared middle layers",
+    4: "At equal data Uni-X beats the other architectures on the mean score",
+    5: "Uni-X trains faster than every architecture but the shared one",
+    6: "The split 9:5 is best on the 28-layer model",
+    7: "With 3B active parameters it matches or beats 7B autoregressive models",
+}
 COLUMNS = [
     *("claim", "part", "statement", "published", "measured", "difference", "low", "high", "n", "seeds", "scale"),
     *("verdict", "reason"),
@@ -41,6 +58,22 @@ def draw(inputs: Inputs, settings: DrawnFigure) -> Drawing:
         "Claims of the paper", HEADING, sections, frozenset({0, 1, 2, 6, 7}), cell_colors=colors, notes=notes
     )
     return Drawing(claims_table(found, settings.scale), draw_table(text))
+
+
+def findings(inputs: Inputs) -> list[Finding]:
+    """All claims on all that exists."""
+    conflict = measured_conflict(inputs)
+    documents = int(conflict.documents.min()) if len(conflict) else 0
+    values = prompt_values(inputs)
+    return [
+        *entropy_claim(inputs.table("entropy", "entropy.parquet")),
+        *depth_claim(conflict, documents),
+        *middle_claim(conflict, documents),
+        *score_claim(values),
+        *throughput_claim(inputs),
+        *split_claim(values),
+        scale_claim(),
+    ]
 
 
 def claims_table(found: list[Finding], scale: str) -> pd.DataFrame:

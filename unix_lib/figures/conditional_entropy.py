@@ -10,6 +10,7 @@ from itertools import cycle
 import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from unix_lib.config.figures import DrawnFigure
@@ -104,9 +105,9 @@ def _over_orders(axes: Axes, table: pd.DataFrame, title: str) -> None:
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     handles, labels = axes.get_legend_handles_labels()
     if (table.estimate == "corrected").any():
-        handles.append(plt.Line2D([], [], color="0.4", linestyle=":", linewidth=1.0))
+        handles.append(Line2D([], [], color="0.4", linestyle=":", linewidth=1.0))
         labels.append("plug-in estimate")
-        handles.append(plt.Line2D([], [], color="0.4", marker="o", markerfacecolor="white", linestyle="none"))
+        handles.append(Line2D([], [], color="0.4", marker="o", markerfacecolor="white", linestyle="none"))
         labels.append(f"under {LEAST_COVERAGE:.0%} of the n-grams seen")
     axes.legend(handles, labels, loc="upper right")
 

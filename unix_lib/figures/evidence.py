@@ -36,6 +36,24 @@ class Difference:
     seeds: int
 
 
+@dataclass(frozen=True)
+class Finding:
+    """One part of a claim, as measured."""
+
+    claim: int
+    part: str
+    published: str
+    measured: str
+    difference: Difference | None
+    verdict: str
+    reason: str
+
+
+def not_measurable(claim: int, part: str, published: str, reason: str) -> Finding:
+    """A part of a claim for which there is nothing to compare."""
+    return Finding(claim, part, published, "", None, NOT_MEASURABLE, reason)
+
+
 def verdict_of(difference: Difference, *, of_training: bool) -> tuple[str, str]:
     """What the interval allows to say, and why.
 

@@ -11,6 +11,8 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
 from unix_lib.analyze.attenuation import LEAST_RELIABILITY, corrected_by
@@ -148,9 +150,9 @@ def _shade(axes: Axes, layers: list[int], last: int) -> None:
 def _legend(figure: Figure, axes: Axes, *, separate: bool, hollow: bool) -> None:
     handles, labels = axes.get_legend_handles_labels()
     if separate:
-        handles.append(plt.Rectangle((0, 0), 1, 1, color="0.92"))
+        handles.append(Rectangle((0, 0), 1, 1, color="0.92"))
         labels.append("separate per modality in Uni-X")
     if hollow:
-        handles.append(plt.Line2D([], [], color="0.4", marker="o", markerfacecolor="white", linestyle="none"))
+        handles.append(Line2D([], [], color="0.4", marker="o", markerfacecolor="white", linestyle="none"))
         labels.append("gradients mostly noise")
     figure.legend(handles, labels, loc="outside upper center", ncols=len(labels))

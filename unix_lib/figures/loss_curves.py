@@ -7,6 +7,7 @@ checkpoints' `log.parquet`. The lines are running means over targets.
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib.lines import Line2D
 
 from unix_lib.artefacts.manifest import read_manifest
 from unix_lib.config.figures import DrawnFigure
@@ -68,7 +69,7 @@ def draw(inputs: Inputs, settings: DrawnFigure) -> Drawing:
         axes.set_xlabel("training tokens (millions)")
         axes.set_ylabel("loss (nats per token)")
     handles, labels = panels[0].get_legend_handles_labels()
-    handles.append(plt.Line2D([], [], color=GREY, marker="o", linestyle="none", markeredgecolor="white"))
+    handles.append(Line2D([], [], color=GREY, marker="o", linestyle="none", markeredgecolor="white"))
     labels.append("held-out")
     panels[1].legend(handles, labels, loc="upper right")
     return Drawing(table, figure)

@@ -8,6 +8,8 @@ through the image tokenizer.
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
 
 from unix_lib.config.figures import DrawnFigure
 from unix_lib.figures.inputs import Inputs
@@ -61,7 +63,7 @@ def draw(inputs: Inputs, settings: DrawnFigure) -> Drawing:
     for axes in panels[len(benchmarks) :]:
         axes.set_axis_off()
     handles, labels = panels[0].get_legend_handles_labels()
-    handles += [plt.Line2D([], [], color=GREY, linestyle=line) for line in (":", "--", "-.")]
+    handles += [Line2D([], [], color=GREY, linestyle=line) for line in (":", "--", "-.")]
     labels += ["blind guesser", "same images, other prompts", "ceiling of the image tokenizer"]
     panels[len(benchmarks)].legend(handles, labels, loc="center", fontsize=8.5)
     return Drawing(table[COLUMNS], figure)
@@ -72,7 +74,8 @@ def ceilings(inputs: Inputs) -> dict[str, float]:
     table = inputs.table("ceilings", "scores.parquet")
     if table.empty:
         return {}
-    return table[table.metric == CEILING_METRIC].set_index("benchmark").value.to_dict()
+    best: dict[str, float] = table[table.metric == CEILING_METRIC].set_index("benchmark").value.to_dict()
+    return best
 
 
 def _controls(inputs: Inputs) -> pd.DataFrame:
@@ -82,7 +85,7 @@ def _controls(inputs: Inputs) -> pd.DataFrame:
     return control.groupby(["benchmark", "step"]).value.mean().rename("control").reset_index()
 
 
-def _panel(axes: plt.Axes, table: pd.DataFrame, letter: str) -> None:
+def _panel(axes: Axes, table: pd.DataFrame, letter: str) -> None:
     names = ordered_architectures(table.architecture)
     colors = architecture_colors(names)
     reach = table.tokens.max() / 1e6

@@ -2,7 +2,6 @@
 
 import io
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -19,6 +18,7 @@ from unix_lib.images.files import MAX_ASPECT_RATIO, MAX_PIXELS, BadImage, check_
 from unix_lib.jobs.job import Job
 from unix_lib.pack.sequences import vqa_prompt_ids
 from unix_lib.records.questions import choice_prompt
+from unix_lib.records.schema import Row
 from unix_lib.tokenizers.coded_images import encode_images
 
 
@@ -57,11 +57,9 @@ def question_pixels(data: bytes, image_size: int) -> np.ndarray:
     return square_rgb(io.BytesIO(data), image_size)
 
 
-def answer_questions(
-    checkpoint: Checkpoint, questions: Sequence[Question], most_tokens: int, suffix: str
-) -> list[dict[str, Any]]:
+def answer_questions(checkpoint: Checkpoint, questions: Sequence[Question], most_tokens: int, suffix: str) -> list[Row]:
     """Answers to a batch of questions, rows of `ANSWERS`; an image asked about several times is encoded once."""
-    rows: list[dict[str, Any]] = [
+    rows: list[Row] = [
         {
             "sample_id": question.index,
             "prompt": question_prompt(question, suffix),

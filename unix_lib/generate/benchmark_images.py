@@ -3,7 +3,6 @@
 import hashlib
 from collections.abc import Sequence
 from functools import cache
-from typing import Any
 
 import numpy as np
 
@@ -21,6 +20,7 @@ from unix_lib.generate.store import SampleStore
 from unix_lib.images.files import png_bytes
 from unix_lib.jobs.job import Job
 from unix_lib.pack.sequences import text_to_image_prompt_ids
+from unix_lib.records.schema import Row
 from unix_lib.tokenizers.coded_images import decode_images
 
 
@@ -44,7 +44,7 @@ def make_images(job: Job[ImageSettings, BatchedExecution], checkpoint: Checkpoin
         for sample in range(sampling.images_per_prompt)
     ]
 
-    def generate(batch: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    def generate(batch: Sequence[Row]) -> list[Row]:
         captions, seeds = ([row[name] for row in batch] for name in ("prompt", "seed"))
         pixels = generate_pixels(loaded, captions, seeds, sampling)
         return [row | {"image": png_bytes(image)} for row, image in zip(batch, pixels, strict=True)]

@@ -147,7 +147,8 @@ class Decoding:
         self._positions += 1
         for scope in ("joint", own):
             self._scopes[scope].advance()
-        return self.model.model.norm(hidden)
+        normed: Tensor = self.model.model.norm(hidden)
+        return normed
 
     def state(self) -> list[Tensor]:
         """What a step changes beside the caches, on the device."""

@@ -86,6 +86,6 @@ def generate_images(
             ids = sampled[-1] + config.image_offset
             decoding.step(torch.cat([ids, ids]) if guided else ids, vision=True)
             if len(sampled) % every == 0:  # not sampled: a separator's place is known
-                decoding.step(torch.full((len(rows),), config.separator_id, device=ids.device), vision=True)
+                decoding.step(torch.full((len(rows),), config.separator_id or 0, device=ids.device), vision=True)
         codes[requests] = torch.stack(sampled, dim=1).cpu().numpy().astype(np.uint16)
     return codes

@@ -1,7 +1,7 @@
 """Lets a checkpoint answer a text benchmark of lm-eval: the log-likelihood of every continuation that it asks for."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from unix_lib.artefacts.manifest import Manifest
 from unix_lib.benchmarks.lm_eval_run import run_zero_shot, work_offline
@@ -13,6 +13,7 @@ from unix_lib.config.jobs import BatchedExecution
 from unix_lib.generate.members import asked_file, checkpoint_of, finish
 from unix_lib.generate.store import SampleStore
 from unix_lib.jobs.job import Job
+from unix_lib.records.schema import Row
 
 if TYPE_CHECKING:
     from lm_eval.api.instance import Instance
@@ -43,7 +44,7 @@ def make_likelihoods(job: Job[LikelihoodSettings, BatchedExecution], checkpoint:
     return finish(job, loaded, LIKELIHOODS_FILE, store.table(), data_sets=data_sets_of(tasks))
 
 
-def _likelihoods(checkpoint: Checkpoint, requests: Sequence["Instance"]) -> list[dict[str, Any]]:
+def _likelihoods(checkpoint: Checkpoint, requests: Sequence["Instance"]) -> list[Row]:
     """Rows of `LIKELIHOODS`, by lm-eval's own model class."""
     from lm_eval.models.huggingface import HFLM
 

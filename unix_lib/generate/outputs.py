@@ -40,6 +40,7 @@ from unix_lib.tokenizers.text import encode_texts
 log = logging.getLogger(__name__)
 
 OUTPUTS, REJECTED = "outputs.jsonl", "rejected.jsonl"
+Record = dict[str, Any]  # a line of them
 
 
 class OutputError(UserError):
@@ -87,7 +88,7 @@ class Outputs(ABC):
         """One output per prompt and seed."""
 
     @abstractmethod
-    def save(self, output: Any, path: Path) -> dict[str, Any]:
+    def save(self, output: Any, path: Path) -> Record:
         """Write one output; returns what its record says beside the common fields."""
 
 
@@ -121,7 +122,7 @@ class Images(Outputs):
         )
         return [Image.fromarray(pixels) for pixels in decode_images(self.checkpoint.image_tokenizer, codes)]
 
-    def save(self, output: Image.Image, path: Path) -> dict[str, Any]:
+    def save(self, output: Image.Image, path: Path) -> Record:
         with atomic_path(path) as temporary:
             output.save(temporary, format="PNG")
         return {}
@@ -148,7 +149,7 @@ class Texts(Outputs):
         codes = self._codes_of[request.image]
         if request.prompt.strip():
             return vqa_prompt_ids(tokenizer, vocabulary, codes, request.prompt)
-        return FixedParts(tokenizer, vocabulary).prompt(Format.IMAGE_TO_TEXT, NO_TEXT, codes).tolist()
+        return FixedParts(tokenizer, vocabulary).prompt(Format.IMAGE_TO_TEXT, NO_TEXT, codes)
 
     def _encode(self, path: Path) -> np.ndarray:
         """Codes (codes_per_image,) of a user's image, prepared as training images are."""
@@ -159,7 +160,8 @@ class Texts(Outputs):
             square = square_rgb(path, self.checkpoint.image_tokenizer.image_size)
         except BadImage as error:
             raise RejectedRequest(error.reason, f"{path}: {error.detail}") from None
-        return encode_images(self.checkpoint.image_tokenizer, square[None])[0]
+        codes: np.ndarray = encode_images(self.checkpoint.image_tokenizer, square[None])[0]
+        return codes
 
     def make(self, prompts: list[list[int]], seeds: list[int]) -> list[str]:
         answers = generate_text(
@@ -173,14 +175,12 @@ class Texts(Outputs):
         )
         return [str(self.checkpoint.tokenizer.decode(ids, skip_special_tokens=True)).strip() for ids in answers]
 
-    def save(self, output: str, path: Path) -> dict[str, Any]:
+    def save(self, output: str, path: Path) -> Record:
         write_text(path, output + "\n")
         return {"text": output}
 
 
-def write_outputs(
-    kind: Outputs, requests: Sequence[Request], folder: Path
-) -> tuple[list[dict[str, Any]], Counter[str]]:
+def write_outputs(kind: Outputs, requests: Sequence[Request], folder: Path) -> tuple[list[Record], Counter[str]]:
     """Serve requests into a folder; the number of a file is the place of its request.
 
     Returns:
@@ -196,9 +196,9 @@ def write_outputs(
     if rejected:
         write_text(folder / REJECTED, "".join(canonical_json(row) + "\n" for row in rejected))
     checkpoint = read_manifest(kind.checkpoint.folder)
-    common: dict[str, Any] = {"checkpoint": checkpoint.artefact, "checkpoint_digest": checkpoint.digest}
+    common: Record = {"checkpoint": checkpoint.artefact, "checkpoint_digest": checkpoint.digest}
     common["settings"] = kind.sampling
-    records: list[dict[str, Any]] = []
+    records: list[Record] = []
     places, batch, started = list(prompts), kind.checkpoint.batch_size, time.monotonic()
     for begin in range(0, len(places), batch):
         chosen = places[begin : begin + batch]
@@ -230,10 +230,10 @@ def _take(folder: Path) -> None:
         raise OutputError(f"{folder}: has outputs already; give another folder with --output, or delete it")
 
 
-def _prompts(kind: Outputs, requests: Sequence[Request]) -> tuple[dict[int, list[int]], list[dict[str, Any]]]:
+def _prompts(kind: Outputs, requests: Sequence[Request]) -> tuple[dict[int, list[int]], list[Record]]:
     """Ids by the place of their request, and the requests that are set aside."""
     prompts: dict[int, list[int]] = {}
-    rejected: list[dict[str, Any]] = []
+    rejected: list[Record] = []
     positions = kind.checkpoint.model.config.max_position_embeddings
     for place, request in enumerate(requests):
         try:
@@ -252,7 +252,7 @@ def _prompts(kind: Outputs, requests: Sequence[Request]) -> tuple[dict[int, list
     return prompts, rejected
 
 
-def _asked(request: Request) -> dict[str, Any]:
+def _asked(request: Request) -> Record:
     return {
         "prompt": encodable(request.prompt),
         "image": None if request.image is None else encodable(str(request.image)),

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from unix_lib.artefacts.files import atomic_path
+from unix_lib.records.schema import Row
 
 log = logging.getLogger(__name__)
 _PART = re.compile(r"part-(\d{8})-(\d{8})\.parquet")
@@ -52,7 +53,7 @@ class SampleStore:
             return None
         return table if table.schema.equals(self.schema) else None
 
-    def append(self, rows: Sequence[dict[str, Any]]) -> None:
+    def append(self, rows: Sequence[Row]) -> None:
         """Keep the results of the next samples."""
         table = pa.Table.from_pylist(list(rows), schema=self.schema)
         end = self.done + table.num_rows
@@ -68,7 +69,7 @@ class SampleStore:
     def fill(
         self,
         samples: Sequence[Any],
-        compute: Callable[[Sequence[Any]], list[dict[str, Any]]],
+        compute: Callable[[Sequence[Any]], list[Row]],
         *,
         batch_size: int,
         name: str,

@@ -10,18 +10,9 @@ import numpy as np
 import torch
 from PIL import Image, UnidentifiedImageError
 
-from unix_lib.images.files import DECODING_ERRORS, FORMATS, upright_rgb
+from unix_lib.images.files import DECODING_ERRORS, FORMATS, BadImage, upright_rgb
 
 HALF_RANGE = 127.5
-
-
-class UnreadableImageError(ValueError):
-    """Stored bytes that are no usable image; `reason` is short and fixed, so that reasons can be counted."""
-
-    def __init__(self, reason: str, detail: str) -> None:
-        super().__init__(f"{reason}: {detail}")
-        self.reason = reason
-        self.detail = detail
 
 
 def rgb_from_image(image: Image.Image) -> np.ndarray:
@@ -33,22 +24,22 @@ def rgb_from_bytes(data: bytes | None, image_size: int) -> np.ndarray:
     """Decode stored PNG or JPEG bytes to uint8 (3, S, S); the size is read from the header before any decoding.
 
     Raises:
-        UnreadableImageError: no bytes, not an image, truncated, or not `image_size` pixels square.
+        BadImage: no bytes, not an image, truncated, or not `image_size` pixels square.
     """
     if not data:
-        raise UnreadableImageError("no image", "there are no image bytes")
+        raise BadImage("no image", "there are no image bytes")
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             if image.size == (image_size, image_size):
                 return rgb_from_image(image)
             size = f"{image.width}x{image.height}"
     except Image.DecompressionBombError as error:
-        raise UnreadableImageError("wrong image size", str(error)) from error
+        raise BadImage("wrong image size", str(error)) from error
     except UnidentifiedImageError as error:  # its own message holds an address in memory, which no result may
-        raise UnreadableImageError("unreadable image", f"none of {', '.join(FORMATS)}") from error
+        raise BadImage("unreadable image", f"none of {', '.join(FORMATS)}") from error
     except DECODING_ERRORS as error:
-        raise UnreadableImageError("unreadable image", f"{type(error).__name__}: {error}") from error
-    raise UnreadableImageError("wrong image size", f"{size}, expected {image_size}x{image_size}")
+        raise BadImage("unreadable image", f"{type(error).__name__}: {error}") from error
+    raise BadImage("wrong image size", f"{size}, expected {image_size}x{image_size}")
 
 
 def pixels_from_rgb(rgb: np.ndarray) -> torch.Tensor:

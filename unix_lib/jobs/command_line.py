@@ -17,12 +17,7 @@ from unix_lib.jobs.job import Job
 
 
 def run_script(stage: str, description: str | None) -> None:
-    """Parse a script's arguments, do its job, and turn an expected error into one line.
-
-    Args:
-        stage: of the recipes that the script takes.
-        description: what the script makes, for `--help`.
-    """
+    """Parse a script's arguments, do its job, which must be of `stage`, and turn an expected error into one line."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--recipe", type=Path, required=True, help="recipes/<stage>/<name>-<digest>.json")
     parser.add_argument("--execution", type=Path, required=True, help="numeric and operational settings, JSON")

@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar, cast
 from pydantic import ValidationError
 
 from unix_lib.artefacts.files import write_json
-from unix_lib.artefacts.manifest import MANIFEST, Manifest, open_artefact, read_manifest, write_manifest
+from unix_lib.artefacts.manifest import MANIFEST, Facts, Manifest, open_artefact, read_manifest, write_manifest
 from unix_lib.artefacts.recipe import RECIPE, Recipe, RecipeError, read_recipe
 from unix_lib.config.jobs import Execution, JobShape
 from unix_lib.config.kinds import imported
@@ -130,7 +130,7 @@ class Job(Generic[Settings, ExecutionType]):
         files: dict[str, int | None],
         *,
         rejected: dict[str, int] | None = None,
-        facts: dict[str, Any] | None = None,
+        facts: Facts | None = None,
         metrics: dict[str, Any] | None = None,
     ) -> Manifest:
         """Write the manifest, the job's last act; see `write_manifest`.

@@ -33,7 +33,6 @@ def job_kind(stage: str, kind: str) -> JobKind[Any]:
     """The kind of job of a recipe.
 
     Args:
-        stage: of the recipe.
         kind: as the plan names it: `<source kind>/images`, `text/<tokenizer kind>`, `<scorer>`, `ceiling/<scorer>`,
             the kind of an analysis or a figure, or what `FIXED` has.
 

@@ -122,7 +122,7 @@ class Detector:
         near = np.abs(image.astype(np.float32) - self.background).max(axis=-1) < 2 * NOISE
         if near.mean() < LEAST_BACKGROUND:
             return None
-        return np.median(image[near], axis=0).astype(np.float32)
+        return np.asarray(np.median(image[near], axis=0), dtype=np.float32)
 
     def objects(self, images: np.ndarray) -> list[list[Detection]]:
         """See `ObjectFinder`; raises what `detect` does."""

@@ -9,6 +9,7 @@ Legend: T tokens, P padded slots of all buckets, S segments of a bucket, L its l
 heads, E head width.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
@@ -26,7 +27,13 @@ class Layout(Protocol):
         ...
 
 
-class Gather(torch.autograd.Function):
+class _TensorFunction(torch.autograd.Function):
+    """A function whose result is one tensor, which PyTorch's `apply` doesn't tell."""
+
+    apply: Callable[..., Tensor]
+
+
+class Gather(_TensorFunction):
     """Rows to other places, some perhaps twice. Backward gathers from `slots`, where each row's one gradient arrives:
     padding never reaches a real token, so it has none."""
 
@@ -41,7 +48,7 @@ class Gather(torch.autograd.Function):
         return gradients[0].index_select(0, slots), None, None
 
 
-class SelectRows(torch.autograd.Function):
+class SelectRows(_TensorFunction):
     """Distinct rows of an array; backward copies where the general gather would have to add."""
 
     @staticmethod
@@ -57,7 +64,7 @@ class SelectRows(torch.autograd.Function):
         return whole.index_copy_(0, rows, gradients[0]), None
 
 
-class _Rotate(torch.autograd.Function):
+class _Rotate(_TensorFunction):
     """The rotary embedding on the first `heads` heads of (T, heads + K, E); its backward turns the other way."""
 
     @staticmethod
@@ -145,7 +152,8 @@ def _opaque_gradient(gradient: Tensor, padded: Tensor, shapes: Tensor, key_value
     """Runs the forward pass again: what it would keep has no shape that a graph could know."""
     attend = partial(_bucket_attention, shapes=shapes, key_value_heads=key_value_heads)
     _, pull_back = torch.func.vjp(attend, padded)  # type: ignore[misc]
-    return pull_back(gradient)[0]
+    gradients: tuple[Tensor] = pull_back(gradient)
+    return gradients[0]
 
 
 @_opaque_gradient.register_fake

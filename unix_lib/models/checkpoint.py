@@ -23,6 +23,7 @@ def load_model(folder: Path | str, dtype: torch.dtype = torch.float32) -> UnixFo
     if not (folder / "config.json").is_file():
         raise ModelError(f"{folder}: no checkpoint here (no config.json); give the `model` folder of a train artefact")
     load: Any = UnixForCausalLM.from_pretrained
+    model: UnixForCausalLM
     try:
         model, report = load(folder, dtype=dtype, output_loading_info=True, ignore_mismatched_sizes=True)
     except (SafetensorError, OSError) as error:

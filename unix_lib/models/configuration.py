@@ -10,6 +10,12 @@ from transformers import PreTrainedConfig
 from unix_lib.artefacts.errors import UserError
 from unix_lib.config.models import LayerPlan
 
+# What a Qwen2 or Qwen3 config and a `UnixConfig` both have, by the same names.
+QWEN_FIELDS = (
+    *("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads"),
+    *("max_position_embeddings", "initializer_range", "rms_norm_eps", "tie_word_embeddings"),
+)
+
 
 class ModelError(UserError):
     """A model that can't be built, loaded or used as asked; the message says why and what to do."""
@@ -35,7 +41,7 @@ class UnixConfig(PreTrainedConfig):
     num_hidden_layers: int = 6
     num_attention_heads: int = 4
     num_key_value_heads: int = 2
-    head_dim: int | None = None
+    head_dim: int = 0  # 0: hidden_size / num_attention_heads
     hidden_act: str = "silu"
     max_position_embeddings: int = 2048
     initializer_range: float = 0.02
@@ -62,8 +68,7 @@ class UnixConfig(PreTrainedConfig):
     eos_token_id: int | None = None
 
     def __post_init__(self, **kwargs: Any) -> None:
-        if self.head_dim is None:
-            self.head_dim = self.hidden_size // self.num_attention_heads
+        self.head_dim = self.head_dim or self.hidden_size // self.num_attention_heads
         if self.layer_plan is None:
             self.layer_plan = [LayerPlan().as_dict()] * self.num_hidden_layers
         if len(self.layer_plan) != self.num_hidden_layers:
@@ -76,7 +81,7 @@ class UnixConfig(PreTrainedConfig):
                 f"config.json: vocab_size {self.vocab_size} does not hold the image codes, which end at "
                 f"{self.image_offset + self.codebook_size}; the checkpoint belongs to another vocabulary"
             )
-        super().__post_init__(**kwargs)
+        super().__post_init__(**kwargs)  # type: ignore[no-untyped-call]
 
     def to_dict(self) -> dict[str, Any]:
         """As stored; without separators where there are none, so that such a checkpoint's bytes don't know of them."""

@@ -3,7 +3,7 @@
 Two ways in. The packed path takes a batch from `unix_lib.models.routing.build_batch` (flat tokens, all index tensors
 ready), never waits for the device and serves training. The plain path takes `input_ids (B, T)` and an `attention_mask`
 as any Hugging Face caller gives them, builds the routing inside and returns logits (B, T, V); it serves lm-eval and,
-with Hugging Face's cache (`unix_lib.models.hugging_face_cache`), `generate()`.
+with Hugging Face's cache (`unix_lib.models.hugging_face_cache`), `generate()` (`...hugging_face_generation`).
 """
 
 from dataclasses import dataclass
@@ -12,23 +12,16 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from transformers import (
-    Cache,
-    DynamicCache,
-    GenerationConfig,
-    GenerationMixin,
-    LogitsProcessor,
-    LogitsProcessorList,
-    PreTrainedModel,
-)
-from transformers.utils import ModelOutput, can_return_tuple
+from transformers import Cache, DynamicCache, PreTrainedModel
+from transformers.utils.generic import ModelOutput, can_return_tuple
 
 from unix_lib.models.attention import Layout, SelectRows
 from unix_lib.models.configuration import ModelError, UnixConfig
 from unix_lib.models.hugging_face_cache import cached_batch, token_positions
+from unix_lib.models.hugging_face_generation import UnixGenerationMixin
 from unix_lib.models.layers import DecoderLayer, RMSNorm, Route, rotary
 from unix_lib.models.loss import summed_cross_entropy
-from unix_lib.models.routing import Documents, build_batch, check_ids, is_image_target, move_batch
+from unix_lib.models.routing import Batch, Documents, build_batch, check_ids, is_image_target, move_batch
 
 NO_TARGET = -100  # in Hugging Face's labels
 
@@ -47,21 +40,10 @@ class UnixOutput(ModelOutput):
     past_key_values: Cache | None = None  # plain path, where asked for
 
 
-class NamedTokensOnly(LogitsProcessor):
-    """Keeps `generate()` to ids that name a token; the head has rows between the text ids and the image codes too."""
-
-    def __init__(self, config: UnixConfig) -> None:
-        self.unnamed = torch.tensor(config.unnamed_ids, dtype=torch.long)
-
-    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
-        """Scores (B, V) with -inf for ids that name no token."""
-        return scores.index_fill(-1, self.unnamed.to(scores.device), -torch.inf)
-
-
 class UnixPreTrainedModel(PreTrainedModel):
     """What transformers needs to know about the model."""
 
-    config_class = UnixConfig
+    config: UnixConfig
     base_model_prefix = "model"
     supports_gradient_checkpointing = True
     _no_split_modules = ["DecoderLayer"]  # noqa: RUF012
@@ -114,10 +96,11 @@ class UnixModel(UnixPreTrainedModel):
         )
         for layer in self.layers:
             hidden = layer(hidden, route)
-        return self.norm(hidden)
+        normed: Tensor = self.norm(hidden)
+        return normed
 
 
-class UnixForCausalLM(UnixPreTrainedModel, GenerationMixin):
+class UnixForCausalLM(UnixGenerationMixin, UnixPreTrainedModel):
     """The decoder with its head."""
 
     _tied_weights_keys = {"lm_head.weight": "model.embed_tokens.weight"}  # noqa: RUF012
@@ -129,51 +112,7 @@ class UnixForCausalLM(UnixPreTrainedModel, GenerationMixin):
         self.lm_head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
         self.post_init()
 
-    @classmethod
-    def from_pretrained(cls, *arguments: Any, **settings: Any) -> Any:
-        """As transformers has it, with `generate()` using its cache.
-
-        Checkpoints may say `use_cache: false`: transformers' Trainer writes that into the config of what it trains.
-        """
-        loaded: Any = super().from_pretrained(*arguments, **settings)
-        model = loaded[0] if settings.get("output_loading_info") else loaded
-        model.config.use_cache = True
-        if settings.get("generation_config") is None:
-            model.generation_config.use_cache = True
-        return loaded
-
-    def generate(  # type: ignore[override]
-        self,
-        inputs: Tensor | None = None,
-        generation_config: GenerationConfig | None = None,
-        logits_processor: LogitsProcessorList | None = None,
-        *arguments: Any,
-        **settings: Any,
-    ) -> Any:
-        """As transformers has it; an id that names no token is never generated.
-
-        A text may go on with an image: `<|vision_start|>` and image codes are tokens like others. To stay with text,
-        pass `suppress_tokens=model.config.image_ids`.
-        """
-        config: Any = self.config
-        processors = LogitsProcessorList([NamedTokensOnly(config), *(logits_processor or [])])
-        return super().generate(inputs, generation_config, processors, *arguments, **settings)  # type: ignore[misc]
-
-    def resize_token_embeddings(self, new_num_tokens: int | None = None, *arguments: Any, **settings: Any) -> Any:
-        """The embedding as it is.
-
-        Raises:
-            ModelError: another number of rows is asked for, where every image code has its place.
-        """
-        rows = self.config.vocab_size
-        if new_num_tokens not in (None, rows):
-            raise ModelError(
-                f"the embedding can't be resized from {rows} to {new_num_tokens} rows: image codes follow the text "
-                "ids, and would lose their places; train with a vocabulary that has room for the new tokens"
-            )
-        return self.get_input_embeddings()
-
-    @can_return_tuple
+    @can_return_tuple  # type: ignore[untyped-decorator]
     def forward(
         self,
         input_ids: Tensor | None = None,
@@ -290,8 +229,7 @@ class UnixForCausalLM(UnixPreTrainedModel, GenerationMixin):
         if position_ids is not None:
             _require_positions(position_ids, real, new)
         if cache is not None:
-            config: Any = self.config
-            inputs = cached_batch(config, input_ids, real, cache)
+            inputs = cached_batch(self.config, input_ids, real, cache)
             hidden = self.model(**_of_the_layers(inputs))[inputs["packed_rows"]].unflatten(0, (batch, new))
             return UnixOutput(logits=self.lm_head(_kept(hidden, logits_to_keep)), past_key_values=cache)
 
@@ -318,7 +256,7 @@ class UnixForCausalLM(UnixPreTrainedModel, GenerationMixin):
         return output
 
 
-def _of_the_layers(batch: dict[str, Any]) -> dict[str, Any]:
+def _of_the_layers(batch: Batch) -> Batch:
     """The part of a batch that `UnixModel.forward` takes."""
     return {name: batch[name] for name in ("input_ids", "text_positions", "vision_positions", "joint", "within")}
 

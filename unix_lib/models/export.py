@@ -14,16 +14,10 @@ import torch
 from transformers import AutoModelForCausalLM, Qwen2Config, Qwen3Config
 
 from unix_lib.config.models import LayerPlan
-from unix_lib.models.configuration import ModelError, UnixConfig
-from unix_lib.models.start import load_model
+from unix_lib.models.checkpoint import load_model
+from unix_lib.models.configuration import QWEN_FIELDS, ModelError, UnixConfig
 
 BESIDE_THE_WEIGHTS = ("tokenizer.json", "tokenizer_config.json", "vocabulary.json")
-# What a `UnixConfig` and Qwen's configs call by the same name.
-SAME_NAMES = (
-    *("vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads"),
-    *("num_key_value_heads", "hidden_act", "max_position_embeddings", "initializer_range", "rms_norm_eps"),
-    *("tie_word_embeddings", "pad_token_id", "eos_token_id"),
-)
 
 
 def qwen_config(config: UnixConfig) -> Qwen2Config | Qwen3Config:
@@ -45,12 +39,16 @@ def qwen_config(config: UnixConfig) -> Qwen2Config | Qwen3Config:
             f"and here both are {'there' if config.attention_bias else 'absent'}"
         )
     kind: Any = Qwen3Config if config.query_key_norm else Qwen2Config
-    qwen = kind(
+    qwen: Qwen2Config | Qwen3Config = kind(
+        vocab_size=config.vocab_size,
+        hidden_act=config.hidden_act,
         rope_parameters={"rope_type": "default", "rope_theta": config.rope_theta},
+        pad_token_id=config.pad_token_id,
+        eos_token_id=config.eos_token_id,
         bos_token_id=None,
-        **{name: getattr(config, name) for name in SAME_NAMES},
+        head_dim=config.head_dim,
+        **{name: getattr(config, name) for name in QWEN_FIELDS},
     )
-    qwen.head_dim = config.head_dim
     return qwen
 
 

@@ -160,7 +160,7 @@ def _flex_attention(device: torch.device) -> Callable[..., Tensor]:
     """FlexAttention: compiled on GPUs, where it would else hold all scores; as it is on the CPU, without a compiler."""
     from torch.nn.attention.flex_attention import flex_attention
 
-    attention: Callable[..., Tensor] = flex_attention  # type: ignore[assignment]
+    attention: Callable[..., Tensor] = flex_attention
     return attention if device.type != "cuda" or torch.compiler.is_compiling() else _compiled(attention)
 
 

@@ -10,7 +10,6 @@ Legend: B sequences, P tokens in the cache, N new ones, T = P + N, H query heads
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import count
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -19,7 +18,7 @@ from transformers import Cache
 from transformers.cache_utils import DynamicLayer
 
 from unix_lib.models.configuration import UnixConfig
-from unix_lib.models.routing import check_ids, is_vision
+from unix_lib.models.routing import Batch, check_ids, is_vision
 
 
 @dataclass(frozen=True)
@@ -43,7 +42,7 @@ class CacheLayout:
         return attended.transpose(1, 2).reshape(batch * new, -1)[self.order]
 
 
-def cached_batch(config: UnixConfig, input_ids: Tensor, real: Tensor, cache: Cache) -> dict[str, Any]:
+def cached_batch(config: UnixConfig, input_ids: Tensor, real: Tensor, cache: Cache) -> Batch:
     """What `UnixModel.forward` needs to run new tokens after those in the cache.
 
     Args:
@@ -60,7 +59,7 @@ def cached_batch(config: UnixConfig, input_ids: Tensor, real: Tensor, cache: Cac
     """
     new = input_ids.shape[1]
     check_ids(input_ids[real[:, -new:]].cpu().numpy(), config)
-    vision: Any = is_vision(input_ids, config)  # type: ignore[arg-type]  # a tensor gives a tensor
+    vision = is_vision(input_ids, config)
     order = torch.argsort(vision.flatten(), stable=True)
     text_tokens = vision.numel() - int(vision.sum())
     positions = token_positions(real)[:, -new:].flatten()[order]

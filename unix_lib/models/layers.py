@@ -64,7 +64,7 @@ class Attention(nn.Module):
 
     def __init__(self, config: UnixConfig) -> None:
         super().__init__()
-        self.head_dim = int(config.head_dim or 0)
+        self.head_dim = config.head_dim
         heads, key_value_heads = config.num_attention_heads * self.head_dim, config.num_key_value_heads * self.head_dim
         self.q_proj = nn.Linear(config.hidden_size, heads, bias=config.attention_bias)
         self.k_proj = nn.Linear(config.hidden_size, key_value_heads, bias=config.attention_bias)
@@ -86,6 +86,8 @@ class Attention(nn.Module):
 class FeedForward(nn.Module):
     """SwiGLU."""
 
+    __call__: Callable[..., Tensor]
+
     def __init__(self, hidden_size: int, width: int) -> None:
         super().__init__()
         self.gate_proj = nn.Linear(hidden_size, width, bias=False)
@@ -93,7 +95,8 @@ class FeedForward(nn.Module):
         self.down_proj = nn.Linear(width, hidden_size, bias=False)
 
     def forward(self, hidden: Tensor) -> Tensor:
-        return self.down_proj(functional.silu(self.gate_proj(hidden)) * self.up_proj(hidden))
+        change: Tensor = self.down_proj(functional.silu(self.gate_proj(hidden)) * self.up_proj(hidden))
+        return change
 
 
 class _Summed:

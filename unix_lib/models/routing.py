@@ -11,7 +11,7 @@ Legend: T tokens of the batch, T_text + T_vision = T, R targets, S segments of a
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -29,7 +29,8 @@ SHORTEST_IN_BUCKET = 0.7
 # ... and those that are left join the last bucket when padding them costs at most this many slots.
 SMALL_REST = 256
 
-
+Batch = dict[str, Any]  # arguments of `UnixForCausalLM.forward`, see `build_batch`
+Ids = TypeVar("Ids", npt.NDArray[Any], torch.Tensor)
 VocabularyLike = Vocabulary | PreTrainedConfig  # of a decoder: both have the id ranges that routing needs
 
 
@@ -47,18 +48,19 @@ class Documents(Pack):
         )
 
 
-def is_vision(ids: npt.NDArray[Any], vocabulary: VocabularyLike) -> npt.NDArray[np.bool_]:
+def is_vision(ids: Ids, vocabulary: VocabularyLike) -> Ids:
     """Which tokens take the vision branch: image codes, separators, `<|vision_start|>` (`<|vision_end|>` is text)."""
-    vision: npt.NDArray[np.bool_] = (ids >= vocabulary.image_offset) | (ids == vocabulary.vision_start_id)
+    vision: Ids = (ids >= vocabulary.image_offset) | (ids == vocabulary.vision_start_id)
     return vision if vocabulary.separator_id is None else vision | (ids == vocabulary.separator_id)
 
 
 def is_image_target(ids: IntArray, vocabulary: VocabularyLike) -> npt.NDArray[np.bool_]:
     """Which predicted tokens count as an image's: its codes and separators, not the markers around them."""
-    return is_vision(ids, vocabulary) & (ids != vocabulary.vision_start_id)
+    targets: npt.NDArray[np.bool_] = is_vision(ids, vocabulary) & (ids != vocabulary.vision_start_id)
+    return targets
 
 
-def build_batch(packs: Sequence[Pack], vocabulary: VocabularyLike, attention: Kernels = "sdpa") -> dict[str, Any]:
+def build_batch(packs: Sequence[Pack], vocabulary: VocabularyLike, attention: Kernels = "sdpa") -> Batch:
     """Everything `UnixForCausalLM.forward` needs for some packs, as int64 tensors unless said otherwise.
 
     Args:
@@ -96,7 +98,7 @@ def build_batch(packs: Sequence[Pack], vocabulary: VocabularyLike, attention: Ke
     target = mask.copy()
     target[starts] = False  # the first token of a document has nothing before it
     predicted = np.flatnonzero(target)
-    batch: dict[str, Any] = {
+    batch: dict[str, npt.NDArray[Any]] = {
         "input_ids": ids[order],
         "text_positions": positions[order][:text_count],
         "vision_positions": positions[order][text_count:],
@@ -105,13 +107,13 @@ def build_batch(packs: Sequence[Pack], vocabulary: VocabularyLike, attention: Ke
         "target_is_image": is_image_target(ids[predicted], vocabulary),
         "packed_rows": packed_rows,
     }
-    tensors: dict[str, Any] = {name: torch.from_numpy(np.ascontiguousarray(value)) for name, value in batch.items()}
+    tensors: Batch = {name: torch.from_numpy(np.ascontiguousarray(value)) for name, value in batch.items()}
     tensors["joint"] = _layout(attention, document, packed_rows)
     tensors["within"] = _layout(attention, document[order] + len(lengths) * vision[order], np.arange(len(ids)))
     return tensors
 
 
-def move_batch(batch: dict[str, Any], device: torch.device) -> dict[str, Any]:
+def move_batch(batch: Batch, device: torch.device) -> Batch:
     """A batch of `build_batch` on a device."""
     return {name: value.to(device) for name, value in batch.items()}
 

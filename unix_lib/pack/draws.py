@@ -8,6 +8,7 @@ combines them with the hash of a label ("seed/epoch/purpose"), for a whole array
 import hashlib
 
 import numpy as np
+import numpy.typing as npt
 
 
 def hash_text(text: str) -> int:
@@ -15,7 +16,7 @@ def hash_text(text: str) -> int:
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little")
 
 
-def _mix(values: np.ndarray) -> np.ndarray:
+def _mix(values: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
     """The finalizer of SplitMix64 (Steele, Lea, Flood, OOPSLA 2014): uint64 to uint64, one to one."""
     values = values + np.uint64(0x9E3779B97F4A7C15)
     values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)

@@ -13,7 +13,6 @@ from unix_lib.pack.draws import draw_bits, draw_uniform
 from unix_lib.pack.sequences import FORMATS, Format
 from unix_lib.pack.spool import Spool
 from unix_lib.records.phrases import INSTRUCTIONS
-from unix_lib.tokenizers.vocabulary import Vocabulary
 
 HELDOUT = "heldout"
 
@@ -29,10 +28,10 @@ class Documents:
     def only(self, chosen: np.ndarray) -> "Documents":
         return Documents(self.records[chosen], self.forms[chosen], self.instructions[chosen])
 
-    def vision_tokens(self, spool: Spool, vocabulary: Vocabulary) -> np.ndarray:
+    def vision_tokens(self, spool: Spool) -> np.ndarray:
         """Image codes, their separators and <|vision_start|> of each document, int64."""
         with_image = np.isin(self.forms, [form for form, parts in FORMATS.items() if ("vision_start", False) in parts])
-        vision: np.ndarray = with_image * (vocabulary.image_lengths(spool.code_lengths[self.records]) + 1)
+        vision: np.ndarray = with_image * (spool.vocabulary.image_lengths(spool.code_lengths[self.records]) + 1)
         return vision
 
 
@@ -51,17 +50,11 @@ def record_uses(samples: np.ndarray, weights: np.ndarray, seed: int, epoch: int)
         int64 (N,).
     """
     start = draw_uniform(samples, f"{seed}/weight")
-    return (np.floor(start + (epoch + 1) * weights) - np.floor(start + epoch * weights)).astype(np.int64)
+    return np.asarray(np.floor(start + (epoch + 1) * weights) - np.floor(start + epoch * weights), dtype=np.int64)
 
 
 def choose_documents(spool: Spool, settings: PackSettings, epoch: int | str) -> Documents:
-    """Draw an epoch's documents.
-
-    Args:
-        spool: the records.
-        settings: of the mixture.
-        epoch: number of the epoch, or `HELDOUT`, where each record is used once.
-    """
+    """Draw an epoch's documents; `HELDOUT` uses each record once."""
     seed = settings.seed
     if isinstance(epoch, int):
         weights = np.array([part.weight for part in settings.parts], dtype=np.float64)

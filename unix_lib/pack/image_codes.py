@@ -22,8 +22,6 @@ class ImageCodes:
 
     Args:
         folders: the source's artefacts of codes; where two have an image, the first counts.
-        split: of the images.
-        vocabulary: what an image's codes must be.
         file: rows of uint16, appended to.
         first_row: rows that the file has.
     """
@@ -68,12 +66,9 @@ class ImageCodes:
         in_range = highest < self._vocabulary.codebook_size
         ids = batch["image_id"]
         for place in np.flatnonzero(~good).tolist():
-            self._set_aside(ids[place].as_py(), "wrong_code_count", f"{lengths[place]} codes, an image has {size}")
+            self._faults[ids[place].as_py()] = ("wrong_code_count", f"{lengths[place]} codes, an image has {size}")
         for place, code in zip(np.flatnonzero(good)[~in_range].tolist(), highest[~in_range].tolist(), strict=True):
             detail = f"code {code}, the codebook has {self._vocabulary.codebook_size}"
-            self._set_aside(ids[place].as_py(), "code_out_of_range", detail)
+            self._faults[ids[place].as_py()] = ("code_out_of_range", detail)
         good[good] = in_range
         return pa.array(good), codes[in_range]
-
-    def _set_aside(self, image_id: str, reason: str, detail: str) -> None:
-        self._faults[image_id] = (reason, detail)

@@ -9,19 +9,18 @@ import logging
 import os
 import shutil
 import time
-from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from itertools import chain
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from unix_lib.artefacts.files import write_json
-from unix_lib.artefacts.manifest import Manifest
+from unix_lib.artefacts.manifest import Facts, Manifest
 from unix_lib.config.jobs import Execution
-from unix_lib.config.pack import MixturePart, PackSettings
+from unix_lib.config.pack import PackSettings
 from unix_lib.jobs.job import Job
 from unix_lib.pack.epochs import HELDOUT, choose_documents
 from unix_lib.pack.planner import PackError, best_fit
@@ -54,13 +53,11 @@ def make_pack(job: Job[PackSettings, Execution]) -> Manifest:
     tokenizer = load_text_tokenizer(job.input("text_tokenizer"))
     vocabulary = Vocabulary.read(job.input("vocabulary"))
     fixed = FixedParts(tokenizer, vocabulary, job.settings.mask_instructions)
-    records, codes = job.roles("records"), job.roles("codes")
     rejected = RejectedSamples()
-    partial = job.folder / PARTIAL
     for leftover in job.folder.glob(".*.part"):  # of a job that was killed while writing
         leftover.unlink()
 
-    epochs: dict[str, dict[str, Any]] = {}
+    epochs: dict[str, Facts] = {}
     plans: list[tuple[Split, list[int | str]]] = [
         ("train", list(range(job.settings.epochs))),
         ("heldout", [HELDOUT]),
@@ -68,24 +65,14 @@ def make_pack(job: Job[PackSettings, Execution]) -> Manifest:
     speed = 0.0
     for split, labels in plans:
         started = time.monotonic()
-        with Spool(partial / "spool", vocabulary) as spool:
-            fill_spool(
-                spool,
-                job.settings.parts,
-                split,
-                records=records,
-                codes=codes,
-                tokenizer=tokenizer,
-                rejected=rejected,
-            )
+        with Spool(job.folder / PARTIAL / "spool", vocabulary) as spool:
+            _fill(spool, job, split, tokenizer, rejected)
             if split == "train" and not len(spool):
                 raise PackError(f"pack.mixtures.{job.recipe.name}: none of its training records is usable; see parts")
             overlong: set[int] = set()
             for label in labels:
                 file = HELDOUT_FILE if label == HELDOUT else epoch_file(int(label))
-                epochs[file] = _epoch(
-                    job, partial, file, label, spool=spool, fixed=fixed, vocabulary=vocabulary, overlong=overlong
-                )
+                epochs[file] = _epoch(job, file, label, spool, fixed, overlong)
             for record in sorted(overlong):
                 rejected.add(
                     spool.ids[record],
@@ -98,13 +85,13 @@ def make_pack(job: Job[PackSettings, Execution]) -> Manifest:
             speed = sum(epochs[file]["documents"] for file in epochs) / (time.monotonic() - started)
     files: dict[str, int | None] = {file: facts["packs"] for file, facts in epochs.items()}
     files |= rejected.write(job.folder)
-    shutil.rmtree(partial)
+    shutil.rmtree(job.folder / PARTIAL)
     return job.finish(
         files, rejected=rejected.counts, facts={"files": epochs}, metrics={"documents_per_second": round(speed)}
     )
 
 
-def _require_packs(job: Job[PackSettings, Execution], epochs: dict[str, dict[str, Any]], overlong: int) -> None:
+def _require_packs(job: Job[PackSettings, Execution], epochs: dict[str, Facts], overlong: int) -> None:
     if not any(facts["packs"] for facts in epochs.values()):
         name, pack_length = job.recipe.name, job.settings.pack_length
         raise PackError(
@@ -113,33 +100,22 @@ def _require_packs(job: Job[PackSettings, Execution], epochs: dict[str, dict[str
         )
 
 
-def fill_spool(
+def _fill(
     spool: Spool,
-    parts: list[MixturePart],
+    job: Job[PackSettings, Execution],
     split: Split,
-    *,
-    records: dict[str, list[Path]],
-    codes: dict[str, list[Path]],
     tokenizer: "PreTrainedTokenizerFast",
     rejected: RejectedSamples,
 ) -> None:
-    """Tokenize one split of all parts of a mixture; unusable records are set aside.
-
-    Args:
-        spool: gets the codes, then the records, of each part.
-        parts: of the mixture.
-        split: train or heldout.
-        records, codes: artefacts by source; no codes where a source has no images.
-        tokenizer: the text tokenizer.
-        rejected: gets the unusable records.
-    """
+    """Tokenize one split of all parts of the mixture; unusable records are set aside."""
+    parts, records, codes = job.settings.parts, job.roles("records"), job.roles("codes")
     total = sum(count_rows(folder, split) for part in parts for folder in records[part.source])
     started = logged = time.monotonic()
     done = 0
     for number, part in enumerate(parts):
         images = spool.add_codes(codes.get(part.source, []), split)
-        for batch in _batches(records[part.source], split):
-            chosen = _of_kinds(batch, part.kinds)
+        for batch in chain.from_iterable(iterate_batches(folder, split, COLUMNS) for folder in records[part.source]):
+            chosen = batch.filter(pc.is_in(batch["kind"], pa.array(part.kinds))) if part.kinds else batch
             for record in tokenize_batch(chosen, images, tokenizer, spool.vocabulary.eos_id):
                 if isinstance(record, UnusableRecord):
                     rejected.add(record.sample_id, f"{part.source}/{split}", record.reason, record.detail)
@@ -155,26 +131,9 @@ def fill_spool(
     _log.info("%s: %d records in %.1f s", split, done, time.monotonic() - started)
 
 
-def _batches(folders: list[Path], split: Split) -> Iterator[pa.RecordBatch]:
-    for folder in folders:
-        yield from iterate_batches(folder, split, COLUMNS)
-
-
-def _of_kinds(batch: pa.RecordBatch, kinds: Sequence[str]) -> pa.RecordBatch:
-    return batch.filter(pc.is_in(batch.column("kind"), pa.array(kinds))) if kinds else batch
-
-
-def _epoch(
-    job: Job[PackSettings, Execution],
-    partial: Path,
-    file: str,
-    epoch: int | str,
-    *,
-    spool: Spool,
-    fixed: FixedParts,
-    vocabulary: Vocabulary,
-    overlong: set[int],
-) -> dict[str, Any]:
+def _epoch(  # noqa: PLR0917
+    job: Job[PackSettings, Execution], file: str, epoch: int | str, spool: Spool, fixed: FixedParts, overlong: set[int]
+) -> Facts:
     """Plan and write one epoch unless it is there already; returns its facts, adds to the overlong records."""
     pack_length = job.settings.pack_length
     documents = choose_documents(spool, job.settings, epoch)
@@ -187,9 +146,9 @@ def _epoch(
     fits = lengths <= pack_length
     overlong.update(documents.records[~fits].tolist())
     documents, lengths = documents.only(fits), lengths[fits]
-    done = partial / f"{file}.json"
+    done = job.folder / PARTIAL / f"{file}.json"
     if done.is_file() and (job.folder / file).is_file():
-        facts: dict[str, Any] = json.loads(done.read_text(encoding="utf-8"))
+        facts: Facts = json.loads(done.read_text(encoding="utf-8"))
         return facts
     started = time.monotonic()
     plan = best_fit(lengths, pack_length)
@@ -201,7 +160,6 @@ def _epoch(
         pack_length=pack_length,
         spool=spool,
         fixed=fixed,
-        vocabulary=vocabulary,
         label=f"{job.settings.seed}/{epoch}",
     )
     counts = np.bincount(documents.forms, minlength=len(Format)).tolist()

@@ -36,8 +36,7 @@ class PackReader(Sequence[Pack]):
     """The packs of a `pack/<mixture>` artefact, epoch after epoch.
 
     Args:
-        folder: the artefact.
-        files: names of the Arrow files in it; all epochs in order by default.
+        files: names of the Arrow files in the folder; all epochs in order by default.
 
     Raises:
         PackError: a file is missing or is no pack file.

@@ -54,8 +54,6 @@ class FixedParts:
     """Tokens of the parts that are the same in every document, and how documents are put together.
 
     Args:
-        tokenizer: the text tokenizer.
-        vocabulary: where ids are.
         mask_instructions: train only what the table of formats says; false trains prompts too.
     """
 
@@ -88,7 +86,6 @@ class FixedParts:
         """Put one document together.
 
         Args:
-            form: the document's format.
             instruction: which of the instructions (text-to-image).
             text: int32 (n,), the record's text tokens.
             text_mask: bool (n,), those of them that may be trained where the format trains the text.
@@ -132,10 +129,11 @@ class FixedParts:
                     lengths[chosen] += len(self.parts[name])
         return lengths
 
-    def prompt(self, form: Format, text: np.ndarray, codes: np.ndarray) -> np.ndarray:
-        """What stands before the first trained part of a format, int32, with the first instruction."""
+    def prompt(self, form: Format, text: np.ndarray, codes: np.ndarray) -> list[int]:
+        """Ids before the first trained part of a format, with the first instruction."""
         untrained = takewhile(lambda part: not part[1], FORMATS[form])
-        return np.concatenate([self._part(name, 0, text, codes) for name, _ in untrained])
+        ids: list[int] = np.concatenate([self._part(name, 0, text, codes) for name, _ in untrained]).tolist()
+        return ids
 
 
 def text_to_image_prompt_ids(
@@ -144,7 +142,7 @@ def text_to_image_prompt_ids(
     """Ids after which a model generates an image: up to and with <|vision_start|>; `None` is unconditional."""
     form = Format.UNCONDITIONAL if caption is None else Format.TEXT_TO_IMAGE
     text = np.array(encode_texts(tokenizer, [(caption or "").strip()])[0], dtype=np.int32)
-    return FixedParts(tokenizer, vocabulary).prompt(form, text, NO_CODES).tolist()
+    return FixedParts(tokenizer, vocabulary).prompt(form, text, NO_CODES)
 
 
 def vqa_prompt_ids(
@@ -152,16 +150,13 @@ def vqa_prompt_ids(
 ) -> list[int]:
     """Ids after which a model answers a question about an image, the question's line end included.
 
-    Args:
-        codes: the image's codes, (codes_per_image,).
-
     Raises:
         VocabularyError: a code outside the codebook.
     """
     vocabulary.image_ids(np.asarray(codes))
     [(text, _)] = conversation_pieces([{"role": "user", "content": question}, {"role": "assistant", "content": ""}])[:1]
     image = FixedParts(tokenizer, vocabulary).prompt(Format.IMAGE_CONVERSATION, NO_TEXT, np.asarray(codes))
-    return image.tolist() + encode_texts(tokenizer, [text])[0]
+    return image + encode_texts(tokenizer, [text])[0]
 
 
 def conversation_pieces(messages: Sequence[dict[str, str]]) -> list[tuple[str, bool]]:

@@ -23,9 +23,7 @@ from unix_lib.tokenizers.vocabulary import Vocabulary
 class Spool:
     """Context manager: for each source `add_codes`, then `append` its records; then `seal`; then read by record.
 
-    Args:
-        folder: of the files, which go with the block.
-        vocabulary: what an image's codes must be.
+    The files in its folder go with the block.
 
     Attributes, once sealed (N records in the order in which they came):
         forms: uint8 (N,), `Format`; an image with a caption stands as TEXT_TO_IMAGE.

@@ -6,14 +6,14 @@ A record's own tokens serve every format: a caption is the same tokens before an
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 
 from unix_lib.pack.image_codes import ABSENT, ImageCodes
 from unix_lib.pack.sequences import conversation_pieces
-from unix_lib.records.schema import CONVERSATION, IMAGE_TEXT, TEXT
+from unix_lib.records.schema import CONVERSATION, IMAGE_TEXT, TEXT, Row
 from unix_lib.tokenizers.text import encode_texts
 
 if TYPE_CHECKING:
@@ -45,17 +45,7 @@ class UnusableRecord:
 def tokenize_batch(
     batch: pa.RecordBatch, images: ImageCodes, tokenizer: "PreTrainedTokenizerFast", eos_id: int
 ) -> list[TokenizedRecord | UnusableRecord]:
-    """Tokenize a batch of records in one call to the tokenizer.
-
-    Args:
-        batch: columns `COLUMNS`.
-        images: codes of the source's images.
-        tokenizer: the text tokenizer.
-        eos_id: what ends an answer.
-
-    Returns:
-        One entry per row, in order.
-    """
+    """Tokenize a batch of records, columns `COLUMNS`, in one call to the tokenizer; one entry per row, in order."""
     rows = batch.select(COLUMNS).to_pylist()
     places = images.rows_of([row["image_id"] for row in rows])
     checked = [_pieces_of(row, place, images) for row, place in zip(rows, places, strict=True)]
@@ -83,7 +73,7 @@ def tokenize_batch(
     return records
 
 
-def _pieces_of(row: dict[str, Any], place: int, images: ImageCodes) -> list[tuple[str, bool]] | UnusableRecord:
+def _pieces_of(row: Row, place: int, images: ImageCodes) -> list[tuple[str, bool]] | UnusableRecord:
     """Texts of a record to be tokenized and whether they may be trained, or what is wrong with it."""
     for reason, detail in _faults(row, place, images):
         return UnusableRecord(row["sample_id"], reason, detail)
@@ -92,7 +82,7 @@ def _pieces_of(row: dict[str, Any], place: int, images: ImageCodes) -> list[tupl
     return [(row["text"] if row["kind"] == TEXT else row["text"].strip(), True)]
 
 
-def _faults(row: dict[str, Any], place: int, images: ImageCodes) -> Iterator[tuple[str, str]]:
+def _faults(row: Row, place: int, images: ImageCodes) -> Iterator[tuple[str, str]]:
     """What keeps a record from becoming a document: (reason, detail)."""
     kind = row["kind"]
     if kind not in (TEXT, IMAGE_TEXT, CONVERSATION):

@@ -5,7 +5,6 @@ only; its tokens may be fewer than the pack length, never more. The schema's met
 and how many rows a record batch has, so that a reader finds a row without reading others.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -19,7 +18,6 @@ from unix_lib.pack.epochs import Documents
 from unix_lib.pack.planner import PackError, PackPlan
 from unix_lib.pack.sequences import FixedParts, Format
 from unix_lib.pack.spool import Spool
-from unix_lib.tokenizers.vocabulary import Vocabulary
 
 TOKENS_PER_BATCH = 1 << 21  # 10 MB in memory
 GOLDEN_RATIO = (5**0.5 - 1) / 2
@@ -51,25 +49,21 @@ def write_packs(
     pack_length: int,
     spool: Spool,
     fixed: FixedParts,
-    vocabulary: Vocabulary,
     label: str,
 ) -> WrittenTokens:
     """Write an epoch's packs in the order of `pack_order`; the file appears when it is whole.
 
     Args:
-        path: the Arrow file.
         documents: the epoch's documents, N of them.
         lengths: int64 (N,), their tokens.
-        plan: where they go.
-        pack_length: tokens per pack.
-        spool, fixed: their tokens.
-        vocabulary: every id is checked against it.
+        spool, fixed: their tokens; every id is checked against the spool's vocabulary.
         label: seed and epoch, for the order of the packs.
     """
+    vocabulary = spool.vocabulary
     packs_per_batch = max(1, TOKENS_PER_BATCH // pack_length)
     metadata = {"length": str(pack_length), "packs_per_batch": str(packs_per_batch)}
     schema = pa.schema(FIELDS, metadata=metadata)
-    vision = np.bincount(plan.pack_of, documents.vision_tokens(spool, vocabulary), minlength=plan.num_packs)
+    vision = np.bincount(plan.pack_of, documents.vision_tokens(spool), minlength=plan.num_packs)
     tokens = np.bincount(plan.pack_of, lengths, minlength=plan.num_packs)
     place = np.empty(plan.num_packs, dtype=np.int64)  # pack -> row in the file
     place[pack_order(vision / tokens, label)] = np.arange(plan.num_packs)
@@ -117,7 +111,8 @@ def _join(documents: Documents, lengths: np.ndarray, spool: Spool, fixed: FixedP
     ids = np.empty(int(lengths.sum()), dtype=np.int32)
     loss_mask = np.empty(len(ids), dtype=bool)
     start = 0
-    for record, form, instruction, length in _rows(documents, lengths):
+    columns = (documents.records, documents.forms, documents.instructions, lengths)
+    for record, form, instruction, length in zip(*(column.tolist() for column in columns), strict=True):
         document_ids, document_mask = fixed.document(Format(form), instruction, *spool.tokens(record))
         if len(document_ids) != length:
             raise PackError(f"record {spool.ids[record]} gives {len(document_ids)} tokens where {length} were planned")
@@ -125,11 +120,6 @@ def _join(documents: Documents, lengths: np.ndarray, spool: Spool, fixed: FixedP
         loss_mask[start : start + length] = document_mask
         start += length
     return ids, loss_mask
-
-
-def _rows(documents: Documents, lengths: np.ndarray) -> Iterator[tuple[int, int, int, int]]:
-    columns = (documents.records, documents.forms, documents.instructions, lengths)
-    return zip(*(column.tolist() for column in columns), strict=True)
 
 
 def _batch(

@@ -36,6 +36,6 @@ def run_costs(experiment: Experiment, run: str) -> DecoderCosts:
 
 def run_tokens(experiment: Experiment, run: str) -> int:
     """Tokens that a run is trained on at most: packs are not always full."""
-    assert experiment.train is not None and experiment.pack is not None
-    settings = experiment.train.runs[run]
+    assert experiment.pack is not None
+    settings = experiment.runs[run]
     return settings.checkpoints[-1] * settings.optimization.packs_per_step * experiment.pack.length

@@ -8,7 +8,7 @@ from unix_lib.artefacts.recipe import Recipe
 from unix_lib.config.analyze import Inputs
 from unix_lib.config.experiment import Experiment
 from unix_lib.config.jobs import Execution
-from unix_lib.config.strict import StrictModel
+from unix_lib.config.strict import ConfigError, StrictModel
 from unix_lib.jobs.job_kinds import job_kind
 
 STAGES = (
@@ -45,7 +45,8 @@ class Plan:
 
     experiment: Experiment
     jobs: dict[str, PlannedJob] = field(default_factory=dict)
-    _named: dict[tuple[str, str], list[str]] = field(default_factory=dict)
+    _named: dict[tuple[str, str], str] = field(default_factory=dict)  # by stage and name
+    _parts: dict[tuple[str, str], list[str]] = field(default_factory=dict)  # by stage and what they are parts of
 
     @property
     def name(self) -> str:
@@ -88,7 +89,11 @@ class Plan:
 
     def named(self, stage: str, name: str) -> str:
         """The artefact of a stage by its name without digest."""
-        return self._named[stage, name][-1]
+        return self._named[stage, name]
+
+    def parts(self, stage: str) -> dict[str, list[str]]:
+        """Artefacts of a stage by the source, mixture, run, analysis or figure of the config that they are parts of."""
+        return {name: artefacts for (of, name), artefacts in self._parts.items() if of == stage}
 
     def add(  # noqa: PLR0917
         self,
@@ -110,28 +115,33 @@ class Plan:
             inputs: artefacts by role.
             execution: of a model with at least the fields that the kind of job has.
             after: artefacts that must exist first without being part of the recipe.
-            part_of: the name by which it is found with the other parts; its own where it is whole.
+            part_of: the source, run or analysis that it is a part of; its own name where it is whole.
+
+        Raises:
+            ConfigError: another job of the stage has the name already.
         """
         described = job_kind(stage, kind)
         recipe = Recipe(stage, name, kind, described.logic_version, settings.semantic(), inputs)
         typed: Any = execution.narrowed(described.execution)
+        if self._named.setdefault((stage, name), recipe.artefact) != recipe.artefact:
+            raise ConfigError(f"{stage}: two jobs would be called '{name}'; rename one of what they are named after")
         self.jobs[recipe.artefact] = PlannedJob(recipe, settings, typed, after)
-        self._named.setdefault((stage, part_of or name), []).append(recipe.artefact)
+        self._parts.setdefault((stage, part_of or name), []).append(recipe.artefact)
         return recipe.artefact
 
     # -- what analyses ask for
 
     def records(self, source: str) -> list[str]:
         """The records of a source."""
-        return self._named["sources", source]
+        return self._parts["sources", source]
 
     def images(self, source: str) -> list[str]:
         """The images of a source, none where it has none."""
-        return self._named.get(("sources", f"{source}-images"), [])
+        return self._parts.get(("sources", f"{source}-images"), [])
 
     def codes(self, source: str) -> list[str]:
         """The codes of a source's images."""
-        return self._named.get(("encode", source), [])
+        return self._parts.get(("encode", source), [])
 
     def text_tokenizer(self) -> str:
         return self.named("tokenizers", "text")

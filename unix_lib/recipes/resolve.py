@@ -23,19 +23,13 @@ from unix_lib.config.report import ReportSettings
 from unix_lib.config.sources import SourceKind, SourcePlanning, shard_name
 from unix_lib.config.strict import ConfigError
 from unix_lib.config.tokenizers import TokenizerKind, VocabularySettings
-from unix_lib.config.train import CHECKPOINT, CheckpointSettings
+from unix_lib.config.train import CHECKPOINT, CheckpointSettings, TrainConfig
 from unix_lib.recipes.plan import Plan
 from unix_lib.recipes.scale import scale_of, title_of
 
 
 def resolve(experiment: Experiment, root: Path, hashes: FileHashes | None = None) -> Plan:
-    """Turn a config into recipes.
-
-    Args:
-        experiment: the checked config.
-        root: folder against which relative paths in the config are read.
-        hashes: cache of the hashes of external files.
-    """
+    """Turn a config into recipes; its relative paths begin at `root`, `hashes` remembers those of outside files."""
     outside = Outside(root, hashes or FileHashes(None))
     plan = Plan(experiment)
     _sources(plan, outside)
@@ -45,8 +39,9 @@ def resolve(experiment: Experiment, root: Path, hashes: FileHashes | None = None
     _train(plan, outside)
     _evaluate(plan, outside)
     _analyze(plan)
-    _figures(plan)
-    _report(plan)
+    roles = _results_by_role(plan)
+    _figures(plan, roles)
+    _report(plan, roles)
     outside.hashes.save()
     return plan
 
@@ -60,7 +55,7 @@ def _sources(plan: Plan, outside: Outside) -> None:
             if described is None or (job == "benchmarks" and not source.benchmarks()):
                 continue
             inputs: Inputs = {role: list(_of_source(plan, name, role)) for role in kind.reads.get(job, ())}
-            whole = _source_artefact(name, job)
+            whole = name if job == "records" else f"{name}-{job}"
             shards = source.shards(outside) if job in kind.sharded else 1
             if shards > plan.experiment.most_shards:
                 raise ConfigError(
@@ -72,10 +67,6 @@ def _sources(plan: Plan, outside: Outside) -> None:
                 settings = source.settings_of(described.settings, planning)
                 artefact, job_of = shard_name(whole, shard), f"{source.kind}/{job}"
                 plan.add("sources", artefact, job_of, settings, inputs, execution, part_of=whole)
-
-
-def _source_artefact(name: str, job: str) -> str:
-    return name if job == "records" else f"{name}-{job}"
 
 
 def _of_source(plan: Plan, name: str, job: str) -> list[str]:
@@ -99,12 +90,11 @@ def _tokenizers(plan: Plan, outside: Outside) -> None:
             tokenizer.narrowed(kind.job.execution, job=config.job),
         )
     if config.text is not None and config.image is not None:
-        settings = VocabularySettings(
+        settings = config.narrowed(
+            VocabularySettings,
             codebook_size=config.image.shape.codebook_size,
             codes_per_image=config.image.shape.codes_per_image,
             multiple=config.vocabulary_multiple,
-            padded_text_vocabulary=config.padded_text_vocabulary,
-            image_separator_every=config.image_separator_every,
         )
         inputs: Inputs = {"text_tokenizer": plan.text_tokenizer()}
         execution = Execution(job=JobShape(runtime_minutes=10))
@@ -124,7 +114,9 @@ def _encode(plan: Plan) -> None:
 
 def _pack(plan: Plan) -> None:
     config = plan.experiment.pack
-    for name, mixture in config.mixtures.items() if config else ():
+    if config is None:
+        return
+    for name, mixture in config.mixtures.items():
         inputs: Inputs = {
             "text_tokenizer": plan.text_tokenizer(),
             "vocabulary": plan.named("tokenizers", "vocabulary"),
@@ -133,15 +125,15 @@ def _pack(plan: Plan) -> None:
             inputs[f"records:{part.source}"] = plan.records(part.source)
             if codes := plan.codes(part.source):
                 inputs[f"codes:{part.source}"] = codes
-        assert config is not None
         settings = mixture.narrowed(PackSettings, pack_length=config.length, seed=config.seed)
         plan.add("pack", name, "packs", settings, inputs, config)
 
 
 def _train(plan: Plan, outside: Outside) -> None:
     config = plan.experiment.train
-    for name in _start_order(plan.experiment):
-        assert config is not None
+    if config is None:
+        return
+    for name in _start_order(config):
         run = config.runs[name]
         start = run.start
         if isinstance(start, PretrainedStart):
@@ -160,26 +152,23 @@ def _train(plan: Plan, outside: Outside) -> None:
         after: tuple[str, ...] = ()
         for step in run.checkpoints:
             of_step = settings.model_copy(update={"run_digest": identity, "step": step})
-            after = (
-                plan.add("train", checkpoint_name(name, step), "checkpoint", of_step, inputs, config, after=after),
-            )
+            artefact = checkpoint_name(name, step)
+            after = (plan.add("train", artefact, "checkpoint", of_step, inputs, config, after=after, part_of=name),)
 
 
-def _start_order(experiment: Experiment) -> list[str]:
+def _start_order(config: TrainConfig) -> list[str]:
     """Run names, each after the run it starts from."""
-    ordered: list[str] = []
+    ordered: dict[str, None] = {}
 
     def visit(name: str) -> None:
-        assert experiment.train is not None
-        start = experiment.train.runs[name].start
-        if isinstance(start, RunStart) and start.run not in ordered:
+        start = config.runs[name].start
+        if isinstance(start, RunStart):
             visit(start.run)
-        if name not in ordered:
-            ordered.append(name)
+        ordered[name] = None
 
-    for name in experiment.train.runs if experiment.train else ():
+    for name in config.runs:
         visit(name)
-    return ordered
+    return list(ordered)
 
 
 def _evaluate(plan: Plan, outside: Outside) -> None:
@@ -246,10 +235,10 @@ def _analyze(plan: Plan) -> None:
     config = plan.experiment.analyze
     for name, analysis in config.analyses.items():
         for job in analysis.jobs(name, plan):
-            plan.add("analyze", job.name, analysis.kind, job.settings, job.inputs, config)
+            plan.add("analyze", job.name, analysis.kind, job.settings, job.inputs, config, part_of=name)
 
 
-def results_by_role(plan: Plan) -> dict[str, list[str]]:
+def _results_by_role(plan: Plan) -> dict[str, list[str]]:
     """What figures may read, by role; see `unix_lib.config.figures.FigureKind`."""
     train = plan.experiment.train
     roles = {
@@ -260,8 +249,12 @@ def results_by_role(plan: Plan) -> dict[str, list[str]]:
             plan.checkpoint(name, run.checkpoints[-1]) for name, run in (train.runs.items() if train else ())
         ],
     }
-    kinds = {analysis.kind for analysis in plan.experiment.analyze.analyses.values()}
-    return roles | {kind.rpartition(".")[2]: plan.of_kind("analyze", kind) for kind in sorted(kinds)}
+    for kind in sorted({analysis.kind for analysis in plan.experiment.analyze.analyses.values()}):
+        role = kind.rpartition(".")[2]
+        if role in roles:
+            raise ConfigError(f"analyze: figures read something else as '{role}'; rename the module of kind '{kind}'")
+        roles[role] = plan.of_kind("analyze", kind)
+    return roles
 
 
 def _generates_images(plan: Plan, artefact: str) -> bool:
@@ -269,8 +262,8 @@ def _generates_images(plan: Plan, artefact: str) -> bool:
     return kind != "group" and find_kind("scorer", kind, ScorerKind).family == "generation"
 
 
-def _figures(plan: Plan) -> None:
-    roles, config = results_by_role(plan), plan.experiment.figures
+def _figures(plan: Plan, roles: dict[str, list[str]]) -> None:
+    config = plan.experiment.figures
     scale = scale_of(plan.experiment)
     for figure in _chosen_figures(plan, roles):
         kind = find_kind("figure", figure.kind, FigureKind)
@@ -286,11 +279,10 @@ def _chosen_figures(plan: Plan, roles: dict[str, list[str]]) -> list[FigureSetti
     return [kind.settings(kind=name) for name, kind in own.items() if all(roles.get(role) for role in kind.reads)]
 
 
-def _report(plan: Plan) -> None:
+def _report(plan: Plan, roles: dict[str, list[str]]) -> None:
     config = plan.experiment.report
     if config is None:
         return
-    roles = results_by_role(plan)
     inputs: Inputs = {
         "figures": plan.of_stage("figures"),
         "data": plan.of_stage("sources", "tokenizers", "encode", "pack"),

@@ -18,7 +18,9 @@ def title_of(experiment: Experiment) -> str:
 def scale_of(experiment: Experiment) -> str:
     """The sentence on the scale: as the config has it, else computed from it."""
     given = experiment.report.scale if experiment.report else None
-    return given or ", ".join([*_models(experiment), _listed(_sources(experiment)), *_seeds(experiment)])
+    *others, last = dict.fromkeys(source.described() for source in experiment.sources.values())
+    sources = " and ".join(filter(None, [", ".join(others), last]))
+    return given or ", ".join([*_models(experiment), sources, *_seeds(experiment)])
 
 
 def short(number: float, digits: int = 3) -> str:
@@ -40,31 +42,19 @@ def _models(experiment: Experiment) -> list[str]:
     return [f"about {parameters} active parameters", f"{tokens} training tokens"]
 
 
-def _sources(experiment: Experiment) -> list[str]:
-    return list(dict.fromkeys(source.described() for source in experiment.sources.values()))
-
-
 def _seeds(experiment: Experiment) -> list[str]:
     """How many seeds each of the compared architectures is trained with."""
     seeds: dict[str, set[int]] = {}
-    for run in experiment.train.runs.values() if experiment.train else ():
+    for run in experiment.runs.values():
         if run.compare:
             seeds.setdefault(architecture_label(run.plan), set()).add(run.seed)
     counts = sorted({len(own) for own in seeds.values()})
     if not counts:
         return []
-    words = " to ".join(_word(count) for count in {counts[0]: None, counts[-1]: None})
+    words = " to ".join(WORDS[n] if n < len(WORDS) else str(n) for n in {counts[0]: None, counts[-1]: None})
     return [f"{words} seed{'s' * (counts[-1] != 1)}"]
 
 
 def _range(numbers: Iterable[float]) -> str:
     ends = sorted(numbers)
     return " to ".join(dict.fromkeys(short(end, digits=2) for end in (ends[0], ends[-1])))
-
-
-def _listed(words: list[str]) -> str:
-    return " and ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
-
-
-def _word(count: int) -> str:
-    return WORDS[count] if count < len(WORDS) else str(count)

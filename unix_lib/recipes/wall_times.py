@@ -91,12 +91,7 @@ def read_wall_times(path: Path, plan: Plan | None, skipped: list[str]) -> Iterat
 
 
 def wall_times_text(plan: Plan, seconds: dict[str, float]) -> str:
-    """The CSV of a summary.
-
-    Args:
-        plan: of the experiment.
-        seconds: by artefact, in the order of the file.
-    """
+    """The CSV of a summary, from seconds by artefact in the order of the file."""
     lines = [",".join(COLUMNS)]
     for artefact, value in seconds.items():
         recipe = plan.jobs[artefact].recipe

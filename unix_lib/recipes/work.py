@@ -163,7 +163,8 @@ def _image_operations(recipe: Recipe, jobs: Jobs) -> float:
 
 def _encoder_operations(shape: VQGANShape) -> float:
     """Of the 3x3 convolutions of a VQGAN's encoder on one image: two a residual block."""
-    return sum(
+    operations: float = sum(
         shape.residual_blocks * 2 * 2 * 9 * (shape.base_channels * multiplier) ** 2 * (shape.image_size / 2**level) ** 2
         for level, multiplier in enumerate(shape.channel_multipliers)
     )
+    return operations

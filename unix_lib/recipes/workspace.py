@@ -9,6 +9,7 @@ import json
 import os
 from pathlib import Path
 
+from unix_lib.artefacts.files import replace_text
 from unix_lib.artefacts.manifest import MANIFEST
 from unix_lib.artefacts.recipe import Recipe, read_recipe, write_recipe
 from unix_lib.checkpoints.sampling import write_sampling
@@ -29,9 +30,7 @@ def write_plan(plan: Plan, results: Path) -> None:
         path = execution_path(job.recipe.path(results))
         text = json.dumps(job.execution.model_dump(mode="json"), indent=2, sort_keys=True) + "\n"
         if not path.is_file() or path.read_text(encoding="utf-8") != text:
-            temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-            temporary.write_text(text, encoding="utf-8")
-            os.replace(temporary, path)
+            replace_text(path, text)
 
 
 def read_shape(recipe_path: Path) -> JobShape:

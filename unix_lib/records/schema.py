@@ -5,7 +5,11 @@ joins records and codes by `image_id`. So a changed caption touches no image, an
 decoded and encoded once.
 """
 
+from typing import Any
+
 import pyarrow as pa
+
+Row = dict[str, Any]  # of a table, by column
 
 TEXT, IMAGE_TEXT, CONVERSATION = "text", "image_text", "conversation"
 

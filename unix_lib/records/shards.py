@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal
+from typing import Literal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 from unix_lib.artefacts.errors import UserError
 from unix_lib.artefacts.files import atomic_path
 from unix_lib.records.rejected import encodable
+from unix_lib.records.schema import Row
 
 Split = Literal["train", "heldout"]
 SPLITS: tuple[Split, ...] = ("train", "heldout")
@@ -46,7 +47,7 @@ class ShardWriter:
         self.folder, self.split, self.schema, self.shard_bytes = folder, split, schema, shard_bytes
         self.files: dict[str, int] = {}
         self.rows = 0
-        self._pending: list[dict[str, Any]] = []
+        self._pending: list[Row] = []
         self._pending_bytes = 0
         self._shard: ExitStack | None = None
         self._shard_name = ""
@@ -60,7 +61,7 @@ class ShardWriter:
             leftover.unlink()
         return self
 
-    def write(self, row: dict[str, Any]) -> None:
+    def write(self, row: Row) -> None:
         """Add one row; fields that are absent become null, and an id that no file can hold is escaped."""
         if "sample_id" in row:
             row = row | {"sample_id": encodable(row["sample_id"])}
@@ -119,7 +120,7 @@ class ShardWriter:
             self._shard = None
 
 
-def _payload(row: dict[str, Any]) -> int:
+def _payload(row: Row) -> int:
     """Bytes of a row that matter for memory: its image, codes and text."""
     image, codes, text = row.get("image"), row.get("image_codes"), row.get("text")
     return len(image or b"") + 8 * (0 if codes is None else len(codes)) + len(text or "")
@@ -156,7 +157,7 @@ def iterate_batches(
             yield from file.iter_batches(batch_size=batch_rows, columns=columns)
 
 
-def iterate_rows(folder: Path, split: Split, columns: list[str] | None = None) -> Iterator[dict[str, Any]]:
+def iterate_rows(folder: Path, split: Split, columns: list[str] | None = None) -> Iterator[Row]:
     """A split row by row, in order."""
     for batch in iterate_batches(folder, split, columns):
         yield from batch.to_pylist()

@@ -14,6 +14,7 @@ from unix_lib.config.kinds import find_kind, known_kinds
 from unix_lib.figures.inputs import Inputs
 from unix_lib.figures.scores import final_scores, headline_scores, over_seeds
 from unix_lib.figures.style import architecture_name, ordered_architectures, preset_of
+from unix_lib.records.schema import Row
 
 CLAIMS = "claims"  # the kind of figure that the page shows as a table, first
 MOST_ROWS = 60  # of a CSV shown on the page; longer ones are named with their number of rows
@@ -40,12 +41,13 @@ def figures_on_page(inputs: Inputs) -> list[FigureOnPage]:
     return [_figure(recipes[a], inputs.results / a) for a in ordered if recipes[a].kind != CLAIMS]
 
 
-def claims_rows(inputs: Inputs) -> list[dict[str, Any]]:
+def claims_rows(inputs: Inputs) -> list[Row]:
     """Rows of `claims.csv`, texts for missing values."""
     for artefact in inputs.existing.get("figures", []):
         if inputs.recipe(artefact).kind == CLAIMS:
             table = pd.read_csv(inputs.results / artefact / "claims.csv", keep_default_na=False)
-            return table.to_dict("records")
+            rows: list[Row] = table.to_dict("records")
+            return rows
     return []
 
 
@@ -58,7 +60,7 @@ def _figure(recipe: Recipe, folder: Path) -> FigureOnPage:
     return FigureOnPage(name, title, kind.how_to_read, png, len(table), list(table.columns), shown.values.tolist())
 
 
-def data_rows(inputs: Inputs) -> list[dict[str, Any]]:
+def data_rows(inputs: Inputs) -> list[Row]:
     """One row per source, tokenizer, encoded source and mixture: rows, rejected samples by reason, facts."""
     rows = []
     for artefact in inputs.existing.get("data", []):
@@ -95,7 +97,7 @@ def _fact(name: str, value: Any) -> str:
     return f"{name.replace('_', ' ')} {value}"
 
 
-def fitness_rows(inputs: Inputs) -> list[dict[str, Any]]:
+def fitness_rows(inputs: Inputs) -> list[Row]:
     """Detector's accuracy and tokenizer's ceiling, with whether the detector is fit to judge."""
     rows = []
     for folder in inputs.folders("ceilings"):
@@ -141,7 +143,7 @@ def rivals(inputs: Inputs) -> list[str]:
     return [RIVALS[preset] for preset in dict.fromkeys(presets) if preset in RIVALS]
 
 
-def run_rows(inputs: Inputs) -> list[dict[str, Any]]:
+def run_rows(inputs: Inputs) -> list[Row]:
     """One row per run: architecture, seed, tokens, parameters."""
     runs = [read_manifest(folder).facts for folder in inputs.folders("checkpoints")]
     return [facts | {"architecture_name": architecture_name(facts["architecture"])} for facts in runs]

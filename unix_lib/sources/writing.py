@@ -1,20 +1,19 @@
 """Writes what a source's job makes: both splits, and the table of what was set aside."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from unix_lib.artefacts.manifest import Manifest
+from unix_lib.artefacts.manifest import Facts, Manifest
 from unix_lib.images.files import image_row
 from unix_lib.jobs.job import Job
 from unix_lib.records.rejected import RejectedSamples
-from unix_lib.records.schema import IMAGE, RECORD
+from unix_lib.records.schema import IMAGE, RECORD, Row
 from unix_lib.records.shards import SPLITS, ShardWriter, Split
 
 Files = dict[str, int | None]
-Facts = dict[str, Any]
 
 
 class ImageWriter(ShardWriter):
@@ -24,7 +23,7 @@ class ImageWriter(ShardWriter):
         super().__init__(folder, split, IMAGE)
         self._written: set[str] = set()
 
-    def write(self, row: dict[str, Any]) -> None:
+    def write(self, row: Row) -> None:
         """Add an image unless the split has it."""
         if row["image_id"] not in self._written:
             self._written.add(row["image_id"])
@@ -33,28 +32,25 @@ class ImageWriter(ShardWriter):
 
 def write_images(folder: Path, images_of: Callable[[Split], Iterable[np.ndarray]]) -> tuple[Files, Facts]:
     """Write the images of both splits, uint8 (height, width, 3), each different one of a split once."""
-    files: Files = {}
-    facts: Facts = {}
-    for split in SPLITS:
-        with ImageWriter(folder, split) as writer:
-            for rgb in images_of(split):
-                writer.write(image_row(rgb))
-        files |= writer.files
-        facts[f"{split}_images"] = writer.rows
-    return files, facts
+    writers = [ImageWriter(folder, split) for split in SPLITS]
+    return _write("images", writers, lambda split: map(image_row, images_of(split)))
 
 
-def write_records(folder: Path, rows_of: Callable[[Split], Iterable[dict[str, Any]]]) -> tuple[Files, Facts]:
+def write_records(folder: Path, rows_of: Callable[[Split], Iterable[Row]]) -> tuple[Files, Facts]:
     """Write the records of both splits, rows of `RECORD`."""
+    return _write("records", [ShardWriter(folder, split, RECORD) for split in SPLITS], rows_of)
+
+
+def _write(
+    what: str, writers: Sequence[ShardWriter], rows_of: Callable[[Split], Iterable[dict[str, Any]]]
+) -> tuple[Files, Facts]:
     files: Files = {}
-    facts: Facts = {}
-    for split in SPLITS:
-        with ShardWriter(folder, split, RECORD) as writer:
-            for row in rows_of(split):
+    for writer in writers:
+        with writer:
+            for row in rows_of(writer.split):
                 writer.write(row)
         files |= writer.files
-        facts[f"{split}_records"] = writer.rows
-    return files, facts
+    return files, {f"{writer.split}_{what}": writer.rows for writer in writers}
 
 
 def finish(job: Job[Any, Any], files: Files, facts: Facts, rejected: RejectedSamples | None = None) -> Manifest:

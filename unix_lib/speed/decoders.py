@@ -5,11 +5,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from pydantic import TypeAdapter
 from transformers import AutoModelForCausalLM
 
 from unix_lib.architectures.plans import architecture_label, layer_plan
-from unix_lib.config.models import PlanConfig
+from unix_lib.config.models import PlanConfig, SharedPlan
 from unix_lib.models.configuration import UnixConfig
 from unix_lib.models.decoder import UnixForCausalLM
 from unix_lib.models.export import qwen_config
@@ -33,9 +32,8 @@ class DecoderSize:
     positions: int
     dtype: torch.dtype = torch.float32
 
-    def config(self, plan: dict[str, Any]) -> UnixConfig:
+    def config(self, plan: PlanConfig) -> UnixConfig:
         """Config of a decoder of this size."""
-        chosen: PlanConfig = TypeAdapter(PlanConfig).validate_python(plan)
         return UnixConfig(
             hidden_size=self.width,
             intermediate_size=self.intermediate,
@@ -54,22 +52,23 @@ class DecoderSize:
             vision_end_id=self.text_vocabulary - 2,
             eos_token_id=self.text_vocabulary - 1,
             pad_token_id=self.text_vocabulary - 1,
-            layer_plan=[row.as_dict() for row in layer_plan(chosen, self.layers)],
-            architecture=architecture_label(chosen),
+            layer_plan=[row.as_dict() for row in layer_plan(plan, self.layers)],
+            architecture=architecture_label(plan),
         )
 
-    def decoder(self, plan: dict[str, Any], device: torch.device) -> UnixForCausalLM:
+    def decoder(self, plan: PlanConfig, device: torch.device) -> UnixForCausalLM:
         """A decoder with random weights; the same text weights in every plan only by chance."""
         torch.manual_seed(SEED)
         with torch.device(device):
             model: Any = UnixForCausalLM(self.config(plan))
-        return model.to(self.dtype)
+        decoder: UnixForCausalLM = model.to(self.dtype)
+        return decoder
 
     def qwen(self, device: torch.device) -> Any:
         """transformers' own Qwen2 with the weights of the shared decoder."""
-        shared = self.decoder({"preset": "shared"}, device)
+        shared = self.decoder(SharedPlan(preset="shared"), device)
         with torch.device(device):
-            model: Any = AutoModelForCausalLM.from_config(qwen_config(shared.config), dtype=self.dtype)  # type: ignore[arg-type]
+            model: Any = AutoModelForCausalLM.from_config(qwen_config(shared.config), dtype=self.dtype)
         model.load_state_dict(shared.state_dict())
         return model
 

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from unix_lib.config.models import PlanConfig
 from unix_lib.generate import generate_images
 from unix_lib.generate.decoding import Decoding
 from unix_lib.models.decoder import UnixForCausalLM
@@ -23,7 +24,7 @@ GUIDANCE = 3.0
 SAMPLING: dict[str, Any] = {"temperature": 1.0, "top_k": 0, "top_p": 1.0}
 
 
-def our_images(size: DecoderSize, plan: dict[str, Any], batch: int, device: torch.device, *, cuda_graph: bool) -> Run:
+def our_images(size: DecoderSize, plan: PlanConfig, batch: int, device: torch.device, *, cuda_graph: bool) -> Run:
     """Our decoding."""
     model = size.decoder(plan, device).eval()
     return lambda: generate_images(
@@ -38,7 +39,7 @@ def our_images(size: DecoderSize, plan: dict[str, Any], batch: int, device: torc
     )
 
 
-def loop_images(size: DecoderSize, plan: dict[str, Any], batch: int, device: torch.device) -> Run:
+def loop_images(size: DecoderSize, plan: PlanConfig, batch: int, device: torch.device) -> Run:
     """The plain loop."""
     model, seeds = size.decoder(plan, device).eval(), list(range(batch))
     return lambda: plain_images(
@@ -54,7 +55,7 @@ def transformers_images(size: DecoderSize, batch: int, device: torch.device) -> 
 
     def run() -> torch.Tensor:
         torch.manual_seed(SEED)
-        return model.generate(
+        images: torch.Tensor = model.generate(
             ids,
             attention_mask=mask,
             guidance_scale=GUIDANCE,
@@ -64,13 +65,14 @@ def transformers_images(size: DecoderSize, batch: int, device: torch.device) -> 
             max_new_tokens=size.codes_per_image,
             **SAMPLING,
         )
+        return images
 
     return run
 
 
 def bytes_per_step(model: UnixForCausalLM, size: DecoderSize, batch: int) -> float:
     """Bytes that a step of image generation must read: the vision branch, the image rows of the head, the caches."""
-    embedding = model.model.embed_tokens.weight
+    embedding: torch.Tensor = model.model.embed_tokens.weight
     weights = parameter_counts(model)["vision"] - embedding.numel() + size.codebook * size.width
     lengths = [len(prompt) for prompt in prompts(size, batch)] + [len(unconditional(size))] * batch
     cached = sum(lengths) + len(lengths) * size.codes_per_image / 2

@@ -78,7 +78,7 @@ def peak_memory(contender: Open, device: torch.device) -> int:
         return torch.cuda.max_memory_allocated()
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiled:
         _open_and_run(contender)
-    events = profiled.profiler.kineto_results.events()  # type: ignore[union-attr]
+    events = profiled.profiler.kineto_results.events()
     live = peak = 0
     for event in sorted((each for each in events if each.name() == "[memory]"), key=lambda each: each.start_ns()):
         live += event.nbytes()

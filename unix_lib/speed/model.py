@@ -5,10 +5,10 @@ The GPU rows have not been run yet; the code behind them is the same, except for
 
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
 
 import torch
 
+from unix_lib.config.models import MoEPlan, MoTPlan, PlanConfig, SharedPlan, UnixPlan
 from unix_lib.models.start import parameter_counts
 from unix_lib.speed.decoders import DecoderSize
 from unix_lib.speed.generation import (
@@ -49,14 +49,14 @@ class Row:
     share: float | None = None  # of the device's FLOP/s in training, of its memory bandwidth in decoding
 
 
-def plans(separate: tuple[int, int]) -> dict[str, dict[str, Any]]:
+def plans(separate: tuple[int, int]) -> dict[str, PlanConfig]:
     """The architectures of the paper."""
     first, last = separate
     return {
-        "shared": {"preset": "shared"},
-        f"unix {first}:{last}": {"preset": "unix", "first": first, "last": last},
-        "mot": {"preset": "mot"},
-        "moe 1/2": {"preset": "moe", "every": 2},
+        "shared": SharedPlan(preset="shared"),
+        f"unix {first}:{last}": UnixPlan(preset="unix", first=first, last=last),
+        "mot": MoTPlan(preset="mot"),
+        "moe 1/2": MoEPlan(preset="moe", every=2),
     }
 
 
@@ -138,7 +138,7 @@ def precision_rows(size: DecoderSize, separate: tuple[int, int], batch: int, dev
 
 def _active_parameters(size: DecoderSize) -> int:
     with torch.device("meta"):
-        return parameter_counts(size.decoder({"preset": "shared"}, torch.device("meta")))["text"]
+        return parameter_counts(size.decoder(SharedPlan(preset="shared"), torch.device("meta")))["text"]
 
 
 def _shape(size: DecoderSize) -> str:

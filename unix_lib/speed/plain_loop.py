@@ -6,8 +6,6 @@ are concatenated anew in each step; the mask is dense; the head computes all row
 Legend: R sequences, N new tokens, T all tokens, D width, H query heads, K key and value heads, E head width.
 """
 
-from typing import Any, cast
-
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -38,7 +36,7 @@ def plain_images(
     config, device = model.config, model.device
     rows = [*prompts, *([unconditional] * len(prompts))]
     new, mask = left_padded(rows, device)
-    ids, caches, codes = new, [], []  # type: ignore[var-annotated]
+    ids, caches, codes = new, Cache(), list[Tensor]()
     numbers = torch.from_numpy(uniforms(seeds, config.codes_per_image)).to(device)
     for place in range(config.codes_per_image):
         logits, caches = _forward(model, new, ids, mask, caches)
@@ -53,7 +51,7 @@ def plain_images(
 def _forward(model: UnixForCausalLM, new: Tensor, ids: Tensor, real: Tensor, caches: Cache) -> tuple[Tensor, Cache]:
     """Logits (R, V) of the last token, and longer caches."""
     config, count, total = model.config, new.shape[1], ids.shape[1]
-    vision: Tensor = is_vision(cast("Any", ids), config)  # type: ignore[assignment, arg-type]  # a tensor gives a tensor
+    vision = is_vision(ids, config)
     earlier = torch.ones(total, total, dtype=torch.bool, device=ids.device).tril()[-count:]
     joint = (earlier & (real[:, None] != 0)) | torch.eye(total, dtype=torch.bool, device=ids.device)[-count:]
     within = joint & (vision[:, -count:, None] == vision[:, None])

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from unix_lib.config.models import PlanConfig
 from unix_lib.models.gpu_attention import fastest_kernels
 from unix_lib.models.routing import Documents, build_batch, move_batch
 from unix_lib.speed.decoders import DecoderSize, pack
@@ -16,7 +17,7 @@ from unix_lib.speed.measuring import Run
 
 
 def decoder_steps(
-    size: DecoderSize, plan: dict[str, Any], tokens: int, device: torch.device, *, checkpointing: bool
+    size: DecoderSize, plan: PlanConfig, tokens: int, device: torch.device, *, checkpointing: bool
 ) -> Run:
     """Steps of one of our decoders."""
     model = size.decoder(plan, device)

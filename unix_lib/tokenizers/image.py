@@ -20,10 +20,11 @@ from safetensors.torch import load_file, save_file
 from transformers.models.chameleon.configuration_chameleon import ChameleonVQVAEConfig
 
 from unix_lib.artefacts.files import atomic_path, write_json
-from unix_lib.artefacts.manifest import Manifest
+from unix_lib.artefacts.manifest import Facts, Manifest
 from unix_lib.config.jobs import Execution, JobShape
 from unix_lib.config.outside import require_unchanged
-from unix_lib.images.pixels import UnreadableImageError, pixels_from_rgb, rgb_from_bytes
+from unix_lib.images.files import BadImage
+from unix_lib.images.pixels import pixels_from_rgb, rgb_from_bytes
 from unix_lib.jobs.job import Job
 from unix_lib.records.shards import Split, iterate_rows
 from unix_lib.tokenizers.pretrained_vqgan import PlannedPretrainedVQGAN
@@ -46,7 +47,8 @@ class ImageTokenizer:
     """A VQGAN ready for use: in evaluation mode, without gradients, on one device."""
 
     def __init__(self, model: VQGAN, device: str = "cpu") -> None:
-        self.model = model.eval().to(device)
+        model.eval().to(device)
+        self.model = model
         self.device = device
 
     @property
@@ -168,20 +170,20 @@ def read_images(folders: list[Path], split: Split, image_size: int) -> tuple[np.
                 continue
             try:
                 images[row["image_id"]] = rgb_from_bytes(row["image"], image_size)
-            except UnreadableImageError as error:
+            except BadImage as error:
                 rejected[error.reason] += 1
     pixels = np.array(list(images.values()), np.uint8).reshape(-1, 3, image_size, image_size)  # N may be 0
     return pixels, dict(rejected)
 
 
-def quality(tokenizer: ImageTokenizer, images: np.ndarray) -> dict[str, Any]:
+def quality(tokenizer: ImageTokenizer, images: np.ndarray) -> Facts:
     """How well held-out images survive, uint8 (N, 3, S, S), N may be 0.
 
     Returns:
         `heldout_images`; `heldout_psnr_db` over all pixels, peak 255 after rounding to 8 bits; `codes_used` of
         `codebook_size`; `code_perplexity`, exp of the entropy of the codes' distribution.
     """
-    facts: dict[str, Any] = {"heldout_images": len(images), "codebook_size": tokenizer.codebook_size}
+    facts: Facts = {"heldout_images": len(images), "codebook_size": tokenizer.codebook_size}
     if len(images) == 0:
         return facts
     squared_error, counts = 0.0, np.zeros(tokenizer.codebook_size, np.int64)

@@ -69,7 +69,8 @@ def load_text_tokenizer(folder: Path) -> "PreTrainedTokenizerFast":
     folder = folder / FOLDER if (folder / FOLDER).is_dir() else folder
     if not (folder / "tokenizer.json").is_file():
         raise TextTokenizerError(f"{folder}: no tokenizer.json here; run the tokenizers stage")
-    return PreTrainedTokenizerFast.from_pretrained(folder, local_files_only=True)
+    tokenizer: PreTrainedTokenizerFast = PreTrainedTokenizerFast.from_pretrained(folder, local_files_only=True)
+    return tokenizer
 
 
 def encode_texts(tokenizer: "PreTrainedTokenizerFast", texts: Sequence[str]) -> list[list[int]]:

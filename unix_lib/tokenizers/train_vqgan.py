@@ -100,7 +100,8 @@ class VQGANTrainer:
         """The model with its codebook in place, in evaluation mode."""
         with torch.no_grad():
             self.model.quantize.embedding.weight.copy_(self._codebook().vectors)
-        return self.model.eval()
+        self.model.eval()
+        return self.model
 
     def _codebook(self) -> PatchCodebook:
         if self.codebook is None:

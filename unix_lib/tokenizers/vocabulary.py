@@ -119,7 +119,7 @@ class Vocabulary:
 
     def is_vision(self, ids: np.ndarray) -> np.ndarray:
         """Whether each token takes the vision path: image codes, separators, <|vision_start|>; bool, same shape."""
-        vision = self.is_image(ids) | (np.asarray(ids) == self.vision_start_id)
+        vision: np.ndarray = self.is_image(ids) | (np.asarray(ids) == self.vision_start_id)
         return vision if self.separator_id is None else vision | (np.asarray(ids) == self.separator_id)
 
     def check(self, ids: np.ndarray) -> None:

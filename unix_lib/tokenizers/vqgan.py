@@ -35,7 +35,7 @@ def vqgan_config(shape: VQGANShape) -> ChameleonVQVAEConfig:
 
 def grid_of(config: ChameleonVQVAEConfig) -> int:
     """G, codes along one side of an image."""
-    return config.resolution // 2 ** (len(config.channel_multiplier) - 1)
+    return config.resolution >> (len(config.channel_multiplier) - 1)
 
 
 class VQGAN(ChameleonVQVAE):
@@ -48,11 +48,13 @@ class VQGAN(ChameleonVQVAE):
 
     def latents(self, pixels: torch.Tensor) -> torch.Tensor:
         """Pixels float32 (B, 3, S, S) to latents before quantization, (B, E, G, G)."""
-        return self.quant_conv(self.encoder(pixels))
+        latents: torch.Tensor = self.quant_conv(self.encoder(pixels))
+        return latents
 
     def codes(self, pixels: torch.Tensor) -> torch.Tensor:
         """Pixels float32 (B, 3, S, S) in [-1, 1] to codes int64 (B, G*G)."""
-        return self.encode(pixels).image_tokens.view(pixels.shape[0], -1)
+        codes: torch.Tensor = self.encode(pixels).image_tokens
+        return codes.view(pixels.shape[0], -1)
 
     def pixels_from_latents(self, latents: torch.Tensor) -> torch.Tensor:
         """Latents (B, E, G, G), quantized or not, to pixels (B, 3, S, S), not clamped.
@@ -65,7 +67,8 @@ class VQGAN(ChameleonVQVAE):
                 "this image tokenizer has no decoder (Hugging Face's Chameleon weights hold only the encoder); to make "
                 "images, point tokenizers.image.path to a folder with vqgan.yaml and vqgan.ckpt"
             )
-        return self.decoder(self.post_quant_conv(latents))
+        pixels: torch.Tensor = self.decoder(self.post_quant_conv(latents))
+        return pixels
 
     def pixels(self, codes: torch.Tensor) -> torch.Tensor:
         """Codes int64 (B, G*G) to pixels float32 (B, 3, S, S), not clamped."""

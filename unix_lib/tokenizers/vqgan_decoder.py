@@ -33,7 +33,8 @@ class Upsample(nn.Module):
         self.conv = nn.Conv2d(channels, channels, kernel_size=3, padding=1)
 
     def forward(self, hidden: torch.Tensor) -> torch.Tensor:
-        return self.conv(functional.interpolate(hidden, scale_factor=2.0, mode="nearest"))
+        larger: torch.Tensor = self.conv(functional.interpolate(hidden, scale_factor=2.0, mode="nearest"))
+        return larger
 
 
 class Middle(nn.Module):
@@ -46,7 +47,8 @@ class Middle(nn.Module):
         self.block_2 = ChameleonVQVAEEncoderResnetBlock(config, channels, channels)
 
     def forward(self, hidden: torch.Tensor) -> torch.Tensor:
-        return self.block_2(self.attn_1(self.block_1(hidden)))
+        changed: torch.Tensor = self.block_2(self.attn_1(self.block_1(hidden)))
+        return changed
 
 
 class Level(nn.Module):
@@ -99,4 +101,5 @@ class VQGANDecoder(nn.Module):
         hidden = self.mid(self.conv_in(latents))
         for level in reversed(self.up):
             hidden = level(hidden)
-        return self.conv_out(functional.silu(self.norm_out(hidden)))
+        pixels: torch.Tensor = self.conv_out(functional.silu(self.norm_out(hidden)))
+        return pixels

@@ -11,13 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 from unix_lib.config.train import CheckpointSettings, RunSettings
 from unix_lib.pack.reader import PackReader
+from unix_lib.records.schema import Row
 from unix_lib.tokenizers.vocabulary import Vocabulary
 from unix_lib.train.errors import TrainError
-from unix_lib.train.log import Row, losses_of
+from unix_lib.train.log import losses_of
 from unix_lib.train.state import Best
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from unix_lib.models.routing import Batch
 
 MEASUREMENTS = 10  # ASSUME: ten points of the curve are enough to see it, and cost a few percent of training
 HELDOUT_PACKS = 8  # ASSUME: some thousand targets per modality: the loss is known to about 1%
@@ -38,7 +41,7 @@ def chosen_packs(available: int) -> list[int]:
 
 def heldout_batches(
     packs: PackReader, settings: CheckpointSettings, vocabulary: Vocabulary, attention: Any
-) -> list[dict[str, Any]]:
+) -> list["Batch"]:
     """The model's arguments for the packs that are measured, a pack each; none where the mixture has no such packs.
 
     Args:
@@ -66,7 +69,7 @@ def loss_sums(output: Any) -> "Tensor":
     return torch.stack([part.double() for part in parts])
 
 
-def heldout_losses(model: Any, batches: Iterable[dict[str, Any]]) -> Row:
+def heldout_losses(model: Any, batches: Iterable["Batch"]) -> Row:
     """Losses per modality of a model (or DeepSpeed's engine around it) on batches that are on its device."""
     import torch
 

@@ -9,13 +9,13 @@ import resource
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from unix_lib.artefacts.files import atomic_path
 from unix_lib.config.train import CheckpointSettings
+from unix_lib.records.schema import Row
 from unix_lib.train.errors import TrainError
 from unix_lib.train.state import LOG
 
@@ -40,8 +40,6 @@ LOG_SCHEMA = pa.schema(
 SPEED_SCHEMA = pa.schema([("step", pa.int64()), ("tokens_per_second", pa.float64()), ("peak_memory_mb", pa.float64())])
 _STATE_SCHEMA = pa.schema([*LOG_SCHEMA, *list(SPEED_SCHEMA)[1:]])
 
-Row = dict[str, Any]
-
 
 def losses_of(text_sum: float, image_sum: float, text: int, image: int) -> Row:
     """The columns that measure a loss, from sums over targets."""
@@ -60,7 +58,7 @@ def write_rows(path: Path, rows: Iterable[Row], schema: pa.Schema) -> int:
     table = pa.Table.from_pylist([{name: row.get(name) for name in schema.names} for row in rows], schema=schema)
     with atomic_path(path) as temporary:
         pq.write_table(table, temporary)
-    return table.num_rows
+    return int(table.num_rows)
 
 
 def read_rows(path: Path) -> list[Row]:

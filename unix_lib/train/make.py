@@ -19,6 +19,7 @@ from unix_lib.config.outside import require_unchanged
 from unix_lib.config.train import CheckpointSettings, TrainExecution
 from unix_lib.jobs.job import Job
 from unix_lib.pack.reader import PackReader
+from unix_lib.records.schema import Row
 from unix_lib.tokenizers.vocabulary import Vocabulary
 from unix_lib.train import heldout, log, state
 from unix_lib.train.lock import RunLock
@@ -80,7 +81,8 @@ def _initial_model(
             nothing is read of what the run began with.
     """
     from unix_lib.models.freezing import freeze
-    from unix_lib.models.start import fresh_model, model_of_config, start_from_checkpoint, start_from_pretrained
+    from unix_lib.models.pretrained import start_from_pretrained
+    from unix_lib.models.start import fresh_model, model_of_config, start_from_checkpoint
 
     settings = job.settings
     start, plan = settings.start, settings.plan
@@ -161,8 +163,8 @@ def _write_artefact(
     model: "UnixForCausalLM",
     weights: "dict[str, Tensor]",
     *,
-    rows: list[log.Row],
-    heldout_rows: list[log.Row],
+    rows: list[Row],
+    heldout_rows: list[Row],
     tokens: int,
     best_step: int | None,
     metrics: dict[str, Any],

@@ -3,14 +3,14 @@
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from unix_lib.config.train import CheckpointSettings
-from unix_lib.models.routing import move_batch
+from unix_lib.models.routing import Batch, move_batch
+from unix_lib.records.schema import Row
 from unix_lib.train import heldout, log
 from unix_lib.train.state import BEST, HELDOUT, Best, State
 from unix_lib.train.trainer import SegmentTrainer
@@ -25,12 +25,12 @@ class Measurements:
         self,
         settings: CheckpointSettings,
         trainer: SegmentTrainer,
-        batches: Sequence[dict[str, Any]],
+        batches: Sequence[Batch],
         start: State | None,
     ) -> None:
         """Begin with what the state holds that the segment starts from; without batches, nothing is measured."""
         self.settings, self.trainer, self.batches = settings, trainer, batches
-        self.rows: list[log.Row] = [] if start is None else log.read_rows(start.folder / HELDOUT)
+        self.rows: list[Row] = [] if start is None else log.read_rows(start.folder / HELDOUT)
         self.best: Best | None = None if start is None else start.progress.best
         self._best_weights: dict[str, Tensor] | None = None
         if start is not None and self.best is not None and trainer.is_world_process_zero():

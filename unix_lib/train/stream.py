@@ -8,12 +8,15 @@ import hashlib
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from unix_lib.pack.reader import Pack
 from unix_lib.train.errors import TrainError
+
+if TYPE_CHECKING:
+    from unix_lib.models.routing import Batch
 
 logger = logging.getLogger(__name__)
 
@@ -22,7 +25,7 @@ logger = logging.getLogger(__name__)
 class MicroBatch:
     """What one process computes at a time."""
 
-    inputs: dict[str, Any]  # the model's arguments
+    inputs: "Batch"  # the model's arguments
     tokens: int  # real tokens
 
 
@@ -58,7 +61,7 @@ class PackStream:
         share: Share,
         start: int,
         end: int,
-        collate: Callable[[list[Pack]], dict[str, Any]],
+        collate: Callable[[list[Pack]], "Batch"],
     ) -> None:
         """Make the stream.
 

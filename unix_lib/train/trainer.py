@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader
 from transformers import PreTrainedModel, PrinterCallback, Trainer, TrainingArguments
 
 from unix_lib.config.train import CheckpointSettings, Optimization, TrainExecution
-from unix_lib.models.routing import move_batch
+from unix_lib.models.routing import Batch, move_batch
 from unix_lib.train.heldout import loss_sums
 from unix_lib.train.schedule import learning_rate_factor
 from unix_lib.train.stream import MicroBatch, PackStream
@@ -133,7 +133,7 @@ class SegmentTrainer(Trainer):
             return None
         return {name: value.detach().cpu().clone() for name, value in whole.items()}
 
-    def get_train_dataloader(self) -> DataLoader:
+    def get_train_dataloader(self) -> DataLoader[Any]:
         """The stream: an iterable without length, so the Trainer neither shuffles, shards nor skips."""
         return self.stream  # type: ignore[return-value]
 
@@ -154,7 +154,7 @@ class SegmentTrainer(Trainer):
 
     def get_batch_samples(
         self, epoch_iterator: Iterator[MicroBatch], num_batches: int, device: torch.device
-    ) -> tuple[list[dict[str, Any]], Tensor | None]:
+    ) -> tuple[list[Batch], Tensor | None]:
         """One step's micro-batches of this process, and the number of the step's targets on all processes."""
         batches = [batch for _, batch in zip(range(num_batches), epoch_iterator, strict=False)]
         if not batches:
@@ -165,13 +165,13 @@ class SegmentTrainer(Trainer):
         self.counts[4] += sum(batch.tokens for batch in batches)
         return [batch.inputs for batch in batches], targets.clamp(min=1.0)
 
-    def _prepare_inputs(self, inputs: dict[str, Any]) -> dict[str, Any]:
+    def _prepare_inputs(self, inputs: Batch) -> Batch:
         return move_batch(inputs, self.args.device)
 
     def compute_loss(
         self,
         model: Any,
-        inputs: dict[str, Any],
+        inputs: Batch,
         return_outputs: bool = False,
         num_items_in_batch: Tensor | int | None = None,
     ) -> Any:
@@ -183,7 +183,7 @@ class SegmentTrainer(Trainer):
         loss = output.loss * self.args.world_size
         return (loss, output) if return_outputs else loss
 
-    def floating_point_ops(self, inputs: dict[str, Any]) -> int:
+    def floating_point_ops(self, inputs: Batch) -> int:
         """Not counted: the Trainer would walk all modules in each forward pass."""
         return 0
 

@@ -6,8 +6,7 @@ white, enlarged with Lanczos.
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from functools import cache
 
 import numpy as np
 from PIL import Image
@@ -16,7 +15,7 @@ from unix_lib.artefacts.manifest import Manifest
 from unix_lib.config.jobs import Execution
 from unix_lib.images.files import image_id
 from unix_lib.jobs.job import Job
-from unix_lib.records.schema import IMAGE_TEXT
+from unix_lib.records.schema import IMAGE_TEXT, Row
 from unix_lib.records.shards import Split
 from unix_lib.sources.digits.kind import PlannedDigits
 from unix_lib.sources.writing import finish, write_images, write_records
@@ -25,31 +24,25 @@ NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight",
 FULL_INK = 16.0  # largest value of a scan
 
 
-@dataclass(frozen=True)
-class Digit:
-    """One scan: its number in the set, its pixels enlarged, uint8 (S, S, 3), and the digit that it shows."""
+@cache
+def scans() -> tuple[np.ndarray, np.ndarray, str]:
+    """The scans, float64 (N, 8, 8), the digits that they show, int64 (N,), and the SHA-256 of both."""
+    from sklearn.datasets import load_digits
 
-    index: int
-    rgb: np.ndarray
-    label: int
+    data = load_digits()
+    return data.images, data.target, hashlib.sha256(data.images.tobytes() + data.target.tobytes()).hexdigest()
 
 
-class Digits:
-    """The scans, split by what they show: copies of a scan stand on the same side."""
+def digits_of(split: Split, settings: PlannedDigits) -> Iterator[tuple[int, np.ndarray, int]]:
+    """Number in the set, pixels enlarged, uint8 (S, S, 3), and digit of a split's scans, in the order of the set.
 
-    def __init__(self, settings: PlannedDigits) -> None:
-        from sklearn.datasets import load_digits
-
-        data = load_digits()
-        self._scans, self._labels, self._settings = data.images, data.target, settings
-        self.sha256 = hashlib.sha256(self._scans.tobytes() + self._labels.tobytes()).hexdigest()
-
-    def of(self, split: Split) -> Iterator[Digit]:
-        """The digits of a split in the order of the set."""
-        for index, (scan, label) in enumerate(zip(self._scans, self._labels, strict=True)):
-            rgb = enlarge(scan, self._settings.image_size)
-            if self._settings.held_out.holds_out(image_id(rgb)) == (split == "heldout"):
-                yield Digit(index, rgb, int(label))
+    They are split by what they show: copies of a scan stand on the same side.
+    """
+    images, labels, _ = scans()
+    for index, (scan, label) in enumerate(zip(images, labels.tolist(), strict=True)):
+        rgb = enlarge(scan, settings.image_size)
+        if settings.held_out.holds_out(image_id(rgb)) == (split == "heldout"):
+            yield index, rgb, label
 
 
 def enlarge(scan: np.ndarray, image_size: int) -> np.ndarray:
@@ -61,24 +54,22 @@ def enlarge(scan: np.ndarray, image_size: int) -> np.ndarray:
 
 def make_images(job: Job[PlannedDigits, Execution]) -> Manifest:
     """Make `sources/<source>-images`: the enlarged scans of both splits, each different image once."""
-    digits = Digits(job.settings)
-    files, facts = write_images(job.folder, lambda split: (digit.rgb for digit in digits.of(split)))
-    return finish(job, files, facts | {"scans_sha256": digits.sha256})
+    files, facts = write_images(job.folder, lambda split: (rgb for _, rgb, _ in digits_of(split, job.settings)))
+    return finish(job, files, facts | {"scans_sha256": scans()[2]})
 
 
 def make_records(job: Job[PlannedDigits, Execution]) -> Manifest:
     """Make `sources/<source>`: a caption for every scan."""
-    digits = Digits(job.settings)
 
-    def rows_of(split: Split) -> Iterator[dict[str, Any]]:
-        for digit in digits.of(split):
+    def rows_of(split: Split) -> Iterator[Row]:
+        for index, rgb, label in digits_of(split, job.settings):
             yield {
-                "sample_id": f"{digit.index:04d}",
+                "sample_id": f"{index:04d}",
                 "kind": IMAGE_TEXT,
-                "text": f"a photo of the digit {NAMES[digit.label]}",
-                "image_id": image_id(digit.rgb),
+                "text": f"a photo of the digit {NAMES[label]}",
+                "image_id": image_id(rgb),
                 "source": job.recipe.name,
             }
 
     files, facts = write_records(job.folder, rows_of)
-    return finish(job, files, facts | {"scans_sha256": digits.sha256})
+    return finish(job, files, facts | {"scans_sha256": scans()[2]})

@@ -31,7 +31,6 @@ def read_captions(path: Path, folder: Path) -> Iterator[CaptionRow]:
     """Rows of a caption file, in order; blank lines are no rows.
 
     Args:
-        path: the caption file.
         folder: where the images are: a CSV row that runs on over a line with an image of its own misses a quote.
 
     Raises:

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from unix_lib.images.files import BadImage, check_header, image_row, square_rgb
 from unix_lib.records.rejected import RejectedSamples
+from unix_lib.records.schema import Row
 
 WINDOW = 256  # images in memory at a time
 
@@ -46,10 +46,10 @@ def with_good_headers(
 
 def decoded(
     files: Sequence[ImageFile], image_size: int, threads: int, rejected: RejectedSamples
-) -> Iterator[tuple[ImageFile, dict[str, Any]]]:
+) -> Iterator[tuple[ImageFile, Row]]:
     """Files with their rows of `IMAGE`, in order; those that can't be decoded are set aside, with their copies."""
 
-    def one(file: ImageFile) -> dict[str, Any] | BadImage:
+    def one(file: ImageFile) -> Row | BadImage:
         try:
             return image_row(square_rgb(file.path, image_size))
         except BadImage as fault:

@@ -6,7 +6,7 @@ from typing import Any, Literal
 from unix_lib.config.kinds import JobKind
 from unix_lib.config.needs import Need
 from unix_lib.config.outside import FilesIdentity, Outside
-from unix_lib.config.sources import HeldOut, SourceKind, SourcePlanning, SourceSettings
+from unix_lib.config.sources import PlannedPart, SourceKind, SourcePlanning, SourceSettings
 from unix_lib.config.strict import Model, StrictModel, key
 from unix_lib.sources.image_folder.rows import named_images
 
@@ -40,13 +40,8 @@ class FolderImages(FolderPaths):
         return [named[first : first + self.shard_images] for first in range(0, len(named), self.shard_images)] or [[]]
 
 
-class PlannedFolderImages(FolderImages):
-    """The job of one part of the images: also which files are in it and what is held out."""
-
-    source: str = key("name of the source")
-    shard: int = key("number of the part")
-    identity: FilesIdentity = key("the image files of the part")
-    held_out: HeldOut = key("what is held out")
+class PlannedFolderImages(FolderImages, PlannedPart):
+    """The job of one part of the images."""
 
     def work(self) -> float:
         """Images."""

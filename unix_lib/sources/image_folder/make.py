@@ -5,7 +5,6 @@ wrong with a row by the records' job, once for each row, a row whose image was s
 """
 
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
@@ -99,8 +98,8 @@ def make_records(job: Job[PlannedFolderRecords, Execution]) -> Manifest:
             image_id, split = images[name]
             record = {"kind": IMAGE_TEXT, "text": row.caption, "image_id": image_id, "source": source}
             (heldout if split == "heldout" else train).write({"sample_id": sample_id} | record)
-    for path in _image_files(root):
-        if str(path.resolve()) not in mentioned:
+    for path in sorted(root.rglob("*")):
+        if path.suffix.lower() in EXTENSIONS and path.is_file() and str(path.resolve()) not in mentioned:
             name = path.relative_to(root).as_posix()
             rejected.add(name, name, UNCAPTIONED, f"no row in {captions.name} names it")
     facts = {"train_records": train.rows, "heldout_records": heldout.rows}
@@ -130,12 +129,6 @@ def _images_by_name(folders: list[Path]) -> tuple[dict[str, tuple[str, str]], di
         rejected = pq.read_table(folder / REJECTED_FILE, columns=["sample_id", "reason"]).to_pydict()
         set_aside |= zip(rejected["sample_id"], rejected["reason"], strict=True)
     return images, set_aside
-
-
-def _image_files(root: Path) -> Iterator[Path]:
-    for path in sorted(root.rglob("*")):
-        if path.suffix.lower() in EXTENSIONS and path.is_file():
-            yield path
 
 
 def _nothing_usable(job: Job[PlannedFolderImages, Execution], rejected: RejectedSamples) -> SourceError:

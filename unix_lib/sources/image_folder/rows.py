@@ -29,10 +29,6 @@ class JudgedRow:
 def judged_rows(captions: Path, folder: Path) -> Iterator[JudgedRow]:
     """Every row of a caption file, in order, judged by all but the pixels of its image.
 
-    Args:
-        captions: the caption file.
-        folder: where the images are.
-
     Raises:
         SourceError: no such folder, or a caption file that can't be read at all.
     """

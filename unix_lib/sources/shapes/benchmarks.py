@@ -21,7 +21,8 @@ from unix_lib.records.questions import LETTERS
 from unix_lib.sources.errors import SourceError
 from unix_lib.sources.shapes.captions import Claim, claims_of_combination, holds
 from unix_lib.sources.shapes.combinations import TASKS, HeldOut, combinations_in
-from unix_lib.sources.shapes.drawing import SceneSpace, all_of, draw_held_out, draw_scene
+from unix_lib.sources.shapes.drawing import all_of, draw_held_out, draw_scene
+from unix_lib.sources.shapes.kind import ShapesBenchmarks, ShapesScenes
 from unix_lib.sources.shapes.questions import NO, YES, Question, four_choice_questions, yes_no_questions
 from unix_lib.sources.shapes.scenes import Scene, render_pixels
 
@@ -39,9 +40,7 @@ class Row:
     answer: str
 
 
-def geneval_prompts(
-    space: SceneSpace, held_out: HeldOut, prompts_per_task: int, seed: int
-) -> list[tuple[Claim, list[Scene]]]:
+def geneval_prompts(space: ShapesBenchmarks, held_out: HeldOut) -> list[tuple[Claim, list[Scene]]]:
     """Prompts that say a held-out combination, each with scenes that satisfy it.
 
     A task whose combinations give fewer distinct prompts repeats them in turn, so that every task is judged on
@@ -50,10 +49,10 @@ def geneval_prompts(
     everything = all_of(held_out)
     prompts = []
     for task in TASKS:
-        rng = random.Random(f"{seed}/geneval/{task}")
+        rng = random.Random(f"{space.seed}/geneval/{task}")
         claims = [(claim, c) for c in held_out[task] for claim in claims_of_combination(c)]
         rng.shuffle(claims)
-        for claim, combination in itertools.islice(itertools.cycle(claims), prompts_per_task):
+        for claim, combination in itertools.islice(itertools.cycle(claims), space.prompts_per_task):
             scenes: list[Scene] = []
             for _ in range(ATTEMPTS):
                 scene = draw_held_out(space, combination, everything, rng)
@@ -67,9 +66,9 @@ def geneval_prompts(
     return prompts
 
 
-def scene_pool(space: SceneSpace, held_out: HeldOut, seed: int) -> list[Scene]:
+def scene_pool(space: ShapesScenes, held_out: HeldOut) -> list[Scene]:
     """Scenes to ask about, of each task in turn, each with at least one held-out combination of any task."""
-    everything, rng = all_of(held_out), random.Random(f"{seed}/pool")
+    everything, rng = all_of(held_out), random.Random(f"{space.seed}/pool")
     pool: list[Scene] = []
     for attempt in range(ATTEMPTS * POOL_SCENES):
         scene = draw_scene(space, TASKS[attempt % len(TASKS)], rng)
@@ -80,23 +79,20 @@ def scene_pool(space: SceneSpace, held_out: HeldOut, seed: int) -> list[Scene]:
     return pool
 
 
-def pope_rows(space: SceneSpace, pool: list[Scene], count: int, seed: int) -> list[Row]:
+def pope_rows(space: ShapesBenchmarks, pool: list[Scene]) -> list[Row]:
     """Existence questions, each text once with "yes" and once with "no" a block."""
-    rng = random.Random(f"{seed}/pope")
+    rng = random.Random(f"{space.seed}/pope")
     questions = [q for q in yes_no_questions(space) if q.category == "existence"]
-    blocks = []
-    for question, by_answer in _answers(questions, pool):
-        if set(by_answer) == {YES, NO}:
-            blocks.append((question, by_answer))
+    blocks = [(q, by_answer) for q, by_answer in _answers(questions, pool) if set(by_answer) == {YES, NO}]
     rows: list[Row] = []
-    for question, by_answer in _in_turn(blocks, count // 2, rng):
+    for question, by_answer in _in_turn(blocks, space.questions_per_benchmark // 2, rng):
         rows += [Row(question, rng.choice(by_answer[answer]), answer) for answer in (YES, NO)]
     return rows
 
 
-def mme_rows(space: SceneSpace, pool: list[Scene], count: int, seed: int) -> list[Row]:
+def mme_rows(space: ShapesBenchmarks, pool: list[Scene]) -> list[Row]:
     """Two questions an image, one "yes" and one "no"; the block's second image has the answers swapped."""
-    rng = random.Random(f"{seed}/mme")
+    rng = random.Random(f"{space.seed}/mme")
     by_category: dict[str, list[tuple[Question, Question, list[int], list[int]]]] = {}
     answered = [(q, {a: set(scenes) for a, scenes in by.items()}) for q, by in _answers(yes_no_questions(space), pool)]
     for (q, of_q), (r, of_r) in itertools.combinations(answered, 2):
@@ -106,21 +102,21 @@ def mme_rows(space: SceneSpace, pool: list[Scene], count: int, seed: int) -> lis
             if one and other:
                 by_category.setdefault(q.category, []).append((q, r, one, other))
     rows: list[Row] = []
-    for q, r, one, other in _in_turn_by_category(by_category, count // 4, rng):
+    for q, r, one, other in _in_turn_by_category(by_category, space.questions_per_benchmark // 4, rng):
         for scene, answers in ((rng.choice(one), (YES, NO)), (rng.choice(other), (NO, YES))):
-            rows += [Row(q, scene, answers[0]), Row(r, scene, answers[1])]
+            rows += [Row(question, scene, answer) for question, answer in zip((q, r), answers, strict=True)]
     return rows
 
 
-def mmbench_rows(space: SceneSpace, pool: list[Scene], count: int, seed: int) -> list[Row]:
+def mmbench_rows(space: ShapesBenchmarks, pool: list[Scene]) -> list[Row]:
     """Four-choice questions, each text once with every option a block."""
-    rng = random.Random(f"{seed}/mmbench")
+    rng = random.Random(f"{space.seed}/mmbench")
     by_category: dict[str, list[tuple[Question, dict[str, list[int]]]]] = {}
     for question, by_answer in _answers(four_choice_questions(space), pool):
         if set(by_answer) == set(question.options):
             by_category.setdefault(question.category, []).append((question, by_answer))
     rows: list[Row] = []
-    for question, by_answer in _in_turn_by_category(by_category, count // 4, rng):
+    for question, by_answer in _in_turn_by_category(by_category, space.questions_per_benchmark // 4, rng):
         block = [Row(question, rng.choice(by_answer[option]), option) for option in question.options]
         rng.shuffle(block)
         rows += block
@@ -129,7 +125,7 @@ def mmbench_rows(space: SceneSpace, pool: list[Scene], count: int, seed: int) ->
 
 def as_tsv(rows: list[Row], pool: list[Scene], image_size: int, *, options: bool) -> str:
     """Rows in VLMEvalKit's layout; an image that came before is given as the index of the row that holds it."""
-    letters = list(LETTERS) if options else []
+    letters = LETTERS if options else ()
     buffer = io.StringIO()
     writer = csv.writer(buffer, delimiter="\t", lineterminator="\n")
     writer.writerow(["index", "question", *letters, "answer", "category", "image"])

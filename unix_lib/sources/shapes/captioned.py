@@ -8,7 +8,7 @@ from typing import Any
 from unix_lib.records.shards import Split
 from unix_lib.sources.shapes.captions import Claim, choose_caption
 from unix_lib.sources.shapes.combinations import TASKS, Combination, HeldOut
-from unix_lib.sources.shapes.drawing import SceneSpace, all_of, draw_held_out, draw_trained
+from unix_lib.sources.shapes.drawing import all_of, draw_held_out, draw_trained
 from unix_lib.sources.shapes.kind import ShapesScenes
 from unix_lib.sources.shapes.scenes import Scene
 
@@ -32,17 +32,15 @@ class CaptionedScene:
         } | self.scene.as_json()
 
 
-def captioned_scenes(
-    split: Split, space: SceneSpace, held_out: HeldOut, settings: ShapesScenes
-) -> Iterator[CaptionedScene]:
+def captioned_scenes(split: Split, space: ShapesScenes, held_out: HeldOut) -> Iterator[CaptionedScene]:
     """The scenes of a split, tasks in turn.
 
     Raises:
         SourceError: a scene that can't be drawn, or nearly all are held out.
     """
     everything = all_of(held_out)
-    for index in range(settings.train_scenes if split == "train" else settings.heldout_scenes):
-        rng = random.Random(f"{settings.seed}/{split}/{index}")
+    for index in range(space.train_scenes if split == "train" else space.heldout_scenes):
+        rng = random.Random(f"{space.seed}/{split}/{index}")
         task = TASKS[index % len(TASKS)]
         combination = None
         if split == "heldout":

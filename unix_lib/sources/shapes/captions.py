@@ -73,9 +73,9 @@ def claims_of_scene(scene: Scene, task: str) -> list[Claim]:
     first, last = scene.objects[0], scene.objects[-1]
     if task == "single_object":
         color, size, shape = first.color, first.size, first.shape
-        return [_single(shape), _single(shape, size), _single(shape, size, color)]
+        return [_alone(task, shape), _alone(task, shape, size), _alone(task, shape, size, color)]
     if task == "colors":
-        return [_colored(first.color, first.shape)]
+        return [_alone(task, first.shape, color=first.color)]
     if task == "counting":
         word = {count: word for word, count in COUNTS.items()}[len(scene.objects)]
         return [_counted(word, first.shape), _counted(word, first.shape, first.color)]
@@ -84,9 +84,9 @@ def claims_of_scene(scene: Scene, task: str) -> list[Claim]:
         return _related(first.shape, relation, last.shape)
     orders = ((first, last), (last, first))
     if task == "two_object":
-        plain = [_pair((None, a.shape), (None, b.shape)) for a, b in orders]
-        return plain + [_pair((a.size, a.shape), (b.size, b.shape)) for a, b in orders]
-    return [_colored_pair((a.color, a.shape), (b.color, b.shape)) for a, b in orders]
+        plain = [_pair(task, (None, a.shape), (None, b.shape)) for a, b in orders]
+        return plain + [_pair(task, (a.size, a.shape), (b.size, b.shape)) for a, b in orders]
+    return [_pair(task, (a.color, a.shape), (b.color, b.shape)) for a, b in orders]
 
 
 def claims_of_combination(combination: Combination) -> list[Claim]:
@@ -94,18 +94,17 @@ def claims_of_combination(combination: Combination) -> list[Claim]:
     task, *parts = combination
     if task == "single_object":
         size, color, shape = parts
-        return [_single(shape, size, color)]
+        return [_alone(task, shape, size, color)]
     if task == "colors":
         color, shape = parts
-        return [_colored(color, shape)] + [_colored(color, shape, size) for size in SIZES]
+        return [_alone(task, shape, size, color) for size in (None, *SIZES)]
     if task == "counting":
         word, color, shape = parts
         return [_counted(word, shape, color)]
     if task == "position":
         return _related(*parts)
     first, second = (parts[0], parts[1]), (parts[2], parts[3])
-    build = _pair if task == "two_object" else _colored_pair
-    return [build(first, second), build(second, first)]
+    return [_pair(task, first, second), _pair(task, second, first)]
 
 
 def choose_caption(scene: Scene, task: str, rng: random.Random, combination: Combination | None = None) -> Claim:
@@ -127,28 +126,20 @@ def _words(*words: str | None) -> str:
     return " ".join(word for word in words if word is not None)
 
 
-def _single(shape: str, size: str | None = None, color: str | None = None) -> Claim:
-    return Claim(
-        "single_object", f"a photo of {_article(_words(size, color, shape))}", (Clause(shape, 1, color, size),)
-    )
-
-
-def _colored(color: str, shape: str, size: str | None = None) -> Claim:
-    return Claim("colors", f"a photo of {_article(_words(size, color, shape))}", (Clause(shape, 1, color, size),))
+def _alone(task: str, shape: str, size: str | None = None, color: str | None = None) -> Claim:
+    return Claim(task, f"a photo of {_article(_words(size, color, shape))}", (Clause(shape, 1, color, size),))
 
 
 def _counted(word: str, shape: str, color: str | None = None) -> Claim:
     return Claim("counting", f"a photo of {_words(word, color, plural(shape))}", (Clause(shape, COUNTS[word], color),))
 
 
-def _pair(first: tuple[str | None, str], second: tuple[str | None, str]) -> Claim:
+def _pair(task: str, first: tuple[str | None, str], second: tuple[str | None, str]) -> Claim:
+    """Two things, each (attribute, shape); the attribute is a color in `color_attr`, else a size."""
     prompt = f"a photo of {_article(_words(*first))} and {_article(_words(*second))}"
-    return Claim("two_object", prompt, tuple(Clause(shape, size=size) for size, shape in (first, second)))
-
-
-def _colored_pair(first: tuple[str, str], second: tuple[str, str]) -> Claim:
-    prompt = f"a photo of {_article(_words(*first))} and {_article(_words(*second))}"
-    return Claim("color_attr", prompt, tuple(Clause(shape, color=color) for color, shape in (first, second)))
+    colored = task == "color_attr"
+    clauses = [Clause(s, color=a) if colored else Clause(s, size=a) for a, s in (first, second)]
+    return Claim(task, prompt, tuple(clauses))
 
 
 def _related(a: str, relation: str, b: str) -> list[Claim]:

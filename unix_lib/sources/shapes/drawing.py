@@ -4,9 +4,8 @@ A scene shows what the task's captions speak of and nothing else. Rejection samp
 drawn freely and kept when it contains what it must and nothing that it must not.
 """
 
+import itertools
 import random
-from dataclasses import dataclass
-from typing import Literal
 
 from unix_lib.sources.errors import SourceError
 from unix_lib.sources.shapes.combinations import COUNTS, Combination, HeldOut, combinations_in
@@ -18,41 +17,28 @@ ATTEMPTS = 2000
 GAP = 2  # pixels between the boxes of two objects, so that they stay apart after 4x4-pixel coding
 
 
-@dataclass(frozen=True)
-class SceneSpace:
-    """What scenes are made of."""
+def require_drawable(name: str, space: ShapesScenes) -> None:
+    """Check the settings of a `shapes` source called `name`.
 
-    colors: list[str]
-    shapes: list[str]
-    image_size: int
-    placement: Literal["cells", "free"]
-    jitter: int
-
-    @classmethod
-    def from_settings(cls, name: str, settings: ShapesScenes) -> "SceneSpace":
-        """The space of a `shapes` source called `name`.
-
-        Raises:
-            SourceError: a colour or shape that can't be drawn, or a jitter that would let objects touch.
-        """
-        space = cls(settings.colors, settings.shapes, settings.image_size, settings.placement, settings.jitter)
-        for key, values, known in (("colors", space.colors, tuple(COLORS)), ("shapes", space.shapes, SHAPES)):
-            for value in values:
-                if value not in known:
-                    raise SourceError(f"sources.{name}.{key}: '{value}' can't be drawn; choose from {', '.join(known)}")
-            if len(set(values)) < len(values):
-                raise SourceError(f"sources.{name}.{key}: {values} names a value twice; name each once")
-        largest = (space.image_size // 2 - GAP) // 2 - radius_of("large", space.image_size)
-        if space.placement == "cells" and space.jitter > largest:
-            raise SourceError(
-                f"sources.{name}.jitter: {space.jitter} px lets objects of neighbouring cells touch in an image of "
-                f"{space.image_size} px; set it to at most {largest}"
-            )
-        return space
+    Raises:
+        SourceError: a colour or shape that can't be drawn, or a jitter that would let objects touch.
+    """
+    for key, values, known in (("colors", space.colors, tuple(COLORS)), ("shapes", space.shapes, SHAPES)):
+        for value in values:
+            if value not in known:
+                raise SourceError(f"sources.{name}.{key}: '{value}' can't be drawn; choose from {', '.join(known)}")
+        if len(set(values)) < len(values):
+            raise SourceError(f"sources.{name}.{key}: {values} names a value twice; name each once")
+    largest = (space.image_size // 2 - GAP) // 2 - radius_of("large", space.image_size)
+    if space.placement == "cells" and space.jitter > largest:
+        raise SourceError(
+            f"sources.{name}.jitter: {space.jitter} px lets objects of neighbouring cells touch in an image of "
+            f"{space.image_size} px; set it to at most {largest}"
+        )
 
 
 def draw_scene(
-    space: SceneSpace,
+    space: ShapesScenes,
     task: str,
     rng: random.Random,
     *,
@@ -93,7 +79,7 @@ def draw_scene(
     raise SourceError(f"shapes: no placement found for {attributes} in {space.image_size} px; enlarge image_size")
 
 
-def _place(space: SceneSpace, attributes: list[tuple[str, str, str]], rng: random.Random) -> Scene:
+def _place(space: ShapesScenes, attributes: list[tuple[str, str, str]], rng: random.Random) -> Scene:
     objects: list[SceneObject] = []
     if space.placement == "cells":
         half = space.image_size // 2
@@ -108,16 +94,13 @@ def _place(space: SceneSpace, attributes: list[tuple[str, str, str]], rng: rando
             radius = radius_of(size, space.image_size)
             x, y = (rng.randint(radius + 1, space.image_size - radius - 1) for _ in range(2))
             objects.append(SceneObject(color, shape, size, x, y, radius))
-        if all(_apart(a, b) for i, a in enumerate(objects) for b in objects[:i]):
+        pairs = itertools.combinations(objects, 2)
+        if all(max(abs(a.x - b.x), abs(a.y - b.y)) >= a.radius + b.radius + GAP for a, b in pairs):
             return Scene(tuple(objects))
     raise SourceError(f"shapes: {len(attributes)} objects don't fit into {space.image_size} px; enlarge image_size")
 
 
-def _apart(a: SceneObject, b: SceneObject) -> bool:
-    return max(abs(a.x - b.x), abs(a.y - b.y)) >= a.radius + b.radius + GAP
-
-
-def draw_trained(space: SceneSpace, task: str, held_out: set[Combination], rng: random.Random) -> Scene:
+def draw_trained(space: ShapesScenes, task: str, held_out: set[Combination], rng: random.Random) -> Scene:
     """A scene that contains no held-out combination.
 
     The first colour is drawn once, before any rejection: a colour with many held-out combinations stays as frequent
@@ -131,13 +114,14 @@ def draw_trained(space: SceneSpace, task: str, held_out: set[Combination], rng: 
     raise SourceError(f"shapes: nearly every scene of task '{task}' is held out; lower heldout_share")
 
 
-def draw_held_out(space: SceneSpace, combination: Combination, held_out: set[Combination], rng: random.Random) -> Scene:
+def draw_held_out(
+    space: ShapesScenes, combination: Combination, held_out: set[Combination], rng: random.Random
+) -> Scene:
     """A scene that contains this held-out combination and, where that is possible, no other."""
-    scene = draw_scene(space, combination[0], rng, combination=combination)
-    for _ in range(ATTEMPTS):
+    for _ in range(ATTEMPTS + 1):
+        scene = draw_scene(space, combination[0], rng, combination=combination)
         if combinations_in(scene) & held_out == {combination}:
             break
-        scene = draw_scene(space, combination[0], rng, combination=combination)
     return scene
 
 

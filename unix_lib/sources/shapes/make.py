@@ -6,7 +6,6 @@ Each job draws the scenes anew, which takes seconds: none waits for another, and
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import numpy as np
 
@@ -15,12 +14,12 @@ from unix_lib.artefacts.manifest import Manifest
 from unix_lib.config.jobs import Execution
 from unix_lib.images.files import image_id
 from unix_lib.jobs.job import Job
-from unix_lib.records.schema import CONVERSATION, IMAGE_TEXT
+from unix_lib.records.schema import CONVERSATION, IMAGE_TEXT, Row
 from unix_lib.records.shards import Split
 from unix_lib.sources.shapes import benchmarks
 from unix_lib.sources.shapes.captioned import CaptionedScene, captioned_scenes
 from unix_lib.sources.shapes.combinations import HeldOut, choose_held_out
-from unix_lib.sources.shapes.drawing import SceneSpace, all_of
+from unix_lib.sources.shapes.drawing import all_of, require_drawable
 from unix_lib.sources.shapes.kind import ShapesBenchmarks, ShapesRecords, ShapesScenes
 from unix_lib.sources.shapes.questions import choose_turns, four_choice_questions, yes_no_questions
 from unix_lib.sources.shapes.scenes import render_pixels
@@ -36,10 +35,10 @@ def make_images(job: Job[ShapesScenes, Execution]) -> Manifest:
     Raises:
         SourceError: settings that can't be drawn, or that leave nothing to hold out.
     """
-    space, held_out = _space_of(job.recipe.name.removesuffix("-images"), job.settings)
+    space, held_out = job.settings, _held_out(job.recipe.name.removesuffix("-images"), job.settings)
 
     def images_of(split: Split) -> Iterator[np.ndarray]:
-        for captioned in captioned_scenes(split, space, held_out, job.settings):
+        for captioned in captioned_scenes(split, space, held_out):
             yield render_pixels(captioned.scene, space.image_size)
 
     return finish(job, *write_images(job.folder, images_of))
@@ -51,12 +50,12 @@ def make_records(job: Job[ShapesRecords, Execution]) -> Manifest:
     Raises:
         SourceError: settings that can't be drawn, or that leave nothing to hold out.
     """
-    space, held_out = _space_of(job.recipe.name, job.settings)
-    turns_of = conversations(space, held_out, job.settings)
+    space, held_out = job.settings, _held_out(job.recipe.name, job.settings)
+    turns_of = conversations(space, held_out)
     trained: Counter[str] = Counter()  # colours, shapes and sizes
 
-    def rows_of(split: Split) -> Iterator[dict[str, Any]]:
-        for captioned in captioned_scenes(split, space, held_out, job.settings):
+    def rows_of(split: Split) -> Iterator[Row]:
+        for captioned in captioned_scenes(split, space, held_out):
             if split == "train":
                 trained.update(value for o in captioned.scene.objects for value in (o.color, o.shape, o.size))
             yield from records_of(captioned, turns_of(captioned), space.image_size, job.recipe.name)
@@ -75,54 +74,48 @@ def make_benchmarks(job: Job[ShapesBenchmarks, Execution]) -> Manifest:
     Raises:
         SourceError: settings that can't be drawn, or that allow no question.
     """
-    settings, folder = job.settings, job.folder / "benchmarks"
-    space, held_out = _space_of(job.recipe.name.removesuffix("-benchmarks"), settings)
-    shown = [json.dumps(captioned.as_json()) for captioned in captioned_scenes("heldout", space, held_out, settings)]
-    write_text(job.folder / "heldout_scenes.jsonl", _lines(shown))
-    prompts = benchmarks.geneval_prompts(space, held_out, settings.prompts_per_task, settings.seed)
-    write_text(folder / "geneval.jsonl", _lines([json.dumps(claim.metadata()) for claim, _ in prompts]))
-    write_text(
-        folder / "geneval_scenes.jsonl",
-        _lines([json.dumps([scene.as_json() for scene in scenes]) for _, scenes in prompts]),
-    )
-    files: dict[str, int | None] = {
-        "heldout_scenes.jsonl": len(shown),
-        "benchmarks/geneval.jsonl": len(prompts),
-        "benchmarks/geneval_scenes.jsonl": len(prompts),
+    space, held_out = job.settings, _held_out(job.recipe.name.removesuffix("-benchmarks"), job.settings)
+    prompts = benchmarks.geneval_prompts(space, held_out)
+    lines: dict[str, list[object]] = {
+        "heldout_scenes.jsonl": [captioned.as_json() for captioned in captioned_scenes("heldout", space, held_out)],
+        "benchmarks/geneval.jsonl": [claim.metadata() for claim, _ in prompts],
+        "benchmarks/geneval_scenes.jsonl": [[scene.as_json() for scene in scenes] for _, scenes in prompts],
     }
-    pool = benchmarks.scene_pool(space, held_out, settings.seed)
+    files: dict[str, int | None] = {}
+    for name, values in lines.items():
+        write_text(job.folder / name, "".join(json.dumps(value) + "\n" for value in values))
+        files[name] = len(values)
+    pool = benchmarks.scene_pool(space, held_out)
     for name, make_rows, options in (
-        ("pope", benchmarks.pope_rows, False),
-        ("mme", benchmarks.mme_rows, False),
-        ("mmbench", benchmarks.mmbench_rows, True),
+        ("benchmarks/pope.tsv", benchmarks.pope_rows, False),
+        ("benchmarks/mme.tsv", benchmarks.mme_rows, False),
+        ("benchmarks/mmbench.tsv", benchmarks.mmbench_rows, True),
     ):
-        rows = make_rows(space, pool, settings.questions_per_benchmark, settings.seed)
-        write_text(folder / f"{name}.tsv", benchmarks.as_tsv(rows, pool, space.image_size, options=options))
-        files[f"benchmarks/{name}.tsv"] = len(rows)
+        rows = make_rows(space, pool)
+        write_text(job.folder / name, benchmarks.as_tsv(rows, pool, space.image_size, options=options))
+        files[name] = len(rows)
     distinct = {(claim.task, claim.prompt) for claim, _ in prompts}
     facts = {"geneval_distinct_prompts": dict(sorted(Counter(task for task, _ in distinct).items()))}
     return finish(job, files, facts)
 
 
-def conversations(space: SceneSpace, held_out: HeldOut, settings: ShapesRecords) -> Turns:
+def conversations(space: ShapesRecords, held_out: HeldOut) -> Turns:
     """What draws a scene's conversation from the scene's generator, once for each scene."""
     questions = [*yes_no_questions(space), *four_choice_questions(space)]
     everything = all_of(held_out)
 
     def turns_of(captioned: CaptionedScene) -> list[tuple[str, str]]:
-        if captioned.rng.random() >= settings.conversation_share:
+        if captioned.rng.random() >= space.conversation_share:
             return []
-        return choose_turns(captioned.scene, questions, everything, settings.questions_per_scene, captioned.rng)
+        return choose_turns(captioned.scene, questions, everything, space.questions_per_scene, captioned.rng)
 
     return turns_of
 
 
-def records_of(
-    captioned: CaptionedScene, turns: list[tuple[str, str]], image_size: int, source: str
-) -> list[dict[str, Any]]:
+def records_of(captioned: CaptionedScene, turns: list[tuple[str, str]], image_size: int, source: str) -> list[Row]:
     """Rows of `RECORD`: the captioned image and, where there are turns, the conversation about it."""
     common = {"image_id": image_id(render_pixels(captioned.scene, image_size)), "source": source}
-    rows: list[dict[str, Any]] = [
+    rows: list[Row] = [
         {"sample_id": captioned.sample_id, "kind": IMAGE_TEXT, "text": captioned.caption.prompt} | common
     ]
     if turns:
@@ -136,10 +129,6 @@ def records_of(
     return rows
 
 
-def _space_of(source: str, settings: ShapesScenes) -> tuple[SceneSpace, HeldOut]:
-    space = SceneSpace.from_settings(source, settings)
-    return space, choose_held_out(space.colors, space.shapes, settings.heldout_share, settings.seed)
-
-
-def _lines(lines: list[str]) -> str:
-    return "".join(line + "\n" for line in lines)
+def _held_out(source: str, space: ShapesScenes) -> HeldOut:
+    require_drawable(source, space)
+    return choose_held_out(space.colors, space.shapes, space.heldout_share, space.seed)

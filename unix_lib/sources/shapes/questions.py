@@ -11,13 +11,14 @@ import itertools
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from unix_lib.records.questions import LETTERS, choice_prompt
 from unix_lib.sources.shapes.captions import plural
 from unix_lib.sources.shapes.combinations import COUNTS, Combination
-from unix_lib.sources.shapes.drawing import SceneSpace
+from unix_lib.sources.shapes.kind import ShapesScenes
 from unix_lib.sources.shapes.palette import COLORS
-from unix_lib.sources.shapes.scenes import OPPOSITE, RELATIONS, Scene, relations_between
+from unix_lib.sources.shapes.scenes import OPPOSITE, RELATIONS, Scene, SceneObject, relations_between
 
 YES, NO = "yes", "no"
 HOW_MANY = ("none", "one", "two", "three")
@@ -38,13 +39,9 @@ class Question:
 
     category: str
     text: str
-    rule: Callable[[Scene], str | None]
+    answer: Callable[[Scene], str | None]  # "yes", "no" or one of the options; None where it does not apply
     options: tuple[str, ...] = ()
     affirms: Combination | None = None
-
-    def answer(self, scene: Scene) -> str | None:
-        """ "yes", "no" or one of the options; None where the question does not apply."""
-        return self.rule(scene)
 
     @property
     def prompt(self) -> str:
@@ -56,17 +53,19 @@ class Question:
         return LETTERS[self.options.index(answer)] if self.options else answer
 
 
-def yes_no_questions(space: SceneSpace) -> list[Question]:
+def yes_no_questions(space: ShapesScenes) -> list[Question]:
     """Categories existence, count, position and color, MME's names for them."""
     questions = []
     for shape in space.shapes:
-        questions.append(Question("existence", f"Is there a {shape}?", _exists(shape, None)))
+        questions.append(Question("existence", f"Is there a {shape}?", partial(_exists, shape, None)))
         for word, count in COUNTS.items():
-            questions.append(Question("count", f"Are there {word} {plural(shape)}?", _counts(shape, count)))
+            questions.append(Question("count", f"Are there {word} {plural(shape)}?", partial(_counts, shape, count)))
         for color in space.colors:
             article = "an" if color[0] in "aeiou" else "a"
-            questions.append(Question("existence", f"Is there {article} {color} {shape}?", _exists(shape, color)))
-            questions.append(Question("color", f"Is the {shape} {color}?", _has_color(shape, color)))
+            questions.append(
+                Question("existence", f"Is there {article} {color} {shape}?", partial(_exists, shape, color))
+            )
+            questions.append(Question("color", f"Is the {shape} {color}?", partial(_has_color, shape, color)))
     for a, b in itertools.permutations(space.shapes, 2):
         for relation in RELATIONS:
             stated = (a, relation, b) if relation in ("left of", "above") else (b, OPPOSITE[relation], a)
@@ -74,23 +73,25 @@ def yes_no_questions(space: SceneSpace) -> list[Question]:
                 Question(
                     "position",
                     f"Is the {a} {relation} the {b}?",
-                    _is_related(a, relation, b),
+                    partial(_is_related, a, relation, b),
                     affirms=("position", *stated),
                 )
             )
     return questions
 
 
-def four_choice_questions(space: SceneSpace) -> list[Question]:
+def four_choice_questions(space: ShapesScenes) -> list[Question]:
     """Categories color, count, location and relation."""
     questions = []
     for shape in space.shapes:
         for group in _color_groups(space.colors):
-            questions.append(Question("color", f"What color is the {shape}?", _color_of(shape, group), group))
-        questions.append(Question("count", f"How many {plural(shape)} are there?", _how_many(shape), HOW_MANY))
-        questions.append(Question("location", f"Where is the {shape}?", _place_of(shape, space.image_size), PLACES))
+            questions.append(Question("color", f"What color is the {shape}?", partial(_color_of, shape, group), group))
+        questions.append(Question("count", f"How many {plural(shape)} are there?", partial(_how_many, shape), HOW_MANY))
+        questions.append(
+            Question("location", f"Where is the {shape}?", partial(_place_of, shape, space.image_size), PLACES)
+        )
     for a, b in itertools.permutations(space.shapes, 2):
-        questions.append(Question("relation", f"Where is the {a} from the {b}?", _side_of(a, b), SIDES))
+        questions.append(Question("relation", f"Where is the {a} from the {b}?", partial(_side_of, a, b), SIDES))
     return questions
 
 
@@ -136,71 +137,57 @@ def _yes(value: bool) -> str:
     return YES if value else NO
 
 
-def _exists(shape: str, color: str | None) -> Callable[[Scene], str | None]:
-    return lambda scene: _yes(any(color in (None, thing.color) for thing in scene.of_shape(shape)))
+def _exists(shape: str, color: str | None, scene: Scene) -> str:
+    return _yes(any(color in (None, thing.color) for thing in scene.of_shape(shape)))
 
 
-def _counts(shape: str, count: int) -> Callable[[Scene], str | None]:
-    def rule(scene: Scene) -> str | None:
-        found = len(scene.of_shape(shape))
-        return _yes(found == count) if found else None
-
-    return rule
+def _counts(shape: str, count: int, scene: Scene) -> str | None:
+    found = len(scene.of_shape(shape))
+    return _yes(found == count) if found else None
 
 
-def _has_color(shape: str, color: str) -> Callable[[Scene], str | None]:
-    def rule(scene: Scene) -> str | None:
-        found = scene.of_shape(shape)
-        return _yes(found[0].color == color) if len(found) == 1 else None
+def _only(scene: Scene, shape: str) -> SceneObject | None:
+    """The scene's object of a shape; None where it has none, or several."""
+    found = scene.of_shape(shape)
+    return found[0] if len(found) == 1 else None
 
-    return rule
+
+def _has_color(shape: str, color: str, scene: Scene) -> str | None:
+    thing = _only(scene, shape)
+    return None if thing is None else _yes(thing.color == color)
 
 
 def _the_relation(scene: Scene, a: str, b: str) -> str | None:
     """The one relation of the only `a` to the only `b`; None where there are more, or two relations hold."""
-    first, second = scene.of_shape(a), scene.of_shape(b)
-    if len(first) != 1 or len(second) != 1:
-        return None
-    held = relations_between(first[0], second[0])
+    first, second = _only(scene, a), _only(scene, b)
+    held = relations_between(first, second) if first and second else set()
     return held.pop() if len(held) == 1 else None
 
 
-def _is_related(a: str, relation: str, b: str) -> Callable[[Scene], str | None]:
-    def rule(scene: Scene) -> str | None:
-        held = _the_relation(scene, a, b)
-        return None if held is None else _yes(held == relation)
-
-    return rule
+def _is_related(a: str, relation: str, b: str, scene: Scene) -> str | None:
+    held = _the_relation(scene, a, b)
+    return None if held is None else _yes(held == relation)
 
 
-def _side_of(a: str, b: str) -> Callable[[Scene], str | None]:
-    def rule(scene: Scene) -> str | None:
-        held = _the_relation(scene, a, b)
-        return None if held is None else SIDES[RELATIONS.index(held)]
-
-    return rule
+def _side_of(a: str, b: str, scene: Scene) -> str | None:
+    held = _the_relation(scene, a, b)
+    return None if held is None else SIDES[RELATIONS.index(held)]
 
 
-def _color_of(shape: str, options: tuple[str, ...]) -> Callable[[Scene], str | None]:
-    def rule(scene: Scene) -> str | None:
-        found = scene.of_shape(shape)
-        return found[0].color if len(found) == 1 and found[0].color in options else None
-
-    return rule
+def _color_of(shape: str, options: tuple[str, ...], scene: Scene) -> str | None:
+    thing = _only(scene, shape)
+    return thing.color if thing is not None and thing.color in options else None
 
 
-def _how_many(shape: str) -> Callable[[Scene], str | None]:
-    return lambda scene: HOW_MANY[len(scene.of_shape(shape))]
+def _how_many(shape: str, scene: Scene) -> str:
+    return HOW_MANY[len(scene.of_shape(shape))]
 
 
-def _place_of(shape: str, image_size: int) -> Callable[[Scene], str | None]:
-    def rule(scene: Scene) -> str | None:
-        found = scene.of_shape(shape)
-        if len(found) != 1:
-            return None
-        x, y = found[0].x - image_size / 2, found[0].y - image_size / 2
-        if min(abs(x), abs(y)) < CLEAR_OF_MIDDLE * image_size:
-            return None
-        return PLACES[2 * (y > 0) + (x > 0)]
-
-    return rule
+def _place_of(shape: str, image_size: int, scene: Scene) -> str | None:
+    thing = _only(scene, shape)
+    if thing is None:
+        return None
+    x, y = thing.x - image_size / 2, thing.y - image_size / 2
+    if min(abs(x), abs(y)) < CLEAR_OF_MIDDLE * image_size:
+        return None
+    return PLACES[2 * (y > 0) + (x > 0)]

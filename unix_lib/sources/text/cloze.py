@@ -11,7 +11,6 @@ questions chose right in 28% of those with three to eight words. The price: a bl
 small corpus gives fewer questions than asked for.
 """
 
-import math
 import random
 import re
 from collections import Counter
@@ -61,11 +60,6 @@ def spans_of(document: str, index: int, rng: random.Random) -> list[Span]:
 def make_cloze(documents: list[str], questions: int, seed: int) -> list[dict[str, Any]]:
     """At most `questions` cloze questions, in whole blocks; fewer where the documents don't give enough.
 
-    Args:
-        documents: held-out documents.
-        questions: how many to make.
-        seed: seed of the cuts, of the blocks taken and of the places of the answers.
-
     Returns:
         `{"question", "choices", "answer"}`, the answer being the right choice's place.
     """
@@ -94,12 +88,11 @@ def blocks_of(spans: list[Span], frequency: Counter[str], tolerance: int) -> tup
     """Blocks of four spans, and the spans that are left over.
 
     A block's spans are of different documents; their continuations differ, their lengths by at most `tolerance`
-    characters, and their words are about as frequent, since spans join blocks in that order.
+    characters, and they are about as frequent in the documents, since spans join blocks in that order.
     """
     blocks: list[list[Span]] = []
     filling: list[list[Span]] = []
-    order = sorted(spans, key=lambda s: (len(s.continuation), _log_frequency(s, frequency), s.continuation))
-    for span in order:
+    for span in sorted(spans, key=lambda s: (len(s.continuation), frequency[s.continuation], s.continuation)):
         for block in filling:
             near = len(span.continuation) - len(block[0].continuation) <= tolerance
             if near and all(s.document != span.document and s.continuation != span.continuation for s in block):
@@ -112,8 +105,3 @@ def blocks_of(spans: list[Span], frequency: Counter[str], tolerance: int) -> tup
             filling.remove(block)
             blocks.append(block)
     return blocks, [span for block in filling for span in block]
-
-
-def _log_frequency(span: Span, frequency: Counter[str]) -> float:
-    """Sum of the log-counts of a continuation's words in the held-out documents."""
-    return sum(math.log(frequency[word] + 1) for word in span.continuation.split(" "))

@@ -7,8 +7,8 @@ from pydantic import field_validator, model_validator
 
 from unix_lib.config.kinds import JobKind
 from unix_lib.config.needs import Need
-from unix_lib.config.outside import FilesIdentity, Outside
-from unix_lib.config.sources import HeldOut, SourceKind, SourcePlanning, SourceSettings
+from unix_lib.config.outside import Outside
+from unix_lib.config.sources import PlannedPart, SourceKind, SourcePlanning, SourceSettings
 from unix_lib.config.strict import Model, StrictModel, key
 
 CLOZE_BLOCK = 4  # cloze questions are made in blocks of this many
@@ -34,13 +34,8 @@ class TextDocuments(StrictModel):
         return file_shards(self.files, root, self.shard_megabytes if self.max_characters is None else None)
 
 
-class PlannedText(TextDocuments):
-    """The job of one part of the records: also what is in it and what is held out."""
-
-    source: str = key("name of the source")
-    shard: int = key("number of the part")
-    identity: FilesIdentity = key("the files of the part, or the reference's texts")
-    held_out: HeldOut = key("what is held out")
+class PlannedText(TextDocuments, PlannedPart):
+    """The job of one part of the records; the identity may be that of the reference's texts."""
 
     def work(self) -> float:
         """Documents of the longest kind."""

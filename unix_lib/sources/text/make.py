@@ -9,7 +9,6 @@ import json
 import logging
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 from unix_lib.artefacts.files import write_text
 from unix_lib.artefacts.manifest import Manifest
@@ -17,7 +16,7 @@ from unix_lib.config.jobs import Execution
 from unix_lib.config.outside import require_unchanged
 from unix_lib.jobs.job import Job
 from unix_lib.records.rejected import REJECTED_FILE, RejectedSamples
-from unix_lib.records.schema import TEXT
+from unix_lib.records.schema import TEXT, Row
 from unix_lib.records.shards import SPLITS, Split, iterate_rows
 from unix_lib.sources.errors import SourceError
 from unix_lib.sources.text.cloze import make_cloze
@@ -50,7 +49,7 @@ def make_records(job: Job[PlannedText, Execution]) -> Manifest:
             f"every rejected sample is in {job.folder / REJECTED_FILE}"
         )
 
-    def rows_of(split: Split) -> Iterator[dict[str, Any]]:
+    def rows_of(split: Split) -> Iterator[Row]:
         for sample_id, text in documents:
             if settings.held_out.holds_out(text) == (split == "heldout"):
                 yield {"sample_id": sample_id, "kind": TEXT, "text": text, "source": name}

@@ -1,0 +1,152 @@
+"""Claims 4 to 7, on what architectures score and how fast they train: from tables to differences and verdicts."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+
+from unix_lib.artefacts.manifest import read_manifest
+from unix_lib.figures.evidence import (
+    NOT_MEASURABLE,
+    REPLICATES,
+    SEED,
+    Difference,
+    Finding,
+    not_measurable,
+    over_seeds,
+    paired_score_difference,
+    verdict_of,
+)
+from unix_lib.figures.inputs import Inputs
+from unix_lib.figures.published import ARCHITECTURE_ROWS, MULTIMODAL_ROWS, SECOND_HAND
+from unix_lib.figures.style import PAPER_SPLIT, architecture_name, compared_unix, ordered_architectures, preset_of
+
+WARM_UP_SHARE = 0.1  # of the steps, left out of throughput
+
+
+def score_claim(values: pd.DataFrame) -> Iterator[Finding]:
+    """Uni-X against every architecture that is not Uni-X."""
+    names = ordered_architectures(values.architecture)
+    unix = compared_unix(names)
+    others = [name for name in names if preset_of(name) != "unix"]
+    if unix is None or not others:
+        yield not_measurable(4, "", _published_means("shared"), "needs Uni-X and another one evaluated")
+        return
+    for other in others:
+        yield _score_finding(4, _pair(unix, other), _published_means(preset_of(other)), values, unix, other)
+
+
+def _score_finding(  # noqa: PLR0917
+    claim: int, part: str, published: str, values: pd.DataFrame, better: str, other: str
+) -> Finding:
+    """The mean score of one architecture minus that of another, on the seeds that both have."""
+    difference = paired_score_difference(values, better, other)
+    if difference is None:
+        return not_measurable(claim, part, published, "needs all three families of benchmarks on a common seed")
+    verdict, reason = verdict_of(difference, of_training=True)
+    sides = [values[values.architecture == name] for name in (better, other)]
+    means = [100 * _mean_score(rows[rows.seed.isin(set(sides[0].seed) & set(sides[1].seed))]) for rows in sides]
+    measured = f"{means[0]:.1f} against {means[1]:.1f}"
+    return Finding(claim, part, published, measured, _in_percent(difference), verdict, reason)
+
+
+def _published_means(other: str) -> str:
+    """The paper's mean scores of Uni-X and another preset."""
+    known = {row.model.lower(): row for row in ARCHITECTURE_ROWS}
+    unix, against = known[architecture_name(PAPER_SPLIT).lower()], known.get(other)
+    if against is None:
+        return "better, figure not known"
+    return (
+        f"{unix.values[0]} against {against.values[0]}{' (?)' * (SECOND_HAND in (unix.certainty, against.certainty))}"
+    )
+
+
+def throughput_claim(inputs: Inputs) -> Iterator[Finding]:
+    """Tokens per second in training, relative to the other architecture's; steps are resampled."""
+    published = "second only to shared (?)"
+    speeds: dict[str, dict[int, np.ndarray]] = {}
+    on_gpu = True
+    for folder in inputs.folders("checkpoints"):
+        manifest = read_manifest(folder)
+        path = folder / "speed.parquet"
+        if not path.exists() or manifest.facts["run"] not in _compared_runs(inputs):
+            continue
+        steps = pd.read_parquet(path).tokens_per_second.dropna().to_numpy()
+        speeds.setdefault(manifest.facts["architecture"], {})[manifest.facts["seed"]] = steps[
+            int(len(steps) * WARM_UP_SHARE) :
+        ]
+        on_gpu &= bool(manifest.provenance["execution"].get("job", {}).get("gpus"))
+    names = ordered_architectures(pd.Series(list(speeds), dtype=object))
+    unix = compared_unix(names)
+    others = [name for name in names if preset_of(name) not in ("unix", "shared")]
+    if unix is None or not others:
+        yield not_measurable(5, "", published, "needs the speed of Uni-X and another one")
+        return
+    rng = np.random.default_rng(SEED)
+    for other in others:
+        seeds = sorted(set(speeds[unix]) & set(speeds[other]))
+        if not seeds:
+            continue
+        sides = [[speeds[name][seed] for seed in seeds] for name in (unix, other)]
+        medians = [np.array([np.median(steps) for steps in side]) for side in sides]
+        drawn = [np.stack([_resampled_median(steps, rng) for steps in side], axis=1) for side in sides]
+        difference = _in_percent(
+            over_seeds(drawn[0] / drawn[1] - 1, medians[0] / medians[1] - 1, min(map(len, sides[0] + sides[1])))
+        )
+        verdict, reason = verdict_of(difference, of_training=True)
+        if not on_gpu:
+            verdict, reason = NOT_MEASURABLE, "trained on a shared CPU: the claim is about GPUs, shown for completeness"
+        measured = f"{medians[0].mean():,.0f} against {medians[1].mean():,.0f} tokens/s"
+        yield Finding(5, _pair(unix, other), published, measured, difference, verdict, reason)
+
+
+def split_claim(values: pd.DataFrame) -> Iterator[Finding]:
+    """9:5 against every other split of a sweep on the 28-layer model."""
+    published = "best of the sweep (?)"
+    splits = [name for name in ordered_architectures(values.architecture) if preset_of(name) == "unix"]
+    others = [name for name in splits if name != PAPER_SPLIT]
+    if PAPER_SPLIT not in splits or not others:
+        yield not_measurable(6, "", published, "needs a sweep of splits with 9:5 among them")
+        return
+    for other in others:
+        yield _score_finding(6, f"against {architecture_name(other)}", published, values, PAPER_SPLIT, other)
+
+
+def scale_claim() -> Finding:
+    """GenEval's own prompts can't be judged here, so there is nothing to compare with the published scores."""
+    scores = {row.model: row.values[0] for row in MULTIMODAL_ROWS}
+    best = max(score for model, score in scores.items() if model.endswith("-7B") and score is not None)
+    reason = "GenEval's own prompts need its judge (Mask2Former and CLIP), which is not in this version"
+    return not_measurable(7, "", f"{scores['Uni-X-3B']} against {best} on GenEval", reason)
+
+
+def _mean_score(rows: pd.DataFrame) -> float:
+    """Mean over families, benchmarks, strata and prompts, over seeds."""
+    for keys in (
+        ["family", "benchmark", "stratum", "prompt"],
+        ["family", "benchmark", "stratum"],
+        ["family", "benchmark"],
+        ["family"],
+    ):
+        rows = rows.groupby(keys, as_index=False).value.mean()
+    return float(rows.value.mean())
+
+
+def _pair(unix: str, other: str) -> str:
+    return f"{architecture_name(unix)} against {architecture_name(other)}"
+
+
+def _in_percent(difference: Difference) -> Difference:
+    return Difference(
+        100 * difference.value, 100 * difference.low, 100 * difference.high, difference.n, difference.seeds
+    )
+
+
+def _compared_runs(inputs: Inputs) -> set[str]:
+    """Runs that were evaluated, so that a base run's speed does not count as an architecture's."""
+    return {read_manifest(folder).facts["run"] for folder in inputs.folders("evaluations")}
+
+
+def _resampled_median(steps: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Medians of resamples of the steps, (R,)."""
+    return np.repeat(np.median(rng.choice(steps, size=(REPLICATES // 4, len(steps))), axis=1), 4)
