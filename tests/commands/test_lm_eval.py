@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from tests.evaluate.conftest import DECODER, SmallExperiment, small  # noqa: F401  a fixture
+from tests.generate.log_probabilities import sequence_log_probabilities
 from unix_lib.config.models import UnixPlan
-from unix_lib.generate import generate_text, sequence_log_probabilities
+from unix_lib.generate import generate_text
 from unix_lib.models.start import fresh_model
 from unix_lib.tokenizers.text import encode_texts, load_text_tokenizer
 

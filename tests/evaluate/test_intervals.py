@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from unix_lib.evaluate.intervals import bootstrap, clustered_share, mean, mean_of_strata, share, wilson
+from unix_lib.evaluate.intervals import bootstrap, clustered_share, mean_of_strata, share, wilson
 
 
 @pytest.mark.parametrize(("successes", "n"), [(0, 10), (1, 10), (5, 10), (10, 10), (37, 192), (1, 1)])
@@ -19,13 +19,6 @@ def test_share_has_binomial_standard_error():
     estimate = share(np.array([1, 0, 0, 1, 0]))
     assert (estimate.value, estimate.n) == (0.4, 5)
     assert estimate.standard_error == pytest.approx(math.sqrt(0.4 * 0.6 / 5))
-
-
-def test_mean_agrees_with_scipy():
-    values = np.random.default_rng(0).normal(3, 2, 40)
-    estimate = mean(values)
-    assert estimate.standard_error == pytest.approx(stats.sem(values))
-    assert (estimate.low, estimate.high) == pytest.approx(stats.norm.interval(0.95, values.mean(), stats.sem(values)))
 
 
 def test_nothing_gives_an_undefined_value():

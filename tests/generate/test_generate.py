@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from tests.generate.log_probabilities import sequence_log_probabilities
 from tests.models.small import PLANS, VOCABULARY, image, logits_of, small_model, text
-from unix_lib.generate import generate_images, generate_text, sequence_log_probabilities
+from unix_lib.generate import generate_images, generate_text
 from unix_lib.generate.columns import Columns, GraphColumns
 from unix_lib.generate.decoding import Decoding
 from unix_lib.generate.sampling import sample, uniforms

@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.evaluate.small import FACTS, SmallExperiment
+from tests.generate.log_probabilities import sequence_log_probabilities
 from tests.images.pictures import png_that_claims
 from unix_lib.artefacts.errors import UserError
 from unix_lib.artefacts.manifest import ArtefactError, open_artefact, read_manifest
@@ -19,7 +20,6 @@ from unix_lib.checkpoints.loaded import Checkpoint
 from unix_lib.generate import answers, benchmark_images, likelihoods
 from unix_lib.generate.benchmark_images import image_seed
 from unix_lib.generate.members import checkpoint_of
-from unix_lib.generate.scoring import sequence_log_probabilities
 from unix_lib.images.files import BadImage
 
 

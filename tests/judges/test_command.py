@@ -12,7 +12,7 @@ import pytest
 from tests.evaluate.small import SmallExperiment
 from unix_lib.evaluate.fitness import heldout_scenes
 from unix_lib.judges.command import CommandJudge
-from unix_lib.judges.command_runner import CommandRunner, open_command
+from unix_lib.judges.command_runner import CommandRunner
 from unix_lib.judges.detector import Detector
 from unix_lib.judges.judge import JudgeError
 
@@ -21,7 +21,7 @@ IMAGES = np.full((3, 32, 32, 3), 200, dtype=np.uint8)
 
 
 def runner(*arguments: str, seconds: float = 60.0) -> CommandRunner:
-    return open_command(CommandJudge(kind="command", command=[*PROGRAM, *arguments], seconds=seconds), 32)
+    return CommandRunner(CommandJudge(kind="command", command=[*PROGRAM, *arguments], seconds=seconds), 32)
 
 
 def test_the_same_objects_as_in_this_process(small: SmallExperiment) -> None:
@@ -94,7 +94,7 @@ def test_what_it_complains_of_never_blocks_it() -> None:
 def test_a_program_that_is_not_there_is_named() -> None:
     settings = CommandJudge(kind="command", command=["judges/none.sh"])
     with pytest.raises(JudgeError, match=r"judges/none\.sh: can't be started \(No such file or directory\)"):
-        open_command(settings, 32)
+        CommandRunner(settings, 32)
     assert [need.local for need in settings.needs("mine")] == [Path("judges/none.sh")]
     assert CommandJudge(kind="command", command=["python3", "judge.py"]).needs("mine") == []
 

@@ -18,7 +18,7 @@ from unix_lib.evaluate.fitness import heldout_scenes
 from unix_lib.judges import endpoint_runner
 from unix_lib.judges.detector import Detector
 from unix_lib.judges.endpoint import EndpointJudge
-from unix_lib.judges.endpoint_runner import EndpointRunner, open_endpoint
+from unix_lib.judges.endpoint_runner import EndpointRunner
 from unix_lib.judges.judge import JudgeError
 
 IMAGES = np.full((2, 32, 32, 3), 200, dtype=np.uint8)
@@ -92,7 +92,7 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 def judge(url: str, **settings: Any) -> EndpointRunner:
-    return open_endpoint(EndpointJudge(kind="endpoint", url=url, model="judge-7b-2026", **settings), 32)
+    return EndpointRunner(EndpointJudge(kind="endpoint", url=url, model="judge-7b-2026", **settings), 32)
 
 
 def test_objects_are_those_of_the_detector_behind_it(endpoint: Endpoint, small: SmallExperiment) -> None:

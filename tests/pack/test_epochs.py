@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from unix_lib.config.pack import MixturePart, PackSettings
+from unix_lib.config.tokenizers import VocabularySettings
 from unix_lib.pack.draws import draw_bits, draw_uniform, hash_text
 from unix_lib.pack.epochs import HELDOUT, choose_documents, record_uses
 from unix_lib.pack.sequences import Format
@@ -15,7 +16,10 @@ from unix_lib.pack.tokenized import TokenizedRecord
 from unix_lib.tokenizers.vocabulary import build_vocabulary
 
 SETTINGS = PackSettings(pack_length=100, seed=218, parts=[MixturePart(source="scenes")])
-VOCABULARY = build_vocabulary({"<|endoftext|>": 0, "<|vision_start|>": 1, "<|vision_end|>": 2}, 16, 4, 1, None)
+VOCABULARY = build_vocabulary(
+    {"<|endoftext|>": 0, "<|vision_start|>": 1, "<|vision_end|>": 2},
+    VocabularySettings(codebook_size=16, codes_per_image=4, multiple=1, padded_text_vocabulary=None),
+)
 
 
 def choices(names: list[str], folder: Path, epoch: int | str, **settings: Any) -> list[tuple[str, int, int]]:

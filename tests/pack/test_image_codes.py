@@ -7,11 +7,15 @@ import numpy as np
 import pytest
 
 from tests.records.making import write_splits
+from unix_lib.config.tokenizers import VocabularySettings
 from unix_lib.pack.image_codes import ABSENT, ImageCodes
 from unix_lib.records.schema import CODES
 from unix_lib.tokenizers.vocabulary import build_vocabulary
 
-VOCABULARY = build_vocabulary({"<|endoftext|>": 0, "<|vision_start|>": 1, "<|vision_end|>": 2}, 16, 4, 1, None)
+VOCABULARY = build_vocabulary(
+    {"<|endoftext|>": 0, "<|vision_start|>": 1, "<|vision_end|>": 2},
+    VocabularySettings(codebook_size=16, codes_per_image=4, multiple=1, padded_text_vocabulary=None),
+)
 Reader = Callable[..., tuple[ImageCodes, np.ndarray]]
 
 

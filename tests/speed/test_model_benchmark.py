@@ -42,8 +42,8 @@ def test_qwen_trains_on_the_same_documents() -> None:
     assert documents.document_lengths.sum() == 600 and len(documents.document_lengths) > 1
     batch = qwen_batch(documents)
     assert (batch["labels"][0] == -100).sum() == len(documents.document_lengths)
-    ours = decoder_steps(SIZE, SharedPlan(preset="shared"), 600, CPU, checkpointing=False)()
-    theirs = qwen_steps(SIZE, 600, CPU, checkpointing=True)()
+    ours = decoder_steps(SIZE, SharedPlan(preset="shared"), 600, CPU, checkpointing=False)
+    theirs = qwen_steps(SIZE, 600, CPU, checkpointing=True)
     for _ in range(3):
         assert ours() == pytest.approx(theirs(), abs=1e-4)
 
@@ -58,9 +58,9 @@ def test_qwen_has_the_shared_decoders_logits() -> None:
 
 
 def test_contenders_make_as_many_codes() -> None:
-    ours = our_images(SIZE, UNIX, 3, CPU, cuda_graph=False)()()
+    ours = our_images(SIZE, UNIX, 3, CPU, cuda_graph=False)()
     assert ours.shape == (3, 12)
-    theirs = transformers_images(SIZE, 3, CPU)()()
+    theirs = transformers_images(SIZE, 3, CPU)()
     assert theirs.shape == (3, max(len(row) for row in prompts(SIZE, 3)) + 12)
 
 

@@ -84,11 +84,6 @@ def test_decoder_has_the_published_layout() -> None:
     assert len(names) == 6 + 2 * 8 + 10 + 9 * 8 + 2 * 2 + 2 * 2
 
 
-def test_groups_of_32_channels_are_asked_for() -> None:
-    with pytest.raises(ImageTokenizerError, match=r"base_channels is 16.*multiple of 32"):
-        vqgan_config(SHAPE.model_copy(update={"base_channels": 16}))
-
-
 def test_saved_and_loaded_codes_and_pixels_are_equal(tmp_path: Path) -> None:
     model, pixels = some_vqgan(), some_pixels()
     files = save_image_tokenizer(model, tmp_path)

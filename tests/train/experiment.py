@@ -16,6 +16,7 @@ from unix_lib.artefacts.manifest import MANIFEST, Manifest, write_manifest
 from unix_lib.artefacts.names import checkpoint_name
 from unix_lib.config.analyze import Inputs
 from unix_lib.config.models import DecoderShape, FreshStart, StartConfig, UnixPlan
+from unix_lib.config.tokenizers import VocabularySettings
 from unix_lib.config.train import CheckpointSettings, RunSettings, TrainExecution
 from unix_lib.jobs.job import Job
 from unix_lib.pack.writer import FIELDS
@@ -79,7 +80,10 @@ class Experiment:
             folder / "tokenizer"
         )
         self._seal(folder)
-        vocabulary = build_vocabulary(tokens, CODEBOOK, CODES, 32, None)
+        vocabulary = build_vocabulary(
+            tokens,
+            VocabularySettings(codebook_size=CODEBOOK, codes_per_image=CODES, multiple=32, padded_text_vocabulary=None),
+        )
         folder = self._folder("tokenizers/vocabulary-000000000000")
         vocabulary.write(folder)
         self._seal(folder)

@@ -287,7 +287,8 @@ def test_two_processes_agree_with_one(straight: Any, tmp_path: Path) -> None:
 def test_the_initialised_model_needs_no_deepspeed(tmp_path: Path) -> None:
     begun = command(Experiment(tmp_path).job(0))
     program = (
-        "import sys, runpy; sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0], run_name='__main__'); "
+        "import os, sys, runpy; sys.argv = sys.argv[1:]; os._exit = lambda status: None; "
+        "runpy.run_path(sys.argv[0], run_name='__main__'); "
         "print('deepspeed' in sys.modules)"
     )
     done = subprocess.run(

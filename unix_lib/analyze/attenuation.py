@@ -1,9 +1,9 @@
 """Gradient conflict without what noise takes from it: 1 - cos(true text gradient, true image gradient).
 
-What flows in: the cosines of `conflict.parquet`. What flows out: Spearman's correction for attenuation. Two gradients
-summed over finitely many documents have the cosine of the true gradients times sqrt(r_text r_image), the geometric
-mean of how much of each is signal; two halves of one modality have the same true gradient, so their cosine *is* r.
-0 means that text and images pull the same way, 1 at right angles, 2 in opposite ways. An estimate may lie outside 0..2.
+Spearman's correction for attenuation, of the cosines of `conflict.parquet`. Two gradients summed over finitely many
+documents have the cosine of the true gradients times sqrt(r_text r_image), the geometric mean of how much of each is
+signal; two halves of one modality have the same true gradient, so their cosine *is* r. 0 means that text and images
+pull the same way, 1 at right angles, 2 in opposite ways. An estimate may lie outside 0..2.
 
 The fainter the signal, the wider the estimate scatters: what chance does to a cosine is divided by the reliability too.
 """
@@ -23,13 +23,9 @@ def corrected_conflict(s_inter: ArrayLike, s_text: ArrayLike, s_image: ArrayLike
     A ratio of means, not a mean of ratios: a single split's reliability may come near 0 or below it, where the ratio
     explodes or is not defined, and leaving such splits out would favour the others. In the means their noise cancels.
 
-    Args:
-        s_inter: cosines of a text half with an image half, over splits; or their mean.
-        s_text: cosines of the two text halves.
-        s_image: cosines of the two image halves.
-
-    Returns:
-        The conflict, not clipped; NaN where a mean reliability is not positive: the gradients are too noisy to tell.
+    The cosines, over splits, are those of a text half with an image half, of the two text halves, of the two image
+    halves; or each may be a mean. The conflict is not clipped, and NaN where a mean reliability is not positive: the
+    gradients are too noisy to tell.
     """
     inter, text, image = (float(np.asarray(cosines, dtype=float).mean()) for cosines in (s_inter, s_text, s_image))
     return 1 - inter / (text * image) ** 0.5 if text > 0 and image > 0 else float("nan")

@@ -25,9 +25,10 @@ price of repeating the backward for each group.
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -43,8 +44,10 @@ from unix_lib.models.checkpoint import load_model
 from unix_lib.models.routing import Documents, build_batch, move_batch
 from unix_lib.pack.reader import PackReader, epoch_file
 from unix_lib.records.schema import Row
+from unix_lib.tokenizers.image import device_of
 
 logger = logging.getLogger(__name__)
+Item = TypeVar("Item")
 
 ATTENTION_PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj")
 FFN_PROJECTIONS = ("gate_proj", "up_proj", "down_proj")
@@ -79,23 +82,13 @@ class Projection:
 def conflict_of_checkpoint(
     model_folder: Path, pack_folder: Path, settings: ConflictSettings, shape: JobShape
 ) -> tuple[pa.Table, Facts]:
-    """Measure a checkpoint.
-
-    Args:
-        model_folder: the checkpoint's `model/`.
-        pack_folder: the mixture that documents are sampled from.
-        settings: how many documents, how they are cut and split.
-        shape: the job's memory and GPUs.
-
-    Returns:
-        table: columns `CONFLICT_COLUMNS`.
-        counted: documents used.
+    """Measure a checkpoint on documents of a mixture; the table's columns are `CONFLICT_COLUMNS`.
 
     Raises:
         ModelError: a checkpoint that is not what its config says.
         AnalysisError: too few documents of a modality.
     """
-    device = torch.device("cuda" if shape.gpus and torch.cuda.is_available() else "cpu")
+    device = torch.device(device_of(shape))
     model = load_model(model_folder, torch.float32)
     model.eval().to(device)
     reader = PackReader(pack_folder, [epoch_file(0)])  # one epoch: no record comes twice
@@ -124,11 +117,10 @@ def projections_of(model: UnixForCausalLM) -> list[Projection]:
 def inner_products(
     model: UnixForCausalLM, chunks: Chunks, memory: int
 ) -> Iterator[tuple[Projection, np.ndarray | None]]:
-    """Inner products of the chunk gradients of every projection.
+    """Inner products of the gradients of C chunks per modality.
 
     Args:
         model: in evaluation mode, float32.
-        chunks: C chunks per modality.
         memory: bytes that gradients may take at a time.
 
     Yields:
@@ -137,7 +129,7 @@ def inner_products(
     projections = projections_of(model)
     everything = chunks.text + chunks.image
     started = time.monotonic()
-    for group in _memory_groups(projections, memory // len(everything)):
+    for group in _groups(projections, _gradient_bytes, memory // len(everything)):
         weights = [projection.weight for projection in group if projection.weight is not None]
         gradients: list[list[Tensor]] = []
         for position, documents in enumerate(everything if weights else []):
@@ -214,7 +206,7 @@ def _chunk_gradient(model: UnixForCausalLM, documents: list[Documents], weights:
     """Gradient of the loss summed over a chunk's targets, on the CPU; one backward per `TOKENS_PER_PASS` tokens."""
     total: list[Tensor] | None = None
     device = weights[0].device
-    for part in _passes(documents, TOKENS_PER_PASS[device.type]):
+    for part in _groups(documents, lambda document: len(document.input_ids), TOKENS_PER_PASS[device.type]):
         batch = move_batch(build_batch(part, model.config), device)
         loss = model(**batch, num_items_in_batch=1).loss
         gradients = torch.autograd.grad(loss, weights)
@@ -227,27 +219,19 @@ def _chunk_gradient(model: UnixForCausalLM, documents: list[Documents], weights:
     return [gradient.cpu() for gradient in total]
 
 
-def _passes(documents: list[Documents], limit: int) -> Iterator[list[Documents]]:
-    part: list[Documents] = []
-    tokens = 0
-    for document in documents:
-        if part and tokens + len(document.input_ids) > limit:
-            yield part
-            part, tokens = [], 0
-        part.append(document)
-        tokens += len(document.input_ids)
-    yield part
+def _gradient_bytes(projection: Projection) -> int:
+    return 0 if projection.weight is None else 4 * projection.weight.numel()
 
 
-def _memory_groups(projections: list[Projection], values: int) -> Iterator[list[Projection]]:
-    """Consecutive projections whose gradients together take at most `values` bytes, or a single one."""
-    group: list[Projection] = []
+def _groups(items: list[Item], size_of: Callable[[Item], int], most: int) -> Iterator[list[Item]]:
+    """Consecutive items whose sizes add up to at most `most`, or a single one."""
+    group: list[Item] = []
     taken = 0
-    for projection in projections:
-        size = 0 if projection.weight is None else 4 * projection.weight.numel()
-        if group and taken + size > values:
+    for item in items:
+        size = size_of(item)
+        if group and taken + size > most:
             yield group
             group, taken = [], 0
-        group.append(projection)
+        group.append(item)
         taken += size
     yield group

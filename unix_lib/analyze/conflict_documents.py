@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from unix_lib.analyze.errors import AnalysisError
-from unix_lib.models.routing import Documents, PackLike, VocabularyLike, is_vision
+from unix_lib.models.routing import Documents, VocabularyLike, is_vision
+from unix_lib.pack.reader import Pack
 
 MODALITIES = ("text", "image")
 CANDIDATES = 4  # documents looked at for each one wanted: a sample across packs, without reading all of them
@@ -26,16 +27,13 @@ class Chunks:
     documents: int  # per modality, as used
 
 
-def sample_chunks(
-    packs: Iterable[PackLike], vocabulary: VocabularyLike, documents: int, chunks: int, seed: int
-) -> Chunks:
+def sample_chunks(packs: Iterable[Pack], vocabulary: VocabularyLike, documents: int, chunks: int, seed: int) -> Chunks:
     """Choose documents and deal them into chunks.
 
     Args:
         packs: packs in a random order; read until enough documents of both modalities were seen.
         documents: documents per modality; where one modality has fewer, both get that many.
         chunks: chunks per modality, a multiple of 4 so that halves split into two equal mixed parts.
-        seed: seed of the choice.
 
     Raises:
         AnalysisError: `chunks` is not a multiple of 4, or a modality has fewer documents than chunks.
@@ -69,11 +67,8 @@ def sample_chunks(
     return Chunks(dealt[0], dealt[1], per_chunk * chunks)
 
 
-def _documents_of(pack: PackLike) -> Iterable[Documents]:
-    lengths = np.asarray(pack.document_lengths)
-    lengths = lengths[lengths > 0]
+def _documents_of(pack: Pack) -> Iterable[Documents]:
+    lengths = pack.document_lengths[pack.document_lengths > 0]
     for end, length in zip(np.cumsum(lengths), lengths, strict=True):
         part = slice(int(end - length), int(end))
-        yield Documents(
-            np.asarray(pack.input_ids)[part], np.asarray(pack.loss_mask)[part], np.array([length], dtype=np.int32)
-        )
+        yield Documents(pack.input_ids[part], pack.loss_mask[part], np.array([length], dtype=np.int32))

@@ -77,9 +77,8 @@ def ngram_tables(tokens: np.ndarray, lengths: np.ndarray, orders: int) -> Iterat
             prefix[starts] = ranks
             prefix_bits = max(1, (len(distinct) - 1).bit_length())
         windows = (prefix[starts] << np.uint64(token_bits)) | tokens[starts + (n - 1)]
-        keys, counts = _distinct(windows)
-        prefix_of_key = keys >> np.uint64(token_bits)
-        prefix_starts = np.flatnonzero(np.concatenate(([True], prefix_of_key[1:] != prefix_of_key[:-1]))[: len(keys)])
+        keys, counts = np.unique(windows, return_counts=True)
+        _, prefix_starts = np.unique(keys >> np.uint64(token_bits), return_index=True)
         yield NgramTable(n, windows, starts, keys, counts, prefix_starts)
         prefix[starts] = windows
         prefix_bits += token_bits
@@ -99,7 +98,7 @@ def conditional_entropies(
     draw sequences twice and so push every entropy estimate down.
 
     Args:
-        tokens: integers (T,). lengths: int64 (S,). orders: largest n. (As `ngram_tables`.)
+        tokens, lengths, orders: as in `ngram_tables`.
         with_errors: also compute standard errors; costs another sort per order.
     """
     results = []
@@ -129,13 +128,6 @@ def take_budget(sequences: list[np.ndarray], budget: int) -> tuple[np.ndarray, n
     return tokens, lengths
 
 
-def _distinct(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Distinct values, rising, and their counts, by one sort."""
-    ordered = np.sort(values)
-    first = np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1]))[: len(ordered)])
-    return ordered[first], np.diff(np.append(first, len(ordered)))
-
-
 def _difference_of_blocks(counts: np.ndarray, prefix_starts: np.ndarray) -> tuple[float, float]:
     """H(n-gram) - H(prefix), plug-in and corrected; the empty prefix of n = 1 has entropy 0."""
     if not len(counts):
@@ -155,7 +147,7 @@ def _jackknife_errors(table: NgramTable, lengths: np.ndarray) -> tuple[float, fl
     group_of_window = group_of_token[table.starts]
     estimates = []
     for group in range(groups):
-        keys, counts = _distinct(table.windows[group_of_window == group])
+        keys, counts = np.unique(table.windows[group_of_window == group], return_counts=True)
         left = table.counts.copy()
         left[np.searchsorted(table.keys, keys)] -= counts
         estimates.append(_difference_of_blocks(left, table.prefix_starts))

@@ -1,8 +1,8 @@
 """Entropy of an unknown distribution, estimated from how often each of its symbols was seen.
 
-What flows in: counts. What flows out: bits. Two estimates, because with few samples they differ a lot and the
-reader should see it: the plug-in estimate is the entropy of the sample itself, never above log2(N) and so far
-too low when most symbols were seen once; the corrected one adds the mass of what was not seen yet.
+Two estimates in bits, because with few samples they differ a lot and the reader should see it: the plug-in estimate is
+the entropy of the sample itself, never above log2(N) and so far too low when most symbols were seen once; the corrected
+one adds the mass of what was not seen yet. Counts are int64 (K,), times each symbol was seen; zeros are ignored.
 """
 
 import numpy as np
@@ -15,11 +15,7 @@ _RARE = 1 << 16
 
 
 def plug_in_entropy(counts: np.ndarray) -> float:
-    """Entropy of the empirical distribution, bits.
-
-    Args:
-        counts: int64 (K,), times each symbol was seen; zeros are allowed and ignored.
-    """
+    """Entropy of the empirical distribution, bits."""
     values, frequencies, total = _spectrum(counts)
     if total == 0:
         return 0.0
@@ -32,9 +28,6 @@ def corrected_entropy(counts: np.ndarray) -> float:
     Methods in Ecology and Evolution 4 (2013), 1091-1100, equation 7: unbiased for the part that the sample
     resolves, and a Good-Turing estimate from the symbols seen once and twice for the rest. It assumes
     independent samples; overlapping n-grams are not quite that.
-
-    Args:
-        counts: int64 (K,), times each symbol was seen; zeros are allowed and ignored.
     """
     values, frequencies, total = _spectrum(counts)
     if total <= 1:

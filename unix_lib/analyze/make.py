@@ -1,7 +1,6 @@
 """Makes the analyses: opens an analysis job's inputs and writes its table."""
 
 import logging
-import math
 from collections.abc import Iterator
 
 import pyarrow as pa
@@ -13,8 +12,9 @@ from unix_lib.analyze.entropy_kind import EntropySettings
 from unix_lib.analyze.errors import AnalysisError
 from unix_lib.analyze.token_sequences import SourceSequences, read_sequences
 from unix_lib.artefacts.files import atomic_path
-from unix_lib.artefacts.manifest import Manifest, read_manifest
+from unix_lib.artefacts.manifest import Manifest
 from unix_lib.config.jobs import Execution
+from unix_lib.evaluate.tables import null_for_nan, origin_of, write_table
 from unix_lib.jobs.job import Job
 from unix_lib.records.schema import Row
 
@@ -55,8 +55,7 @@ def make_entropy(job: Job[EntropySettings, Execution]) -> Manifest:
     if budget < settings.budget:
         logger.info("budget lowered from %d to %d tokens, all that '%s' has", settings.budget, budget, smallest)
     rows = list(_entropy_rows(read, budget, settings.orders, settings.sample_sizes))
-    with atomic_path(job.folder / ENTROPY_TABLE) as path:
-        pq.write_table(pa.Table.from_pylist(rows, schema=ENTROPY_SCHEMA), path)
+    write_table(rows, ENTROPY_SCHEMA, job.folder / ENTROPY_TABLE)
     facts = {"budget": budget, "asked_budget": settings.budget, "smallest_source": smallest}
     return job.finish({ENTROPY_TABLE: len(rows)}, facts=facts)
 
@@ -84,32 +83,19 @@ def _entropy_rows(read: dict[str, SourceSequences], budget: int, orders: int, sa
         for size in sizes:
             tokens, lengths = take_budget(given.sequences, size)
             for estimate in conditional_entropies(tokens, lengths, orders, with_errors=size == budget):
-                row = {
-                    "source": source,
-                    "modality": given.modality,
-                    "n": estimate.n,
-                    "tokens": size,
-                    "sequences": len(lengths),
-                    "budget": size == budget,
-                }
-                measured = ("plug_in", "corrected", "plug_in_standard_error", "corrected_standard_error", "coverage")
-                yield row | {name: _finite(getattr(estimate, name)) for name in measured}
+                measured = {name: null_for_nan(value) for name, value in vars(estimate).items()}
+                row = {"source": source, "modality": given.modality, "tokens": size, "sequences": len(lengths)}
+                yield row | measured | {"budget": size == budget}
         logger.info("entropy of '%s': %d tokens at %d sample sizes", source, budget, len(sizes))
-
-
-def _finite(value: float) -> float | None:
-    """NaN (not measured, or no window that long) becomes null."""
-    return None if math.isnan(value) else value
 
 
 def make_conflict(job: Job[ConflictSettings, Execution]) -> Manifest:
     """Gradient conflict of one checkpoint; see `unix_lib.analyze.conflict`."""
     checkpoint, pack = job.input("checkpoint"), job.input("pack")
-    facts = read_manifest(checkpoint).facts
     from unix_lib.analyze.conflict import conflict_of_checkpoint  # imports torch
 
     table, counted = conflict_of_checkpoint(checkpoint / "model", pack, job.settings, job.shape)
-    described = {name: facts[name] for name in ("run", "step", "tokens", "architecture", "seed")}
+    described = vars(origin_of(checkpoint))
     for position, (name, value) in enumerate(described.items()):
         table = table.add_column(position, name, pa.array([value] * len(table)))
     with atomic_path(job.folder / CONFLICT_TABLE) as path:

@@ -35,12 +35,8 @@ def read_sequences(
     """Read sequences of a source's training split until their tokens reach the budget.
 
     Args:
-        source: its name; part of the seed and of error messages.
-        records: its artefacts of records.
-        codes: its artefacts of image codes; none for a text source.
-        tokenizer_file: `tokenizer.json` of the text tokenizer.
-        budget: tokens wanted.
-        seed: seed of the order of the records.
+        source: its name, part of the seed of the records' order.
+        records, codes: its artefacts; none of codes for a text source.
 
     Raises:
         AnalysisError: the source has no sequence.

@@ -1,10 +1,9 @@
 """What a decoder costs, by arithmetic alone: parameters, FLOPs and memory per token, for text and for vision tokens.
 
-Flows in: a decoder's shape, its layer plans and the sizes of the vocabulary. Flows out: `DecoderCosts`. It
-imports no torch, so that a plan can be looked at on a login node; a test holds it against real models.
+It imports no torch, so that a plan can be looked at on a login node; a test holds it against real models.
 """
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 from unix_lib.config.models import DecoderShape, LayerPlan
 
@@ -41,12 +40,7 @@ class _Parts:
     normed: int = 0  # values that pass a norm
 
     def __add__(self, other: "_Parts") -> "_Parts":
-        return _Parts(
-            self.parameters + other.parameters,
-            self.matrices + other.matrices,
-            self.activations + other.activations,
-            self.normed + other.normed,
-        )
+        return _Parts(*map(sum, zip(astuple(self), astuple(other), strict=True)))
 
 
 def _attention(shape: DecoderShape) -> _Parts:
@@ -93,8 +87,6 @@ def decoder_costs(
     """Costs of a Qwen2- or Qwen3-class decoder.
 
     Args:
-        shape: the decoder.
-        plans: one plan per layer.
         vocabulary_size: rows of the embedding, image codes included.
         bytes_per_value: of activations; 2 in bfloat16 (norms keep one copy of their input in float32).
         gradient_checkpointing: only the input of each layer is kept.

@@ -21,13 +21,9 @@ class Checkpoint:
     """A model with its tokenizers, on one device."""
 
     def __init__(self, folder: Path, image_tokenizer: Path | None, batch_size: int, device: str = "cpu") -> None:
-        """Remember where everything is.
+        """Remember where everything is: the artefacts, already checked, and how many sequences are decoded together.
 
-        Args:
-            folder: artefact `train/<run>-step-00100`, already checked.
-            image_tokenizer: artefact `tokenizers/image`; None where no benchmark has images.
-            batch_size: sequences decoded together.
-            device: cpu or cuda.
+        `image_tokenizer` is None where no benchmark has images; `device` is cpu or cuda.
         """
         self.folder = folder
         self.batch_size = batch_size

@@ -36,10 +36,8 @@ def open_checkpoint(
     """A checkpoint ready to generate.
 
     Args:
-        folder: see `checkpoint_folder`.
         image_tokenizer: artefact `tokenizers/image`; None finds the one behind the checkpoint's data.
         with_images: whether an image tokenizer is needed; a checkpoint that saw text only has none.
-        batch_size: sequences decoded together.
         device: `cpu`, `cuda` or `auto`, which takes a GPU where there is one.
 
     Raises:

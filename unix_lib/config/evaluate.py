@@ -12,7 +12,7 @@ from unix_lib.config.generate import GenerateConfig
 from unix_lib.config.jobs import BatchedExecution, Execution, JobShape
 from unix_lib.config.kinds import JobKind, Kind, KindField, find_kind
 from unix_lib.config.needs import Need
-from unix_lib.config.outside import Outside
+from unix_lib.config.outside import FilesIdentity, Outside
 from unix_lib.config.strict import Model, StrictModel, key
 
 Family = Literal["text", "understanding", "generation"]
@@ -117,6 +117,7 @@ class ScoringSettings(StrictModel):
     scorer_version: int = key("logic version of the scorer")
     source: str | None = key("the source that made the questions", None)
     file: str | None = key("the file that the questions are in", None)
+    identity: FilesIdentity | None = key("what the file is", None, sparse=True)
     chance: float = key("score of a blind guesser")
     limit: int | None = key("only the first this many samples", None)
 

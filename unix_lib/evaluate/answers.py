@@ -26,11 +26,7 @@ def parse_yes_no(text: str) -> str | None:
 
 
 def parse_option(text: str, options: Mapping[str, str]) -> str | None:
-    """The letter of the option that an answer names.
-
-    Args:
-        text: the model's words.
-        options: capital letter -> the option's text, as asked.
+    """The letter of the option that an answer names; options are capital letter -> text, as asked.
 
     Tried in this order: the whole answer is a letter; it begins with a letter and a mark ("B." or "(b)"); a
     phrase names it ("the answer is B"); exactly one capital letter stands alone; the words of exactly one option

@@ -8,7 +8,6 @@ from typing import Generic, TypeVar
 from unix_lib.benchmarks.files import benchmark_file
 from unix_lib.benchmarks.question_files import RejectedRow
 from unix_lib.config.evaluate import JudgeSettings, ScoringSettings
-from unix_lib.config.outside import FilesIdentity
 from unix_lib.evaluate.tables import Score
 from unix_lib.records.schema import Row
 
@@ -26,17 +25,14 @@ class Answers(Generic[Scoring]):
     bootstrap_samples: int
     judges: Mapping[str, JudgeSettings] = field(default_factory=dict)  # of the config, by name
 
-    def file(self, made: str, identity: FilesIdentity | None) -> Path:
-        """The fetched file, or the one that a source calls `made`.
-
-        Args:
-            made: such as `pope.tsv`.
-            identity: what a fetched file was when the plan was made.
+    def file(self, made: str) -> Path:
+        """The fetched file, or the one that a source calls `made`, such as `pope.tsv`.
 
         Raises:
             BenchmarkError: there is none. UserError: it was changed.
         """
-        return benchmark_file(f"evaluate.benchmarks.{self.name}", made, self.source, self.settings.file, identity)
+        settings = self.settings
+        return benchmark_file(f"evaluate.benchmarks.{self.name}", made, self.source, settings.file, settings.identity)
 
 
 @dataclass(frozen=True)

@@ -59,15 +59,7 @@ def make_ceiling(job: Job[CeilingSettings, JudgedBatches]) -> Manifest:
 def ceiling_scores(
     benchmarks: Path, tokenizer: "ImageTokenizer", finder: ObjectFinder, batch_size: int, bootstrap_samples: int
 ) -> tuple[list[Score], str]:
-    """All of a ceiling's scores, and their protocol.
-
-    Args:
-        benchmarks: artefact `sources/<source>-benchmarks` of a `shapes` source.
-        tokenizer: codes images and reads them back.
-        finder: the judge.
-        batch_size: images coded together.
-        bootstrap_samples: resamples of each interval.
-    """
+    """All of a ceiling's scores, and their protocol; `benchmarks` is the artefact of a `shapes` source."""
     scenes, images = heldout_scenes(benchmarks, tokenizer.image_size)
     rendered = share(scenes_read(finder, scenes, images))
     reconstructed = share(scenes_read(finder, scenes, reconstruct(tokenizer, images, batch_size)))

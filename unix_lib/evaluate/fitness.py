@@ -15,6 +15,7 @@ from unix_lib.sources.shapes.scenes import Scene, radius_of, render_pixels
 
 log = logging.getLogger(__name__)
 REQUIRED_ACCURACY = 0.99
+SCENES_READ = 200  # before a judge may judge
 PLACE_TOLERANCE = 1 / 16  # of the image's side: half an object's smallest radius
 
 
@@ -42,15 +43,9 @@ def reads_scene(detections: Sequence[Detection], scene: Scene, image_size: int) 
 
 
 def heldout_scenes(benchmarks: Path, image_size: int, limit: int | None = None) -> tuple[list[Scene], np.ndarray]:
-    """The held-out scenes of a `shapes` source and their images, rendered as the source renders them.
+    """The held-out scenes of a `shapes` source and their images, uint8 (N, S, S, 3), as the source renders them.
 
-    Args:
-        benchmarks: artefact `sources/<source>-benchmarks`, already checked.
-        image_size: S, that of the images to be judged.
-        limit: take only the first this many.
-
-    Returns:
-        scenes, and uint8 (N, S, S, 3).
+    `benchmarks` is the artefact `sources/<source>-benchmarks`, already checked, S the side of the images to be judged.
 
     Raises:
         UnfitDetectorError: the scenes were drawn for images of another size.
@@ -66,22 +61,18 @@ def heldout_scenes(benchmarks: Path, image_size: int, limit: int | None = None) 
 
 
 def scenes_read(judge: ObjectFinder, scenes: Sequence[Scene], images: np.ndarray) -> np.ndarray:
-    """float64 (N,), 1 where the judge reads the whole scene right.
-
-    Args:
-        images: uint8 (N, S, S, 3).
-    """
+    """float64 (N,), 1 where the judge reads the whole scene right in its image; images are uint8 (N, S, S, 3)."""
     pairs = zip(judge.objects(images), scenes, strict=True)
     return np.array([float(reads_scene(found, scene, images.shape[1])) for found, scene in pairs])
 
 
-def require_fit(judge: ObjectFinder, benchmarks: Path, image_size: int, limit: int = 200) -> None:
+def require_fit(judge: ObjectFinder, benchmarks: Path, image_size: int) -> None:
     """Refuse to judge with a detector that misreads more than one rendered held-out scene in a hundred.
 
     Raises:
         UnfitDetectorError: says how many it misread.
     """
-    accuracy = share(scenes_read(judge, *heldout_scenes(benchmarks, image_size, limit)))
+    accuracy = share(scenes_read(judge, *heldout_scenes(benchmarks, image_size, SCENES_READ)))
     if accuracy.value < REQUIRED_ACCURACY:
         raise UnfitDetectorError(
             f"{benchmarks}: the detector read {accuracy.value:.1%} of {accuracy.n} rendered held-out scenes right, "

@@ -8,7 +8,6 @@ import io
 import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -21,7 +20,7 @@ from unix_lib.benchmarks.tables import IMAGES_FILE
 from unix_lib.evaluate.benchmark import Answers, BenchmarkResult
 from unix_lib.evaluate.fitness import require_fit
 from unix_lib.evaluate.geneval import geneval_scores, judge, samples_of, shuffled_prompts
-from unix_lib.evaluate.scorers.geneval import GenEvalScoring
+from unix_lib.evaluate.scorers.geneval import GenEvalScoring, Judged
 from unix_lib.evaluate.tables import Score
 from unix_lib.judges.detector import Detector
 from unix_lib.judges.judge import Detection, JudgeError, ObjectFinder, open_judge
@@ -39,7 +38,7 @@ def score_geneval(answers: Answers[GenEvalScoring]) -> BenchmarkResult:
         UnfitDetectorError: the scene detector misreads this source's scenes. JudgeError: a judge that fails.
     """
     settings = answers.settings
-    prompts = read_prompts(answers.file("geneval.jsonl", settings.identity), settings.limit)
+    prompts = read_prompts(answers.file("geneval.jsonl"), settings.limit)
     rows, objects = [], []
     finder: ObjectFinder | None = None
     for some, images in _images(answers.folder):
@@ -90,12 +89,8 @@ def found_in(finder: ObjectFinder, images: np.ndarray) -> list[list[Detection]]:
     return found
 
 
-def judge_of(settings: Any) -> str:
-    """What scores say of who judged.
-
-    Args:
-        settings: with `judge` and `judge_version`.
-    """
+def judge_of(settings: Judged) -> str:
+    """What scores say of who judged."""
     return f"{settings.judge.kind} {settings.judge_version}"
 
 
@@ -112,11 +107,8 @@ def verdicts_on(
 ) -> tuple[list[Row], list[Row]]:
     """Rows of `SAMPLES` and of `VERDICTS`, but for the benchmark's name.
 
-    Args:
-        prompts: GenEval's metadata.
-        rows: with `prompt_index` and `sample_index`, one for each image.
-        objects: what was seen in each.
-        seed: of the control's prompts.
+    `rows` have the `prompt_index` and `sample_index` of each image, `objects` what was seen in it; `seed` is of the
+    control's prompts.
     """
     partner = shuffled_prompts(prompts, seed)
     samples, verdicts = [], []

@@ -1,9 +1,9 @@
 """Intervals: what the same measurement could have given on other samples from the same population.
 
-In: values of samples, and which samples belong together (two images of one prompt, questions about one image).
-Out: an `Estimate` with a standard error and a 95% interval. Independent yes/no values get Wilson's interval,
-everything else a bootstrap over whole clusters within strata: it needs no formula per statistic (F1, sums of shares,
-differences of paired values). Few clusters make a percentile interval too narrow, so its percentiles are moved out.
+Independent yes/no values get Wilson's interval, everything else a bootstrap within strata over whole clusters of
+samples that belong together (two images of one prompt, questions about one image): it needs no formula per statistic
+(F1, sums of shares, differences of paired values). Few clusters make a percentile interval too narrow, so its
+percentiles are moved out.
 """
 
 import math
@@ -48,11 +48,7 @@ def wilson(successes: float, n: float) -> tuple[float, float]:
 
 
 def share(values: np.ndarray) -> Estimate:
-    """Share of independent 0/1 values, with Wilson's interval.
-
-    Args:
-        values: (N,) of 0 and 1 (or bool).
-    """
+    """Share of independent values (N,) of 0 and 1, or bool, with Wilson's interval."""
     values = np.asarray(values, dtype=np.float64)
     n = len(values)
     if n == 0:
@@ -62,25 +58,10 @@ def share(values: np.ndarray) -> Estimate:
     return Estimate(value, math.sqrt(value * (1 - value) / n), low, high, n)
 
 
-def mean(values: np.ndarray) -> Estimate:
-    """Mean of independent values, with a normal interval.
-
-    Args:
-        values: float (N,).
-    """
-    values = np.asarray(values, dtype=np.float64)
-    n = len(values)
-    value = float(values.mean()) if n else math.nan
-    error = float(values.std(ddof=1) / math.sqrt(n)) if n > 1 else math.nan
-    return Estimate(value, error, value - Z_95 * error, value + Z_95 * error, n)
-
-
 def mean_of_strata(values: np.ndarray, strata: np.ndarray) -> Statistic:
     """The statistic "mean over strata of the mean inside each": GenEval's overall, SEED-Bench's accuracy.
 
-    Args:
-        values: float (N,).
-        strata: (N,) labels; one label for all gives the plain mean.
+    Values are float (N,), strata (N,) labels; one label for all gives the plain mean.
     """
     values = np.asarray(values, dtype=np.float64)
     members = np.stack([np.asarray(strata) == stratum for stratum in np.unique(strata)]).astype(np.float64)  # (S, N)
@@ -160,9 +141,8 @@ def clustered_share(
     *,
     strata: np.ndarray | None = None,
     samples: int,
-    seed: int = BOOTSTRAP_SEED,
 ) -> Estimate:
     """Mean over strata of the share of 0/1 values, bootstrapped over clusters, kept within 0..1."""
     labels = np.zeros(len(values)) if strata is None else strata
     statistic = mean_of_strata(values, labels)
-    return bootstrap(statistic, clusters, strata=strata, samples=samples, seed=seed, bounds=(0.0, 1.0))
+    return bootstrap(statistic, clusters, strata=strata, samples=samples, bounds=(0.0, 1.0))

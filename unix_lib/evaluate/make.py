@@ -2,10 +2,9 @@
 
 import logging
 import time
-from typing import Any
 
 from unix_lib.artefacts.manifest import Facts, Manifest
-from unix_lib.config.evaluate import JudgingExecution, ScorerKind, ScoresSettings, ScoringSettings
+from unix_lib.config.evaluate import JudgingExecution, ScorerKind, ScoresSettings
 from unix_lib.config.kinds import find_kind, imported
 from unix_lib.evaluate.benchmark import Answers, BenchmarkResult
 from unix_lib.evaluate.tables import SAMPLES, SCORES, VERDICTS, origin_of, score_rows, write_table
@@ -33,7 +32,14 @@ def make_scores(job: Job[ScoresSettings, JudgingExecution]) -> Manifest:
     for name, settings in job.settings.benchmarks.items():
         started = time.monotonic()
         kind = find_kind("scorer", settings.scorer, ScorerKind)
-        answers = _answers(job, name, settings)
+        answers = Answers(
+            name=name,
+            settings=settings,
+            folder=job.input(f"answers:{name}"),
+            source=job.input(f"benchmark:{name}") if f"benchmark:{name}" in job.recipe.inputs else None,
+            bootstrap_samples=job.settings.bootstrap_samples,
+            judges=job.execution.judges,
+        )
         result: BenchmarkResult = imported(kind.score)(answers)
         measured = score_rows(origin_of(answers.folder), name, result.scores, result.protocol, result.judge)
         scores += measured
@@ -64,17 +70,4 @@ def make_scores(job: Job[ScoresSettings, JudgingExecution]) -> Manifest:
         rejected=rejected.counts,
         facts=facts | ({"data_sets": data_sets} if data_sets else {}),
         metrics={"seconds": seconds},
-    )
-
-
-def _answers(job: Job[ScoresSettings, JudgingExecution], name: str, settings: ScoringSettings) -> Answers[Any]:
-    """One benchmark's answers, their files checked."""
-    has_source = f"benchmark:{name}" in job.recipe.inputs
-    return Answers(
-        name=name,
-        settings=settings,
-        folder=job.input(f"answers:{name}"),
-        source=job.input(f"benchmark:{name}") if has_source else None,
-        bootstrap_samples=job.settings.bootstrap_samples,
-        judges=job.execution.judges,
     )

@@ -1,7 +1,7 @@
 """Scores of the question benchmarks, each as its authors compute them.
 
-In: one row per question: category, image, expected and parsed answer. Out: scores. An answer that could not be
-read is None and counts as wrong, never as missing. Questions about one image are resampled together.
+An answer that could not be read is None and counts as wrong, never as missing. Questions about one image are resampled
+together.
 """
 
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from unix_lib.evaluate.intervals import Statistic, bootstrap, clustered_share
-from unix_lib.evaluate.tables import Score
+from unix_lib.evaluate.tables import Score, above_chance
 
 # PAPER: MME's four cognition tasks, everything else counts for perception.
 MME_COGNITION = ("commonsense_reasoning", "numerical_calculation", "text_translation", "code_reasoning")
@@ -30,17 +30,19 @@ class Answered:
         """float64 (N,), 1 where the parsed answer is the expected one."""
         return np.asarray(self.expected == self.parsed, dtype=np.float64)
 
+    @property
+    def images_by_category(self) -> np.ndarray:
+        """str (N,), the same for all questions of one category about one image: clusters that keep each category's
+        number of images."""
+        return np.char.add(np.char.add(self.categories.astype(str), "\t"), self.images.astype(str))
+
     def only(self, chosen: np.ndarray) -> "Answered":
         """The questions where `chosen`, bool (N,), holds."""
         return Answered(self.categories[chosen], self.images[chosen], self.expected[chosen], self.parsed[chosen])
 
 
-def _accuracy(answered: Answered, chance: float, samples: int, metric: str = "accuracy") -> list[Score]:
-    accuracy = clustered_share(answered.correct, answered.images, samples=samples)
-    return [
-        Score(metric, accuracy, chance),
-        Score(f"{metric}_minus_chance", accuracy.minus(chance), 0.0),
-    ]
+def _accuracy(answered: Answered, chance: float, samples: int) -> list[Score]:
+    return above_chance("accuracy", clustered_share(answered.correct, answered.images, samples=samples), chance)
 
 
 def _unreadable(answered: Answered, samples: int) -> Score:
@@ -51,10 +53,7 @@ def _unreadable(answered: Answered, samples: int) -> Score:
 def pope_scores(answered: Answered, chance: float, samples: int) -> list[Score]:
     """POPE: accuracy, and precision, recall and F1 of "yes" (Li et al. 2023); VLMEvalKit's "Overall" is F1.
 
-    Args:
-        answered: the questions.
-        chance: accuracy of a blind guesser.
-        samples: bootstrap resamples.
+    Here as below, `chance` is the accuracy of a blind guesser, and `samples` the number of bootstrap resamples.
     """
     asked_yes = (answered.expected == "yes").astype(np.float64)
     said_yes = (answered.parsed == "yes").astype(np.float64)
@@ -93,19 +92,17 @@ def mme_scores(answered: Answered, chance: float, samples: int) -> list[Score]:
     perception = [category for category in categories if category.lower() not in MME_COGNITION]
     for category in categories:
         part = answered.only(answered.categories == category)
-        both = _all_right_per_image(part)
+        both, _ = _all_right(part, part.images)
         accuracy = clustered_share(part.correct, part.images, samples=samples)
         scores.append(Score(f"accuracy_{category}", accuracy, chance))
         per_image = clustered_share(both, np.arange(len(both)), samples=samples)
         scores.append(Score(f"accuracy_plus_{category}", per_image, chance**2))
     if perception:
         part = answered.only(np.isin(answered.categories, perception))
-        # A cluster is an image within a category, so that every category keeps its number of images.
-        clusters = np.char.add(np.char.add(part.categories.astype(str), "\t"), part.images.astype(str))
         most = 200.0 * len(perception)
         estimate = bootstrap(
-            _perception(part, clusters),
-            clusters,
+            _perception(part),
+            part.images_by_category,
             strata=part.categories,
             samples=samples,
             bounds=(0.0, most),
@@ -115,19 +112,17 @@ def mme_scores(answered: Answered, chance: float, samples: int) -> list[Score]:
     return [*scores, _unreadable(answered, samples)]
 
 
-def _all_right_per_image(answered: Answered) -> np.ndarray:
-    """float64 (images,), 1 where every question about the image was answered right."""
-    names, image_of = np.unique(answered.images, return_inverse=True)
-    right = np.ones(len(names))
+def _all_right(answered: Answered, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """float64 (images,), 1 where every question about the image was answered right; and each image's first question."""
+    _, first, image_of = np.unique(images, return_index=True, return_inverse=True)
+    right = np.ones(len(first))
     np.minimum.at(right, image_of, answered.correct)
-    return right
+    return right, first
 
 
-def _perception(answered: Answered, clusters: np.ndarray) -> Statistic:
+def _perception(answered: Answered) -> Statistic:
     """100 x sum over categories of (accuracy + accuracy+), for weights that are equal within an image."""
-    _, first, cluster_of = np.unique(clusters, return_index=True, return_inverse=True)
-    both = np.ones(len(first))
-    np.minimum.at(both, cluster_of, answered.correct)
+    both, first = _all_right(answered, answered.images_by_category)
     category_names = np.unique(answered.categories)
     of_question = (answered.categories[:, None] == category_names).astype(np.float64)  # (N, C)
     of_image = of_question[first]  # (images, C)
@@ -149,11 +144,14 @@ def multiple_choice_scores(answered: Answered, chance: float, samples: int) -> l
 
 def seed_scores(answered: Answered, chance: float, samples: int) -> list[Score]:
     """SEED-Bench: mean over categories of accuracy."""
-    # A photo may be asked about in two categories; resampling keeps each category's number of images.
-    clusters = np.char.add(np.char.add(answered.categories.astype(str), "\t"), answered.images.astype(str))
-    accuracy = clustered_share(answered.correct, clusters, strata=answered.categories, samples=samples)
-    scores = [Score("accuracy", accuracy, chance), Score("accuracy_minus_chance", accuracy.minus(chance), 0.0)]
-    return [*scores, *_per_category(answered, chance, samples), _unreadable(answered, samples)]
+    # A photo may be asked about in two categories.
+    clusters, strata = answered.images_by_category, answered.categories
+    accuracy = clustered_share(answered.correct, clusters, strata=strata, samples=samples)
+    return [
+        *above_chance("accuracy", accuracy, chance),
+        *_per_category(answered, chance, samples),
+        _unreadable(answered, samples),
+    ]
 
 
 def _per_category(answered: Answered, chance: float, samples: int) -> list[Score]:

@@ -10,7 +10,6 @@ import pyarrow.parquet as pq
 
 from unix_lib.benchmarks.errors import BenchmarkError
 from unix_lib.benchmarks.question_files import YES_NO_LAYOUTS, Question, QuestionFileError, RejectedRow, read_questions
-from unix_lib.benchmarks.settings import Layout
 from unix_lib.benchmarks.tables import ANSWERS_FILE
 from unix_lib.evaluate.answers import parse_option, parse_yes_no
 from unix_lib.evaluate.benchmark import Answers, BenchmarkResult
@@ -28,7 +27,7 @@ def score_questions(answers: Answers[QuestionScoring]) -> BenchmarkResult:
         QuestionFileError: no usable question. BenchmarkError: the answers are to other questions.
     """
     settings = answers.settings
-    path = answers.file(f"{settings.layout}.tsv", settings.identity)
+    path = answers.file(f"{settings.layout}.tsv")
     questions, rejected = read_questions(path, settings.layout, settings.limit)
     rows = pq.read_table(answers.folder / ANSWERS_FILE).to_pylist()
     if [row["sample_id"] for row in rows] != [question.index for question in questions]:
@@ -36,11 +35,13 @@ def score_questions(answers: Answers[QuestionScoring]) -> BenchmarkResult:
     samples: list[Row] = []
     asked: list[Question] = []
     parsed: list[str | None] = []
+    yes_no = settings.layout in YES_NO_LAYOUTS
     for question, row in zip(questions, rows, strict=True):
         if row["rejected"] is not None:
             rejected.append(RejectedRow(question.index, path.name, row["rejected"], row["detail"]))
             continue
-        reading = read_answer(question, row["text"], settings.layout)
+        text = row["text"]
+        reading = parse_yes_no(text) if yes_no else parse_option(text, question.options)
         asked.append(question)
         parsed.append(reading)
         samples.append(_sample(question, row, reading))
@@ -56,11 +57,6 @@ def score_questions(answers: Answers[QuestionScoring]) -> BenchmarkResult:
     )
     scores = SCORES_OF_LAYOUT[settings.layout](answered, settings.chance, answers.bootstrap_samples)
     return BenchmarkResult(scores, samples, f"{settings.layout}, greedy answers read by rules", rejected=rejected)
-
-
-def read_answer(question: Question, text: str, layout: Layout) -> str | None:
-    """The answer that the model's words give, None where they give none."""
-    return parse_yes_no(text) if layout in YES_NO_LAYOUTS else parse_option(text, question.options)
 
 
 def _sample(question: Question, row: Row, reading: str | None) -> Row:

@@ -67,6 +67,11 @@ class Score:
     chance: float | None = None
 
 
+def above_chance(metric: str, estimate: Estimate, chance: float) -> list[Score]:
+    """A metric, and how far it is above a blind guesser's."""
+    return [Score(metric, estimate, chance), Score(f"{metric}_minus_chance", estimate.minus(chance), 0.0)]
+
+
 @dataclass(frozen=True)
 class Origin:
     """Whose scores they are: the checkpoint, or nobody's for a ceiling."""
@@ -78,9 +83,9 @@ class Origin:
     seed: int = -1
 
 
-def origin_of(answers: Path) -> Origin:
-    """Whose an artefact `generate/...` is, as its manifest has it."""
-    facts = read_manifest(answers).facts
+def origin_of(artefact: Path) -> Origin:
+    """Whose an artefact is, a checkpoint or its answers, as its manifest has it."""
+    facts = read_manifest(artefact).facts
     return Origin(**{field.name: facts[field.name] for field in fields(Origin)})
 
 
@@ -94,13 +99,14 @@ def score_rows(origin: Origin, benchmark: str, scores: list[Score], protocol: st
             "chance": score.chance,
             "protocol": protocol,
             "judge": judge,
-            **{name: _null_for_nan(value) for name, value in vars(score.estimate).items()},
+            **{name: null_for_nan(value) for name, value in vars(score.estimate).items()},
         }
         for score in scores
     ]
 
 
-def _null_for_nan(value: float) -> float | None:
+def null_for_nan(value: float) -> float | None:
+    """NaN, which says that a number is not defined, as a table's null."""
     return None if math.isnan(value) else value
 
 

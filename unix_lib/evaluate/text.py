@@ -19,7 +19,7 @@ from unix_lib.benchmarks.tables import LIKELIHOODS_FILE
 from unix_lib.evaluate.benchmark import Answers, BenchmarkResult
 from unix_lib.evaluate.intervals import share
 from unix_lib.evaluate.scorers.lm_eval import LmEvalScoring
-from unix_lib.evaluate.tables import SAMPLES, Score
+from unix_lib.evaluate.tables import SAMPLES, Score, above_chance
 from unix_lib.records.schema import Row
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def score_text(answers: Answers[LmEvalScoring]) -> BenchmarkResult:
     work_offline()
     settings = answers.settings
     if settings.task is None:
-        tasks = load_cloze(answers.name, answers.file("cloze.jsonl", settings.identity))
+        tasks = load_cloze(answers.name, answers.file("cloze.jsonl"))
     else:
         tasks = load_registered(settings.task)
     data_sets, asked = data_sets_of(tasks), read_manifest(answers.folder).facts["data_sets"]
@@ -93,13 +93,11 @@ class StoredLikelihoods:
 
 def text_scores(documents: Sequence[Row], chance: float) -> list[Score]:
     """Accuracies over all documents, as lm-eval weighs the tasks of a group such as MMLU."""
-    scores = []
+    scores: list[Score] = []
     for metric in METRICS:
         values = [row[metric] for row in documents]
         if all(value is not None for value in values):
-            estimate = share(np.array(values))
-            scores.append(Score(metric, estimate, chance))
-            scores.append(Score(f"{metric}_minus_chance", estimate.minus(chance), 0.0))
+            scores += above_chance(metric, share(np.array(values)), chance)
     return scores
 
 

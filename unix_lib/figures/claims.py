@@ -12,7 +12,7 @@ import pandas as pd
 from unix_lib.config.figures import DrawnFigure
 from unix_lib.figures.analysis_claims import depth_claim, entropy_claim, middle_claim
 from unix_lib.figures.architecture_claims import scale_claim, score_claim, split_claim, throughput_claim
-from unix_lib.figures.drawn_table import Section, TextTable, draw_table
+from unix_lib.figures.drawn_table import DASH, Section, TextTable, draw_table
 from unix_lib.figures.evidence import FAILS, HOLDS, NOT_MEASURABLE, UNDECIDED, Finding, prompt_values
 from unix_lib.figures.gradient_conflict import measured_conflict
 from unix_lib.figures.inputs import Inputs
@@ -43,10 +43,10 @@ def draw(inputs: Inputs, settings: DrawnFigure) -> Drawing:
     sections: list[Section] = []
     colors = {}
     for number, statement in STATEMENTS.items():
-        rows = [_line(finding) for finding in found if finding.claim == number]
-        for line, finding in enumerate(f for f in found if f.claim == number):
+        of_claim = [finding for finding in found if finding.claim == number]
+        for line, finding in enumerate(of_claim):
             colors[(len(sections), line, HEADING.index("verdict"))] = VERDICT_COLORS[finding.verdict]
-        sections.append(Section(f"{number}  {statement}", rows))
+        sections.append(Section(f"{number}  {statement}", [_line(finding) for finding in of_claim]))
     notes = [
         "A difference is positive where the claim holds; in bits (1), conflict (2, 3), percentage points (4, 6) and "
         "percent (5). (?) second-hand.",
@@ -80,36 +80,22 @@ def claims_table(found: list[Finding], scale: str) -> pd.DataFrame:
     """One row per claim and part."""
     rows = []
     for finding in found:
-        difference = finding.difference
-        rows.append(
-            {
-                "claim": finding.claim,
-                "part": finding.part,
-                "statement": STATEMENTS[finding.claim],
-                "published": finding.published,
-                "measured": finding.measured,
-                "difference": difference.value if difference else None,
-                "low": difference.low if difference else None,
-                "high": difference.high if difference else None,
-                "n": difference.n if difference else 0,
-                "seeds": difference.seeds if difference else 0,
-                "scale": scale,
-                "verdict": finding.verdict,
-                "reason": finding.reason,
-            }
-        )
+        found_of = {"value": None, "n": 0, "seeds": 0} if finding.difference is None else vars(finding.difference)
+        known = {"statement": STATEMENTS[finding.claim], "difference": found_of["value"], "scale": scale}
+        rows.append(vars(finding) | found_of | known)
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def _line(finding: Finding) -> list[str]:
-    difference = finding.difference
+    difference, cells = finding.difference, [DASH, DASH, DASH]
+    if difference is not None:
+        interval = f"{difference.value:+.3g}\n[{difference.low:+.3g}, {difference.high:+.3g}]"
+        cells = [interval, f"{difference.n:,}", str(difference.seeds or DASH)]
     return [
         finding.part,
         finding.published,
-        finding.measured or "–",
-        f"{difference.value:+.3g}\n[{difference.low:+.3g}, {difference.high:+.3g}]" if difference else "–",
-        f"{difference.n:,}" if difference else "–",
-        str(difference.seeds or "–") if difference else "–",
+        finding.measured or DASH,
+        *cells,
         finding.verdict,
         textwrap.fill(finding.reason, REASON_CHARACTERS),
     ]

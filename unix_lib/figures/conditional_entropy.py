@@ -5,6 +5,8 @@ the sample. A hollow point marks an order of whose n-grams less than 80% (Good-T
 says more about the sample than about the source.
 """
 
+from itertools import cycle
+
 import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.axes import Axes
@@ -72,10 +74,9 @@ def _measured(table: pd.DataFrame) -> pd.DataFrame:
 
 def source_colors(table: pd.DataFrame) -> dict[str, str]:
     """Text sources in shades of indigo, image sources in shades of amber."""
-    colors = {}
+    colors: dict[str, str] = {}
     for modality, shades in (("text", TEXT_COLORS), ("image", IMAGE_COLORS)):
-        for position, source in enumerate(table[table.modality == modality].source.unique()):
-            colors[source] = shades[position % len(shades)]
+        colors |= dict(zip(table[table.modality == modality].source.unique(), cycle(shades), strict=False))
     return colors
 
 

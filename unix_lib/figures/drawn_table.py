@@ -17,6 +17,7 @@ NOTE_CHARACTER_INCHES = 0.058
 LEAST_WIDTH_INCHES = 4.5
 COLUMN_GAP_INCHES = 0.16
 MARGIN_INCHES = 0.12
+DASH = "–"  # in a cell without a value
 
 
 @dataclass(frozen=True)
@@ -52,9 +53,9 @@ def draw_table(table: TextTable) -> Figure:
         max(max(len(part) for part in row[column].split("\n")) for row in lines) * CHARACTER_INCHES + COLUMN_GAP_INCHES
         for column in range(len(table.header))
     ]
-    heights = [ROW_INCHES * (1.5 if table.title else 0.3), _height(table.header)]
+    heights = [ROW_INCHES * 1.5, _height(table.header)]
     for section in table.sections:
-        heights += [ROW_INCHES * 1.25] * bool(section.heading) + [_height(row) for row in section.rows]
+        heights += [ROW_INCHES * 1.25] + [_height(row) for row in section.rows]
     width = max(sum(widths), LEAST_WIDTH_INCHES) + 2 * MARGIN_INCHES
     notes = [line for note in table.notes for line in wrap(note, int((width - MARGIN_INCHES) / NOTE_CHARACTER_INCHES))]
     heights += [ROW_INCHES * 0.8] * len(notes)
@@ -66,19 +67,17 @@ def draw_table(table: TextTable) -> Figure:
     axes.set_ylim(0, height)
     right_edge = MARGIN_INCHES + sum(widths)
     y = height - MARGIN_INCHES
-    if table.title:
-        axes.text(MARGIN_INCHES, y, table.title, va="top", fontsize=9.5, fontweight="bold")
+    axes.text(MARGIN_INCHES, y, table.title, va="top", fontsize=9.5, fontweight="bold")
     y -= heights[0]
     _rule(axes, y, right_edge, 1.1)
     _row(axes, table.header, y, widths, table.left, weight="bold")
     y -= _height(table.header)
     _rule(axes, y, right_edge, 0.6)
     for number, section in enumerate(table.sections):
-        if section.heading:
-            if number:
-                _rule(axes, y, right_edge, 0.4)
-            y -= ROW_INCHES * 1.25
-            axes.text(MARGIN_INCHES, y + ROW_INCHES * 0.35, section.heading, fontsize=7.5, style="italic", color=GREY)
+        if number:
+            _rule(axes, y, right_edge, 0.4)
+        y -= ROW_INCHES * 1.25
+        axes.text(MARGIN_INCHES, y + ROW_INCHES * 0.35, section.heading, fontsize=7.5, style="italic", color=GREY)
         for line, row in enumerate(section.rows):
             colors = {column: table.cell_colors.get((number, line, column), "black") for column in range(len(row))}
             _row(axes, row, y, widths, table.left, colors=colors)
@@ -88,6 +87,11 @@ def draw_table(table: TextTable) -> Figure:
         y -= ROW_INCHES * 0.8
         axes.text(MARGIN_INCHES, y + ROW_INCHES * 0.1, note, fontsize=6.8, color=GREY)
     return figure
+
+
+def nothing_evaluated(columns: int) -> list[list[str]]:
+    """The rows of a section without any."""
+    return [["nothing evaluated yet", *([DASH] * (columns - 1))]]
 
 
 def _height(row: list[str]) -> float:

@@ -57,9 +57,7 @@ def not_measurable(claim: int, part: str, published: str, reason: str) -> Findin
 def verdict_of(difference: Difference, *, of_training: bool) -> tuple[str, str]:
     """What the interval allows to say, and why.
 
-    Args:
-        difference: positive where the claim holds.
-        of_training: the claim is about what training makes of an architecture; then one seed can't decide.
+    One seed can't decide a claim about what training makes of an architecture (`of_training`).
     """
     if not np.isfinite([difference.value, difference.low, difference.high]).all():
         return NOT_MEASURABLE, "the difference has no interval"
@@ -76,13 +74,12 @@ def verdict_of(difference: Difference, *, of_training: bool) -> tuple[str, str]:
 
 
 def over_seeds(replicates: np.ndarray, point: np.ndarray, n: int) -> Difference:
-    """Combine replicates within seeds with the spread between seeds.
+    """Combine replicates within seeds with the spread between seeds; `n` counts the samples behind each seed's.
 
     Args:
         replicates: float (R, S), the difference in each replicate and seed; a replicate is the same resample in all
             seeds.
         point: float (S,), the difference of each seed on the full sample.
-        n: samples behind each seed's difference.
     """
     seeds = replicates.shape[1]
     draws = replicates.mean(axis=1)
@@ -99,9 +96,7 @@ def over_splits(by_seed: pd.DataFrame, n: int) -> Difference:
     A split's standard deviation stands for the error that the choice of documents leaves: it is that of half of them,
     so it is rather too large.
 
-    Args:
-        by_seed: float, a row per split and a column per seed.
-        n: documents behind each seed's difference.
+    `by_seed` has a row per split and a column per seed; `n` counts the documents behind each seed's difference.
     """
     point = by_seed.mean().to_numpy()
     error = by_seed.mean(axis=1).std(ddof=1) if len(by_seed) > 1 else np.nan
@@ -117,12 +112,8 @@ def normal_difference(value: float, standard_error: float, n: int) -> Difference
 def paired_score_difference(values: pd.DataFrame, better: str, other: str) -> Difference | None:
     """Difference of two architectures' mean score over families, by a paired bootstrap over prompts.
 
-    Args:
-        values: of `prompt_values`.
-        better, other: architectures; positive where `better` scores higher.
-
-    Returns:
-        None where the two share no seed or no family is complete.
+    Positive where `better` scores higher; None where the two share no seed or no family is complete. `values` are those
+    of `prompt_values`.
     """
     both = [values[values.architecture == name] for name in (better, other)]
     seeds = sorted(set(both[0].seed) & set(both[1].seed))

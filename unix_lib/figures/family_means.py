@@ -6,8 +6,10 @@ small experiment averages over all the questions it has.
 
 import pandas as pd
 
+from unix_lib.figures.drawn_table import DASH
 from unix_lib.figures.inputs import Inputs
 from unix_lib.figures.scores import final_scores, headline_scores, over_benchmarks, over_seeds
+from unix_lib.figures.style import architecture_name
 
 FAMILIES = ("text", "generation", "understanding")
 
@@ -15,9 +17,25 @@ FAMILIES = ("text", "generation", "understanding")
 def family_means(inputs: Inputs) -> pd.DataFrame:
     """Final scores per architecture, over seeds: rows `text`, `generation`, `understanding` and `mean`.
 
-    Columns: `architecture, family, value, standard_error, low, high, n, seeds, tokens`; shares 0..1. The mean is there
-    only for an architecture with all three families.
+    Columns: `origin, certainty, model, architecture, family, value, standard_error, low, high, n, seeds, tokens`;
+    percent. The mean is there only for an architecture with all three families.
     """
+    means = _means(inputs)
+    for name in ("value", "standard_error", "low", "high"):
+        means[name] = 100.0 * means[name]
+    return means.assign(origin="measured", certainty="measured", model=means.architecture.map(architecture_name))
+
+
+def mean_cells(means: pd.DataFrame, architecture: str) -> list[str]:
+    """What a table shows of an architecture's rows of `family_means`: a cell per family, and the mean."""
+    rows = means[means.architecture == architecture].set_index("family")
+    return [
+        f"{rows.value[key]:.1f} ± {rows.standard_error[key]:.1f}" if key in rows.index else DASH
+        for key in (*FAMILIES, "mean")
+    ]
+
+
+def _means(inputs: Inputs) -> pd.DataFrame:
     scores = final_scores(headline_scores(inputs))
     if scores.empty:
         return pd.DataFrame(columns=["architecture", "family", "value", "standard_error", "low", "high", "n", "seeds"])

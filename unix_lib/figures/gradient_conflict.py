@@ -98,11 +98,7 @@ def measured_conflict(inputs: Inputs) -> pd.DataFrame:
 
 
 def summarize(conflict: pd.DataFrame) -> pd.DataFrame:
-    """Mean and spread per architecture, projection and layer; layers count from 1, as in the paper's figures.
-
-    Args:
-        conflict: of `measured_conflict`.
-    """
+    """Mean and spread of `measured_conflict` per architecture, projection and layer; layers count from 1 in it."""
     shared = conflict[conflict.shared]
     keys = ["architecture", "layer", "run", "step", "seed", "split", "documents"]
     # The mean is taken only where all seven projections are shared: fewer would be another quantity.
@@ -120,10 +116,7 @@ def summarize(conflict: pd.DataFrame) -> pd.DataFrame:
         values=("conflict", "size"),
         checkpoints=("step", "nunique"),
         seeds=("seed", "nunique"),
-        s_inter=("s_inter", "mean"),
-        s_base=("s_base", "mean"),
-        s_text=("s_text", "mean"),
-        s_image=("s_image", "mean"),
+        **{name: (name, "mean") for name in ("s_inter", "s_base", "s_text", "s_image")},
     )
     table = table.assign(corrected=corrected_by(rows, cells)).reset_index()
     return table.assign(origin="measured", layer=table.layer + 1)[COLUMNS]

@@ -3,96 +3,92 @@
 from unix_lib.config.figures import FigureKind
 
 
-def _figure(module: str, title: str, how_to_read: str, *reads: str, also_reads: tuple[str, ...] = ()) -> FigureKind:
-    """A figure whose module in this package has a `draw`."""
-    return FigureKind(
-        draw=f"unix_lib.figures.{module}:draw",
-        logic_version=3,
-        reads=reads,
-        also_reads=also_reads,
-        title=title,
-        how_to_read=how_to_read,
+def _figure(
+    name: str, title: str, how_to_read: str, *reads: str, also_reads: tuple[str, ...] = ()
+) -> tuple[str, FigureKind]:
+    """A figure whose module in this package has its name and a `draw`."""
+    draw = f"unix_lib.figures.{name}:draw"
+    kind = FigureKind(
+        draw=draw, logic_version=3, reads=reads, also_reads=also_reads, title=title, how_to_read=how_to_read
     )
+    return name, kind
 
 
-KINDS = {
-    "claims": _figure(
-        "claims",
-        "Claims of the paper",
-        "",
-        "evaluations",
-        "checkpoints",
-        "conflict",
-        "entropy",
-        also_reads=("ceilings",),
-    ),
-    "generated_samples": _figure(
-        "generated_samples",
-        "What the models draw",
-        "Each row is a checkpoint, each column a description that no model saw in training. A green frame "
-        "means that an automatic detector found what the description asks for.",
-        "evaluations",
-        "images",
-    ),
-    "scores_over_tokens": _figure(
-        "scores_over_tokens",
-        "Scores during training",
-        "Higher is better; bars are 95% intervals. A line must rise above the dotted level, a blind guesser, "
-        "and the dashed one, the same images held against other descriptions (a mean of the tasks that have "
-        "several), to show that anything was learned.",
-        "evaluations",
-        also_reads=("ceilings",),
-    ),
-    "table3_architectures": _figure(
-        "table3_architectures",
-        "The architectures compared",
-        "The paper's question: which architecture makes most of the same data? Upper rows are published, "
-        "lower rows measured here, on the families of benchmarks that this experiment has: only rows of one "
-        "block compare.",
-        "evaluations",
-        "checkpoints",
-    ),
-    "gradient_conflict": _figure(
-        "gradient_conflict",
-        "Where text and images disagree",
-        "The higher the curve, the more text and images pull the same weights in different directions, but "
-        "also the less noisy the gradients are: the noise-corrected values tell the two apart. Bands are one "
-        "standard deviation over random splits of the documents, checkpoints and seeds. The paper expects a U "
-        "over depth, and for Uni-X lower values in the layers it shares.",
-        "conflict",
-    ),
-    "conditional_entropy": _figure(
-        "conditional_entropy",
-        "How predictable text and image tokens are",
-        "How many bits of surprise remain about the next token once the tokens before it are known. The paper "
-        "finds image tokens harder to predict than text; hollow points rest on a sample too small to tell.",
-        "entropy",
-    ),
-    "loss_curves": _figure(
-        "loss_curves",
-        "Losses during training",
-        "Lower is better. Lines follow training, markers data held back from it; a gap between them would "
-        "mean learning by heart.",
-        "checkpoints",
-    ),
-    "table1_text": _figure(
-        "table1_text",
-        "Text benchmarks",
-        "Published models in the first block, this experiment's below. Scores on questions that an experiment "
-        "made itself stand in a block of their own and compare with each other only.",
-        "evaluations",
-    ),
-    "table2_multimodal": _figure(
-        "table2_multimodal",
-        "Image generation and understanding",
-        "Published models in the first block, this experiment's below. Scores on questions and prompts that "
-        "an experiment made itself stand in a block of their own and compare with each other only.",
-        "evaluations",
-    ),
-    "table4_splits": _figure(
-        "table4_splits",
-        "Where to cut Uni-X",
-        "How many shallow and deep layers each modality gets for itself; needs several splits to say anything.",
-        "evaluations",
-    ),
-}
+KINDS = dict(
+    [
+        _figure(
+            "claims",
+            "Claims of the paper",
+            "",
+            *("evaluations", "checkpoints", "conflict", "entropy"),
+            also_reads=("ceilings",),
+        ),
+        _figure(
+            "generated_samples",
+            "What the models draw",
+            "Each row is a checkpoint, each column a description that no model saw in training. A green frame "
+            "means that an automatic detector found what the description asks for.",
+            *("evaluations", "images"),
+        ),
+        _figure(
+            "scores_over_tokens",
+            "Scores during training",
+            "Higher is better; bars are 95% intervals. A line must rise above the dotted level, a blind guesser, "
+            "and the dashed one, the same images held against other descriptions (a mean of the tasks that have "
+            "several), to show that anything was learned.",
+            "evaluations",
+            also_reads=("ceilings",),
+        ),
+        _figure(
+            "table3_architectures",
+            "The architectures compared",
+            "The paper's question: which architecture makes most of the same data? Upper rows are published, "
+            "lower rows measured here, on the families of benchmarks that this experiment has: only rows of one "
+            "block compare.",
+            *("evaluations", "checkpoints"),
+        ),
+        _figure(
+            "gradient_conflict",
+            "Where text and images disagree",
+            "The higher the curve, the more text and images pull the same weights in different directions, but "
+            "also the less noisy the gradients are: the noise-corrected values tell the two apart. Bands are one "
+            "standard deviation over random splits of the documents, checkpoints and seeds. The paper expects a U "
+            "over depth, and for Uni-X lower values in the layers it shares.",
+            "conflict",
+        ),
+        _figure(
+            "conditional_entropy",
+            "How predictable text and image tokens are",
+            "How many bits of surprise remain about the next token once the tokens before it are known. The paper "
+            "finds image tokens harder to predict than text; hollow points rest on a sample too small to tell.",
+            "entropy",
+        ),
+        _figure(
+            "loss_curves",
+            "Losses during training",
+            "Lower is better. Lines follow training, markers data held back from it; a gap between them would "
+            "mean learning by heart.",
+            "checkpoints",
+        ),
+        _figure(
+            "table1_text",
+            "Text benchmarks",
+            "Published models in the first block, this experiment's below. Scores on questions that an experiment "
+            "made itself stand in a block of their own and compare with each other only.",
+            "evaluations",
+        ),
+        _figure(
+            "table2_multimodal",
+            "Image generation and understanding",
+            "Published models in the first block, this experiment's below. Scores on questions and prompts that "
+            "an experiment made itself stand in a block of their own and compare with each other only.",
+            "evaluations",
+        ),
+        _figure(
+            "table4_splits",
+            "Where to cut Uni-X",
+            "How many shallow and deep layers each modality gets for itself; needs several splits to say anything.",
+            "evaluations",
+        ),
+    ]
+)

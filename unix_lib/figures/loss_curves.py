@@ -26,18 +26,7 @@ STRETCHES = 300  # of a run and modality, in the table
 SMOOTHED_SHARE = 0.06  # of a run's stretches, the window of the running mean
 SHOWN_QUANTILE = 0.98  # of the drawn values; the first steps may lie above the axis
 COLUMNS = [
-    "origin",
-    "run",
-    "architecture",
-    "seed",
-    "split",
-    "modality",
-    "step",
-    "tokens",
-    "value",
-    "n",
-    "steps",
-    "spread",
+    *("origin", "run", "architecture", "seed", "split", "modality", "step", "tokens", "value", "n", "steps", "spread")
 ]
 
 
@@ -113,16 +102,14 @@ def loss_table(inputs: Inputs) -> pd.DataFrame:
     around it (null for one step), `step` and `tokens` are those at its end.
     """
     parts = []
-    for artefact, folder in zip(inputs.existing.get("checkpoints", []), inputs.folders("checkpoints"), strict=True):
-        facts = read_manifest(inputs.results / artefact).facts
+    for folder in inputs.folders("checkpoints"):
+        facts = read_manifest(folder).facts
         for split, file in (("train", "log.parquet"), ("heldout", "heldout.parquet")):
             log = pd.read_parquet(folder / file)
             for modality in ("text", "image"):
                 part = log[["step", "tokens"]].assign(
+                    **{name: facts[name] for name in ("run", "architecture", "seed")},
                     origin="measured",
-                    run=facts["run"],
-                    architecture=facts["architecture"],
-                    seed=facts["seed"],
                     split=split,
                     modality=modality,
                     value=log[f"loss_{modality}"].astype(float),

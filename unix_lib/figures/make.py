@@ -22,15 +22,7 @@ def make_figure(job: Job[DrawnFigure, Execution]) -> Manifest:
 def draw_existing(settings: DrawnFigure, inputs: Inputs, output_folder: Path) -> list[Path]:
     """Draw a preview of a figure on the artefacts that exist, and say on it which are missing.
 
-    Takes no lock and writes no manifest, so it may run while the workflow does.
-
-    Args:
-        settings: of the figure.
-        inputs: what exists, and what is missing.
-        output_folder: where the three files go.
-
-    Returns:
-        The files written.
+    Takes no lock and writes no manifest, so it may run while the workflow does. Returns the files written.
     """
     for artefacts in inputs.existing.values():
         for artefact in artefacts:

@@ -4,6 +4,7 @@
 that is reported elsewhere as the paper's and could not be checked against it.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -18,6 +19,11 @@ class PublishedRow:
     model: str
     values: tuple[float | None, ...]
     certainty: str = QUOTED
+
+    @property
+    def marked(self) -> str:
+        """The model, marked where its numbers are second-hand."""
+        return self.model + (" (?)" if self.certainty == SECOND_HAND else "")
 
 
 # PAPER: Fig. 2, the authors' CSV; bits. Order n -> English, German, Chinese, image.
@@ -77,6 +83,18 @@ BEST_SPLIT = PublishedRow("Uni-X 9:5 is best", (None,), SECOND_HAND)
 def benchmark_name(benchmark: str) -> str:
     """The name that the field writes: `geneval` -> `GenEval`."""
     return (TEXT_BENCHMARKS | MULTIMODAL_BENCHMARKS).get(benchmark, benchmark.replace("_", " ").capitalize())
+
+
+def published_rows(published: Sequence[PublishedRow], keys: Sequence[str], column: str) -> pd.DataFrame:
+    """Rows of a table as tidy rows, with what each value is of in `column`."""
+    return pd.DataFrame(
+        [
+            {"origin": "published", "certainty": row.certainty, "model": row.model, column: key, "value": value}
+            for row in published
+            for key, value in zip(keys, row.values, strict=True)
+            if value is not None
+        ]
+    )
 
 
 def published_entropy() -> pd.DataFrame:

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from unix_lib.figures.drawn_table import Section, TextTable, draw_table
+from unix_lib.figures.drawn_table import DASH, Section, TextTable, draw_table, nothing_evaluated
 from unix_lib.figures.inputs import Inputs
-from unix_lib.figures.published import SECOND_HAND, PublishedRow, benchmark_name
+from unix_lib.figures.published import PublishedRow, benchmark_name, published_rows
 from unix_lib.figures.scores import final_scores, headline_scores, over_benchmarks, over_seeds
 from unix_lib.figures.style import Drawing, architecture_name, ordered_architectures
 
@@ -20,8 +20,6 @@ COLUMNS = [
     *("origin", "certainty", "model", "benchmark", "metric", "value", "standard_error", "low", "high"),
     *("n", "seeds", "tokens", "local"),
 ]
-DASH = "–"
-PERCENT = 100.0
 MME_NOTE = ", published MME as perception score"
 
 
@@ -37,59 +35,34 @@ def draw_score_table(
     """Draw one of the paper's score tables.
 
     Args:
-        inputs: with role `evaluations`.
         families: benchmark families that belong into the table.
         columns: benchmark -> heading, in the paper's order.
         published: the paper's rows, values in that order, plus the mean where `mean_column`.
-        mean_column: the paper's table ends with a mean.
-        title: heading of the table.
     """
     keys = [*columns, *(["mean"] if mean_column else [])]
     measured = measured_rows(inputs, families)
     if mean_column:
         measured = _with_mean(measured, list(columns))
-    table = pd.concat([published_rows(published, keys), measured], ignore_index=True).reindex(columns=COLUMNS)
-    own = [name for name in measured.benchmark.unique() if name not in keys] if len(measured) else []
+    quoted = published_rows(published, keys, "benchmark").assign(local=False)
+    table = pd.concat([quoted, measured], ignore_index=True).reindex(columns=COLUMNS)
+    own = [name for name in measured.benchmark.unique() if name not in keys]
     heading = ["model", *columns.values(), *(["mean"] if mean_column else []), *(benchmark_name(name) for name in own)]
-    rows = [
-        [row.model + (" (?)" if row.certainty == SECOND_HAND else ""), *map(_number, row.values), *([DASH] * len(own))]
-        for row in published
-    ]
+    rows = [[row.marked, *map(_number, row.values), *([DASH] * len(own))] for row in published]
     sections = [Section("published", rows)]
     for local, text in ((False, "measured here"), (True, "measured here, on questions of this experiment's own")):
-        part = measured[measured.local == local] if len(measured) else measured
-        lines = _measured_lines(part, keys + own)
+        lines = _measured_lines(measured[measured.local == local], keys + own)
         if lines:
             sections.append(Section(text, lines))
     if len(sections) == 1:
-        sections.append(Section("measured here", [["nothing evaluated yet", *([DASH] * (len(heading) - 1))]]))
+        sections.append(Section("measured here", nothing_evaluated(len(heading))))
     mme = MME_NOTE if "mme" in columns else ""
     notes = [f"Percent{mme}. (?) second-hand. Measured: value ± standard error at the last checkpoint."]
-    if len(measured) and measured.local.any():
+    if measured.local.any():
         notes.append(
             "Own questions follow the benchmark's layout on this experiment's held-out data, all as percent right: "
             "compare them with each other only."
         )
     return Drawing(table, draw_table(TextTable(title, heading, sections, notes=notes)))
-
-
-def published_rows(published: Sequence[PublishedRow], keys: Sequence[str]) -> pd.DataFrame:
-    """Published numbers as tidy rows."""
-    return pd.DataFrame(
-        [
-            {
-                "origin": "published",
-                "certainty": row.certainty,
-                "model": row.model,
-                "benchmark": key,
-                "value": value,
-                "local": False,
-            }
-            for row in published
-            for key, value in zip(keys, row.values, strict=True)
-            if value is not None
-        ]
-    )
 
 
 def measured_rows(inputs: Inputs, families: Sequence[str]) -> pd.DataFrame:
@@ -98,20 +71,18 @@ def measured_rows(inputs: Inputs, families: Sequence[str]) -> pd.DataFrame:
     if headline.empty:
         return pd.DataFrame(columns=[*COLUMNS, "architecture"])
     scores = final_scores(headline[headline.family.isin(families)])
-    table = over_seeds(scores, ["architecture", "benchmark", "metric", "local"])
-    tokens = scores.groupby("architecture").tokens.max()
+    table = _over_seeds(scores)
     for name in ("value", "standard_error", "low", "high"):
-        table[name] *= PERCENT
+        table[name] *= 100.0
     perception = _perception(inputs, table)
-    table = table.assign(
-        origin="measured",
-        certainty="measured",
-        model=table.architecture.map(architecture_name),
-        tokens=table.architecture.map(tokens),
-    )
-    return (
-        pd.concat([table[~table.index.isin(perception.index)], perception]).sort_index() if len(perception) else table
-    )
+    if len(perception):
+        table = pd.concat([table.drop(perception.index), perception]).sort_index()
+    return table.assign(origin="measured", certainty="measured", model=table.architecture.map(architecture_name))
+
+
+def _over_seeds(scores: pd.DataFrame, bounds: tuple[float, float] = (0.0, 1.0)) -> pd.DataFrame:
+    table = over_seeds(scores, ["architecture", "benchmark", "metric", "local"], bounds)
+    return table.assign(tokens=table.architecture.map(scores.groupby("architecture").tokens.max()))
 
 
 def _perception(inputs: Inputs, table: pd.DataFrame) -> pd.DataFrame:
@@ -121,15 +92,8 @@ def _perception(inputs: Inputs, table: pd.DataFrame) -> pd.DataFrame:
         return rows
     scores = inputs.table("evaluations", "scores.parquet")
     scores = final_scores(scores[(scores.benchmark == "mme") & (scores.metric == "perception")])
-    keys = ["architecture", "benchmark", "metric", "local"]
-    found = over_seeds(scores.assign(local=False), keys, bounds=(0.0, math.inf))
-    merged = rows[["architecture"]].merge(found, on="architecture", how="left").set_index(rows.index)
-    return merged.assign(
-        origin="measured",
-        certainty="measured",
-        model=merged.architecture.map(architecture_name),
-        tokens=merged.architecture.map(scores.groupby("architecture").tokens.max()),
-    )
+    found = _over_seeds(scores.assign(local=False), (0.0, math.inf))
+    return rows[["architecture"]].merge(found, on="architecture", how="left").set_index(rows.index)
 
 
 def _with_mean(measured: pd.DataFrame, needed: list[str]) -> pd.DataFrame:
@@ -148,8 +112,6 @@ def _with_mean(measured: pd.DataFrame, needed: list[str]) -> pd.DataFrame:
 
 
 def _measured_lines(table: pd.DataFrame, keys: list[str]) -> list[list[str]]:
-    if table.empty:
-        return []
     lines = []
     for name in ordered_architectures(table.architecture):
         rows = table[table.architecture == name].set_index("benchmark")

@@ -14,9 +14,9 @@ from unix_lib.figures.inputs import Inputs
 HEADLINE_METRICS = ("overall", "accuracy", "acc", "acc_norm")
 
 
-def headline_scores(inputs: Inputs, role: str = "evaluations") -> pd.DataFrame:
+def headline_scores(inputs: Inputs) -> pd.DataFrame:
     """`scores.parquet` of all evaluations, headline metric only, with `family` and `local` of each benchmark."""
-    scores = inputs.table(role, "scores.parquet")
+    scores = inputs.table("evaluations", "scores.parquet")
     if scores.empty:
         return scores
     ranked = scores[scores.metric.isin(HEADLINE_METRICS)].copy()
@@ -45,9 +45,7 @@ def over_seeds(scores: pd.DataFrame, keys: list[str], bounds: tuple[float, float
     The uncertainty is that of the prompts, which seeds share, so that more seeds don't lower it, and that of the mean
     over seeds, by Student's t with as many degrees of freedom as there are seeds beyond the first.
 
-    Args:
-        scores: with `value, standard_error, low, high, n`.
-        bounds: of a score; intervals are cut there.
+    Scores have `value, standard_error, low, high, n`; intervals are cut at `bounds`.
     """
     grouped = scores.groupby(keys, sort=False)
     table = grouped.agg(
@@ -62,14 +60,14 @@ def over_seeds(scores: pd.DataFrame, keys: list[str], bounds: tuple[float, float
     of_seeds = (table.spread / table.seeds**0.5).fillna(0.0)
     table["standard_error"] = (table.prompts**2 + of_seeds**2) ** 0.5
     tail = np.where(table.seeds > 1, special.stdtrit(np.maximum(table.seeds - 1, 1), 0.975), 0.0)
-    below, above = ((side**2 + (tail * of_seeds) ** 2) ** 0.5 for side in _sides(table))
+    below, above = ((side**2 + (tail * of_seeds) ** 2) ** 0.5 for side in sides(table))
     table["low"], table["high"] = (table.value - below).clip(*bounds), (table.value + above).clip(*bounds)
     return table.drop(columns=["prompts", "spread"])
 
 
 def over_benchmarks(scores: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
     """One row per `keys`: the mean of independent scores, with standard error, 95% interval and `n` samples in all."""
-    below, above = _sides(scores)
+    below, above = sides(scores)
     squares = scores.assign(error=scores.standard_error**2, below=below**2, above=above**2)
     table = (
         squares.groupby(keys, sort=False)
@@ -88,6 +86,6 @@ def over_benchmarks(scores: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
     return table.drop(columns=["error", "below", "above", "count"])
 
 
-def _sides(scores: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
+def sides(scores: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
     """How far the interval reaches below and above the value."""
     return (scores.value - scores.low).clip(lower=0), (scores.high - scores.value).clip(lower=0)

@@ -14,7 +14,7 @@ from matplotlib.lines import Line2D
 from unix_lib.config.figures import DrawnFigure
 from unix_lib.figures.inputs import Inputs
 from unix_lib.figures.published import benchmark_name
-from unix_lib.figures.scores import headline_scores, over_seeds
+from unix_lib.figures.scores import headline_scores, over_seeds, sides
 from unix_lib.figures.style import (
     GREY,
     Drawing,
@@ -92,11 +92,10 @@ def _panel(axes: Axes, table: pd.DataFrame, letter: str) -> None:
     for place, name in enumerate(names):
         rows = table[table.architecture == name].sort_values("tokens")
         shift = (place - (len(names) - 1) / 2) * DODGE * reach
-        below, above = (rows.value - rows.low).clip(lower=0), (rows.high - rows.value).clip(lower=0)
         axes.errorbar(
             rows.tokens / 1e6 + shift,
             rows.value,
-            yerr=np.array([below, above]),
+            yerr=np.array(sides(rows)),
             color=colors[name],
             marker=marker_of(name),
             label=architecture_name(name),

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from itertools import cycle
 from pathlib import Path
 from textwrap import wrap
 
@@ -107,16 +108,12 @@ def compared_unix(names: list[str]) -> str | None:
 
 def architecture_colors(names: list[str]) -> dict[str, str]:
     """A colour per architecture, the same in every figure; the splits of a sweep get shades."""
-    colors = {}
-    splits = 0
-    for name in names:
-        preset = preset_of(name)
-        if preset == "unix":
-            colors[name] = SPLIT_COLORS[splits % len(SPLIT_COLORS)]
-            splits += 1
-        else:
-            colors[name] = ARCHITECTURE_COLORS.get(preset, GREY)
-    return colors
+    shades = cycle(SPLIT_COLORS)
+    presets = {name: preset_of(name) for name in names}
+    return {
+        name: next(shades) if preset == "unix" else ARCHITECTURE_COLORS.get(preset, GREY)
+        for name, preset in presets.items()
+    }
 
 
 def marker_of(architecture: str) -> str:

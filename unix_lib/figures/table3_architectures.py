@@ -7,13 +7,12 @@ import pandas as pd
 
 from unix_lib.artefacts.manifest import read_manifest
 from unix_lib.config.figures import DrawnFigure
-from unix_lib.figures.drawn_table import Section, TextTable, draw_table
-from unix_lib.figures.family_means import FAMILIES, family_means
+from unix_lib.figures.drawn_table import DASH, Section, TextTable, draw_table, nothing_evaluated
+from unix_lib.figures.family_means import FAMILIES, family_means, mean_cells
 from unix_lib.figures.inputs import Inputs
-from unix_lib.figures.published import ARCHITECTURE_ROWS, SECOND_HAND
+from unix_lib.figures.published import ARCHITECTURE_ROWS, published_rows
 from unix_lib.figures.style import Drawing, architecture_name, ordered_architectures
 
-DASH = "–"
 COLUMNS = [
     *("origin", "certainty", "model", "family", "value", "standard_error", "low", "high", "n", "seeds", "tokens"),
     *("parameters_text", "parameters_vision", "parameters_total"),
@@ -23,43 +22,17 @@ HEADING = ["architecture", *FAMILIES, "mean", "tokens (M)", "parameters (M)\nact
 
 def draw(inputs: Inputs, settings: DrawnFigure) -> Drawing:
     """Draw the table."""
-    means = family_means(inputs)
-    sizes = _sizes(inputs)
-    published = pd.DataFrame(
-        [
-            {
-                "origin": "published",
-                "certainty": row.certainty,
-                "model": row.model,
-                "family": "mean",
-                "value": row.values[0],
-            }
-            for row in ARCHITECTURE_ROWS
-        ]
-    )
-    measured = means.assign(
-        origin="measured", certainty="measured", model=means.architecture.map(architecture_name)
-    ).merge(sizes, on="architecture", how="left")
-    for name in ("value", "standard_error", "low", "high"):
-        measured[name] = 100.0 * measured[name]
+    measured = family_means(inputs).merge(_sizes(inputs), on="architecture", how="left")
+    published = published_rows(ARCHITECTURE_ROWS, ["mean"], "family")
     table = pd.concat([published, measured], ignore_index=True).reindex(columns=COLUMNS)
-    rows = [
-        [
-            row.model + (" (?)" if row.certainty == SECOND_HAND else ""),
-            *([DASH] * len(FAMILIES)),
-            f"{row.values[0]:.1f}",
-            DASH,
-            DASH,
-        ]
-        for row in ARCHITECTURE_ROWS
-    ]
+    rows = [[row.marked, *([DASH] * len(FAMILIES)), f"{row.values[0]:.1f}", DASH, DASH] for row in ARCHITECTURE_ROWS]
     lines = [_line(name, measured) for name in ordered_architectures(measured.architecture)]
     seeds = int(measured.seeds.max()) if len(measured) else 0
     sections = [
         Section("published: mean of MMLU, GenEval and MMBench", rows),
         Section(
             f"measured here: families of benchmarks, {seeds} seed{'s' * (seeds != 1)}",
-            lines or [["nothing evaluated yet", *([DASH] * (len(HEADING) - 1))]],
+            lines or nothing_evaluated(len(HEADING)),
         ),
     ]
     notes = ["Percent, value ± standard error. (?) second-hand. Own and published means are of different questions."]
@@ -76,16 +49,11 @@ def _sizes(inputs: Inputs) -> pd.DataFrame:
 
 
 def _line(name: str, measured: pd.DataFrame) -> list[str]:
-    rows = measured[measured.architecture == name].set_index("family")
-    first = rows.iloc[0]
-    cells = [
-        f"{rows.value[key]:.1f} ± {rows.standard_error[key]:.1f}" if key in rows.index else DASH
-        for key in (*FAMILIES, "mean")
-    ]
+    first = measured[measured.architecture == name].iloc[0]
     sizes = [first[f"parameters_{part}"] for part in ("text", "vision", "total")]
     return [
         architecture_name(name),
-        *cells,
+        *mean_cells(measured, name),
         f"{first.tokens / 1e6:.2f}",
         " / ".join(DASH if pd.isna(size) else f"{size / 1e6:.2f}" for size in sizes),
     ]

@@ -1,7 +1,6 @@
-"""Decoding with caches per layer and modality: images from text, text from text and images, scores of given text."""
+"""Decoding with caches per layer and modality: images from text, text from text and images."""
 
 from unix_lib.generate.images import generate_images
-from unix_lib.generate.scoring import sequence_log_probabilities
 from unix_lib.generate.text import generate_text
 
-__all__ = ["generate_images", "generate_text", "sequence_log_probabilities"]
+__all__ = ["generate_images", "generate_text"]

@@ -28,10 +28,6 @@ log = logging.getLogger(__name__)
 def make_answers(job: Job[AnswerSettings, BatchedExecution], checkpoint: Checkpoint | None = None) -> Manifest:
     """Make the answers of `generate/<run>-step-00100-<benchmark>`.
 
-    Args:
-        job: of one checkpoint and one benchmark.
-        checkpoint: already loaded; None loads it.
-
     Raises:
         BenchmarkError: no file. QuestionFileError: one without a usable question.
     """

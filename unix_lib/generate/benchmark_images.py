@@ -27,10 +27,6 @@ from unix_lib.tokenizers.coded_images import decode_images
 def make_images(job: Job[ImageSettings, BatchedExecution], checkpoint: Checkpoint | None = None) -> Manifest:
     """Make the images of `generate/<run>-step-00100-<benchmark>`.
 
-    Args:
-        job: of one checkpoint and one benchmark.
-        checkpoint: already loaded; None loads it.
-
     Raises:
         BenchmarkError: no file. GenEvalError: prompts that are not in GenEval's layout.
     """
@@ -61,11 +57,7 @@ def make_images(job: Job[ImageSettings, BatchedExecution], checkpoint: Checkpoin
 def image_seed(seed: int, prompt: str, occurrence: int, sample_index: int) -> int:
     """Seed of one image, 64 bits: the same for every checkpoint, whatever other prompts a file holds.
 
-    Args:
-        seed: of the sampling settings.
-        prompt: the prompt's text.
-        occurrence: how often the same text stood in the file before.
-        sample_index: which image of the prompt.
+    `occurrence` says how often the same text stood in the file before.
     """
     digest = hashlib.sha256(canonical_json([seed, prompt, occurrence, sample_index]).encode()).digest()
     return int.from_bytes(digest[:8], "little")

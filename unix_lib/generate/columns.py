@@ -11,25 +11,23 @@ import torch
 from torch import Tensor
 
 
+def _mask(hidden: Tensor, dtype: torch.dtype) -> Tensor:
+    """Hidden columns (R, C) as what is added to scores, 0 or -inf, (R, 1, 1, C)."""
+    return torch.zeros(hidden.shape, dtype=dtype, device=hidden.device).masked_fill_(hidden, -torch.inf)[:, None, None]
+
+
 class Columns:
     """The columns of one scope, counted in Python: a step sees exactly what is filled."""
 
     def __init__(self, counts: Tensor, room: int, dtype: torch.dtype) -> None:
-        """Lay out the columns.
-
-        Args:
-            counts: int64 (R,), prompt tokens of each sequence in this scope.
-            room: columns for new tokens. dtype: of the hidden states.
-        """
+        """Lay out columns for the prompts' tokens in this scope, `counts`, int64 (R,), and `room` for new ones."""
         self.prompts = int(counts.max())
         self.capacity = self.prompts + room
         self.used = self.prompts
         self.padding = self.prompts - counts  # (R,), columns before each prompt
         self.mask: Tensor | None = None
         if bool((self.padding > 0).any()):
-            before = torch.arange(self.capacity, device=counts.device) < self.padding[:, None]
-            self.mask = torch.zeros(before.shape, dtype=dtype, device=counts.device)
-            self.mask = self.mask.masked_fill_(before, -torch.inf)[:, None, None]  # (R, 1, 1, C), 0 or -inf
+            self.mask = _mask(torch.arange(self.capacity, device=counts.device) < self.padding[:, None], dtype)
 
     @property
     def state(self) -> list[Tensor]:
@@ -64,9 +62,7 @@ class GraphColumns(Columns):
     def __init__(self, counts: Tensor, room: int, dtype: torch.dtype) -> None:
         super().__init__(counts, room, dtype)
         place = torch.arange(self.capacity, device=counts.device)
-        hidden = (place < self.padding[:, None]) | (place >= self.prompts)
-        mask = torch.zeros(hidden.shape, dtype=dtype, device=counts.device)
-        self.mask: Tensor = mask.masked_fill_(hidden, -torch.inf)[:, None, None]
+        self.mask: Tensor = _mask((place < self.padding[:, None]) | (place >= self.prompts), dtype)
         self.next = torch.full((1,), self.used, device=counts.device)
 
     @property

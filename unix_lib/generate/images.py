@@ -1,7 +1,5 @@
 """Images from text: image codes sampled with classifier-free guidance, both branches in one batch."""
 
-from collections.abc import Callable
-
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -32,7 +30,6 @@ def generate_images(
     top_p: float,
     batch_size: int,
     cuda_graph: bool = False,
-    progress: Callable[[int, int], None] | None = None,
 ) -> npt.NDArray[np.uint16]:
     """Sample one image per prompt.
 
@@ -47,7 +44,6 @@ def generate_images(
             mass kept.
         batch_size: images decoded together (twice as many sequences with guidance).
         cuda_graph: see `Decoding`.
-        progress: called after each batch with the images done and their total.
 
     Returns:
         codes, (requests, codes_per_image), row-major, 0..codebook_size.
@@ -92,6 +88,4 @@ def generate_images(
             if len(sampled) % every == 0:  # not sampled: a separator's place is known
                 decoding.step(torch.full((len(rows),), config.separator_id or 0, device=ids.device), vision=True)
         codes[requests] = torch.stack(sampled, dim=1).cpu().numpy().astype(np.uint16)
-        if progress is not None:
-            progress(begin + len(requests), len(order))
     return codes

@@ -24,10 +24,6 @@ BATCHES_KEPT = 32  # lm-eval sorts what it gets at once by length; more at once 
 def make_likelihoods(job: Job[LikelihoodSettings, BatchedExecution], checkpoint: Checkpoint | None = None) -> Manifest:
     """Make the likelihoods of `generate/<run>-step-00100-<benchmark>`.
 
-    Args:
-        job: of one checkpoint and one benchmark.
-        checkpoint: already loaded; None loads it.
-
     Raises:
         BenchmarkError: no such file or task, its data are not here, or it asks for something else than likelihoods.
     """

@@ -24,7 +24,8 @@ def make_group(job: Job[GroupSettings, BatchedExecution]) -> Manifest:
     Raises:
         UserError: a benchmark that can't be answered; those before it are kept.
     """
-    members = [_member(job, artefact) for artefact in job.recipe.in_role("answers")]
+    recipes = [read_planned(job.results, *artefact.split("/", 1)) for artefact in job.recipe.in_role("answers")]
+    members: list[Job[Any, BatchedExecution]] = [Job.of(recipe, job.results, job.execution) for recipe in recipes]
     made = {member.recipe.artefact: _made_before(member) for member in members}
     missing = [member for member in members if made[member.recipe.artefact] is None]
     checkpoint = checkpoint_of(missing) if missing else None
@@ -37,11 +38,6 @@ def make_group(job: Job[GroupSettings, BatchedExecution]) -> Manifest:
         log.info("%s: %.1f s", member.recipe.name, seconds[member.recipe.name])
     digests = {artefact: manifest.digest for artefact, manifest in made.items() if manifest is not None}
     return job.finish({}, facts={"answers": digests}, metrics={"seconds": seconds})
-
-
-def _member(job: Job[GroupSettings, BatchedExecution], artefact: str) -> Job[Any, BatchedExecution]:
-    stage, _, key = artefact.partition("/")
-    return Job.of(read_planned(job.results, stage, key), job.results, job.execution)
 
 
 def _made_before(member: Job[Any, BatchedExecution]) -> Manifest | None:

@@ -1,6 +1,6 @@
 """What the jobs that let a checkpoint answer a benchmark share: the checkpoint, the benchmark's file, the end.
 
-Such a job is run by itself, or by its group, which has loaded the checkpoint already.
+Such a job is run by itself, or by its group, which gives it the checkpoint that it has loaded already.
 """
 
 from collections.abc import Sequence
@@ -43,11 +43,7 @@ def checkpoint_of(jobs: Sequence[Job[Any, BatchedExecution]]) -> Checkpoint:
 
 
 def asked_file(job: Job[Any, BatchedExecution], made: str) -> Path:
-    """The file with what a job asks.
-
-    Args:
-        job: with settings of `AskedSettings`.
-        made: what a source calls the file.
+    """The file with what a job asks, whose settings are `AskedSettings`; a source calls it `made`.
 
     Raises:
         BenchmarkError: there is none. UserError: it was changed after the plan was made.

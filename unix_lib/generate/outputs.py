@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from PIL import Image
 
 from unix_lib.artefacts.errors import UserError
@@ -31,11 +30,11 @@ from unix_lib.generate.requests import Request
 from unix_lib.generate.sampling import check_guidance, check_sampling
 from unix_lib.generate.text import generate_text
 from unix_lib.images.files import MAX_ASPECT_RATIO, MAX_PIXELS, BadImage, check_header, square_rgb
-from unix_lib.images.pixels import image_from_pixels, pixels_from_image
 from unix_lib.models.configuration import ModelError
 from unix_lib.pack.sequences import NO_TEXT, FixedParts, Format, text_to_image_prompt_ids, vqa_prompt_ids
 from unix_lib.records.rejected import encodable
 from unix_lib.sources.image_folder.captions import is_file
+from unix_lib.tokenizers.coded_images import decode_images, encode_images
 from unix_lib.tokenizers.text import encode_texts
 
 log = logging.getLogger(__name__)
@@ -121,8 +120,7 @@ class Images(Outputs):
             cuda_graph=self.cuda_graph,
             **self.sampling,
         )
-        pixels = self.checkpoint.image_tokenizer.decode(torch.from_numpy(codes.astype(np.int64)))
-        return [image_from_pixels(each) for each in pixels]
+        return [Image.fromarray(pixels) for pixels in decode_images(self.checkpoint.image_tokenizer, codes)]
 
     def save(self, output: Image.Image, path: Path) -> Record:
         with atomic_path(path) as temporary:
@@ -163,8 +161,8 @@ class Texts(Outputs):
         except BadImage as error:
             log.info("%s: %s (%s)", path, error, error.__cause__)
             raise RejectedRequest(error.reason, f"{path}: {error.detail}") from None
-        pixels = pixels_from_image(Image.fromarray(square))
-        return self.checkpoint.image_tokenizer.encode(pixels[None])[0].numpy()
+        codes: np.ndarray = encode_images(self.checkpoint.image_tokenizer, square[None])[0]
+        return codes
 
     def make(self, prompts: list[list[int]], seeds: list[int]) -> list[str]:
         answers = generate_text(

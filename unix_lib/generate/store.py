@@ -26,12 +26,7 @@ class SampleStore:
     """Results of one benchmark on one checkpoint, in the benchmark's order of samples."""
 
     def __init__(self, folder: Path, schema: pa.Schema) -> None:
-        """Look up what is already there.
-
-        Args:
-            folder: of this store alone; see `Job.work`.
-            schema: of a result.
-        """
+        """Look up what is already there, in a folder of this store alone; see `Job.work`."""
         self.folder = folder
         self.schema = schema
         self._tables: list[pa.Table] = []
@@ -79,13 +74,9 @@ class SampleStore:
         batch_size: int,
         name: str,
     ) -> pa.Table:
-        """Compute what is missing, batch by batch, and return all results.
+        """Compute what is missing, one result of each sample, batch by batch, and return all results.
 
-        Args:
-            samples: all samples of the benchmark, in a fixed order.
-            compute: from a batch of samples to one result each.
-            batch_size: samples computed, and kept, together.
-            name: of what is computed, for the log.
+        Samples have a fixed order; those of a batch are computed, and kept, together. `name` is for the log.
         """
         if self.done:
             log.info("%s: %d of %d samples were already there", name, self.done, len(samples))

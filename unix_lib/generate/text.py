@@ -1,6 +1,6 @@
 """Text from text and images: the most probable tokens, or sampled ones."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch.nn import functional
@@ -23,7 +23,6 @@ def generate_text(
     top_k: int = 0,
     top_p: float = 1.0,
     cuda_graph: bool = False,
-    progress: Callable[[int, int], None] | None = None,
 ) -> list[list[int]]:
     """Continue each prompt with text tokens; the head computes the rows of text only.
 
@@ -36,7 +35,6 @@ def generate_text(
         temperature: of the softmax; 0 takes the most probable token. top_k: tokens kept, 0 keeps all. top_p:
             probability mass kept.
         cuda_graph: see `Decoding`.
-        progress: called after each batch with the prompts done and their total.
 
     Returns:
         the new tokens of each prompt, without the stop token.
@@ -75,6 +73,4 @@ def generate_text(
         for request, tokens in zip(requests, torch.stack(chosen, dim=1).tolist(), strict=True):
             stop = next((place for place, token in enumerate(tokens) if token in stop_ids), len(tokens))
             answers[request] = tokens[:stop]
-        if progress is not None:
-            progress(begin + len(requests), len(order))
     return answers

@@ -27,7 +27,7 @@ class CommandJudge(JudgeSettings):
 
 KIND = JudgeKind(
     settings=CommandJudge,
-    open="unix_lib.judges.command_runner:open_command",
+    open="unix_lib.judges.command_runner:CommandRunner",
     logic_version=1,
     answers=("objects", "question"),
 )

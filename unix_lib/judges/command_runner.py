@@ -20,35 +20,22 @@ LONGEST_COMPLAINT = 500  # characters of the program's standard error in a messa
 SECONDS_TO_END = 5.0
 
 
-def open_command(settings: CommandJudge, image_size: int) -> "CommandRunner":
-    """Start the program.
-
-    Raises:
-        JudgeError: it can't be started.
-    """
-    return CommandRunner(settings.command, settings.seconds)
-
-
 class CommandRunner:
     """A running program; it ends with this object, when its input does."""
 
-    def __init__(self, command: Sequence[str], seconds: float) -> None:
+    def __init__(self, settings: CommandJudge, image_size: int) -> None:
         """Start it.
-
-        Args:
-            command: program and arguments.
-            seconds: longest wait for one answer.
 
         Raises:
             JudgeError: it can't be started.
         """
-        self.name = f"judge command {command[0]}"
-        self.seconds = seconds
+        self.name = f"judge command {settings.command[0]}"
+        self.seconds = settings.seconds
         # A pipe that nobody reads would fill up and stop the program; the file lives as long as this object.
         self._complaints = tempfile.TemporaryFile()  # noqa: SIM115
         try:
             self._process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._complaints
+                settings.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._complaints
             )
         except OSError as error:
             raise JudgeError(f"{self.name}: can't be started ({error.strerror}); correct 'command'") from None
@@ -67,11 +54,7 @@ class CommandRunner:
         return [objects_from(self._ask(request_of(image)), self.name) for image in images]
 
     def answer(self, images: np.ndarray, questions: Sequence[str]) -> list[str]:
-        """See `QuestionAnswerer`.
-
-        Raises:
-            JudgeError: the program ended, took too long, or answered something else.
-        """
+        """See `QuestionAnswerer`; raises what `objects` does."""
         return [
             answer_from(self._ask(request_of(image, question)), self.name)
             for image, question in zip(images, questions, strict=True)

@@ -14,6 +14,7 @@ import numpy as np
 from scipy import fft, ndimage
 
 from unix_lib.judges.judge import Detection
+from unix_lib.judges.scene_detector import SceneDetector
 from unix_lib.sources.shapes.palette import BACKGROUND, COLORS, SMALLEST_DISTANCE
 from unix_lib.sources.shapes.scenes import SHAPES, SIZES, SceneObject, covered, radius_of
 
@@ -27,6 +28,11 @@ MAX_OBJECTS = 16
 LEAST_BACKGROUND = 0.2  # share of an image; three large objects leave 0.58. Less is no scene, and nothing is seen in it
 LEAST_CONTRAST = SMALLEST_DISTANCE / 2  # RGB levels from the background that an object reaches somewhere
 NOISE = SMALLEST_DISTANCE / 4  # RGB levels from the background that mean nothing
+
+
+def open_detector(settings: SceneDetector, image_size: int) -> "Detector":
+    """The judge of images of `image_size` pixels a side."""
+    return Detector.for_scenes(image_size)
 
 
 @dataclass(frozen=True)
@@ -48,14 +54,7 @@ class Detector:
         colors: dict[str, tuple[int, int, int]],
         templates: list[Template],
     ) -> None:
-        """Prepare the templates.
-
-        Args:
-            image_size: S, pixels.
-            background: RGB of an image without objects.
-            colors: RGB by name.
-            templates: one per shape and size.
-        """
+        """Prepare the templates, one per shape and size; background and colours by name are RGB."""
         self.image_size = image_size
         self.background = np.array(background, dtype=np.float32)
         self.color_names = list(colors)
@@ -126,18 +125,11 @@ class Detector:
         return np.asarray(np.median(image[near], axis=0), dtype=np.float32)
 
     def objects(self, images: np.ndarray) -> list[list[Detection]]:
-        """See `ObjectFinder`.
-
-        Raises:
-            ValueError: images of another size.
-        """
+        """See `ObjectFinder`; raises what `detect` does."""
         return [self.detect(image) for image in images]
 
     def detect(self, image: np.ndarray) -> list[Detection]:
-        """Objects in an image, most certain first.
-
-        Args:
-            image: uint8 (S, S, 3).
+        """Objects in an image, uint8 (S, S, 3), most certain first.
 
         Raises:
             ValueError: an image of another size.

@@ -19,7 +19,7 @@ class EndpointJudge(JudgeSettings):
 
 KIND = JudgeKind(
     settings=EndpointJudge,
-    open="unix_lib.judges.endpoint_runner:open_endpoint",
+    open="unix_lib.judges.endpoint_runner:EndpointRunner",
     logic_version=1,
     answers=("objects", "question"),
 )

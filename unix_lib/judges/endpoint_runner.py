@@ -19,19 +19,15 @@ LONGEST_WAIT = 60.0
 LONGEST_COMPLAINT = 200  # characters of an error's body in a message
 
 
-def open_endpoint(settings: EndpointJudge, image_size: int) -> "EndpointRunner":
-    """The judge at an address; nothing is asked yet.
-
-    Raises:
-        JudgeError: the environment has no key where one is named.
-    """
-    return EndpointRunner(settings)
-
-
 class EndpointRunner:
     """A model behind an address."""
 
-    def __init__(self, settings: EndpointJudge) -> None:
+    def __init__(self, settings: EndpointJudge, image_size: int) -> None:
+        """Nothing is asked yet.
+
+        Raises:
+            JudgeError: the environment has no key where one is named.
+        """
         self.settings = settings
         self.name = f"judge endpoint {settings.url}"
         self._session = requests.Session()
@@ -49,11 +45,7 @@ class EndpointRunner:
         return [objects_from(self._post(request_of(image)), self.name) for image in images]
 
     def answer(self, images: np.ndarray, questions: Sequence[str]) -> list[str]:
-        """See `QuestionAnswerer`; each is one chat completion without sampling.
-
-        Raises:
-            JudgeError: the endpoint can't be reached, refuses, or answers something else.
-        """
+        """See `QuestionAnswerer`; each is one chat completion without sampling. Raises what `objects` does."""
         answers = []
         for image, question in zip(images, questions, strict=True):
             url = f"data:image/png;base64,{base64_png(image)}"

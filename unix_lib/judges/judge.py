@@ -57,7 +57,6 @@ def open_judge(settings: JudgeSettings, image_size: int, configured: Mapping[str
 
     Args:
         settings: from a recipe, so without what changes no verdict, such as a time limit.
-        image_size: S, pixels.
         configured: the judges of the config, where those keys stand.
 
     Raises:

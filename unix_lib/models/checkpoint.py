@@ -1,5 +1,6 @@
 """Loads checkpoints from disk, and refuses a model that is not what its config and its vocabulary say."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -41,10 +42,7 @@ def load_model(folder: Path | str, dtype: torch.dtype = torch.float32) -> UnixFo
 
 
 def require_vocabulary(config: UnixConfig, vocabulary: Vocabulary, where: str) -> None:
-    """Refuse a model whose ids are not those of a vocabulary.
-
-    Args:
-        where: the model's name in the message.
+    """Refuse a model whose ids are not those of a vocabulary; `where` names the model in the message.
 
     Raises:
         ModelError: names the first range or id that differs.
@@ -66,17 +64,6 @@ def require_finite(where: str, model: UnixForCausalLM, remedy: str) -> None:
 
 def vocabulary_fields(vocabulary: Vocabulary) -> dict[str, Any]:
     """A vocabulary's ranges and ids by their names in a `UnixConfig`."""
-    return {
-        "vocab_size": vocabulary.image_offset + vocabulary.codebook_size,
-        "text_size": vocabulary.text_size,
-        "padded_text_size": vocabulary.padded_text_size,
-        "image_offset": vocabulary.image_offset,
-        "codebook_size": vocabulary.codebook_size,
-        "codes_per_image": vocabulary.codes_per_image,
-        "vision_start_id": vocabulary.vision_start_id,
-        "vision_end_id": vocabulary.vision_end_id,
-        "separator_id": vocabulary.separator_id,
-        "separator_every": vocabulary.separator_every,
-        "eos_token_id": vocabulary.eos_id,
-        "pad_token_id": vocabulary.pad_id,
-    }
+    values = asdict(vocabulary)
+    size, eos, pad = (values.pop(name) for name in ("size", "eos_id", "pad_id"))
+    return {"vocab_size": size, **values, "eos_token_id": eos, "pad_token_id": pad}

@@ -68,7 +68,7 @@ class FlashLayout:
         cumulative = np.append(begins, len(rows))
         return cls(
             torch.from_numpy(rows),
-            torch.from_numpy(_inverse(rows)),
+            torch.from_numpy(inverse(rows)),
             torch.from_numpy(cumulative.astype(np.int32)),
             int(np.diff(cumulative).max()),
         )
@@ -114,7 +114,7 @@ class FlexLayout:
         """From where segments begin, (S,), and the row of each token in the order of the segments, (T,)."""
         first = np.repeat(begins, np.diff(np.append(begins, len(rows))))
         seen = tuple(torch.from_numpy(blocks) for blocks in visible_blocks(first))
-        return cls._with_mask(torch.from_numpy(rows), torch.from_numpy(_inverse(rows)), torch.from_numpy(first), seen)
+        return cls._with_mask(torch.from_numpy(rows), torch.from_numpy(inverse(rows)), torch.from_numpy(first), seen)
 
     @classmethod
     def _with_mask(cls, members: Tensor, slots: Tensor, first: Tensor, seen: tuple[Tensor, ...]) -> "FlexLayout":
@@ -193,7 +193,8 @@ def visible_blocks(first: IntArray) -> tuple[npt.NDArray[np.int32], ...]:
     return tuple(array.astype(np.int32)[None, None] for array in arrays)
 
 
-def _inverse(rows: IntArray) -> IntArray:
+def inverse(rows: IntArray) -> IntArray:
+    """Where each row stands in a permutation of rows."""
     places = np.empty_like(rows)
     places[rows] = np.arange(len(rows))
     return places

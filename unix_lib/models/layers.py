@@ -18,6 +18,8 @@ from unix_lib.config.models import LayerPlan
 from unix_lib.models.attention import Layout, rotate
 from unix_lib.models.configuration import UnixConfig
 
+Function = Callable[[Tensor], Tensor]
+
 
 @dataclass(frozen=True)
 class Route:
@@ -108,6 +110,12 @@ class _Summed:
         return sum(others, start=first)
 
 
+def _each(hidden: Tensor, sizes: tuple[int, int], text: Function, vision: Function) -> Tensor:
+    """The rows of each modality, (T, D), through a function of its own."""
+    of_text, of_vision = hidden.split(sizes)
+    return torch.cat([text(of_text), vision(of_vision)])
+
+
 class DecoderLayer(GradientCheckpointingLayer):
     """One layer of the table: norm, attention, norm, feed-forward, each once or once per modality."""
 
@@ -135,7 +143,7 @@ class DecoderLayer(GradientCheckpointingLayer):
             return self.vision_input_layernorm, self.vision_self_attn
         return self.input_layernorm, self.self_attn
 
-    def ffn_of(self, vision: bool) -> tuple[RMSNorm, Callable[[Tensor], Tensor]]:
+    def ffn_of(self, vision: bool) -> tuple[RMSNorm, Function]:
         """The norm and the feed-forward layer that a modality's tokens use."""
         norm, parts = self._ffn_parts(vision)
         return norm, parts[0] if len(parts) == 1 else _Summed(parts)
@@ -157,14 +165,12 @@ class DecoderLayer(GradientCheckpointingLayer):
 
     def forward(self, hidden: Tensor, route: Route) -> Tensor:
         """(T, D) to (T, D), both in modality order."""
-        separate = self.plan.attention_weights == "per_modality"
         states = self.query_key_value(hidden, route)
         if route.kept is not None:
             route.kept.append(states[:, -2 * self.key_value_heads :])
         attended = route.layouts[self.plan.attention_scope].attend(states, self.key_value_heads)
-        if separate:
-            text, vision = attended.split(route.sizes)
-            hidden = hidden + torch.cat([self.self_attn.o_proj(text), self.vision_self_attn.o_proj(vision)])
+        if self.plan.attention_weights == "per_modality":
+            hidden = hidden + _each(attended, route.sizes, self.self_attn.o_proj, self.vision_self_attn.o_proj)
         else:
             hidden = hidden + self.self_attn.o_proj(attended)
         return self.feed_forward(hidden, route.sizes)
@@ -172,12 +178,11 @@ class DecoderLayer(GradientCheckpointingLayer):
     def query_key_value(self, hidden: Tensor, route: Route) -> Tensor:
         """Hidden states (T, D) to rotated queries, rotated keys and values, (T, H + 2 K, E)."""
         if self.plan.attention_weights == "per_modality":
-            text, vision = hidden.split(route.sizes)
-            states = torch.cat(
-                [
-                    self.self_attn.project(self.input_layernorm(text)),
-                    self.vision_self_attn.project(self.vision_input_layernorm(vision)),
-                ]
+            states = _each(
+                hidden,
+                route.sizes,
+                lambda text: self.self_attn.project(self.input_layernorm(text)),
+                lambda vision: self.vision_self_attn.project(self.vision_input_layernorm(vision)),
             )
         else:
             states = self.self_attn.project(self.input_layernorm(hidden))
@@ -186,18 +191,16 @@ class DecoderLayer(GradientCheckpointingLayer):
     def feed_forward(self, hidden: Tensor, sizes: tuple[int, int]) -> Tensor:
         """The second half of the layer, (T, D) to (T, D)."""
         if self.plan.ffn == "per_modality":
-            text, vision = hidden.split(sizes)
-            change = torch.cat(
-                [
-                    self.mlp(self.post_attention_layernorm(text)),
-                    self.vision_mlp(self.vision_post_attention_layernorm(vision)),
-                ]
+            return hidden + _each(
+                hidden,
+                sizes,
+                lambda text: self.mlp(self.post_attention_layernorm(text)),
+                lambda vision: self.vision_mlp(self.vision_post_attention_layernorm(vision)),
             )
-            return hidden + change
         if self.plan.ffn == "shared_plus_vision":
             normed = self.post_attention_layernorm(hidden)
-            text, vision = normed.split(sizes)
-            seen = self.vision_mlp(vision) if self.plan.ffn_vision_width else torch.zeros_like(vision)
-            hidden = hidden + torch.cat([self.mlp(text), seen])
+            hidden = hidden + _each(
+                normed, sizes, self.mlp, self.vision_mlp if self.plan.ffn_vision_width else torch.zeros_like
+            )
             return hidden + self.shared_mlp(normed) if self.plan.ffn_shared_width else hidden
         return hidden + self.mlp(self.post_attention_layernorm(hidden))

@@ -11,60 +11,31 @@ Legend: T tokens of the batch, T_text + T_vision = T, R targets, S segments of a
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from transformers import PreTrainedConfig
 
 from unix_lib.models.attention import BucketLayout, Layout
 from unix_lib.models.configuration import ModelError
-from unix_lib.models.gpu_attention import FlashLayout, FlexLayout, Kernels
+from unix_lib.models.gpu_attention import FlashLayout, FlexLayout, IntArray, Kernels, inverse
+from unix_lib.pack.reader import Pack
+from unix_lib.tokenizers.vocabulary import Vocabulary
 
 # Segments are put in one bucket down to this share of the longest one's length ...
 SHORTEST_IN_BUCKET = 0.7
 # ... and those that are left join the last bucket when padding them costs at most this many slots.
 SMALL_REST = 256
 
-IntArray = npt.NDArray[np.int64]
 Batch = dict[str, Any]  # arguments of `UnixForCausalLM.forward`, see `build_batch`
 Ids = TypeVar("Ids", npt.NDArray[Any], torch.Tensor)
+VocabularyLike = Vocabulary | PreTrainedConfig  # of a decoder: both have the id ranges that routing needs
 
 
-class PackLike(Protocol):
-    """Documents one after the other, as `unix_lib.pack.reader.Pack` has them."""
-
-    @property
-    def input_ids(self) -> npt.NDArray[np.int32]: ...
-    @property
-    def loss_mask(self) -> npt.NDArray[np.bool_]: ...
-    @property
-    def document_lengths(self) -> npt.NDArray[np.int32]: ...
-
-
-class VocabularyLike(Protocol):
-    """The id ranges that routing needs: a `Vocabulary` or a `UnixConfig`."""
-
-    @property
-    def text_size(self) -> int: ...
-    @property
-    def image_offset(self) -> int: ...
-    @property
-    def codebook_size(self) -> int: ...
-    @property
-    def vision_start_id(self) -> int: ...
-    @property
-    def separator_id(self) -> int | None: ...
-
-
-@dataclass(frozen=True)
-class Documents:
-    """Documents one after the other: the plainest `PackLike`."""
-
-    input_ids: npt.NDArray[np.int32]  # (T,)
-    loss_mask: npt.NDArray[np.bool_]  # (T,)
-    document_lengths: npt.NDArray[np.int32]  # (documents,)
+class Documents(Pack):
+    """A pack that was not read from a file."""
 
     @classmethod
     def of(cls, documents: Sequence[Sequence[int]], loss_masks: Sequence[Sequence[bool]] | None = None) -> "Documents":
@@ -89,7 +60,7 @@ def is_image_target(ids: IntArray, vocabulary: VocabularyLike) -> npt.NDArray[np
     return targets
 
 
-def build_batch(packs: Sequence[PackLike], vocabulary: VocabularyLike, attention: Kernels = "sdpa") -> Batch:
+def build_batch(packs: Sequence[Pack], vocabulary: VocabularyLike, attention: Kernels = "sdpa") -> Batch:
     """Everything `UnixForCausalLM.forward` needs for some packs, as int64 tensors unless said otherwise.
 
     Args:
@@ -121,8 +92,7 @@ def build_batch(packs: Sequence[PackLike], vocabulary: VocabularyLike, attention
     positions = np.arange(len(ids)) - starts[document]
     vision = is_vision(ids, vocabulary)
     order = np.argsort(vision, kind="stable")  # modality order -> packed order
-    packed_rows = np.empty_like(order)
-    packed_rows[order] = np.arange(len(order))
+    packed_rows = inverse(order)
     text_count = len(ids) - int(vision.sum())
 
     target = mask.copy()

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from unix_lib.artefacts.manifest import Manifest, read_manifest
+from unix_lib.artefacts.manifest import read_manifest
 from unix_lib.artefacts.recipe import Recipe
 from unix_lib.config.figures import FigureKind
 from unix_lib.config.kinds import find_kind, known_kinds
@@ -100,26 +100,12 @@ def _fact(name: str, value: Any) -> str:
 def fitness_rows(inputs: Inputs) -> list[Row]:
     """Detector's accuracy and tokenizer's ceiling, with whether the detector is fit to judge."""
     rows = []
-    for artefact in inputs.existing.get("ceilings", []):
-        manifest = read_manifest(inputs.results / artefact)
-        scores = pd.read_parquet(inputs.results / artefact / "scores.parquet")
+    for folder in inputs.folders("ceilings"):
+        manifest, scores = read_manifest(folder), pd.read_parquet(folder / "scores.parquet")
         shown = scores[~scores.metric.str.endswith("_ceiling") | (scores.metric == "overall_ceiling")]
-        rows.append(
-            {
-                "benchmark": scores.benchmark.iloc[0],
-                "fit": manifest.facts.get("fit_to_judge"),
-                "scores": [
-                    {
-                        "metric": row.metric.replace("_", " "),
-                        "value": row.value,
-                        "low": row.low,
-                        "high": row.high,
-                        "n": row.n,
-                    }
-                    for row in shown.itertuples()
-                ],
-            }
-        )
+        shown = shown.assign(metric=shown.metric.str.replace("_", " "))[["metric", "value", "low", "high", "n"]]
+        fit = manifest.facts.get("fit_to_judge")
+        rows.append({"benchmark": scores.benchmark.iloc[0], "fit": fit, "scores": shown.to_dict("records")})
     return rows
 
 
@@ -159,31 +145,26 @@ def rivals(inputs: Inputs) -> list[str]:
 
 def run_rows(inputs: Inputs) -> list[Row]:
     """One row per run: architecture, seed, tokens, parameters."""
-    rows = []
-    for folder in inputs.folders("checkpoints"):
-        facts = read_manifest(folder).facts
-        rows.append(facts | {"architecture_name": architecture_name(facts["architecture"])})
-    return rows
+    runs = [read_manifest(folder).facts for folder in inputs.folders("checkpoints")]
+    return [facts | {"architecture_name": architecture_name(facts["architecture"])} for facts in runs]
 
 
 def provenance_rows(inputs: Inputs) -> dict[str, Any]:
     """Commits, versions, hosts and wall times by stage, from all manifests the report builds on."""
-    manifests: list[tuple[str, Manifest]] = []
-    for artefacts in inputs.existing.values():
-        for artefact in artefacts:
-            manifests.append((artefact.split("/")[0], read_manifest(inputs.results / artefact)))
+    made = [
+        (artefact.split("/")[0], read_manifest(inputs.results / artefact).provenance)
+        for artefacts in inputs.existing.values()
+        for artefact in artefacts
+    ]
     stages = pd.DataFrame(
-        [
-            {"stage": stage, "jobs": 1, "seconds": manifest.provenance.get("wall_seconds") or 0.0}
-            for stage, manifest in manifests
-        ]
+        [{"stage": stage, "jobs": 1, "seconds": each.get("wall_seconds") or 0.0} for stage, each in made]
     )
-    codes = [manifest.provenance["code"] for _, manifest in manifests]
-    newest = max((manifest.provenance for _, manifest in manifests), key=lambda provenance: provenance["finished"])
+    codes = [each["code"] for _, each in made]
+    newest = max((each for _, each in made), key=lambda each: each["finished"])
     return {
         "commits": sorted({code["commit"] + (" (changed)" if code["dirty"] else "") for code in codes if code}),
         "packages": newest["packages"],
-        "hosts": sorted({manifest.provenance["host"] for _, manifest in manifests}),
+        "hosts": sorted({each["host"] for _, each in made}),
         "finished": newest["finished"],
         "stages": stages.groupby("stage", sort=False).sum().reset_index().to_dict("records"),
     }

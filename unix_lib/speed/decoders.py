@@ -81,6 +81,14 @@ def prompts(size: DecoderSize, count: int) -> list[list[int]]:
     return [[*random.integers(0, size.text_vocabulary - 3, length).tolist(), start] for length in lengths]
 
 
+def left_padded(rows: list[list[int]], device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+    """Ids of rows of any lengths, 0 where there is none, and which of them are real; int64 (R, longest)."""
+    longest = max(map(len, rows))
+    ids = torch.tensor([[0] * (longest - len(row)) + row for row in rows], device=device)
+    mask = torch.tensor([[0] * (longest - len(row)) + [1] * len(row) for row in rows], device=device)
+    return ids, mask
+
+
 def unconditional(size: DecoderSize) -> list[int]:
     """A short prompt for the unconditional branch."""
     return [7, 8, 9, size.text_vocabulary - 3]

@@ -16,74 +16,58 @@ from unix_lib.generate import generate_images
 from unix_lib.generate.decoding import Decoding
 from unix_lib.models.decoder import UnixForCausalLM
 from unix_lib.models.start import parameter_counts
-from unix_lib.speed.decoders import SEED, DecoderSize, prompts, unconditional
-from unix_lib.speed.measuring import Open, Run
+from unix_lib.speed.decoders import SEED, DecoderSize, left_padded, prompts, unconditional
+from unix_lib.speed.measuring import Run
 from unix_lib.speed.plain_loop import plain_images
 
 GUIDANCE = 3.0
 SAMPLING: dict[str, Any] = {"temperature": 1.0, "top_k": 0, "top_p": 1.0}
 
 
-def our_images(size: DecoderSize, plan: PlanConfig, batch: int, device: torch.device, *, cuda_graph: bool) -> Open:
+def our_images(size: DecoderSize, plan: PlanConfig, batch: int, device: torch.device, *, cuda_graph: bool) -> Run:
     """Our decoding."""
+    model = size.decoder(plan, device).eval()
+    return lambda: generate_images(
+        model,
+        prompts(size, batch),
+        unconditional(size),
+        list(range(batch)),
+        guidance_scale=GUIDANCE,
+        batch_size=batch,
+        cuda_graph=cuda_graph,
+        **SAMPLING,
+    )
 
-    def opened() -> Run:
-        model = size.decoder(plan, device).eval()
-        return lambda: generate_images(
-            model,
-            prompts(size, batch),
-            unconditional(size),
-            list(range(batch)),
+
+def loop_images(size: DecoderSize, plan: PlanConfig, batch: int, device: torch.device) -> Run:
+    """The plain loop."""
+    model, seeds = size.decoder(plan, device).eval(), list(range(batch))
+    return lambda: plain_images(
+        model, prompts(size, batch), unconditional(size), seeds, guidance_scale=GUIDANCE, **SAMPLING
+    )
+
+
+def transformers_images(size: DecoderSize, batch: int, device: torch.device) -> Run:
+    """transformers' `generate()` of Qwen2, with its cache."""
+    model = size.qwen(device).eval()
+    ids, mask = left_padded(prompts(size, batch), device)
+    free = torch.tensor([unconditional(size)] * batch, device=device)
+
+    def run() -> torch.Tensor:
+        torch.manual_seed(SEED)
+        images: torch.Tensor = model.generate(
+            ids,
+            attention_mask=mask,
             guidance_scale=GUIDANCE,
-            batch_size=batch,
-            cuda_graph=cuda_graph,
+            negative_prompt_ids=free,
+            do_sample=True,
+            min_new_tokens=size.codes_per_image,
+            max_new_tokens=size.codes_per_image,
             **SAMPLING,
         )
+        return images
 
-    return opened
-
-
-def loop_images(size: DecoderSize, plan: PlanConfig, batch: int, device: torch.device) -> Open:
-    """The plain loop."""
-
-    def opened() -> Run:
-        model = size.decoder(plan, device).eval()
-        seeds = list(range(batch))
-        return lambda: plain_images(
-            model, prompts(size, batch), unconditional(size), seeds, guidance_scale=GUIDANCE, **SAMPLING
-        )
-
-    return opened
-
-
-def transformers_images(size: DecoderSize, batch: int, device: torch.device) -> Open:
-    """transformers' `generate()` of Qwen2, with its cache."""
-
-    def opened() -> Run:
-        model = size.qwen(device).eval()
-        rows = prompts(size, batch)
-        longest = max(len(row) for row in rows)
-        ids = torch.tensor([[0] * (longest - len(row)) + row for row in rows], device=device)
-        mask = torch.tensor([[0] * (longest - len(row)) + [1] * len(row) for row in rows], device=device)
-        free = torch.tensor([unconditional(size)] * batch, device=device)
-
-        def run() -> torch.Tensor:
-            torch.manual_seed(SEED)
-            images: torch.Tensor = model.generate(
-                ids,
-                attention_mask=mask,
-                guidance_scale=GUIDANCE,
-                negative_prompt_ids=free,
-                do_sample=True,
-                min_new_tokens=size.codes_per_image,
-                max_new_tokens=size.codes_per_image,
-                **SAMPLING,
-            )
-            return images
-
-        return run
-
-    return opened
+    return run
 
 
 def bytes_per_step(model: UnixForCausalLM, size: DecoderSize, batch: int) -> float:

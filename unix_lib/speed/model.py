@@ -4,6 +4,7 @@ The GPU rows have not been run yet; the code behind them is the same, except for
 """
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 
@@ -17,7 +18,7 @@ from unix_lib.speed.generation import (
     our_images,
     transformers_images,
 )
-from unix_lib.speed.measuring import free, peak_memory, take_turns
+from unix_lib.speed.measuring import Open, free, peak_memory, take_turns
 from unix_lib.speed.training import decoder_steps, qwen_steps
 
 # Dense bf16 FLOP/s and bytes/s of the memory, from the makers' data sheets, by the name that CUDA gives the device:
@@ -67,27 +68,23 @@ def training_rows(
     Args:
         separate: first and last separate layers of unix. checkpointing: recompute activations in the backward pass.
     """
-    contenders = {
-        name: decoder_steps(size, plan, tokens, device, checkpointing=checkpointing)
+    contenders: dict[str, Open] = {
+        name: partial(decoder_steps, size, plan, tokens, device, checkpointing=checkpointing)
         for name, plan in plans(separate).items()
     }
-    contenders[TRANSFORMERS] = qwen_steps(size, tokens, device, checkpointing=checkpointing)
+    contenders[TRANSFORMERS] = partial(qwen_steps, size, tokens, device, checkpointing=checkpointing)
     times = take_turns(contenders, rounds, device, "training")
     flops, peak = 6.0 * _active_parameters(size), _peaks(device)  # 6 N: matrix products, without attention scores
     rows = []
     for name, taken in times.items():
-        speed, low, high = taken.speeds(tokens)
+        speeds = taken.speeds(tokens)
         rows.append(
             Row(
-                "training, tokens/s",
-                f"{_shape(size)}, pack of {tokens:,}",
-                name,
-                speed,
-                low,
-                high,
+                *("training, tokens/s", f"{_shape(size)}, pack of {tokens:,}", name),
+                *speeds,
                 relative=taken.over(times["shared"]),
                 memory=peak_memory(contenders[name], device),
-                share=None if peak is None else speed * flops / peak[0],
+                share=None if peak is None else speeds[0] * flops / peak[0],
             )
         )
     return rows
@@ -100,31 +97,26 @@ def generation_rows(
     chosen = plans(separate)
     unix = next(name for name in chosen if name.startswith("unix"))
     graph = device.type == "cuda"
-    contenders = {
-        f"ours, {name}": our_images(size, chosen[name], batch, device, cuda_graph=graph) for name in ("shared", unix)
+    contenders: dict[str, Open] = {
+        f"ours, {name}": partial(our_images, size, chosen[name], batch, device, cuda_graph=graph)
+        for name in ("shared", unix)
     }
-    contenders |= {
-        f"{TRANSFORMERS}, generate()": transformers_images(size, batch, device),
-        LOOP: loop_images(size, chosen[unix], batch, device),
-    }
+    contenders[f"{TRANSFORMERS}, generate()"] = partial(transformers_images, size, batch, device)
+    contenders[LOOP] = partial(loop_images, size, chosen[unix], batch, device)
     times = take_turns(contenders, rounds, device, f"images, batch {batch}")
     peak = _peaks(device)
     with torch.device("meta"):
         read = bytes_per_step(size.decoder(chosen[unix], torch.device("meta")), size, batch)
     rows = []
     for name, taken in times.items():
-        speed, low, high = taken.speeds(batch * size.codes_per_image)
+        speeds = taken.speeds(batch * size.codes_per_image)
         ours = name.startswith("ours")
         rows.append(
             Row(
-                "images, codes/s",
-                f"{_shape(size)}, {batch} x {size.codes_per_image} codes",
-                name,
-                speed,
-                low,
-                high,
+                *("images, codes/s", _images(size, batch), name),
+                *speeds,
                 relative=taken.over(times[LOOP]),
-                share=None if peak is None or not ours else speed / batch * read / peak[1],
+                share=None if peak is None or not ours else speeds[0] / batch * read / peak[1],
             )
         )
     return rows
@@ -137,16 +129,8 @@ def precision_rows(size: DecoderSize, separate: tuple[int, int], batch: int, dev
     for dtype in (torch.float32, torch.bfloat16):
         model = replace(size, dtype=dtype).decoder(unix, device).eval()
         difference = alone_and_in_a_batch(model, size, batch)
-        rows.append(
-            Row(
-                "batch against alone, nats",
-                f"{_shape(size)}, {batch} x {size.codes_per_image} codes",
-                str(dtype).removeprefix("torch."),
-                float(difference.mean()),
-                float(difference.min()),
-                float(difference.max()),
-            )
-        )
+        values = (float(difference.mean()), float(difference.min()), float(difference.max()))
+        rows.append(Row("batch against alone, nats", _images(size, batch), str(dtype).removeprefix("torch."), *values))
         del model
         free(device)
     return rows
@@ -159,6 +143,10 @@ def _active_parameters(size: DecoderSize) -> int:
 
 def _shape(size: DecoderSize) -> str:
     return f"{size.layers} x {size.width}"
+
+
+def _images(size: DecoderSize, batch: int) -> str:
+    return f"{_shape(size)}, {batch} x {size.codes_per_image} codes"
 
 
 def _peaks(device: torch.device) -> tuple[float, float] | None:

@@ -15,6 +15,7 @@ from unix_lib.models.attention import rotate
 from unix_lib.models.decoder import UnixForCausalLM
 from unix_lib.models.layers import DecoderLayer, rotary
 from unix_lib.models.routing import is_vision
+from unix_lib.speed.decoders import left_padded
 
 Cache = list[tuple[Tensor, Tensor]]  # per layer, keys and values, (R, K, T, E)
 
@@ -34,9 +35,7 @@ def plain_images(
     """Codes (requests, codes_per_image), the same as those of `generate_images`."""
     config, device = model.config, model.device
     rows = [*prompts, *([unconditional] * len(prompts))]
-    longest = max(len(row) for row in rows)
-    new = torch.tensor([[0] * (longest - len(row)) + row for row in rows], device=device)
-    mask = torch.tensor([[0] * (longest - len(row)) + [1] * len(row) for row in rows], device=device)
+    new, mask = left_padded(rows, device)
     ids, caches, codes = new, Cache(), list[Tensor]()
     numbers = torch.from_numpy(uniforms(seeds, config.codes_per_image)).to(device)
     for place in range(config.codes_per_image):

@@ -13,31 +13,23 @@ from unix_lib.config.models import PlanConfig
 from unix_lib.models.gpu_attention import fastest_kernels
 from unix_lib.models.routing import Documents, build_batch, move_batch
 from unix_lib.speed.decoders import DecoderSize, pack
-from unix_lib.speed.measuring import Open, Run
+from unix_lib.speed.measuring import Run
 
 
 def decoder_steps(
     size: DecoderSize, plan: PlanConfig, tokens: int, device: torch.device, *, checkpointing: bool
-) -> Open:
+) -> Run:
     """Steps of one of our decoders."""
-
-    def opened() -> Run:
-        model = size.decoder(plan, device)
-        batch = move_batch(build_batch([pack(size, tokens)], model.config, fastest_kernels(device)), device)
-        return _steps(model, lambda: model(**batch).loss, checkpointing)
-
-    return opened
+    model = size.decoder(plan, device)
+    batch = move_batch(build_batch([pack(size, tokens)], model.config, fastest_kernels(device)), device)
+    return _steps(model, lambda: model(**batch).loss, checkpointing)
 
 
-def qwen_steps(size: DecoderSize, tokens: int, device: torch.device, *, checkpointing: bool) -> Open:
+def qwen_steps(size: DecoderSize, tokens: int, device: torch.device, *, checkpointing: bool) -> Run:
     """Steps of transformers' Qwen2."""
-
-    def opened() -> Run:
-        model = size.qwen(device)
-        batch = {name: value.to(device) for name, value in qwen_batch(pack(size, tokens)).items()}
-        return _steps(model, lambda: model(**batch, use_cache=False).loss, checkpointing)
-
-    return opened
+    model = size.qwen(device)
+    batch = move_batch(qwen_batch(pack(size, tokens)), device)
+    return _steps(model, lambda: model(**batch, use_cache=False).loss, checkpointing)
 
 
 def qwen_batch(documents: Documents) -> dict[str, torch.Tensor]:

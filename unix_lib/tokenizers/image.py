@@ -37,18 +37,8 @@ logger = logging.getLogger(__name__)
 
 CONFIG_FILE, WEIGHTS_FILE = "config.json", "model.safetensors"
 CONFIG_KEYS = (
-    "embed_dim",
-    "num_embeddings",
-    "double_latent",
-    "latent_channels",
-    "resolution",
-    "in_channels",
-    "base_channels",
-    "channel_multiplier",
-    "num_res_blocks",
-    "attn_resolutions",
-    "dropout",
-    "attn_type",
+    *("embed_dim", "num_embeddings", "double_latent", "latent_channels", "resolution", "in_channels"),
+    *("base_channels", "channel_multiplier", "num_res_blocks", "attn_resolutions", "dropout", "attn_type"),
 )
 HELDOUT_BATCH = 32
 
@@ -171,17 +161,7 @@ def make_trained_tokenizer(job: Job[VQGANTraining, VQGANExecution]) -> Manifest:
 
 
 def read_images(folders: list[Path], split: Split, image_size: int) -> tuple[np.ndarray, dict[str, int]]:
-    """The different images of a split, in order, and how many are unreadable.
-
-    Args:
-        folders: artefacts of images.
-        split: train or heldout.
-        image_size: S, what their side must be.
-
-    Returns:
-        images: uint8 (N, 3, S, S).
-        rejected: unreadable images by reason.
-    """
+    """The different images of a split, in order, uint8 (N, 3, S, S), and the number of unreadable ones by reason."""
     images: dict[str, np.ndarray] = {}
     rejected: Counter[str] = Counter()
     for folder in folders:
@@ -192,9 +172,8 @@ def read_images(folders: list[Path], split: Split, image_size: int) -> tuple[np.
                 images[row["image_id"]] = rgb_from_bytes(row["image"], image_size)
             except BadImage as error:
                 rejected[error.reason] += 1
-    if not images:
-        return np.zeros((0, 3, image_size, image_size), np.uint8), dict(rejected)
-    return np.stack(list(images.values())), dict(rejected)
+    pixels = np.array(list(images.values()), np.uint8).reshape(-1, 3, image_size, image_size)  # N may be 0
+    return pixels, dict(rejected)
 
 
 def quality(tokenizer: ImageTokenizer, images: np.ndarray) -> Facts:

@@ -85,11 +85,7 @@ def encode_texts(tokenizer: "PreTrainedTokenizerFast", texts: Sequence[str]) -> 
 
 
 def training_texts(folders: Sequence[Path]) -> Iterator[str]:
-    """The text of a training split as packing will tokenize it, fixed phrases included.
-
-    Args:
-        folders: artefacts of records.
-    """
+    """The text of artefacts' training splits as packing will tokenize it, fixed phrases included."""
     captions = count()
     for folder in folders:
         for record in iterate_rows(folder, "train", columns=["kind", "text", "messages"]):
@@ -108,9 +104,7 @@ def training_texts(folders: Sequence[Path]) -> Iterator[str]:
 def train_byte_level_bpe(texts: Iterator[str], vocabulary_size: int) -> "PreTrainedTokenizerFast":
     """Train a byte-level BPE with Qwen2.5's normalization, pre-tokenization and special tokens.
 
-    Args:
-        texts: what it learns from.
-        vocabulary_size: tokens, byte alphabet included; the special tokens come on top, behind them.
+    `vocabulary_size` includes the byte alphabet; the special tokens come on top, behind it.
     """
     from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
     from tokenizers.trainers import BpeTrainer
@@ -169,12 +163,19 @@ def make_trained_tokenizer(job: Job[BPETraining, Execution]) -> Manifest:
     Raises:
         TextTokenizerError: there is no text in them.
     """
-    size = _Counted()
-    tokenizer = train_byte_level_bpe(size.of(training_texts(job.inputs("records"))), job.settings.vocabulary_size)
-    if not size.bytes:
+    texts = size = 0
+
+    def counted() -> Iterator[str]:
+        nonlocal texts, size
+        for text in training_texts(job.inputs("records")):
+            texts, size = texts + 1, size + len(text.encode())
+            yield text
+
+    tokenizer = train_byte_level_bpe(counted(), job.settings.vocabulary_size)
+    if not size:
         raise TextTokenizerError("tokenizers.text.sources: their training splits hold no text; add a source")
-    _log.info("trained %d tokens on %d texts, %.1f MB", len(tokenizer), size.texts, size.bytes / 1e6)
-    return _finish(job, tokenizer, {"texts": size.texts, "text_bytes": size.bytes})
+    _log.info("trained %d tokens on %d texts, %.1f MB", len(tokenizer), texts, size / 1e6)
+    return _finish(job, tokenizer, {"texts": texts, "text_bytes": size})
 
 
 def make_pretrained_tokenizer(job: Job[PlannedPretrainedText, Execution]) -> Manifest:
@@ -196,16 +197,3 @@ def _finish(job: Job[Any, Execution], tokenizer: "PreTrainedTokenizerFast", fact
     tokenizer.save_pretrained(folder)
     files = {str(path.relative_to(job.folder)): None for path in sorted(folder.rglob("*")) if path.is_file()}
     return job.finish(dict(files), facts=facts | {"tokens": len(tokenizer)})
-
-
-class _Counted:
-    """Counts what passes through."""
-
-    def __init__(self) -> None:
-        self.texts = self.bytes = 0
-
-    def of(self, texts: Iterator[str]) -> Iterator[str]:
-        for text in texts:
-            self.texts += 1
-            self.bytes += len(text.encode())
-            yield text

@@ -150,9 +150,7 @@ def train_vqgan(
 
     Args:
         images: uint8 (N, 3, S, S), N >= 1.
-        training: shape and settings of the run.
         work: folder of the resumable state; None saves nothing.
-        checkpoint_seconds: time between saves.
     """
     trainer = VQGANTrainer(images, training)
     if work is not None and (work / STATE_FILE).is_file():

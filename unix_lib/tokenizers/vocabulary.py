@@ -112,20 +112,6 @@ class Vocabulary:
         """How many tokens images of so many codes are, separators included."""
         return code_counts if self.separator_every is None else code_counts + code_counts // self.separator_every
 
-    def codes(self, ids: np.ndarray) -> np.ndarray:
-        """Image codes (int32) of ids.
-
-        Raises:
-            VocabularyError: an id is not an image code's.
-        """
-        ids = np.asarray(ids)
-        outside = ~self.is_image(ids)
-        if outside.any():
-            raise VocabularyError(
-                f"id {ids[outside][0]} is no image code; those are {self.image_offset}..{self.size - 1}"
-            )
-        return (ids - self.image_offset).astype(np.int32)
-
     def is_image(self, ids: np.ndarray) -> np.ndarray:
         """Whether each id is an image code; bool, same shape."""
         ids = np.asarray(ids)
@@ -151,28 +137,14 @@ class Vocabulary:
             )
 
 
-def build_vocabulary(  # noqa: PLR0917
-    text_ids: dict[str, int],
-    codebook_size: int,
-    codes_per_image: int,
-    multiple: int,
-    padded_text_size: int | None,
-    separator_every: int | None = None,
-) -> Vocabulary:
-    """Lay image codes behind a tokenizer's ids.
-
-    Args:
-        text_ids: the tokenizer's whole vocabulary, added tokens included, token -> id.
-        codebook_size: image codes.
-        codes_per_image: codes of one image.
-        multiple: the text part is padded to a multiple of this ...
-        padded_text_size: ... unless its size is given.
-        separator_every: a separator follows every so many codes; None puts none.
+def build_vocabulary(text_ids: dict[str, int], settings: VocabularySettings) -> Vocabulary:
+    """Lay image codes behind a tokenizer's ids: its whole vocabulary, added tokens included, token -> id.
 
     Raises:
         VocabularyError: the tokenizer lacks a special token, or the padded size is too small.
     """
-    needed = [END_OF_TEXT, VISION_START, VISION_END] + ([] if separator_every is None else [SEPARATOR])
+    every = settings.image_separator_every
+    needed = [END_OF_TEXT, VISION_START, VISION_END] + ([] if every is None else [SEPARATOR])
     missing = [token for token in needed if token not in text_ids]
     if missing:
         raise VocabularyError(
@@ -180,20 +152,22 @@ def build_vocabulary(  # noqa: PLR0917
             "train_bpe"
         )
     text_size = max(text_ids.values()) + 1
-    padded = padded_text_size if padded_text_size is not None else -(-text_size // multiple) * multiple
+    padded = settings.padded_text_vocabulary
+    if padded is None:
+        padded = -(-text_size // settings.multiple) * settings.multiple
     return Vocabulary(
         text_size=text_size,
         padded_text_size=padded,
         image_offset=padded,
-        codebook_size=codebook_size,
-        codes_per_image=codes_per_image,
-        size=padded + codebook_size,
+        codebook_size=settings.codebook_size,
+        codes_per_image=settings.codes_per_image,
+        size=padded + settings.codebook_size,
         eos_id=text_ids[END_OF_TEXT],
         pad_id=text_ids[END_OF_TEXT],
         vision_start_id=text_ids[VISION_START],
         vision_end_id=text_ids[VISION_END],
-        separator_id=None if separator_every is None else text_ids[SEPARATOR],
-        separator_every=separator_every,
+        separator_id=None if every is None else text_ids[SEPARATOR],
+        separator_every=every,
     )
 
 
@@ -202,14 +176,6 @@ def make_vocabulary(job: Job[VocabularySettings, Execution]) -> Manifest:
     from tokenizers import Tokenizer
 
     tokenizer = Tokenizer.from_file(str(job.input("text_tokenizer") / "tokenizer" / "tokenizer.json"))
-    settings = job.settings
-    vocabulary = build_vocabulary(
-        tokenizer.get_vocab(with_added_tokens=True),
-        settings.codebook_size,
-        settings.codes_per_image,
-        settings.multiple,
-        settings.padded_text_vocabulary,
-        settings.image_separator_every,
-    )
+    vocabulary = build_vocabulary(tokenizer.get_vocab(with_added_tokens=True), job.settings)
     vocabulary.write(job.folder)
     return job.finish({VOCABULARY_FILE: None}, facts=vocabulary.as_dict())

@@ -11,7 +11,7 @@ from transformers.models.chameleon.configuration_chameleon import ChameleonVQVAE
 from transformers.models.chameleon.modeling_chameleon import ChameleonVQVAE
 
 from unix_lib.artefacts.errors import UserError
-from unix_lib.config.tokenizers import GROUPS, VQGANShape
+from unix_lib.config.tokenizers import VQGANShape
 from unix_lib.tokenizers.vqgan_decoder import VQGANDecoder
 
 
@@ -20,16 +20,7 @@ class ImageTokenizerError(UserError):
 
 
 def vqgan_config(shape: VQGANShape) -> ChameleonVQVAEConfig:
-    """transformers' config of a shape.
-
-    Raises:
-        ImageTokenizerError: a level's channels don't divide into the group norms' 32 groups.
-    """
-    if shape.base_channels % GROUPS:
-        raise ImageTokenizerError(
-            f"tokenizers.image.shape.base_channels is {shape.base_channels}; this architecture normalizes in "
-            f"{GROUPS} groups, so set a multiple of {GROUPS}"
-        )
+    """transformers' config of a shape."""
     return ChameleonVQVAEConfig(
         embed_dim=shape.embedding_width,
         num_embeddings=shape.codebook_size,

@@ -78,13 +78,7 @@ def kmeans(latents: torch.Tensor, codes: int, generator: torch.Generator) -> tor
 
     That start matters here: most patches are background, and drawing evenly would leave rare ones without a code.
 
-    Args:
-        latents: (N, E).
-        codes: K; may exceed the number of distinct latents, surplus centres then repeat.
-        generator: source of the draws.
-
-    Returns:
-        centres (K, E).
+    Latents (N, E) to centres (K, E); K may exceed the number of distinct latents, surplus centres then repeat.
     """
     chosen = [int(torch.randint(len(latents), (1,), generator=generator))]
     distance = squared_distances(latents, latents[chosen])[:, 0]

@@ -37,12 +37,7 @@ SHAPE_KEYS = {
 
 
 def read_pretrained(path: str, revision: str, wanted: ChameleonVQVAEConfig) -> VQGAN:
-    """Read published weights.
-
-    Args:
-        path: a local folder, or a hub id whose files are in the local cache.
-        revision: revision of the hub id.
-        wanted: what the experiment's config says the shape is.
+    """Read published weights from a local folder, or of a hub id whose files are in the local cache.
 
     Raises:
         ImageTokenizerError: nothing to read, a shape that disagrees, missing or misshapen tensors.

@@ -30,11 +30,7 @@ class SegmentCallback(TrainerCallback):
         start: State | None,
         last_step: int,
     ) -> None:
-        """Join the parts.
-
-        Args:
-            start: the state that the segment starts from; None is the initialised model.
-        """
+        """Join the parts; `start` is the state that the segment starts from, None the initialised model."""
         self.trainer, self.steps, self.measurements = trainer, steps, measurements
         self.saver, self.stopper, self.start, self.last_step = saver, stopper, start, last_step
         self.step = 0 if start is None else start.progress.step

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from unix_lib.config.train import CheckpointSettings
+from unix_lib.config.train import CheckpointSettings, RunSettings
 from unix_lib.pack.reader import PackReader
 from unix_lib.records.schema import Row
 from unix_lib.tokenizers.vocabulary import Vocabulary
@@ -27,9 +27,9 @@ HELDOUT_PACKS = 8  # ASSUME: some thousand targets per modality: the loss is kno
 PATIENCE = 2  # ASSUME: one bad measurement may be noise, two in a row are a rise
 
 
-def measured_at(step: int, *, total_steps: int, keep_best_every: int | None) -> bool:
+def measured_at(step: int, settings: RunSettings) -> bool:
     """Whether every long enough run measures at a step; a checkpoint's own step comes on top."""
-    every = keep_best_every or max(1, total_steps // MEASUREMENTS)
+    every = settings.keep_best_every or max(1, settings.optimization.total_steps // MEASUREMENTS)
     return step % every == 0
 
 
@@ -82,13 +82,9 @@ def heldout_losses(model: Any, batches: Iterable["Batch"]) -> Row:
     return losses_of(text_sum, image_sum, int(text), int(image))
 
 
-def rows_for_checkpoint(rows: Sequence[Row], step: int, *, total_steps: int, keep_best_every: int | None) -> list[Row]:
+def rows_for_checkpoint(rows: Sequence[Row], settings: CheckpointSettings) -> list[Row]:
     """The rows a checkpoint's table holds: those of every run of these settings, and its own step's."""
-    return [
-        row
-        for row in rows
-        if row["step"] == step or measured_at(row["step"], total_steps=total_steps, keep_best_every=keep_best_every)
-    ]
+    return [row for row in rows if row["step"] == settings.step or measured_at(row["step"], settings)]
 
 
 def judge(best: Best | None, step: int, loss: float, tokens: int) -> tuple[Best, bool]:
@@ -100,8 +96,3 @@ def judge(best: Best | None, step: int, loss: float, tokens: int) -> tuple[Best,
     if best is None or loss < best.loss:
         return Best(step=step, loss=loss, tokens=tokens), True
     return replace(best, worse=best.worse + 1), False
-
-
-def has_risen(best: Best) -> bool:
-    """Whether the loss has failed to improve `PATIENCE` times in a row: training stops."""
-    return best.worse >= PATIENCE

@@ -47,10 +47,6 @@ def first_host(node_list: str) -> str:
 def launcher_arguments(shape: JobShape, environment: Mapping[str, str]) -> list[str] | None:
     """Arguments of `torch.distributed.run`, or None where this process is to do the work itself.
 
-    Args:
-        shape: of the job.
-        environment: the process's environment variables.
-
     Raises:
         TrainError: the job has several nodes, and SLURM gave others or no `srun` step was started.
     """

@@ -152,11 +152,7 @@ class RunLock:
         self._renewed_at = time.monotonic()
 
     def refresh_if_due(self) -> None:
-        """`refresh`, every `RENEW_SECONDS`; called after each step, however rarely a run saves.
-
-        Raises:
-            TrainError: another process has taken the lock over.
-        """
+        """`refresh`, every `RENEW_SECONDS`; called after each step, however rarely a run saves."""
         if time.monotonic() - self._renewed_at >= RENEW_SECONDS:
             self.refresh()
 

@@ -81,25 +81,15 @@ def clock(seconds: float) -> str:
     return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"
 
 
-def progress_line(run: str, row: Row, *, last_step: int, seconds_per_step: float, tokens_per_second: float) -> str:
-    """What is shown of a step: place, losses, speed, time left."""
-    losses = ", ".join(
-        f"{name} {row[f'loss_{name}']:.3f}" for name in ("text", "image") if row[f"loss_{name}"] is not None
-    )
-    left = clock((last_step - row["step"]) * seconds_per_step)
-    return f"{run} step {row['step']}/{last_step}: loss {losses}; {tokens_per_second:,.0f} tokens/s, {left} left"
-
-
 class StepLog:
     """The rows of a run's steps so far. Every process keeps them, the first one shows some."""
 
     def __init__(
         self, settings: CheckpointSettings, start: Path | None, *, capacity: int, show_every: int | None
     ) -> None:
-        """Begin a segment's log.
+        """Begin a segment's log with the rows before it, in the folder of the state that it starts from.
 
         Args:
-            start: folder of the state that the segment starts from, with the rows before it.
             capacity: tokens that a step's packs could hold.
             show_every: steps between two lines on the screen; None shows none.
         """
@@ -145,15 +135,13 @@ class StepLog:
             self._show(row, steps=min(self.show_every, len(self.rows)))
 
     def _show(self, row: Row, steps: int) -> None:
-        logger.info(
-            progress_line(
-                self.settings.run,
-                row,
-                last_step=self.settings.step,
-                seconds_per_step=self._unshown_seconds / steps,
-                tokens_per_second=self._unshown_tokens / max(self._unshown_seconds, 1e-9),
-            )
-        )
+        """Show a step's place and losses, the speed of the last `steps`, and the time left."""
+        run, last = self.settings.run, self.settings.step
+        shown = [name for name in ("text", "image") if row[f"loss_{name}"] is not None]
+        losses = ", ".join(f"{name} {row[f'loss_{name}']:.3f}" for name in shown)
+        speed = self._unshown_tokens / max(self._unshown_seconds, 1e-9)
+        left = clock((last - row["step"]) * (self._unshown_seconds / steps))
+        logger.info(f"{run} step {row['step']}/{last}: loss {losses}; {speed:,.0f} tokens/s, {left} left")
         self._unshown_tokens, self._unshown_seconds = 0, 0.0
 
     def write_state(self, folder: Path) -> None:

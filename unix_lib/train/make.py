@@ -182,21 +182,13 @@ def _write_artefact(
     files: dict[str, int | None] = {f"model/{path.name}": None for path in folder.iterdir()}
     files["log.parquet"] = log.write_rows(job.folder / "log.parquet", rows, log.LOG_SCHEMA)
     files["heldout.parquet"] = log.write_rows(
-        job.folder / "heldout.parquet",
-        heldout.rows_for_checkpoint(
-            heldout_rows,
-            settings.step,
-            total_steps=settings.optimization.total_steps,
-            keep_best_every=settings.keep_best_every,
-        ),
-        log.HELDOUT_SCHEMA,
+        job.folder / "heldout.parquet", heldout.rows_for_checkpoint(heldout_rows, settings), log.HELDOUT_SCHEMA
     )
     log.write_rows(job.folder / "speed.parquet", rows, log.SPEED_SCHEMA)  # never repeats: not in the manifest
     if settings.freeze:
         trainable = [name for name, parameter in model.named_parameters() if parameter.requires_grad]
         write_json(job.folder / "trainable.json", trainable)
         files["trainable.json"] = len(trainable)
-    counts = parameter_counts(model)
     return job.finish(
         files,
         facts={
@@ -207,9 +199,7 @@ def _write_artefact(
             "tokens": tokens,
             "architecture": model.config.architecture,
             "seed": settings.seed,
-            "parameters_total": counts["total"],
-            "parameters_text": counts["text"],
-            "parameters_vision": counts["vision"],
+            **{f"parameters_{part}": count for part, count in parameter_counts(model).items()},
         },
         metrics=metrics,
     )

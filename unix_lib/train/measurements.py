@@ -28,12 +28,7 @@ class Measurements:
         batches: Sequence[Batch],
         start: State | None,
     ) -> None:
-        """Begin with what a state holds.
-
-        Args:
-            batches: what the loss is measured on; without any, nothing is measured.
-            start: the state that the segment starts from.
-        """
+        """Begin with what the state holds that the segment starts from; without batches, nothing is measured."""
         self.settings, self.trainer, self.batches = settings, trainer, batches
         self.rows: list[Row] = [] if start is None else log.read_rows(start.folder / HELDOUT)
         self.best: Best | None = None if start is None else start.progress.best
@@ -43,23 +38,15 @@ class Measurements:
 
     def due(self, step: int) -> bool:
         """Whether the loss is measured at a step, wherever segments end."""
-        return heldout.measured_at(
-            step,
-            total_steps=self.settings.optimization.total_steps,
-            keep_best_every=self.settings.keep_best_every,
-        )
+        return heldout.measured_at(step, self.settings)
 
     @property
     def risen(self) -> bool:
         """Whether the loss rose in a run that keeps its best: training it further is of no use."""
-        return self.best is not None and heldout.has_risen(self.best)
+        return self.best is not None and self.best.worse >= heldout.PATIENCE
 
     def measure(self, step: int, tokens: int) -> None:
-        """Measure after a step, unless that was done, and keep the weights if the run keeps its best.
-
-        Args:
-            tokens: trained on so far.
-        """
+        """Measure after a step, unless that was done, and keep the weights if the run keeps its best."""
         if not self.batches or any(row["step"] == step for row in self.rows):
             return
         device = self.trainer.args.device

@@ -37,11 +37,7 @@ class StateSaver:
         work: Path,
         lock: RunLock | None,
     ) -> None:
-        """Prepare a segment's saves.
-
-        Args:
-            work: folder of the saves between checkpoints. lock: of the run, held by the first process.
-        """
+        """Prepare a segment's saves into `work` and its artefact; the run's lock is held by the first process."""
         self.trainer, self.steps, self.measurements = trainer, steps, measurements
         self.execution, self.processes = execution, processes
         self.work, self.lock = work, lock
@@ -57,11 +53,7 @@ class StateSaver:
         return float(self.processes.first and due)
 
     def keep_lock(self) -> None:
-        """Say now and then that this process still works.
-
-        Raises:
-            TrainError: another process has taken the run over.
-        """
+        """Say now and then that this process still works; raises what `RunLock.refresh` does."""
         if self.lock is not None:
             self.lock.refresh_if_due()
 

@@ -5,26 +5,18 @@ of transformers' `get_scheduler` (linear, cosine, constant with warm-up), over t
 """
 
 import math
-from typing import Literal
 
-Schedule = Literal["linear", "cosine", "constant"]
-
-
-def warmup_steps(total_steps: int, warmup_ratio: float) -> int:
-    """Steps of warm-up: `warmup_ratio` of the run, rounded up."""
-    return math.ceil(total_steps * warmup_ratio)
+from unix_lib.config.train import Optimization
 
 
-def learning_rate_factor(step: int, *, total_steps: int, warmup_ratio: float, schedule: Schedule) -> float:
-    """Share of the peak learning rate that optimizer step `step` (0-based) uses.
+def learning_rate_factor(step: int, optimization: Optimization) -> float:
+    """Share of the peak learning rate that optimizer step `step` (0-based) of a whole run uses.
 
-    Args:
-        step: 0..total_steps - 1; later steps give the schedule's end.
-        total_steps: steps of the whole run.
-        warmup_ratio: share of them that climbs linearly from 0.
-        schedule: what follows: straight to 0, half a cosine to 0, or constant.
+    A linear climb from 0, its number of steps rounded up; then straight to 0, half a cosine to 0, or constant. Steps
+    after the last give the schedule's end.
     """
-    warmup = warmup_steps(total_steps, warmup_ratio)
+    total_steps, schedule = optimization.total_steps, optimization.schedule
+    warmup = math.ceil(total_steps * optimization.warmup_ratio)
     if step < warmup:
         return step / max(1, warmup)
     if schedule == "constant":

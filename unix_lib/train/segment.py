@@ -86,14 +86,7 @@ def train_segment(  # noqa: PLR0917
         settings.step * share.packs_per_step,
         lambda chosen: build_batch(chosen, vocabulary, execution.attention),
     )
-    arguments = training_arguments(
-        execution,
-        share.accumulation,
-        settings.optimization,
-        seed=settings.seed,
-        end_step=settings.step,
-        scratch=work,
-    )
+    arguments = training_arguments(settings, execution, share.accumulation, scratch=work)
     trainer = SegmentTrainer(model, arguments, stream, settings.optimization)
     steps = StepLog(
         settings,

@@ -126,11 +126,7 @@ def _states(results: Path, run: str, run_digest: str) -> list[tuple[int, Path]]:
 def newest_state(results: Path, run: str, run_digest: str, step: int) -> State | None:
     """The newest whole state of a run at or before a step; None where the initialised model is the newest.
 
-    Args:
-        results: results/<experiment>.
-        run: name of the run.
-        run_digest: what all segments of the run share; a run of other settings is another run.
-        step: the checkpoint to be reached.
+    `run_digest` is what all segments of the run share; a run of other settings is another run.
     """
     candidates = [*_states(results, run, run_digest), *_saves(work_folder(results, run, run_digest))]
     for at, folder in sorted(candidates, key=lambda candidate: (candidate[0], str(candidate[1])), reverse=True):
@@ -155,11 +151,8 @@ def _name_pruned(results: Path, run: str, run_digest: str, start: int, step: int
 def superseded_states(results: Path, run: str, run_digest: str, due: Iterable[int]) -> list[Path]:
     """States of a run's checkpoints that no checkpoint still to be made starts from, oldest first.
 
-    The run's newest whole state is never among them, nor is a damaged one, which `verify` names.
-
-    Args:
-        results: results/<experiment>. run, run_digest: see `newest_state`.
-        due: steps of the checkpoints still to be made.
+    The run's newest whole state is never among them, nor is a damaged one, which `verify` names. `due` are the steps of
+    the checkpoints still to be made.
     """
     whole = [(at, folder) for at, folder in _states(results, run, run_digest) if fault_of(folder) is None]
     kept = {folder for _, folder in whole[:1]}

@@ -14,9 +14,7 @@ from typing import Any
 def deadline(runtime_minutes: int, environment: Mapping[str, str]) -> float | None:
     """When to save and leave, on the `time.monotonic()` clock; None outside SLURM, where nobody ends a job.
 
-    Args:
-        runtime_minutes: the job's wall time, counted from now where SLURM doesn't tell when the job ends.
-        environment: the process's environment variables.
+    `runtime_minutes`, the job's wall time, counts from now where SLURM doesn't tell when the job ends.
     """
     if "SLURM_JOB_ID" not in environment:
         return None

@@ -8,29 +8,17 @@ import hashlib
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from unix_lib.pack.reader import Pack
 from unix_lib.train.errors import TrainError
 
 if TYPE_CHECKING:
     from unix_lib.models.routing import Batch
 
 logger = logging.getLogger(__name__)
-
-
-class Pack(Protocol):
-    """One pack; T tokens."""
-
-    @property
-    def input_ids(self) -> np.ndarray: ...  # int32 (T,)
-
-    @property
-    def loss_mask(self) -> np.ndarray: ...  # bool (T,): which tokens are targets
-
-    @property
-    def document_lengths(self) -> np.ndarray: ...  # int32, their sum is T
 
 
 @dataclass(frozen=True)
@@ -78,8 +66,7 @@ class PackStream:
         """Make the stream.
 
         Args:
-            packs: all packs, in the order in which they are trained.
-            share: this process's share of each step.
+            packs: in the order in which they are trained.
             start, end: packs consumed before and after this segment, over all processes.
             collate: packs to the model's arguments.
 

@@ -17,7 +17,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader
 from transformers import PreTrainedModel, PrinterCallback, Trainer, TrainingArguments
 
-from unix_lib.config.train import Optimization, TrainExecution
+from unix_lib.config.train import CheckpointSettings, Optimization, TrainExecution
 from unix_lib.models.routing import Batch, move_batch
 from unix_lib.train.heldout import loss_sums
 from unix_lib.train.schedule import learning_rate_factor
@@ -42,23 +42,18 @@ def deepspeed_config(execution: TrainExecution, accumulation: int, gradient_clip
 
 
 def training_arguments(
-    execution: TrainExecution,
-    accumulation: int,
-    optimization: Optimization,
-    *,
-    seed: int,
-    end_step: int,
-    scratch: Path,
+    settings: CheckpointSettings, execution: TrainExecution, accumulation: int, scratch: Path
 ) -> TrainingArguments:
-    """The Trainer's arguments for a segment that ends at `end_step`.
+    """The Trainer's arguments for a segment.
 
     Args:
         accumulation: forward passes of a process in a step.
         scratch: a folder the Trainer asks for and never writes.
     """
+    optimization = settings.optimization
     return TrainingArguments(
         output_dir=str(scratch),
-        max_steps=end_step,
+        max_steps=settings.step,
         per_device_train_batch_size=execution.micro_batch,
         gradient_accumulation_steps=accumulation,
         learning_rate=optimization.learning_rate,
@@ -68,7 +63,7 @@ def training_arguments(
         optim="adamw_torch",
         bf16=execution.precision == "bfloat16",
         use_cpu=execution.job.gpus == 0,
-        seed=seed,
+        seed=settings.seed,
         deepspeed=deepspeed_config(execution, accumulation, optimization.gradient_clip),
         save_strategy="no",
         eval_strategy="no",
@@ -101,12 +96,7 @@ class SegmentTrainer(Trainer):
 
     def factor(self, step: int) -> float:
         """Share of the peak learning rate at a step of the whole run."""
-        return learning_rate_factor(
-            step,
-            total_steps=self.optimization.total_steps,
-            warmup_ratio=self.optimization.warmup_ratio,
-            schedule=self.optimization.schedule,
-        )
+        return learning_rate_factor(step, self.optimization)
 
     def learning_rate_at(self, step: int) -> float:
         """Learning rate of the step that follows `step` steps."""

@@ -15,29 +15,31 @@ from unix_lib.config.evaluate import (
 from unix_lib.config.generate import GenerateConfig
 from unix_lib.config.jobs import BatchedExecution
 from unix_lib.config.kinds import JobKind, KindField, find_kind
-from unix_lib.config.outside import FilesIdentity, Outside
+from unix_lib.config.outside import Outside
 from unix_lib.config.strict import Model, StrictModel, key
 
 
-class GenEvalScoring(ScoringSettings):
-    """How images are judged."""
+class Judged(StrictModel):
+    """Who judges."""
 
-    identity: FilesIdentity | None = key("what the file is", None, sparse=True)
-    seed: int = key("seed of the prompts that images are held against as a control")
     judge: Annotated[JudgeSettings, KindField("judge", JudgeKind)] = key("what finds the objects in an image")
     judge_version: int = key("logic version of the judge's kind")
+
+
+class GenEvalScoring(Judged, ScoringSettings):
+    """How images are judged."""
+
+    seed: int = key("seed of the prompts that images are held against as a control")
 
     @property
     def by_task(self) -> bool:
         return True
 
 
-class CeilingSettings(StrictModel):
+class CeilingSettings(Judged):
     """What a benchmark gives to perfect images, before and after the image tokenizer."""
 
     benchmark: str = key("name of the benchmark")
-    judge: Annotated[JudgeSettings, KindField("judge", JudgeKind)] = key("what finds the objects in an image")
-    judge_version: int = key("logic version of the judge's kind")
     bootstrap_samples: int = key("resamples behind a bootstrap interval")
 
 

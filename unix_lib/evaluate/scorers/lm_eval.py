@@ -7,7 +7,6 @@ from unix_lib.config.evaluate import BenchmarkSettings, ScorerKind, ScoringSetti
 from unix_lib.config.jobs import BatchedExecution
 from unix_lib.config.kinds import JobKind
 from unix_lib.config.needs import Need
-from unix_lib.config.outside import FilesIdentity
 from unix_lib.config.strict import key
 
 
@@ -15,7 +14,6 @@ class LmEvalScoring(ScoringSettings):
     """How they are scored."""
 
     task: str | None = key("an lm-eval task by name", None)
-    identity: FilesIdentity | None = key("what the file is", None, sparse=True)
 
 
 class LmEvalBenchmark(BenchmarkSettings):

@@ -2,9 +2,8 @@
 
 from typing import Literal
 
-from unix_lib.config.evaluate import ScorerKind
 from unix_lib.config.strict import key
-from unix_lib.evaluate.scorers.question_settings import ANSWERS, QuestionBenchmark, QuestionScoring
+from unix_lib.evaluate.scorers.question_settings import QuestionBenchmark, question_kind
 
 
 class MultipleChoiceBenchmark(QuestionBenchmark):
@@ -14,11 +13,4 @@ class MultipleChoiceBenchmark(QuestionBenchmark):
     layout: Literal["mmbench", "seed"] = key("TSV layout")
 
 
-KIND = ScorerKind(
-    settings=MultipleChoiceBenchmark,
-    family="understanding",
-    generate=ANSWERS,
-    score="unix_lib.evaluate.questions:score_questions",
-    scoring=QuestionScoring,
-    logic_version=1,
-)
+KIND = question_kind(MultipleChoiceBenchmark)

@@ -1,11 +1,11 @@
 """What the scorers of questions about images share: a TSV file in some layout, and how it is asked."""
 
 from unix_lib.benchmarks.settings import AnswerSettings, Layout
-from unix_lib.config.evaluate import BenchmarkSettings, ScoringSettings
+from unix_lib.config.evaluate import BenchmarkSettings, ScorerKind, ScoringSettings
 from unix_lib.config.generate import GenerateConfig
 from unix_lib.config.jobs import BatchedExecution
 from unix_lib.config.kinds import JobKind
-from unix_lib.config.outside import FilesIdentity, Outside
+from unix_lib.config.outside import Outside
 from unix_lib.config.strict import Model, key
 
 
@@ -13,7 +13,6 @@ class QuestionScoring(ScoringSettings):
     """How answers are scored."""
 
     layout: Layout = key("TSV layout")
-    identity: FilesIdentity | None = key("what the file is", None, sparse=True)
 
     @property
     def by_task(self) -> bool:
@@ -33,4 +32,13 @@ class QuestionBenchmark(BenchmarkSettings):
         return self.narrowed(model, **asked, **self.identity(outside))
 
 
-ANSWERS = JobKind(AnswerSettings, "unix_lib.generate.answers:make_answers", 1, BatchedExecution)
+def question_kind(settings: type[QuestionBenchmark]) -> ScorerKind:
+    """A kind of scorer of questions about images."""
+    return ScorerKind(
+        settings=settings,
+        family="understanding",
+        generate=JobKind(AnswerSettings, "unix_lib.generate.answers:make_answers", 1, BatchedExecution),
+        score="unix_lib.evaluate.questions:score_questions",
+        scoring=QuestionScoring,
+        logic_version=1,
+    )

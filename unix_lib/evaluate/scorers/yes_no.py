@@ -2,9 +2,8 @@
 
 from typing import Literal
 
-from unix_lib.config.evaluate import ScorerKind
 from unix_lib.config.strict import key
-from unix_lib.evaluate.scorers.question_settings import ANSWERS, QuestionBenchmark, QuestionScoring
+from unix_lib.evaluate.scorers.question_settings import QuestionBenchmark, question_kind
 
 
 class YesNoBenchmark(QuestionBenchmark):
@@ -14,11 +13,4 @@ class YesNoBenchmark(QuestionBenchmark):
     layout: Literal["pope", "mme"] = key("TSV layout")
 
 
-KIND = ScorerKind(
-    settings=YesNoBenchmark,
-    family="understanding",
-    generate=ANSWERS,
-    score="unix_lib.evaluate.questions:score_questions",
-    scoring=QuestionScoring,
-    logic_version=1,
-)
+KIND = question_kind(YesNoBenchmark)

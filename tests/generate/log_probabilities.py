@@ -1,4 +1,4 @@
-"""How probable a model finds given continuations, in packed forward passes."""
+"""How probable a model finds given continuations, in packed forward passes: what lm-eval's numbers are held against."""
 
 from collections.abc import Sequence
 
