@@ -13,6 +13,7 @@ from tests.figures.synthetic import SyntheticExperiment, drawn_figure, planned_j
 from unix_lib.artefacts.errors import UserError
 from unix_lib.artefacts.manifest import ArtefactError, read_manifest
 from unix_lib.config.figures import FigureSettings
+from unix_lib.figures.family_means import mean_cells
 from unix_lib.figures.gradient_conflict import summarize
 from unix_lib.figures.inputs import Inputs
 from unix_lib.figures.kinds import KINDS
@@ -155,6 +156,12 @@ def test_second_hand_numbers_keep_their_mark(experiment: SyntheticExperiment) ->
     published = table[table.origin == "published"].groupby("model").certainty.unique()
     assert list(published["Janus-Pro-7B"]) == ["second-hand"]
     assert list(published["Uni-X-3B"]) == ["quoted"]
+
+
+@pytest.mark.parametrize(("error", "shown"), [(1.26, "41.0 ± 1.3"), (0.0, "41.0"), (float("nan"), "41.0")])
+def test_a_cell_says_no_error_that_is_not_known(error: float, shown: str) -> None:
+    table = pd.DataFrame({"architecture": ["shared"], "family": ["text"], "value": [41.0], "standard_error": [error]})
+    assert mean_cells(table, "shared")[0] == shown
 
 
 def test_seeds_are_averaged_with_a_wider_interval(tmp_path: Path) -> None:

@@ -20,6 +20,11 @@ MARGIN_INCHES = 0.12
 DASH = "–"  # in a cell without a value
 
 
+def with_error(value: float, error: float) -> str:
+    """A cell with a value and its standard error; without the error where there is none, or no spread to speak of."""
+    return f"{value:.1f} ± {error:.1f}" if error > 0 else f"{value:.1f}"  # NaN is not above 0
+
+
 @dataclass(frozen=True)
 class Section:
     """Rows below a heading."""

@@ -6,7 +6,7 @@ small experiment averages over all the questions it has.
 
 import pandas as pd
 
-from unix_lib.figures.drawn_table import DASH
+from unix_lib.figures.drawn_table import DASH, with_error
 from unix_lib.figures.inputs import Inputs
 from unix_lib.figures.scores import final_scores, headline_scores, over_benchmarks, over_seeds
 from unix_lib.figures.style import architecture_name
@@ -30,7 +30,7 @@ def mean_cells(means: pd.DataFrame, architecture: str) -> list[str]:
     """What a table shows of an architecture's rows of `family_means`: a cell per family, and the mean."""
     rows = means[means.architecture == architecture].set_index("family")
     return [
-        f"{rows.value[key]:.1f} ± {rows.standard_error[key]:.1f}" if key in rows.index else DASH
+        with_error(rows.value[key], rows.standard_error[key]) if key in rows.index else DASH
         for key in (*FAMILIES, "mean")
     ]
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from unix_lib.figures.drawn_table import DASH, Section, TextTable, draw_table, nothing_evaluated
+from unix_lib.figures.drawn_table import DASH, Section, TextTable, draw_table, nothing_evaluated, with_error
 from unix_lib.figures.inputs import Inputs
 from unix_lib.figures.published import PublishedRow, benchmark_name, published_rows
 from unix_lib.figures.scores import final_scores, headline_scores, over_benchmarks, over_seeds
@@ -115,14 +115,10 @@ def _measured_lines(table: pd.DataFrame, keys: list[str]) -> list[list[str]]:
     lines = []
     for name in ordered_architectures(table.architecture):
         rows = table[table.architecture == name].set_index("benchmark")
-        cells = [_with_error(rows.value[key], rows.standard_error[key]) if key in rows.index else DASH for key in keys]
+        cells = [with_error(rows.value[key], rows.standard_error[key]) if key in rows.index else DASH for key in keys]
         lines.append([architecture_name(name), *cells])
     return lines
 
 
 def _number(value: float | None) -> str:
     return DASH if value is None else f"{value:.1f}"
-
-
-def _with_error(value: float, error: float) -> str:
-    return f"{value:.1f} ± {error:.1f}" if pd.notna(error) and error > 0 else f"{value:.1f}"
