@@ -3,8 +3,11 @@
 import copy
 import hashlib
 import os
+import sys
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import Any, Literal
 
 import pytest
 
@@ -13,6 +16,8 @@ from tests.workflow.small_config import CONFIG
 from unix_lib.artefacts.errors import UserError
 from unix_lib.artefacts.recipe import Recipe, RecipeError, read_recipe, write_recipe
 from unix_lib.config import load_experiment, parse_experiment
+from unix_lib.config.analyze import AnalysisKind
+from unix_lib.config.kinds import find_kind
 from unix_lib.config.outside import FileHashes, FilesIdentity, Outside, require_unchanged
 from unix_lib.jobs.job import Job
 from unix_lib.recipes.plan import STAGES
@@ -341,6 +346,24 @@ def test_two_jobs_of_one_name_are_refused() -> None:
     values["analyze"] = {"a": {**conflict, "runs": ["b-unix"]}, "a-b": {**conflict, "runs": ["unix"]}}
     values["train"]["runs"]["b-unix"] = copy.deepcopy(values["train"]["runs"]["unix"])
     with pytest.raises(UserError, match=r"^analyze: two jobs would be called 'a-b-unix-step-00010'; rename one"):
+        resolve(parse_experiment(values, "test", ROOT), ROOT)
+
+
+def test_figures_read_one_kind_of_analysis_by_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    conflict = find_kind("analysis", "conflict", AnalysisKind)
+
+    class Mine(conflict.settings):
+        kind: Literal["mine.conflict"]
+
+    outside = ModuleType("mine.conflict")
+    outside.KIND = replace(conflict, settings=Mine)
+    monkeypatch.setitem(sys.modules, "mine.conflict", outside)
+    values = copy.deepcopy(CONFIG)
+    values["analyze"] = {"mine": {"kind": "mine.conflict", "mixture": "mixed", "runs": ["unix"]}}
+    plan = resolve(parse_experiment(values, "test", ROOT), ROOT)
+    assert len(plan.of_kind("analyze", "mine.conflict")) == 2
+    values["analyze"]["conflict"] = {"mixture": "mixed", "runs": ["unix"]}
+    with pytest.raises(UserError, match=r"something else as 'conflict'; rename the module of kind 'mine\.conflict'"):
         resolve(parse_experiment(values, "test", ROOT), ROOT)
 
 
