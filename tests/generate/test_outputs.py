@@ -26,7 +26,7 @@ from unix_lib.checkpoints.open import checkpoint_folder, image_tokenizer_of, ope
 from unix_lib.checkpoints.sampling import read_sampling, write_sampling
 from unix_lib.config.generate import ImageSampling
 from unix_lib.generate import generate_images, generate_text
-from unix_lib.images.pixels import image_from_pixels, pixels_from_image
+from unix_lib.images.pixels import image_from_pixels, pixels_from_rgb, rgb_from_image
 from unix_lib.pack.sequences import text_to_image_prompt_ids, vqa_prompt_ids
 from unix_lib.tokenizers.image import save_image_tokenizer
 from unix_lib.tokenizers.text import encode_texts
@@ -124,7 +124,7 @@ def test_texts_continue_answer_and_describe(generating: Generating) -> None:
     _, printed, records = generating.run("text", "--prompts", str(asked), "--max-tokens", "7")
 
     opened = open_checkpoint(generating.checkpoint, generating.image_tokenizer, 4, "cpu", with_images=True)
-    codes = opened.image_tokenizer.encode(pixels_from_image(Image.open(picture))[None])[0].numpy()
+    codes = opened.image_tokenizer.encode(pixels_from_rgb(rgb_from_image(Image.open(picture)))[None])[0].numpy()
     vocabulary = opened.vocabulary
     begun = [vocabulary.vision_start_id, *vocabulary.image_ids(codes).tolist(), vocabulary.vision_end_id]
     prompts = [

@@ -14,6 +14,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from unix_lib.config.figures import DrawnFigure
+from unix_lib.evaluate.intervals import Z_95
 from unix_lib.figures.inputs import Inputs
 from unix_lib.figures.published import published_entropy
 from unix_lib.figures.style import IMAGE_COLORS, TEXT_COLORS, Drawing, empty_axes
@@ -21,7 +22,6 @@ from unix_lib.figures.style import IMAGE_COLORS, TEXT_COLORS, Drawing, empty_axe
 CURVE_ORDER = 3  # the largest order that any of our samples resolves
 # ASSUME: below this coverage the estimates still rise with the sample (panel c shows it), so they decide nothing.
 LEAST_COVERAGE = 0.8
-Z_95 = 1.96
 MARKERS = ("o", "s", "^", "D")
 COLUMNS = [  # `order` is the n of the n-grams, `n` the tokens behind an estimate
     *("origin", "source", "modality", "order", "estimate", "value", "standard_error", "low", "high"),

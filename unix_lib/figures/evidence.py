@@ -1,9 +1,9 @@
 """Differences with 95% intervals, and the verdict that an interval allows.
 
 A difference has replicates within each training seed (bootstrap resamples of prompts, random splits, steps); the
-interval around its mean over seeds covers both. Seeds are too few to resample (three of
-them have ten distinct resamples), so their part of the uncertainty is drawn from Student's t with S - 1 degrees of
-freedom around the mean; with one seed it is unknown, and a claim about what training makes stays undecided.
+interval around its mean over seeds covers both. Seeds are too few to resample (three of them have ten distinct
+resamples), so their part of the uncertainty is drawn from Student's t with S - 1 degrees of freedom around the mean;
+with one seed it is unknown, and a claim about what training makes stays undecided.
 """
 
 import json
@@ -14,6 +14,7 @@ import pandas as pd
 from scipy import special
 
 from unix_lib.evaluate.geneval import samples_of
+from unix_lib.evaluate.intervals import Z_95
 from unix_lib.figures.family_means import FAMILIES
 from unix_lib.figures.inputs import Inputs
 from unix_lib.figures.scores import final_scores
@@ -21,7 +22,6 @@ from unix_lib.figures.scores import final_scores
 HOLDS, FAILS, UNDECIDED, NOT_MEASURABLE = "holds", "does not hold", "undecided", "not measurable here"
 REPLICATES = 4000
 SEED = 218
-Z_95 = 1.959964
 VALUE_COLUMNS = ["architecture", "seed", "family", "benchmark", "stratum", "prompt", "value"]
 
 

@@ -45,11 +45,6 @@ def pixels_from_rgb(rgb: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(rgb).to(torch.float32) / HALF_RANGE - 1.0
 
 
-def pixels_from_image(image: Image.Image) -> torch.Tensor:
-    """A PIL image, S pixels square, as float32 (3, S, S) in [-1, 1]."""
-    return pixels_from_rgb(rgb_from_image(image))
-
-
 def image_from_pixels(pixels: torch.Tensor) -> Image.Image:
     """float32 (3, S, S), values clamped to [-1, 1], as an RGB PIL image."""
     levels = (pixels.detach().to("cpu", torch.float32).clamp(-1.0, 1.0) + 1.0) * HALF_RANGE
