@@ -12,35 +12,20 @@ from unix_lib.artefacts.manifest import open_artefact, write_manifest
 from unix_lib.artefacts.recipe import RECIPE
 from unix_lib.checkpoints.errors import CheckpointError
 from unix_lib.checkpoints.open import image_tokenizer_of
-from unix_lib.checkpoints.sampling import SAMPLING, read_sampling, write_sampling
+from unix_lib.checkpoints.sampling import read_sampling
 from unix_lib.config import parse_experiment
-from unix_lib.config.generate import ImageSampling
+from unix_lib.config.generate import SAMPLING, ImageSampling
 from unix_lib.recipes.plan import Plan
 from unix_lib.recipes.resolve import resolve
 from unix_lib.recipes.workspace import link_current
 
-OTHER = ImageSampling(temperature=0.5, guidance_scale=1.5)
-
-
-def test_a_sampling_is_read_back_and_written_only_where_it_changes(tmp_path: Path) -> None:
-    assert read_sampling(tmp_path) is None
-    write_sampling(tmp_path, OTHER)
-    assert read_sampling(tmp_path) == OTHER
-    before = (tmp_path / SAMPLING).stat().st_ino
-    write_sampling(tmp_path, OTHER)
-    assert (tmp_path / SAMPLING).stat().st_ino == before
-    write_sampling(tmp_path, ImageSampling())
-    assert read_sampling(tmp_path) == ImageSampling()
-
 
 @pytest.mark.parametrize("content", ["{", "[]", '{"temperature": -1}', '{"temprature": 1}', b"\xff"])
-def test_a_damaged_sampling_is_refused_and_written_anew(content: str | bytes, tmp_path: Path) -> None:
+def test_a_damaged_sampling_is_refused(content: str | bytes, tmp_path: Path) -> None:
     path = tmp_path / SAMPLING
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(CheckpointError, match=r"sampling\.json: no sampling settings \(.*\); delete it"):
         read_sampling(tmp_path)
-    write_sampling(tmp_path, OTHER)
-    assert read_sampling(tmp_path) == OTHER
 
 
 def _plan(**image_sampling: float) -> Plan:
@@ -63,6 +48,10 @@ def test_finished_checkpoints_say_how_the_experiment_samples_now(tmp_path: Path)
     link_current(plan, tmp_path)
     assert json.loads((folder / SAMPLING).read_text()) == ImageSampling(temperature=0.6, top_k=5).model_dump()
     assert not any((tmp_path / other).exists() for other in others) and others
+    written = (folder / SAMPLING).stat()
+    link_current(plan, tmp_path)
+    assert (folder / SAMPLING).stat() == written
+    (folder / SAMPLING).write_bytes(b"\xff")
     changed = _plan(temperature=0.9)
     assert changed.of_stage("train") == [first, *others]  # how images are sampled trains nothing again
     link_current(changed, tmp_path)

@@ -23,8 +23,8 @@ from unix_lib.artefacts.files import lines_of, write_json
 from unix_lib.artefacts.manifest import write_manifest
 from unix_lib.artefacts.recipe import RECIPE, Recipe
 from unix_lib.checkpoints.open import checkpoint_folder, image_tokenizer_of, open_checkpoint
-from unix_lib.checkpoints.sampling import read_sampling, write_sampling
-from unix_lib.config.generate import ImageSampling
+from unix_lib.checkpoints.sampling import read_sampling
+from unix_lib.config.generate import SAMPLING, ImageSampling
 from unix_lib.generate import generate_images, generate_text
 from unix_lib.images.pixels import image_from_pixels, pixels_from_rgb, rgb_from_image
 from unix_lib.pack.sequences import text_to_image_prompt_ids, vqa_prompt_ids
@@ -101,7 +101,7 @@ def test_images_are_sampled_as_the_checkpoint_says_unless_told_otherwise(generat
     for output, sampling in (("paper", ImageSampling()), ("own", of_the_experiment)):
         _, _, records = generating.run("image", "a circle", output=output)
         assert [row["settings"] for row in records] == [sampling.model_dump()]
-        write_sampling(generating.checkpoint, of_the_experiment)
+        write_json(generating.checkpoint / SAMPLING, of_the_experiment.model_dump())
     given = ["--temperature", "0", "--top-k", "0", "--guidance", "2"]
     _, _, records = generating.run("image", "a circle", *given, output="given")
     assert records[0]["settings"] == {"temperature": 0.0, "top_k": 0, "top_p": 0.8, "guidance_scale": 2.0}

@@ -1,28 +1,12 @@
-"""How images are sampled from a checkpoint unless its user says otherwise: a small file in its folder.
-
-It is what the experiment's config says now, refreshed with the links to today's results, and so not in the manifest.
-"""
+"""Reads how images are sampled from a checkpoint unless its user says otherwise, from a small file in its folder."""
 
 import json
 from pathlib import Path
 
 from pydantic import ValidationError
 
-from unix_lib.artefacts.files import write_json
 from unix_lib.checkpoints.errors import CheckpointError
-from unix_lib.config.generate import ImageSampling
-
-SAMPLING = "sampling.json"
-
-
-def write_sampling(folder: Path, sampling: ImageSampling) -> None:
-    """Write a checkpoint's sampling into its artefact's folder, where it is not there already."""
-    try:
-        known = read_sampling(folder)
-    except CheckpointError:
-        known = None  # damaged: written anew
-    if known != sampling:
-        write_json(folder / SAMPLING, sampling.model_dump(mode="json"))
+from unix_lib.config.generate import SAMPLING, ImageSampling
 
 
 def read_sampling(folder: Path) -> ImageSampling | None:

@@ -4,6 +4,8 @@ from unix_lib.config.jobs import BatchedExecution, JobShape
 from unix_lib.config.kinds import JobKind
 from unix_lib.config.strict import StrictModel, key
 
+SAMPLING = "sampling.json"  # in a finished checkpoint's folder: how its experiment samples images
+
 
 class ImageSampling(StrictModel):
     """How images are sampled from a checkpoint."""

@@ -8,12 +8,12 @@ reaches no job that was already planned.
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 from unix_lib.artefacts.files import replace_text
 from unix_lib.artefacts.manifest import MANIFEST
 from unix_lib.artefacts.recipe import Recipe, read_recipe, write_recipe
-from unix_lib.checkpoints.sampling import write_sampling
-from unix_lib.config.generate import ImageSampling
+from unix_lib.config.generate import SAMPLING, ImageSampling
 from unix_lib.config.jobs import JobShape
 from unix_lib.recipes.plan import Plan
 
@@ -27,10 +27,7 @@ def write_plan(plan: Plan, results: Path) -> None:
     """Write every recipe and execution file of a plan below `results/<experiment>/recipes`."""
     for job in plan.jobs.values():
         write_recipe(job.recipe, results)
-        path = execution_path(job.recipe.path(results))
-        text = json.dumps(job.execution.model_dump(mode="json"), indent=2, sort_keys=True) + "\n"
-        if not path.is_file() or path.read_text(encoding="utf-8") != text:
-            replace_text(path, text)
+        _write_where_changed(execution_path(job.recipe.path(results)), job.execution.model_dump(mode="json"))
 
 
 def read_shape(recipe_path: Path) -> JobShape:
@@ -53,12 +50,12 @@ def unfinished(plan: Plan, results: Path) -> list[str]:
 def link_current(plan: Plan, results: Path) -> None:
     """Point `current/<stage>/<name>` at the plan's finished artefacts and drop links of anything else.
 
-    Finished checkpoints are told how the plan's experiment samples images.
+    Finished checkpoints are told how the experiment samples images now; that is not in their manifests.
     """
-    sampling = plan.experiment.generate.image_sampling.narrowed(ImageSampling)
+    sampling = plan.experiment.generate.image_sampling.narrowed(ImageSampling).model_dump(mode="json")
     for artefact in plan.of_stage("train"):
         if (results / artefact / MANIFEST).is_file():
-            write_sampling(results / artefact, sampling)
+            _write_where_changed(results / artefact / SAMPLING, sampling)
     current = results / "current"
     wanted = {
         current / job.recipe.stage / job.recipe.name: Path("..") / ".." / artefact
@@ -75,3 +72,9 @@ def link_current(plan: Plan, results: Path) -> None:
         temporary = link.with_name(f".{link.name}.{os.getpid()}")
         temporary.symlink_to(target, target_is_directory=True)
         os.replace(temporary, link)
+
+
+def _write_where_changed(path: Path, values: dict[str, Any]) -> None:
+    text = json.dumps(values, indent=2, sort_keys=True) + "\n"
+    if not path.is_file() or path.read_bytes() != text.encode():
+        replace_text(path, text)
