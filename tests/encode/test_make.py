@@ -115,7 +115,9 @@ def test_two_runs_are_identical_and_a_stopped_one_too(tmp_path: Path, monkeypatc
     assert not job.work.exists()
 
 
-def test_a_damaged_chunk_is_encoded_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_damaged_chunk_is_encoded_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     monkeypatch.setattr(encode_make, "CHUNK_IMAGES", 4)
     train = stored(different(14))
     undisturbed = encode_job(tmp_path / "a", train).make()
@@ -127,6 +129,7 @@ def test_a_damaged_chunk_is_encoded_again(tmp_path: Path, monkeypatch: pytest.Mo
     assert first.read_bytes() != whole and second.is_file()
     assert job.make().digest == undisturbed.digest
     assert len(calls) - 3 == 4 + 2 - 1
+    assert "is encoded again: codes.parquet differs from its hash" in caplog.text
 
 
 def test_batch_size_changes_codes_by_rounding_at_most(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Training the VQGAN: it learns, it repeats, and it continues from where it was killed."""
 
+import logging
 import os
 import signal
 import subprocess
@@ -12,6 +13,7 @@ import pytest
 import torch
 
 from tests.tokenizers.small import SHAPE, TRAINING, blocks
+from unix_lib.artefacts.sealed import HASHES, seal_fault
 from unix_lib.images.pixels import pixels_from_rgb
 from unix_lib.tokenizers.image import ImageTokenizer, quality
 from unix_lib.tokenizers.train_vqgan import (
@@ -60,7 +62,7 @@ def test_resumed_equals_undisturbed(tmp_path: Path, stop: int) -> None:
     trainer = VQGANTrainer(images, TRAINING)
     for _ in range(stop):
         trainer.advance()
-    trainer.save(tmp_path / STATE_FILE)
+    trainer.save(tmp_path / "step-00000001")
     torch.manual_seed(stop)
     resumed = train_vqgan(images, TRAINING, work=tmp_path)
     assert_equal_weights(resumed, train_vqgan(images, TRAINING))
@@ -84,10 +86,41 @@ def test_killed_process_continues_to_the_same_weights(tmp_path: Path) -> None:
         [sys.executable, "-c", program, str(tmp_path)], cwd=root, env=dict(os.environ), check=False, capture_output=True
     )
     assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
-    state = torch.load(tmp_path / STATE_FILE, weights_only=True)
+    (kept,) = tmp_path.iterdir()
+    state = torch.load(kept / STATE_FILE, weights_only=True)
     assert 0 < state["step"] < TRAINING.steps
     images = blocks()
     assert_equal_weights(train_vqgan(images, TRAINING, work=tmp_path), train_vqgan(images, TRAINING))
+
+
+@pytest.mark.parametrize("newest", ["flipped", "cut", "unsealed"])
+def test_a_damaged_state_is_never_continued_from(tmp_path: Path, newest: str, caplog: pytest.LogCaptureFixture) -> None:
+    """The whole one before it is, and without one training begins again; either way the weights are the same."""
+    images, trainer = blocks(), VQGANTrainer(blocks(), TRAINING)
+    trainer.advance()
+    trainer.save(tmp_path / "step-00000001")
+    trainer.advance()
+    trainer.save(tmp_path / "step-00000002")
+
+    def damage(folder: Path) -> None:
+        state = folder / STATE_FILE
+        whole = state.read_bytes()
+        if newest == "unsealed":
+            (folder / HASHES).unlink()
+        elif newest == "cut":
+            state.write_bytes(whole[: len(whole) // 2])
+        else:
+            state.write_bytes(whole[:-900] + bytes([whole[-900] ^ 1]) + whole[-899:])
+        assert seal_fault(folder) is not None
+
+    damage(tmp_path / "step-00000002")
+    with caplog.at_level(logging.INFO):
+        resumed = train_vqgan(images, TRAINING, work=tmp_path)
+    assert "step-00000002 is not continued from: " in caplog.text
+    assert f"continuing at step 1 of {TRAINING.steps}" in caplog.text
+    assert_equal_weights(resumed, train_vqgan(images, TRAINING))
+    damage(tmp_path / "step-00000001")
+    assert_equal_weights(train_vqgan(images, TRAINING, work=tmp_path), resumed)
 
 
 def test_the_encoder_finds_the_codes_of_patches() -> None:

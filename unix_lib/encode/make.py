@@ -140,9 +140,12 @@ def encoded_chunks(
     """The codes of a split, chunk by chunk (schema CHUNK); what an earlier attempt left whole is read back."""
     for index, rows in enumerate(iterate_batches(images, split, ["image_id", "image"], batch_rows=CHUNK_IMAGES)):
         kept = work / f"{split}-{index:06d}"
-        if seal_fault(kept) is None:
+        fault = seal_fault(kept)
+        if fault is None:
             progress.advance(len(rows), skipped=len(rows))
         else:
+            if kept.is_dir():
+                logger.warning("%s is encoded again: %s", kept, fault)
             codes = encode_images(rows, tokenizer, batch_size, progress)
             with atomic_path(kept / CHUNK_FILE) as temporary:
                 pq.write_table(codes, temporary, compression="zstd")

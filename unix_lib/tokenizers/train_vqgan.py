@@ -19,6 +19,7 @@ Shapes: N images, B batch, S pixels along a side, E embedding width, G codes alo
 
 import logging
 import math
+import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ import torch
 from torch.nn import functional
 
 from unix_lib.artefacts.files import atomic_path
+from unix_lib.artefacts.sealed import seal, seal_fault
 from unix_lib.images.pixels import pixels_from_rgb
 from unix_lib.tokenizers.trained_vqgan import VQGANTraining
 from unix_lib.tokenizers.vqgan import VQGAN, vqgan_config
@@ -116,10 +118,10 @@ class VQGANTrainer:
             )
         return self.codebook
 
-    def save(self, path: Path) -> None:
-        """Write the whole state atomically."""
+    def save(self, folder: Path) -> None:
+        """Write the whole state into a folder of its own, and seal it."""
         codebook = None if self.codebook is None else vars(self.codebook)
-        with atomic_path(path) as temporary:
+        with atomic_path(folder / STATE_FILE) as temporary:
             torch.save(
                 {
                     "step": self.step,
@@ -129,10 +131,11 @@ class VQGANTrainer:
                 },
                 temporary,
             )
+        seal(folder)
 
-    def load(self, path: Path) -> None:
+    def load(self, folder: Path) -> None:
         """Continue from a saved state of the same run."""
-        state: dict[str, Any] = torch.load(path, weights_only=True)
+        state: dict[str, Any] = torch.load(folder / STATE_FILE, weights_only=True)
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.codebook = None if state["codebook"] is None else PatchCodebook(**state["codebook"])
@@ -153,8 +156,9 @@ def train_vqgan(
         work: folder of the resumable state; None saves nothing.
     """
     trainer = VQGANTrainer(images, training)
-    if work is not None and (work / STATE_FILE).is_file():
-        trainer.load(work / STATE_FILE)
+    state = None if work is None else _newest_whole(work)
+    if state is not None:
+        trainer.load(state)
         logger.info("image tokenizer: continuing at step %d of %d", trainer.step, training.steps)
     started = saved = logged = time.monotonic()
     first = trainer.step
@@ -176,9 +180,25 @@ def train_vqgan(
                 seconds * (training.steps - trainer.step),
             )
         if work is not None and now - saved >= checkpoint_seconds and trainer.step < training.steps:
-            trainer.save(work / STATE_FILE)
+            trainer.save(work / f"step-{trainer.step:08d}")
+            for folder in _saves(work)[1:]:  # only now: one whole state is there at any time
+                shutil.rmtree(folder)
             saved = time.monotonic()
     return trainer.finished()
+
+
+def _saves(work: Path) -> list[Path]:
+    """States, newest first."""
+    return sorted(work.glob("step-*"), reverse=True)
+
+
+def _newest_whole(work: Path) -> Path | None:
+    for folder in _saves(work):
+        fault = seal_fault(folder)
+        if fault is None:
+            return folder
+        logger.warning("image tokenizer: %s is not continued from: %s", folder, fault)
+    return None
 
 
 def batch_at(step: int, images: int, batch_size: int, seed: int) -> np.ndarray:
