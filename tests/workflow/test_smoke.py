@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from unix_lib.artefacts.manifest import MANIFEST, read_manifest
 from unix_lib.artefacts.verify import verify
 from unix_lib.config.kinds import known_kinds
 
@@ -54,6 +56,18 @@ def test_every_artefact_is_whole_and_a_second_run_does_nothing(smoke: Path) -> N
     assert found.faults == []
     assert found.artefacts > 30
     assert "Nothing to be done" in run_chain(smoke)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("artefact", ["sources/digits", "tokenizers/text", "figures/claims"])
+def test_a_step_is_made_by_hand_with_the_command_that_its_log_begins_with(smoke: Path, artefact: str) -> None:
+    made = (smoke / "results" / "smoke" / "current" / artefact).resolve()
+    log = smoke / "results" / "smoke" / "logs" / made.parent.name / f"{made.name}.log"
+    by_hand = shlex.split(log.read_text(encoding="utf-8").splitlines()[0])
+    digest = read_manifest(made).digest
+    (made / MANIFEST).unlink()
+    subprocess.run(by_hand, cwd=smoke, env=environment(smoke), check=True, capture_output=True)
+    assert read_manifest(made).digest == digest
 
 
 @pytest.mark.slow

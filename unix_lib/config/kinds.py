@@ -1,6 +1,6 @@
 """Kinds: what a source, tokenizer, scorer, judge, analysis or figure says of itself, and where each is found.
 
-A kind is a module with a `KIND`. The project's own are listed, a line each, in the `kinds` module of their room; a
+A kind is a module with a `KIND`. The project's own are listed, a line each, in a module of their room (`ROOMS`); a
 config may also name a module outside the package (`kind: my_project.weather`). Modules of kinds say which function
 makes a result by its name, so that looking at a plan imports neither torch nor matplotlib.
 """

@@ -11,7 +11,7 @@ from unix_lib.config.strict import Model, StrictModel, key
 
 
 class HeldOut(StrictModel):
-    """What is held out: one rule for all sources, so that what two of them share is held out in both or in neither."""
+    """What is held out in both of two sources that share it, or in neither; of `shapes` it is combinations instead."""
 
     share: float = key("share of images and texts held out, by the hash of their content", 0.05, gt=0, lt=1)
     seed: int = key("seed of the hashes", 218)

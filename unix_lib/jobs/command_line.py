@@ -7,6 +7,7 @@ project's own progress lines reach the screen, each with the artefact's name in 
 import argparse
 import logging
 import os
+import shlex
 import sys
 from pathlib import Path
 from typing import Any, TextIO
@@ -53,7 +54,7 @@ def _open_log(log: Path | None, name: str) -> TextIO:
                 file.truncate(0)
             os.dup2(file.fileno(), 1)
             os.dup2(file.fileno(), 2)
-        print(" ".join([sys.executable, *sys.argv]), flush=True)
+        print(shlex.join([sys.executable, "-P", *sys.argv]), flush=True)
     handlers.append(logging.StreamHandler(sys.stderr))
     root = logging.getLogger("unix_lib")
     root.setLevel(logging.INFO)
