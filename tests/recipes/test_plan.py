@@ -398,6 +398,18 @@ def test_a_source_is_cut_into_parts_and_a_new_file_adds_jobs(photos: dict[str, A
     assert pack.in_role("codes:photos") == plan.codes("photos")
 
 
+def test_a_new_file_of_a_source_that_the_image_tokenizer_learns_from_encodes_everything_anew(
+    photos: dict[str, Any], tmp_path: Path
+) -> None:
+    def one_more(_: dict[str, Any]) -> None:
+        (tmp_path / "images" / "c.png").write_bytes(b"c.png")
+        (tmp_path / "captions.csv").write_text("image,caption\na.png,one\nb.png,two\nc.png,three\n")
+
+    names = changed_from(photos, one_more, tmp_path)
+    assert {"tokenizers/image", "encode/photos", "encode/digits"} <= names
+    assert not {"sources/digits-images", "sources/digits"} & names
+
+
 def test_texts_are_cut_into_parts_by_their_size(tmp_path: Path) -> None:
     values = copy.deepcopy(CONFIG)
     values["sources"]["prose"] = {"kind": "text", "corpus": "files", "files": ["*.txt"], "shard_megabytes": 1}
