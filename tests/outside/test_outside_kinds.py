@@ -5,11 +5,17 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 
 import pandas as pd
 import pytest
 import yaml
+
+from unix_lib.config import ConfigError
+from unix_lib.config.figures import FigureKind
+from unix_lib.config.kinds import find_kind, imported
 
 ROOT = Path(__file__).resolve().parents[2]
 POEMS = "\n\n".join(f"the {word} is over there\nand so it is, said the {word}" for word in map(str, range(60)))
@@ -151,3 +157,22 @@ def test_a_kind_that_is_none_is_refused_in_one_line(project: Path, kind: str, to
     (line,) = finished.stderr.strip().splitlines()
     assert told in line and "Traceback" not in finished.stderr
     (project / "config" / "bad.yaml").unlink()
+
+
+def test_a_title_that_is_a_modules_name_is_no_function(monkeypatch: pytest.MonkeyPatch) -> None:
+    titled = ModuleType("tests.outside.titled")
+    titled.KIND = replace(find_kind("figure", "tests.outside.answer_lengths", FigureKind), title="json")
+    monkeypatch.setitem(sys.modules, "tests.outside.titled", titled)
+    assert find_kind("figure", "tests.outside.titled", FigureKind).title == "json"
+
+
+def test_a_function_that_is_not_there_is_told_and_what_its_module_lacks_is_not_hidden(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "needy.py").write_text("import not_installed_anywhere\n", encoding="utf-8")
+    for path in ("json:no_such_function", "no_such_module:make", "json.no_such_module:make"):
+        with pytest.raises(ConfigError, match=f"^there is no {path}; define it, or correct the kind"):
+            imported(path)
+    with pytest.raises(ModuleNotFoundError, match="not_installed_anywhere"):
+        imported("needy:make")

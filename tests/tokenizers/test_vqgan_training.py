@@ -123,6 +123,15 @@ def test_a_damaged_state_is_never_continued_from(tmp_path: Path, newest: str, ca
     assert_equal_weights(train_vqgan(images, TRAINING, work=tmp_path), resumed)
 
 
+def test_a_save_outlives_a_damaged_one_of_a_later_step(tmp_path: Path) -> None:
+    """Such a one is left by a process that was killed while it saved."""
+    damaged = tmp_path / f"step-{TRAINING.steps + 1:08d}"
+    damaged.mkdir()
+    train_vqgan(blocks(), TRAINING, work=tmp_path, checkpoint_seconds=0.0)
+    (kept,) = tmp_path.iterdir()
+    assert kept != damaged and seal_fault(kept) is None
+
+
 def test_the_encoder_finds_the_codes_of_patches() -> None:
     """After training, the plain nearest-code rule of the quantizer names patches as the codebook does."""
     images = blocks()

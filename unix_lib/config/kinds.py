@@ -58,10 +58,14 @@ def imported(path: str) -> Any:
     """
     module, _, name = path.partition(":")
     try:
-        return getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError) as error:
-        told = f"{path} can't be imported ({_in_one_line(error)}); define it, or correct the kind that names it"
-        raise ConfigError(told) from error
+        found = getattr(importlib.import_module(module), name, None)
+    except ModuleNotFoundError as error:
+        if not f"{module}.".startswith(f"{error.name}."):
+            raise  # something that the module needs: whoever mends it wants to know where it was asked for
+        found = None
+    if found is None:
+        raise ConfigError(f"there is no {path}; define it, or correct the kind that names it")
+    return found
 
 
 def find_kind(sort: Sort, name: str, wanted: type[KindType]) -> KindType:
@@ -101,7 +105,7 @@ def _lacking(kind: Kind[Any]) -> Iterator[str]:
             yield f"its {field.name} is no JobKind"
         path = value.make if isinstance(value, JobKind) else value
         module, _, name = path.partition(":") if isinstance(path, str) else ("", "", "")
-        if module in sys.modules and not hasattr(sys.modules[module], name):
+        if name and module in sys.modules and not hasattr(sys.modules[module], name):
             yield f"its {field.name} names {path}, and there is no such function"
 
 
@@ -160,7 +164,7 @@ class KindField:
         except ConfigError as error:
             raise ValueError(str(error)) from None
         model = getattr(kind, self.model)
-        if not issubclass(model, base):
+        if not (isinstance(model, type) and issubclass(model, base)):
             told = f"its {self.model} are no {base.__name__}; docs/extending.md shows one"
             raise ValueError(f"{self.sort} kind '{name}': {told}")
         validated: StrictModel = model.model_validate(value)

@@ -10,6 +10,7 @@ import io
 import struct
 import warnings
 import zlib
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -154,10 +155,14 @@ def _open(file: Path | io.BytesIO) -> Image.Image:
 
 
 def _undecodable(file: Path | io.BytesIO, detail: str) -> BadImage:
-    """A fault of a file that can't be decoded: whether it is cut off is read from its own bytes."""
+    """A fault of a file that can't be decoded: whether it is cut off is read from its own first and last bytes."""
     try:
-        data = file.read_bytes() if isinstance(file, Path) else file.getvalue()
+        with open(file, "rb") if isinstance(file, Path) else nullcontext(file) as stream:
+            stream.seek(0)
+            begins = stream.read(LONGEST_REST)
+            stream.seek(-min(LONGEST_REST, stream.seek(0, io.SEEK_END)), io.SEEK_END)
+            rest = stream.read()
     except OSError:
-        data = b""
-    cut = any(data.startswith(begin) and end not in data[-LONGEST_REST:] for begin, end in ENDS.items())
+        return BadImage(CORRUPT, "can't be read")
+    cut = any(begins.startswith(begin) and end not in rest for begin, end in ENDS.items())
     return BadImage(TRUNCATED, "its end is missing") if cut else BadImage(CORRUPT, detail)

@@ -180,9 +180,11 @@ def train_vqgan(
                 seconds * (training.steps - trainer.step),
             )
         if work is not None and now - saved >= checkpoint_seconds and trainer.step < training.steps:
-            trainer.save(work / f"step-{trainer.step:08d}")
-            for folder in _saves(work)[1:]:  # only now: one whole state is there at any time
-                shutil.rmtree(folder)
+            newest = work / f"step-{trainer.step:08d}"
+            trainer.save(newest)
+            for folder in _saves(work):  # only now: one whole state is there at any time
+                if folder != newest:
+                    shutil.rmtree(folder)
             saved = time.monotonic()
     return trainer.finished()
 
