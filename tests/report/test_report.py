@@ -116,6 +116,7 @@ def test_an_experiment_that_only_measures_entropy_has_a_page(tmp_path: Path, mon
     (package / "forecast.py").write_text(
         "from unix_lib.config.figures import FigureKind\n"
         "KIND = FigureKind(draw='my_figures.forecast:draw', logic_version=1, reads=('entropy',), title='My forecast')\n"
+        "def draw(inputs, settings): ...\n"
     )
     monkeypatch.syspath_prepend(package.parent)
     experiment = SyntheticExperiment(tmp_path / "results", prompts=6, steps=(0, 100))
