@@ -7,6 +7,7 @@ behind depends on the machine. Order and content depend on the Python version on
 import ast
 import hashlib
 import inspect
+import os
 import platform
 import sysconfig
 import warnings
@@ -40,6 +41,7 @@ SKIPPED_FOLDERS = frozenset(
     }
 )
 # Written by whoever installed Python, not by its authors.
+SKIPPED_BUILD = "config-"  # folders of what this Python was built with
 SKIPPED_FILES = ("sitecustomize.py", "usercustomize.py", "_sysconfigdata", "_sysconfig_vars")
 
 
@@ -127,13 +129,12 @@ def file_shards(patterns: list[str], root: Path, megabytes: int | None) -> list[
 
 def library_modules(library: Path) -> list[Path]:
     """Source files of the standard library that hold its prose, sorted by path."""
-    return [
-        path
-        for path in sorted(library.rglob("*.py"))
-        if not SKIPPED_FOLDERS.intersection(path.relative_to(library).parts[:-1])
-        and not any(part.startswith("config-") for part in path.relative_to(library).parts)
-        and not path.name.startswith(SKIPPED_FILES)
-    ]
+    found = []
+    for folder, inner, names in os.walk(library):
+        # Here, not afterwards: installed packages lie below the library, and are many times its size.
+        inner[:] = [name for name in inner if name not in SKIPPED_FOLDERS and not name.startswith(SKIPPED_BUILD)]
+        found += [Path(folder, name) for name in names if name.endswith(".py") and not name.startswith(SKIPPED_FILES)]
+    return sorted(found)
 
 
 def docstrings_of(source: str) -> list[str]:
