@@ -5,7 +5,7 @@ path and a job runs exactly when its manifest is missing.
 """
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -62,7 +62,7 @@ class Recipe:
         return [value] if isinstance(value, str) else list(value)
 
     def as_json(self) -> dict[str, Any]:
-        return asdict(self)
+        return {each.name: getattr(self, each.name) for each in fields(self)}
 
     def path(self, results: Path) -> Path:
         return results / "recipes" / self.stage / f"{self.key}.json"
