@@ -59,8 +59,8 @@ def test_every_artefact_is_made_once_by_a_job_of_the_shape_that_the_config_asks_
     for manifest in project.results.glob("*/*/manifest.json"):
         if manifest.parent.parent.name != "current":
             assert read_manifest(manifest.parent).provenance["slurm_job"] is not None
-    training = slurm_job("segment_wildcards_tiny_unix-step-00030")
-    encoding = slurm_job("encoding_wildcards_tiny_digits")
+    training = slurm_job("segment_wildcards_tiny_train_unix-step-00030")
+    encoding = slurm_job("encoding_wildcards_tiny_encode_digits")
     assert training["JobState"] == encoding["JobState"] == "COMPLETED"
     assert training["TresPerJob"] == "gres:gpu:2"
     assert (training["MinMemoryNode"], training["TimeLimit"]) == ("3000M", "01:30:00")
@@ -195,4 +195,4 @@ def test_two_nodes_train_one_model(training: Training) -> None:
     folder = next(training.results.glob("train/base-step-00006-*"))
     assert read_manifest(folder).provenance["metrics"]["world_size"] == 2
     assert pd.read_parquet(folder / "log.parquet")["step"].tolist()[-1] == 6
-    assert slurm_job("segment_wildcards_long_base-step-00006")["NumNodes"] == "2"
+    assert slurm_job("segment_wildcards_long_train_base-step-00006")["NumNodes"] == "2"
