@@ -21,11 +21,9 @@ from torch.nn import functional
 from unix_lib.generate.columns import Columns, GraphColumns
 from unix_lib.models.attention import rotate
 from unix_lib.models.configuration import ModelError
-from unix_lib.models.decoder import UnixForCausalLM
+from unix_lib.models.decoder import UnixForCausalLM, of_the_layers
 from unix_lib.models.layers import DecoderLayer, rotary
 from unix_lib.models.routing import Documents, build_batch, is_vision, move_batch
-
-_NOT_FOR_THE_MODEL = ("target_rows", "targets", "target_is_image", "packed_rows")
 
 
 def check_prompt(prompt: Sequence[int], new_tokens: int, positions: int) -> None:
@@ -86,8 +84,7 @@ class Decoding:
         documents = Documents.of(distinct)
         batch = move_batch(build_batch([documents], model.config), device)
         kept: list[Tensor] = []  # (T, 2 K, E) of each layer
-        inputs = {name: value for name, value in batch.items() if name not in _NOT_FOR_THE_MODEL}
-        hidden = model.model(**inputs, kept=kept)
+        hidden = model.model(**of_the_layers(batch), kept=kept)
         lengths = torch.from_numpy(documents.document_lengths.astype(np.int64)).to(device)
         self.hidden = hidden[batch["packed_rows"][lengths.cumsum(0) - 1]][rows]
         self._positions = lengths[rows]

@@ -230,13 +230,13 @@ class UnixForCausalLM(UnixGenerationMixin, UnixPreTrainedModel):
             _require_positions(position_ids, real, new)
         if cache is not None:
             inputs = cached_batch(self.config, input_ids, real, cache)
-            hidden = self.model(**_of_the_layers(inputs))[inputs["packed_rows"]].unflatten(0, (batch, new))
+            hidden = self.model(**of_the_layers(inputs))[inputs["packed_rows"]].unflatten(0, (batch, new))
             return UnixOutput(logits=self.lm_head(_kept(hidden, logits_to_keep)), past_key_values=cache)
 
         ids, is_real = input_ids.cpu().numpy(), real.cpu().numpy()
         pack = Documents(ids[is_real], np.zeros(is_real.sum(), dtype=bool), is_real.sum(1).astype(np.int32))
         inputs = move_batch(build_batch([pack], self.config), input_ids.device)
-        hidden = self.model(**_of_the_layers(inputs))
+        hidden = self.model(**of_the_layers(inputs))
         output = UnixOutput()
         if labels is not None:
             _require_shape("labels", labels, input_ids.shape)
@@ -256,7 +256,7 @@ class UnixForCausalLM(UnixGenerationMixin, UnixPreTrainedModel):
         return output
 
 
-def _of_the_layers(batch: Batch) -> Batch:
+def of_the_layers(batch: Batch) -> Batch:
     """The part of a batch that `UnixModel.forward` takes."""
     return {name: batch[name] for name in ("input_ids", "text_positions", "vision_positions", "joint", "within")}
 
