@@ -25,6 +25,10 @@ PYTHON = sys.executable
 DEFAULT_CONFIG = ROOT / "config" / "laptop.yaml"
 PLAN, UNFINISHED = None, set()
 
+
+include: "bookkeeping.smk"
+
+
 if workflow.is_main_process:
     try:
         # From the files, as every command reads them: Snakemake's `config` does not say in which folder `extends`
@@ -39,14 +43,15 @@ if workflow.is_main_process:
         UNFINISHED = set(unfinished(PLAN, results))
     except ConfigError as error:
         raise WorkflowError(str(error)) from None
+    alive = forget_killed_runs(results)  # open as long as this process lives
+    mark_finished(PLAN.jobs, UNFINISHED, results)
 
 
 class DigestsDecide(type(workflow)):
-    """Manifests under the digests of recipes decide what runs; of Snakemake's own triggers only file times are left.
+    """Manifests under the digests of recipes decide what runs: of Snakemake's own triggers none that knows more is left.
 
-    The others would run a job again because its list of order-only predecessors changed (a checkpoint added before it)
-    or because a rule's text did. A job that makes several artefacts runs again when one of them is gone, which
-    Snakemake, knowing only the last one, can't see.
+    They would run a job again because its list of order-only predecessors changed (a checkpoint added before it) or
+    because a rule's text did.
     """
 
     @property
@@ -55,11 +60,8 @@ class DigestsDecide(type(workflow)):
 
     @dag_settings.setter
     def dag_settings(self, settings):
-        lost = [manifest_of(artefact) for artefact in UNFINISHED]
         self.__dict__["dag_settings"] = replace(
-            settings,
-            rerun_triggers=frozenset({RerunTrigger.MTIME}),
-            forcerun=frozenset(settings.forcerun).union(filter(os.path.exists, lost)),
+            settings, rerun_triggers=frozenset({RerunTrigger.MTIME})
         )
 
 
@@ -72,18 +74,14 @@ wildcard_constraints:
     digest=r"[0-9a-f]{12}",
 
 
-def manifest_of(artefact):
-    return f"results/{PLAN.name}/{artefact}/manifest.json"
+def made(*stages):
+    """Marks of all planned artefacts of some stages; nothing inside a SLURM job, which has its own target."""
+    return [mark_of(results, name) for name in PLAN.targets(*stages)] if PLAN else []
 
 
-def manifests(*stages):
-    """Manifests of all planned artefacts of some stages; nothing inside a SLURM job, which has its own target."""
-    return [manifest_of(artefact) for artefact in PLAN.targets(*stages)] if PLAN else []
-
-
-def manifests_up_to(artefacts):
-    """Manifests of some artefacts and of all that they build on."""
-    return [manifest_of(artefact) for artefact in PLAN.upstream(artefacts)]
+def made_up_to(artefacts):
+    """Marks of some artefacts and of all that they build on."""
+    return [mark_of(results, name) for name in PLAN.upstream(artefacts)]
 
 
 def single_targets():
@@ -106,19 +104,19 @@ def planned(wildcards):
 
 
 def upstream(wildcards):
-    """The manifests that a recipe builds on, as `ancient`.
+    """The marks of what a job waits for, as `ancient`.
 
     A finished job lists none: nothing that happens before it is a reason to make it again.
     """
     base, key = Path("results") / wildcards.experiment, key_of(wildcards)
-    if planned(wildcards) is None:  # inside a SLURM job: everything before it is there
+    if planned(wildcards) is not None:
+        needed = PLAN.waits_for(key) if key in UNFINISHED else []
+    else:  # inside a SLURM job: everything before it is there
         needed = read_planned(base, *key.split("/")).upstream
         needed = [a for a in needed if not a.startswith(f"{wildcards.stage}/")]
-    elif key in UNFINISHED:
-        needed = PLAN.waits_for(key)
-    else:
-        needed = []
-    return [ancient(f"{base}/{a}/manifest.json") for a in needed]
+        for artefact in needed:
+            age(mark_of(base, artefact))
+    return [ancient(mark_of(base, artefact)) for artefact in needed]
 
 
 def shape_of(wildcards):
@@ -141,7 +139,7 @@ rule job:
     input:
         upstream,
     output:
-        manifest="results/{experiment}/{stage}/{name}-{digest}/manifest.json",
+        touch("results/{experiment}/made/{stage}/{name}-{digest}"),
     log:
         "results/{experiment}/logs/{stage}/{name}-{digest}.log",
     benchmark:
@@ -156,11 +154,12 @@ rule job:
     params:
         recipe=RECIPE,
         execution=RECIPE.replace(".json", ".execution.json"),
+        manifest="results/{experiment}/{stage}/{name}-{digest}/manifest.json",
         launcher="",
     shell:
         # The log holds everything that a script prints, the screen its progress.
         "{params.launcher}{PYTHON} -P scripts/{wildcards.stage}.py --recipe {params.recipe} "
-        "--execution {params.execution} --output {output.manifest} --log {log}"
+        "--execution {params.execution} --output {params.manifest} --log {log}"
 
 
 if PLAN:

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -15,7 +16,8 @@ from tests.slurm.conftest import PROFILE
 from tests.workflow.project import ROOT, Project, fake_project
 from unix_lib.artefacts.manifest import Manifest, read_manifest
 from unix_lib.artefacts.verify import verify
-from unix_lib.train.lock import RunLock
+from unix_lib.jobs.job import lock_path
+from unix_lib.jobs.lock import Lock
 
 pytestmark = [pytest.mark.slurm, pytest.mark.slow, pytest.mark.usefixtures("cluster")]
 
@@ -115,7 +117,7 @@ class Training:
             )
 
     def said(self) -> str:
-        """What the trainer of the last attempt printed."""
+        """What the trainers of all attempts printed."""
         return "".join(path.read_text() for path in self.results.glob("logs/train/*.log"))
 
     def work(self) -> Path:
@@ -167,24 +169,41 @@ def test_a_job_that_scancel_ends_midway_is_submitted_again_and_continues(trainin
 def job_with_a_save(training: Training, running: subprocess.Popen[str]) -> str:
     """Wait until a training job has a save behind it; returns its SLURM id."""
     while running.poll() is None:
-        for lock in training.results.glob("work/train/base-*/lock.json"):
-            if list(lock.parent.glob("step-*/hashes.json")):
+        for lock in training.results.glob("work/train/base-*.lock"):
+            if list(lock.with_suffix("").glob("step-*/hashes.json")):
                 return str(json.loads(lock.read_text())["slurm_job"])
         time.sleep(0.1)
     raise AssertionError((training.project.folder / "snakemake.log").read_text())
 
 
-def test_a_job_that_meets_a_live_writer_leaves_the_run_alone(training: Training) -> None:
+def test_a_job_that_meets_a_live_writer_waits_for_it(training: Training) -> None:
     planned = next(training.results.glob("recipes/train/base-*[0-9a-f].json"))
     settings = json.loads(planned.read_text())["settings"]
-    with RunLock(training.results / "work" / "train" / f"base-{settings['run_digest'][:12]}") as lock:
-        refused = training.snakemake(*PROFILE, "--retries", "0", check=False)
-        assert refused.returncode != 0
-        assert f"is being trained by process {lock.holder.pid}" in training.said()
-        assert [path.name for path in lock.path.parent.iterdir()] == ["lock.json"]
-        lock.refresh()  # still ours
-    training.snakemake(*PROFILE)
+    work = training.results / "work" / "train" / f"base-{settings['run_digest'][:12]}"
+    with Lock(lock_path(work)) as lock:
+        running = training.submit()
+        until(lambda: f"process {lock.holder.pid} on" in training.said(), running)
+        assert not work.exists()
+        lock.check()  # still ours
+    assert running.wait() == 0
     assert training.checkpoint()[1].facts["step"] == STEPS
+
+
+def test_a_job_whose_driver_was_killed_is_not_done_twice(training: Training) -> None:
+    first = training.submit()
+    job = job_with_a_save(training, first)
+    first.kill()
+    first.wait()
+    training.snakemake(*PROFILE)
+    assert training.checkpoint()[1].provenance["slurm_job"] == job
+    assert "made before, and whole" in training.said()
+    assert "continues at step" not in training.said()
+
+
+def until(happens: Callable[[], bool], running: subprocess.Popen[str]) -> None:
+    while not happens():
+        assert running.poll() is None
+        time.sleep(0.1)
 
 
 def test_two_nodes_train_one_model(training: Training) -> None:

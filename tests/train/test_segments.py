@@ -14,13 +14,13 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
+from unix_lib.train.lock import RunLock
 
 import unix_lib.models  # noqa: F401  registers the model
 from tests.train.experiment import LENGTH, ROOT, Experiment, command, environment
 from unix_lib.artefacts.manifest import Manifest
 from unix_lib.train import state
 from unix_lib.train.errors import Interrupted, TrainError
-from unix_lib.train.lock import RunLock
 from unix_lib.train.make import make_checkpoint
 from unix_lib.train.stopping import deadline
 

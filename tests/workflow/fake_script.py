@@ -1,7 +1,7 @@
 """Stands in for every script in the DAG tests: makes a small artefact from the recipe and its inputs' contents.
 
-It notes each artefact it makes in `made.txt`, waits for `FAKE_SECONDS`, and fails for the artefact whose name
-stands in `FAKE_FAILURE`.
+It notes each artefact it makes in `made.txt`, waits for `FAKE_SECONDS` and for a file called `FAKE_GO`, and fails for
+the artefact whose name stands in `FAKE_FAILURE`.
 """
 
 import hashlib
@@ -14,6 +14,7 @@ from typing import Any
 from unix_lib.artefacts.errors import UserError
 from unix_lib.artefacts.manifest import MANIFEST, read_manifest
 from unix_lib.artefacts.recipe import read_recipe
+from unix_lib.jobs import job as jobs
 from unix_lib.jobs.command_line import run_script
 from unix_lib.jobs.job import Job
 
@@ -22,6 +23,8 @@ def make(job: Job[Any, Any]) -> None:
     if job.recipe.kind == "group":
         make_members(job)
     time.sleep(float(os.environ.get("FAKE_SECONDS", "0")))
+    while "FAKE_GO" in os.environ and not Path(os.environ["FAKE_GO"]).exists():
+        time.sleep(0.05)
     if job.recipe.name == os.environ.get("FAKE_FAILURE"):
         raise UserError(f"{job.recipe.name} was told to fail")
     digest = hashlib.sha256(job.recipe.digest.encode())
@@ -51,5 +54,5 @@ def make_members(job: Job[Any, Any]) -> None:
 
 if __name__ == "__main__":
     Path("made.txt").touch()
-    Job.make = make  # type: ignore[method-assign]
+    jobs.imported = lambda path: make  # type: ignore[assignment]
     run_script(Path(sys.argv[0]).stem, __doc__)

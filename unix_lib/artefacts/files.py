@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 CHUNK = 1 << 20
+PARTS = ".*.part"  # what `atomic_path` writes to, and leaves behind where it was killed
 
 
 def sha256_of(path: Path) -> str:

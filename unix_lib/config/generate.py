@@ -41,4 +41,4 @@ class GroupSettings(StrictModel):
     group: str = key("name of the group")
 
 
-GROUP = JobKind(GroupSettings, "unix_lib.generate.make:make_group", 1, BatchedExecution)
+GROUP = JobKind(GroupSettings, "unix_lib.generate.make:make_group", 1, BatchedExecution, makes="answers")

@@ -41,6 +41,7 @@ class JobKind(Generic[SettingsType]):
     make: str  # "module:function", which takes the job
     logic_version: int
     execution: type[Execution] = Execution
+    makes: str = ""  # role of the artefacts that the job makes beside its own
 
 
 @dataclass(frozen=True)

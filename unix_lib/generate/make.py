@@ -4,7 +4,7 @@ import logging
 import time
 from typing import Any
 
-from unix_lib.artefacts.manifest import MANIFEST, ArtefactError, Manifest, open_artefact
+from unix_lib.artefacts.manifest import Manifest
 from unix_lib.config.generate import GroupSettings
 from unix_lib.config.jobs import BatchedExecution
 from unix_lib.config.kinds import imported
@@ -26,26 +26,16 @@ def make_group(job: Job[GroupSettings, BatchedExecution]) -> Manifest:
     """
     recipes = [read_planned(job.results, *artefact.split("/", 1)) for artefact in job.recipe.in_role("answers")]
     members: list[Job[Any, BatchedExecution]] = [Job.of(recipe, job.results, job.execution) for recipe in recipes]
-    made = {member.recipe.artefact: _made_before(member) for member in members}
+    made = {member.recipe.artefact: member.made() for member in members}
     missing = [member for member in members if made[member.recipe.artefact] is None]
     checkpoint = checkpoint_of(missing) if missing else None
     seconds: dict[str, float] = {}
     for member in missing:
         member.started = time.monotonic()
         make = imported(job_kind(member.recipe.stage, member.recipe.kind).make)
-        made[member.recipe.artefact] = make(member, checkpoint)
+        with member.alone():
+            made[member.recipe.artefact] = member.made() or make(member, checkpoint)
         seconds[member.recipe.name] = round(time.monotonic() - member.started, 2)
         log.info("%s: %.1f s", member.recipe.name, seconds[member.recipe.name])
     digests = {artefact: manifest.digest for artefact, manifest in made.items() if manifest is not None}
     return job.finish({}, facts={"answers": digests}, metrics={"seconds": seconds})
-
-
-def _made_before(member: Job[Any, BatchedExecution]) -> Manifest | None:
-    """The manifest of answers that are there and whole."""
-    if not (member.folder / MANIFEST).is_file():
-        return None
-    try:
-        return open_artefact(member.folder)
-    except ArtefactError as error:
-        log.warning("%s; its answers are made again", error)
-        return None

@@ -1,20 +1,26 @@
 """The command line that every script has: a recipe and the execution settings in, a manifest out.
 
-With `--log`, everything that the process and the libraries in it print goes to that file, and only the
-project's own progress lines reach the screen, each with the artefact's name in front.
+With `--log`, everything that the process and the libraries in it print goes to a file, and only the project's own
+progress lines reach the screen, each with the artefact's name in front. Each attempt has a file of its own,
+`attempts/<log>.<number>`, which a later one, or Snakemake, leaves alone; the log is a link to the last.
 """
 
 import argparse
 import logging
 import os
+import platform
 import shlex
 import sys
+from datetime import datetime
+from itertools import count
 from pathlib import Path
 from typing import Any, TextIO
 
 from unix_lib.artefacts.errors import UserError
 from unix_lib.artefacts.recipe import RecipeError
 from unix_lib.jobs.job import Job
+
+ATTEMPT = "UNIX_LOG"  # in the environment of a job's several processes, which share a file
 
 
 def run_script(stage: str, description: str | None) -> None:
@@ -38,6 +44,27 @@ def run_script(stage: str, description: str | None) -> None:
         if arguments.log is not None:
             print(line, file=screen, flush=True)
         sys.exit(line)
+    except Exception as error:  # a fault of ours, or of the machine: its traceback stands in the log
+        if arguments.log is not None:
+            print(f"{type(error).__name__}: {error}\n  traceback: {arguments.log}", file=screen, flush=True)
+        raise
+
+
+def new_attempt(log: Path) -> Path:
+    """Make the file of one more attempt, and the log a link to it."""
+    folder = log.parent / "attempts"
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in count(1):
+        attempt = folder / f"{log.name}.{number}"
+        try:
+            attempt.touch(exist_ok=False)
+            break
+        except FileExistsError:
+            continue
+    link = log.with_name(f".{log.name}.{os.getpid()}.part")
+    link.symlink_to(attempt.relative_to(log.parent))
+    os.replace(link, log)
+    return attempt
 
 
 def _open_log(log: Path | None, name: str) -> TextIO:
@@ -46,14 +73,14 @@ def _open_log(log: Path | None, name: str) -> TextIO:
     handlers: list[logging.Handler] = []
     screen = sys.stderr
     if log is not None:
-        log.parent.mkdir(parents=True, exist_ok=True)
         screen = os.fdopen(os.dup(2), "w", buffering=1)
         handlers.append(logging.StreamHandler(screen))
-        with open(log, "a") as file:  # appending keeps the lines of a job's several processes whole
-            if os.environ.get("RANK", "0") == "0":
-                file.truncate(0)
+        # Appending keeps the lines of a job's several processes whole.
+        with open(os.environ.get(ATTEMPT) or new_attempt(log), "a") as file:
             os.dup2(file.fileno(), 1)
             os.dup2(file.fileno(), 2)
+        began = datetime.now().astimezone().isoformat(sep=" ", timespec="seconds")
+        print(f"--- {began}, process {os.getpid()} on {platform.node()}", flush=True)
         print(shlex.join([sys.executable, "-P", *sys.argv]), flush=True)
     handlers.append(logging.StreamHandler(sys.stderr))
     root = logging.getLogger("unix_lib")

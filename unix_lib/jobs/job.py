@@ -1,22 +1,36 @@
 """One job as its script sees it: typed settings, the folders of its inputs, and where its output goes."""
 
 import json
+import logging
 import os
 import shutil
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar, cast
 
 from pydantic import ValidationError
 
-from unix_lib.artefacts.files import write_json
-from unix_lib.artefacts.manifest import MANIFEST, Facts, Manifest, open_artefact, read_manifest, write_manifest
+from unix_lib.artefacts.files import PARTS, write_json
+from unix_lib.artefacts.manifest import (
+    MANIFEST,
+    ArtefactError,
+    Facts,
+    Manifest,
+    open_artefact,
+    read_manifest,
+    write_manifest,
+)
 from unix_lib.artefacts.recipe import RECIPE, Recipe, RecipeError, read_recipe
 from unix_lib.config.jobs import Execution, JobShape
 from unix_lib.config.kinds import imported
 from unix_lib.config.strict import ConfigError, StrictModel
 from unix_lib.jobs.job_kinds import job_kind
+from unix_lib.jobs.lock import Lock
+
+logger = logging.getLogger(__name__)
 
 Settings = TypeVar("Settings", bound=StrictModel)
 ExecutionType = TypeVar("ExecutionType", bound=Execution)
@@ -78,8 +92,44 @@ class Job(Generic[Settings, ExecutionType]):
         return job
 
     def make(self) -> Any:
-        """Do the job, by the function that its kind names."""
-        return imported(job_kind(self.recipe.stage, self.recipe.kind).make)(self)
+        """Do the job, by the function that its kind names, unless it is done.
+
+        Of a job's several processes the first one asks; what the others do with it is the stage's own.
+        """
+        do = imported(job_kind(self.recipe.stage, self.recipe.kind).make)
+        if not first_process():
+            return do(self)
+        with self.alone():
+            return self.made() or do(self)
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Be the only process that makes this artefact, after waiting for one that does.
+
+        What a process that was killed outright was writing is removed.
+        """
+        with Lock(lock_path(self.work)):
+            for folder in (self.folder, self.work):
+                for part in folder.rglob(PARTS):
+                    part.unlink()
+            yield
+
+    def made(self) -> Manifest | None:
+        """The manifest where the artefact is there and whole; None where it is to be made, for the first time or again.
+
+        A damaged one loses its manifest at once: it is unfinished, whatever becomes of this process.
+        """
+        also = self.recipe.in_role(job_kind(self.recipe.stage, self.recipe.kind).makes)
+        if not all((self.results / artefact / MANIFEST).is_file() for artefact in [self.recipe.artefact, *also]):
+            return None
+        try:
+            manifest = open_artefact(self.folder)
+        except ArtefactError as error:
+            logger.warning("%s; made again", error)
+            (self.folder / MANIFEST).unlink()
+            return None
+        logger.info("made before, and whole")
+        return manifest
 
     @property
     def shape(self) -> JobShape:
@@ -121,7 +171,7 @@ class Job(Generic[Settings, ExecutionType]):
         folder = self.results / artefact
         if artefact not in self._checked:
             # Of a job's several processes the first one hashes; the others would read the same bytes again.
-            (open_artefact if os.environ.get("RANK", "0") == "0" else read_manifest)(folder)
+            (open_artefact if first_process() else read_manifest)(folder)
             self._checked.add(artefact)
         return folder
 
@@ -148,6 +198,16 @@ class Job(Generic[Settings, ExecutionType]):
             execution=self.execution.model_dump(mode="json"),
             wall_seconds=time.monotonic() - self.started,
         )
+
+
+def first_process() -> bool:
+    """Whether this is the first, or the only one, of a job's processes."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+def lock_path(work: Path) -> Path:
+    """The lock of a work folder: beside it, since the folder comes and goes."""
+    return work.with_name(f"{work.name}.lock")
 
 
 def _first_fault(error: ValidationError) -> str:

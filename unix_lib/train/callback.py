@@ -67,5 +67,4 @@ class SegmentCallback(TrainerCallback):
                 control.should_training_stop = True
             elif save_now:
                 self.saver.save_work(step)
-        self.saver.keep_lock()
         self._step_began = time.monotonic()

@@ -1,4 +1,4 @@
-"""From one script call to the processes of a job, before torch is imported.
+"""From one script call to the processes of a job, before torch is imported; their end where the call is killed.
 
 One process: nothing happens. Several on one machine: this process becomes `torch.distributed.run`. Several nodes under
 SLURM: `srun` starts the script once per node, and each becomes that node's launcher; the first host of the job's node
@@ -6,20 +6,29 @@ list is where they meet. A signal to the launcher reaches the trainers, which sa
 """
 
 import argparse
-import json
+import ctypes
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from unix_lib.artefacts.errors import UserError
 from unix_lib.config.jobs import JobShape
+from unix_lib.config.train import CheckpointSettings, TrainExecution
+from unix_lib.jobs.command_line import ATTEMPT, new_attempt
+from unix_lib.jobs.job import Job, lock_path
+from unix_lib.jobs.lock import Lock
 from unix_lib.train.errors import TrainError
+from unix_lib.train.state import work_folder
 
 FIRST_PORT, PORTS = 20000, 12000
 # From a signal to the kill: a step, a save of tens of gigabytes and its hash. PyTorch's own 30 s are too few.
 SECONDS_TO_SAVE = 300
 SECONDS_FOR_SCONTROL = 60
+LAUNCHER = "UNIX_LAUNCHER_PID"  # in the environment of the processes that it starts
+PR_SET_PDEATHSIG = 1  # of Linux's prctl
 
 
 def first_host(node_list: str) -> str:
@@ -78,19 +87,47 @@ def launcher_command(arguments: list[str], script: list[str]) -> list[str]:
 
 
 def launch_processes() -> None:
-    """Become the launcher if the job has several processes and was not launched yet; else return."""
+    """Become the launcher if the job has several processes and was not launched yet; else return.
+
+    Before that, a process that makes the same checkpoint, or trains the same run, is waited for: its driver may have
+    been killed without it. What it has finished is not made again.
+    """
     parser = argparse.ArgumentParser(add_help=False)
-    parser.add_argument("--execution", type=Path)
-    execution = parser.parse_known_args()[0].execution
-    if execution is None or not execution.is_file():
+    for name in ("--recipe", "--execution", "--output", "--log"):
+        parser.add_argument(name, type=Path)
+    given = parser.parse_known_args()[0]
+    if None in (given.recipe, given.execution, given.output) or not given.execution.is_file():
         return  # the script's own parser has the better message
-    shape = JobShape.model_validate(json.loads(execution.read_text(encoding="utf-8"))["job"])
     try:
-        arguments = launcher_arguments(shape, os.environ)
-    except TrainError as error:
+        job: Job[CheckpointSettings, TrainExecution] = Job.from_files(given.recipe, given.execution, given.output)
+        arguments = launcher_arguments(job.shape, os.environ)
+        if arguments is None:
+            return
+        if os.environ.get("SLURM_NODEID", "0") == "0":
+            settings = job.settings
+            run = lock_path(work_folder(job.results, settings.run, settings.run_digest))
+            with job.alone(), Lock(run):
+                if job.made() is not None:
+                    sys.exit()
+    except UserError as error:
         sys.exit(f"{type(error).__name__}: {error}")
-    if arguments is not None:
-        sys.stderr.flush()
-        # As by `python -P`: the processes must not take scripts/tokenizers.py for the library of that name.
-        environment = os.environ | {"PYTHONSAFEPATH": "1"}
-        os.execve(sys.executable, launcher_command(arguments, sys.argv), environment)
+    sys.stderr.flush()
+    # As by `python -P`: the processes must not take scripts/tokenizers.py for the library of that name.
+    environment = os.environ | {"PYTHONSAFEPATH": "1", LAUNCHER: str(os.getpid())}
+    if given.log is not None:
+        environment[ATTEMPT] = str(new_attempt(given.log))
+    os.execve(sys.executable, launcher_command(arguments, sys.argv), environment)
+
+
+def end_with_launcher() -> None:
+    """Have the kernel kill this process when its launcher ends, also where that was killed outright (Linux only).
+
+    A launcher puts its processes into sessions of their own: no signal to its group reaches them.
+    """
+    launcher = os.environ.get(LAUNCHER)
+    control = getattr(ctypes.CDLL(None), "prctl", None)
+    if launcher is None or "RANK" not in os.environ or control is None:
+        return
+    control(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != int(launcher):
+        sys.exit("the launcher of this process has ended")

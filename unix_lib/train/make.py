@@ -17,12 +17,12 @@ from unix_lib.artefacts.manifest import Manifest
 from unix_lib.config.models import FreshStart, RunStart
 from unix_lib.config.outside import require_unchanged
 from unix_lib.config.train import CheckpointSettings, TrainExecution
-from unix_lib.jobs.job import Job
+from unix_lib.jobs.job import Job, lock_path
+from unix_lib.jobs.lock import Lock
 from unix_lib.pack.reader import PackReader
 from unix_lib.records.schema import Row
 from unix_lib.tokenizers.vocabulary import Vocabulary
 from unix_lib.train import heldout, log, state
-from unix_lib.train.lock import RunLock
 from unix_lib.train.processes import Processes, leave_together, prepare_deepspeed, this_process
 from unix_lib.train.stream import Share
 
@@ -42,8 +42,8 @@ def make_checkpoint(job: CheckpointJob) -> Manifest | None:
         The manifest; None on processes other than the first.
 
     Raises:
-        TrainError: settings that don't fit together, a state that can't be loaded, a loss that is not finite, or a
-            run that another process is training.
+        TrainError: settings that don't fit together, a state that can't be loaded, or a loss that is not finite.
+        LockError: another process took the run over, since this one had been suspended.
         UserError: the pretrained model that the run begins with was changed after the plan was made.
         Interrupted: told to stop before the end; everything is saved.
     """
@@ -59,11 +59,13 @@ def make_checkpoint(job: CheckpointJob) -> Manifest | None:
         return _initial_checkpoint(job, processes) if processes.first else None
     work = state.work_folder(job.results, settings.run, settings.run_digest)
     with ExitStack() as stack:
-        lock = stack.enter_context(RunLock(work)) if processes.first else None
+        lock = stack.enter_context(Lock(lock_path(work))) if processes.first else None
         prepare_deepspeed(processes)
         from unix_lib.train.segment import train_segment
 
         trained = train_segment(job, processes, share, work, lock, partial(_initial_model, job, processes))
+        if lock is not None:
+            lock.check()
         manifest = None if trained.weights is None else _write_checkpoint(job, processes, trained, trained.weights)
     if processes.first:
         state.clear_work(work, settings.step)

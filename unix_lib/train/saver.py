@@ -10,9 +10,9 @@ import torch
 
 from unix_lib.artefacts.sealed import seal
 from unix_lib.config.train import TrainExecution
+from unix_lib.jobs.lock import Lock
 from unix_lib.train import state
 from unix_lib.train.errors import TrainError
-from unix_lib.train.lock import RunLock
 from unix_lib.train.log import StepLog
 from unix_lib.train.measurements import Measurements
 from unix_lib.train.processes import Processes
@@ -35,7 +35,7 @@ class StateSaver:
         execution: TrainExecution,
         processes: Processes,
         work: Path,
-        lock: RunLock | None,
+        lock: Lock | None,
     ) -> None:
         """Prepare a segment's saves into `work` and its artefact; the run's lock is held by the first process."""
         self.trainer, self.steps, self.measurements = trainer, steps, measurements
@@ -52,11 +52,6 @@ class StateSaver:
         due = time.monotonic() - self._saved_at >= self.execution.save_seconds
         return float(self.processes.first and due)
 
-    def keep_lock(self) -> None:
-        """Say now and then that this process still works; raises what `RunLock.refresh` does."""
-        if self.lock is not None:
-            self.lock.refresh_if_due()
-
     def save_work(self, step: int) -> None:
         """Write a state that a killed job resumes from."""
         self.save(self.work / f"step-{step:05d}", step)
@@ -67,13 +62,13 @@ class StateSaver:
         """Write the state after a step; it exists when it is whole.
 
         Raises:
-            TrainError: another process has taken the run over.
+            LockError: another process has taken the run over.
         """
         part = folder.with_name(f".{folder.name}")
         first = self.processes.first
         if first:
             if self.lock is not None:
-                self.lock.refresh()
+                self.lock.check()
             shutil.rmtree(part, ignore_errors=True)
             part.mkdir(parents=True)
         self._wait()

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from unix_lib.config.train import CheckpointSettings, TrainExecution
 from unix_lib.jobs.job import Job
+from unix_lib.jobs.lock import Lock
 from unix_lib.models import UnixForCausalLM
 from unix_lib.models.gpu_attention import check_kernels
 from unix_lib.models.routing import build_batch
@@ -19,7 +20,6 @@ from unix_lib.tokenizers.vocabulary import Vocabulary
 from unix_lib.train.callback import SegmentCallback
 from unix_lib.train.errors import Interrupted
 from unix_lib.train.heldout import heldout_batches
-from unix_lib.train.lock import RunLock
 from unix_lib.train.log import StepLog
 from unix_lib.train.measurements import Measurements
 from unix_lib.train.processes import Processes, answer_of_the_first
@@ -45,7 +45,7 @@ def train_segment(  # noqa: PLR0917
     processes: Processes,
     share: Share,
     work: Path,
-    lock: RunLock | None,
+    lock: Lock | None,
     build_model: Callable[[Vocabulary, Path | None], UnixForCausalLM],
 ) -> Trained:
     """Train up to the step of a checkpoint's recipe and, where a later segment can follow, write its state.
