@@ -9,7 +9,7 @@ CONFIG ?= config/laptop.yaml
 
 VENV   := .venv
 RUN    := $(VENV)/bin/python
-SNAKEMAKE := $(VENV)/bin/snakemake --cores $(CORES) --rerun-incomplete --quiet rules --configfile
+SNAKEMAKE := $(VENV)/bin/snakemake --cores $(CORES) --quiet rules --configfile
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run smoke plan figures doctor test test-slurm benchmark-model lint schema clean

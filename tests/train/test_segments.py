@@ -1,5 +1,6 @@
 """Whole segments on a tiny model: however a run is cut, stopped or killed, its checkpoints are the same."""
 
+import json
 import logging
 import os
 import shutil
@@ -14,15 +15,17 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
-from unix_lib.train.lock import RunLock
 
 import unix_lib.models  # noqa: F401  registers the model
 from tests.train.experiment import LENGTH, ROOT, Experiment, command, environment
-from unix_lib.artefacts.manifest import Manifest
+from unix_lib.artefacts.manifest import MANIFEST, Manifest
+from unix_lib.jobs.job import lock_path
+from unix_lib.jobs.lock import LockError
 from unix_lib.train import state
 from unix_lib.train.errors import Interrupted, TrainError
 from unix_lib.train.make import make_checkpoint
 from unix_lib.train.stopping import deadline
+from unix_lib.train.trainer import SegmentTrainer
 
 LAST = 12  # steps of two packs; the experiment has seven, so every run repeats them
 
@@ -225,13 +228,24 @@ def test_at_the_time_limit_a_segment_saves_and_leaves(tmp_path: Path, monkeypatc
         _train(experiment, LAST)
 
 
-def test_a_run_that_somebody_trains_is_refused(straight: Any) -> None:
-    experiment, whole = straight
-    with (
-        RunLock(state.work_folder(experiment.results, "tiny", whole[LAST].facts["run_digest"])),
-        pytest.raises(TrainError, match=f"trained by process {os.getpid()}"),
-    ):
-        _train(experiment, LAST)
+def test_a_writer_whose_run_was_taken_over_writes_nothing_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SLURM may suspend a job until another host takes its lock for left behind."""
+    experiment = Experiment(tmp_path)
+    job = experiment.job(LAST)
+    work = state.work_folder(job.results, job.settings.run, job.settings.run_digest)
+    original = SegmentTrainer.take_counts
+
+    def taken_over(self: SegmentTrainer, *wishes: float) -> Any:
+        other = {"token": "other", "host": "node17", "pid": 1, "slurm_job": None}
+        lock_path(work).write_text(json.dumps(other))
+        return original(self, *wishes)
+
+    monkeypatch.setattr(SegmentTrainer, "take_counts", taken_over)
+    with pytest.raises(LockError, match="another process took this over"):
+        job.make()
+    assert list(work.glob("step-*")) == []
+    assert not (job.folder / MANIFEST).exists()
+    assert "node17" in lock_path(work).read_text()
 
 
 def test_a_loss_that_is_not_finite_names_the_step(tmp_path: Path) -> None:
@@ -262,7 +276,7 @@ def test_killed_at_any_moment_the_run_ends_the_same(tmp_path: Path) -> None:
     process.kill()
     _, errors = process.communicate()
     assert process.returncode == -signal.SIGKILL, errors.decode()
-    assert (work / "lock.json").exists()
+    assert lock_path(work).exists()
     assert _train(experiment, 150, **settings).digest == _train(undisturbed, 150, **settings).digest
     assert not work.exists()
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from unix_lib.artefacts.errors import UserError
-from unix_lib.artefacts.files import digest_of, sha256_of, write_json
+from unix_lib.artefacts.files import digest_of, flush, sha256_of, write_json
 from unix_lib.artefacts.provenance import provenance_now
 
 MANIFEST = "manifest.json"
@@ -73,7 +73,7 @@ def write_manifest(
     execution: dict[str, Any] | None = None,
     wall_seconds: float | None = None,
 ) -> Manifest:
-    """Hash the job's files and write the manifest, last.
+    """Flush the job's files to disk, hash them and write the manifest, last.
 
     Args:
         folder: the artefact's folder, `results/<experiment>/<stage>/<name>-<digest>`.
@@ -83,6 +83,8 @@ def write_manifest(
         metrics: small measurements that need not repeat (speed, memory); provenance.
         execution: numeric and operational settings in force; provenance, like the job's wall time.
     """
+    for name in files:
+        flush(folder / name)
     entries = [
         FileEntry(path=name, bytes=(folder / name).stat().st_size, sha256=sha256_of(folder / name), rows=rows)
         for name, rows in sorted(files.items())

@@ -20,6 +20,7 @@ from unix_lib.artefacts.errors import UserError
 from unix_lib.artefacts.recipe import RecipeError
 from unix_lib.jobs.job import Job
 
+ATTEMPTS = "attempts"  # folder beside the logs
 ATTEMPT = "UNIX_LOG"  # in the environment of a job's several processes, which share a file
 
 
@@ -52,7 +53,7 @@ def run_script(stage: str, description: str | None) -> None:
 
 def new_attempt(log: Path) -> Path:
     """Make the file of one more attempt, and the log a link to it."""
-    folder = log.parent / "attempts"
+    folder = log.parent / ATTEMPTS
     folder.mkdir(parents=True, exist_ok=True)
     for number in count(1):
         attempt = folder / f"{log.name}.{number}"

@@ -103,31 +103,37 @@ class Job(Generic[Settings, ExecutionType]):
             return self.made() or do(self)
 
     @contextmanager
-    def alone(self) -> Iterator[None]:
+    def alone(self) -> Iterator[Lock]:
         """Be the only process that makes this artefact, after waiting for one that does.
 
         What a process that was killed outright was writing is removed.
         """
-        with Lock(lock_path(self.work)):
+        with Lock(lock_path(self.work)) as lock:
             for folder in (self.folder, self.work):
                 for part in folder.rglob(PARTS):
                     part.unlink()
-            yield
+            yield lock
 
     def made(self) -> Manifest | None:
         """The manifest where the artefact is there and whole; None where it is to be made, for the first time or again.
 
-        A damaged one loses its manifest at once: it is unfinished, whatever becomes of this process.
+        So it is with what else the job makes. A damaged one loses its manifest at once: it is unfinished, whatever
+        becomes of this process.
         """
-        also = self.recipe.in_role(job_kind(self.recipe.stage, self.recipe.kind).makes)
-        if not all((self.results / artefact / MANIFEST).is_file() for artefact in [self.recipe.artefact, *also]):
-            return None
-        try:
-            manifest = open_artefact(self.folder)
-        except ArtefactError as error:
-            logger.warning("%s; made again", error)
-            (self.folder / MANIFEST).unlink()
-            return None
+        manifest = None
+        for artefact in (
+            *self.recipe.in_role(job_kind(self.recipe.stage, self.recipe.kind).makes),
+            self.recipe.artefact,
+        ):
+            folder = self.results / artefact
+            if not (folder / MANIFEST).is_file():
+                return None
+            try:
+                manifest = open_artefact(folder)
+            except ArtefactError as error:
+                logger.warning("%s; made again", error)
+                (folder / MANIFEST).unlink()
+                return None
         logger.info("made before, and whole")
         return manifest
 

@@ -27,6 +27,8 @@ STALE_SECONDS = 900.0  # ASSUME: no network file system hides a file's new time 
 POLL_SECONDS = 1.0
 REPEAT_SECONDS = 300.0  # between two lines that say who is waited for
 
+HANDED_OVER = "UNIX_LOCKS"  # in the environment: tokens of locks that the launcher of this process holds
+
 logger = logging.getLogger(__name__)
 
 
@@ -78,6 +80,10 @@ class Lock:
 
     def _take(self) -> Holder | str | None:
         """Take the lock; returns who is in the way, None once it is taken."""
+        held = _read_holder(self.path)
+        if held is not None and held.token in os.environ.get(HANDED_OVER, ""):
+            self.holder = held
+            return None
         file = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644)
         try:
             if not _lock(file):
@@ -114,6 +120,12 @@ class Lock:
         while not self._given_up.wait(RENEW_SECONDS) and _read_holder(self.path) == self.holder:
             os.utime(self.path)
 
+    def hand_over(self, environment: dict[str, str]) -> None:
+        """Keep the lock in the program that this process becomes; a process that it starts writes in its name."""
+        assert self._file is not None
+        os.set_inheritable(self._file, True)
+        environment[HANDED_OVER] = f"{environment.get(HANDED_OVER, '')} {self.holder.token}"
+
     def check(self) -> None:
         """See that the lock is still this process's; called before each save.
 
@@ -127,12 +139,10 @@ class Lock:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._given_up.set()
-        if self._file is None:
-            return
         if _read_holder(self.path) == self.holder:
             self.path.unlink(missing_ok=True)
-        os.close(self._file)
-        self._file = None
+        if self._file is not None:
+            os.close(self._file)
 
 
 def _lock(file: int) -> bool:

@@ -5,11 +5,14 @@ import shutil
 from pathlib import Path
 
 from unix_lib.artefacts.errors import UserError
+from unix_lib.artefacts.files import PARTS
 from unix_lib.artefacts.recipe import EarlierRecipe, read_recipe, recipe_of
 from unix_lib.config.train import CheckpointSettings
+from unix_lib.jobs.command_line import ATTEMPTS
 from unix_lib.recipes.plan import STAGES, Plan
 
-JOB_FILE = re.compile(r"\.(execution\.json|json|log|tsv)$")
+JOB_FILE = re.compile(r"\.(execution\.json|json|log|log\.\d+|tsv|lock)$")
+JOB_FOLDERS = ("recipes", "made", "logs", "benchmarks")  # in each a folder per stage, with files named after its jobs
 
 
 def unreached(plans: list[Plan], results: Path) -> list[Path]:
@@ -25,12 +28,13 @@ def unreached(plans: list[Plan], results: Path) -> list[Path]:
         for job in plan.jobs.values()
         if isinstance(job.settings, CheckpointSettings)
     }
-    found: list[Path] = []
+    found = list(results.glob(PARTS))
     for stage in STAGES:
         found += [p for p in (results / stage).glob("*") if f"{stage}/{p.name}" not in reached]
-        found += [p for p in (results / "work" / stage).glob("*") if p.name not in work_keys]
-        for folder in ("recipes", "logs", "benchmarks"):
-            found += [p for p in (results / folder / stage).glob("*") if JOB_FILE.sub("", p.name) not in keys]
+        found += [p for p in (results / "work" / stage).glob("*") if JOB_FILE.sub("", p.name) not in work_keys]
+        for folder in (*(f"{name}/{stage}" for name in JOB_FOLDERS), f"logs/{stage}/{ATTEMPTS}"):
+            files = (results / folder).glob("*")
+            found += [p for p in files if p.name != ATTEMPTS and JOB_FILE.sub("", p.name) not in keys]
     return sorted(found)
 
 

@@ -11,8 +11,9 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import NoReturn
 
 from unix_lib.artefacts.errors import UserError
 from unix_lib.config.jobs import JobShape
@@ -105,17 +106,25 @@ def launch_processes() -> None:
             return
         if os.environ.get("SLURM_NODEID", "0") == "0":
             settings = job.settings
-            run = lock_path(work_folder(job.results, settings.run, settings.run_digest))
-            with job.alone(), Lock(run):
-                if job.made() is not None:
-                    sys.exit()
+            run = Lock(lock_path(work_folder(job.results, settings.run, settings.run_digest)))
+            with job.alone() as artefact, run:
+                if job.made() is None:
+                    _become_launcher(arguments, given.log, (artefact, run))
+        else:
+            _become_launcher(arguments, given.log)
     except UserError as error:
         sys.exit(f"{type(error).__name__}: {error}")
-    sys.stderr.flush()
+    sys.exit()
+
+
+def _become_launcher(arguments: list[str], log: Path | None, locks: Iterable[Lock] = ()) -> NoReturn:
     # As by `python -P`: the processes must not take scripts/tokenizers.py for the library of that name.
     environment = os.environ | {"PYTHONSAFEPATH": "1", LAUNCHER: str(os.getpid())}
-    if given.log is not None:
-        environment[ATTEMPT] = str(new_attempt(given.log))
+    if log is not None:
+        environment[ATTEMPT] = str(new_attempt(log))
+    for lock in locks:
+        lock.hand_over(environment)
+    sys.stderr.flush()
     os.execve(sys.executable, launcher_command(arguments, sys.argv), environment)
 
 
