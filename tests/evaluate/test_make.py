@@ -217,6 +217,7 @@ def test_a_fetched_file_that_was_changed_is_refused(small: SmallExperiment, tmp_
     assert table(job, "samples/pope.parquet").num_rows == 4
     assert not read_manifest(job.folder).facts["benchmarks"]["pope"]["local"]
     path.write_text(path.read_text() + "\n")
+    (job.folder / "manifest.json").unlink()
     with pytest.raises(UserError, match="changed after the plan was made"):
         evaluation.scores.make()
     path.unlink()

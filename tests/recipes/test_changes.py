@@ -56,6 +56,23 @@ def test_what_an_earlier_version_made_is_recognised(tmp_path: Path) -> None:
     assert reason_of(replace(recipe, inputs={}), tmp_path, skipped) == "changed upstream"
 
 
+def test_all_that_a_job_leaves_is_unreached_with_it(tmp_path: Path) -> None:
+    plan = small_plan()
+    reached = plan.pack("mixed").partition("/")[2]
+    forms = ("pack/{}", "recipes/pack/{}.json", "recipes/pack/{}.execution.json", "made/pack/{}", "logs/pack/{}.log",
+             "logs/pack/attempts/{}.log.12", "benchmarks/pack/{}.tsv", "work/pack/{}", "work/pack/{}.lock")  # fmt: skip
+    for form in forms:
+        for key in (reached, f"mixed-{'0' * 12}"):
+            path = tmp_path / form.format(key)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+    (tmp_path / ".file-hashes.json.abc.part").touch()
+    unreached_now = unreached([plan], tmp_path)
+    assert unreached_now == sorted(
+        [tmp_path / form.format(f"mixed-{'0' * 12}") for form in forms] + [tmp_path / ".file-hashes.json.abc.part"]
+    )
+
+
 @pytest.mark.parametrize("text", ["", "[]", "null", '{"stage": "pa', "[" * 100_000])
 def test_a_recipe_that_is_none_is_refused_in_one_line_with_the_remedy(tmp_path: Path, text: str) -> None:
     path = tmp_path / f"mixed-{'0' * 12}.json"
