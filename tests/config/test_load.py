@@ -166,10 +166,12 @@ def test_patterns_below_the_root_are_taken() -> None:
         (b"experiment: a\ntrain:\n  seed: 1\n  b: 2\n  seed: 3\n", "key 'seed' in line 5 stands in line 3 already"),
         (b"experiment: caf\xe9\n", "not UTF-8 at byte 15"),
         (b"made: 2025-02-30\n", "not valid YAML: day is out of range"),
+        (b"epochs: 010\n", "010 in line 1 is 8 to YAML; write 8"),
+        (b"a: 1\nruntime_minutes: 1:30\n", "1:30 in line 2 is 90 to YAML; write 90"),
         (b"# nothing\n", "holds no keys"),
         (b"extends: lost.yaml\n", r"extends: .*lost\.yaml: no such config; in that folder: a\.yaml"),
     ],
-    ids=["duplicate", "encoding", "date", "empty", "extends"],
+    ids=["duplicate", "encoding", "date", "octal", "sixties", "empty", "extends"],
 )
 def test_a_file_that_cannot_be_read_is_refused_in_one_line(tmp_path: Path, content: bytes, fault: str) -> None:
     (tmp_path / "a.yaml").write_bytes(content)

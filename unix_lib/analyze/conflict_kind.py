@@ -9,7 +9,7 @@ from unix_lib.artefacts.names import checkpoint_name
 from unix_lib.config.analyze import AnalysisJob, AnalysisKind, AnalysisSettings, Planned
 from unix_lib.config.kinds import JobKind
 from unix_lib.config.strict import StrictModel, key
-from unix_lib.config.train import TrainConfig
+from unix_lib.config.train import Step, TrainConfig
 
 
 class ConflictMeasurement(StrictModel):
@@ -17,12 +17,12 @@ class ConflictMeasurement(StrictModel):
 
     # PAPER: 1000 samples, the seven projections of a layer.
     mixture: str = key("mixture whose documents are sampled")
-    documents: int = key("documents per modality", 500, ge=4)
+    documents: int = key("documents per modality", 500, ge=4, le=1_000_000)
     chunks: int = key(
-        "chunks each modality's documents are cut into; random splits recombine them", 8, ge=4, multiple_of=4
+        "chunks each modality's documents are cut into; random splits recombine them", 8, ge=4, le=1024, multiple_of=4
     )
-    splits: int = key("random splits behind the spread", 20, ge=2)
-    seed: int = key("seed of the documents and of the splits", 218, ge=0)
+    splits: int = key("random splits behind the spread", 20, ge=2, le=10_000)
+    seed: int = key("seed of the documents and of the splits", 218, ge=0, lt=2**64)
 
 
 class ConflictSettings(ConflictMeasurement):
@@ -41,7 +41,7 @@ class ConflictAnalysis(ConflictMeasurement, AnalysisSettings):
 
     kind: Literal["conflict"]
     runs: list[str] = key("runs analysed; empty takes every compared run", [], kind="operational")
-    steps: list[int] = key(
+    steps: list[Step] = key(
         "checkpoint steps analysed, of every one of these runs; empty takes all but 0", [], kind="operational"
     )
 

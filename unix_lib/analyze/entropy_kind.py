@@ -13,9 +13,9 @@ class EntropySettings(StrictModel):
 
     sources: list[str] = key("sources compared", min_length=1)
     orders: int = key("largest n", 5, ge=1, le=5)
-    budget: int = key("tokens taken from each source; a smaller source lowers it for all", 1_000_000, ge=100)
-    sample_sizes: int = key("points of the curve over sample size", 6, ge=2)
-    seed: int = key("seed of the order in which sequences enter the budget", 218, ge=0)
+    budget: int = key("tokens taken from each source; a smaller source lowers it for all", 1_000_000, ge=100, le=10**12)
+    sample_sizes: int = key("points of the curve over sample size", 6, ge=2, le=1000)
+    seed: int = key("seed of the order in which sequences enter the budget", 218, ge=0, lt=2**64)
 
     def work(self) -> float:
         """Thousands of tokens that are counted."""

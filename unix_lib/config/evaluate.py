@@ -60,7 +60,7 @@ class BenchmarkSettings(StrictModel):
     source: str | None = key("a source of this experiment that makes the benchmark's file", None)
     file: str | None = key("a fetched file in the benchmark's own layout", None)
     chance: float = key("score of a blind guesser, 0..1", 0.0, ge=0, le=1)
-    limit: int | None = key("only the first this many samples", None, ge=1)
+    limit: int | None = key("only the first this many samples", None, ge=1, le=1_000_000_000)
 
     def origins(self) -> dict[str, str | None]:
         """Where its questions may come from, by key; exactly one is given."""
@@ -170,7 +170,7 @@ class EvaluateConfig(Execution):
     judges: dict[str, Annotated[JudgeSettings, KindField("judge", JudgeKind)]] = key(
         "judges by name, beside 'scenes'", {}
     )
-    bootstrap_samples: int = key("resamples behind a bootstrap interval", 2000, ge=100)
+    bootstrap_samples: int = key("resamples behind a bootstrap interval", 2000, ge=100, le=100_000)
     job: JobShape = key("shape of a scoring job", JobShape(threads=1, runtime_minutes=120), kind="operational")
 
     def all_judges(self) -> dict[str, JudgeSettings]:

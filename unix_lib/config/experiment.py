@@ -28,7 +28,7 @@ class Experiment(StrictModel):
         "sources by name", min_length=1
     )
     held_out: HeldOut = key("what every source holds out", HeldOut())
-    most_shards: int = key("most parts that a job of a source is cut into", 100, kind="operational", ge=1)
+    most_shards: int = key("most parts that a job of a source is cut into", 100, kind="operational", ge=1, le=10_000)
     sources_job: JobShape = key("shape of a source job", JobShape(runtime_minutes=120), kind="operational")
     tokenizers: TokenizersConfig = key("tokenizers", TokenizersConfig())
     encode: EncodeConfig = key("image encoding", EncodeConfig())

@@ -10,7 +10,7 @@ class FetchedFile(StrictModel):
     url: str = key("address it is downloaded from", pattern=r"^https?://")
     sha256: str = key("SHA-256 of the file, hexadecimal", pattern=r"^[0-9a-f]{64}$")
     licence: str = key("its licence, shown by doctor and fetch")
-    megabytes: float | None = key("its size, MB, shown by doctor", None)
+    megabytes: float | None = key("its size, MB, shown by doctor", None, ge=0)
 
 
 class FetchedRepository(StrictModel):
@@ -24,7 +24,7 @@ class FetchedRepository(StrictModel):
     )
     patterns: list[str] = key("files taken, as glob patterns; empty takes all", [])
     licence: str = key("its licence, shown by doctor and fetch")
-    megabytes: float | None = key("its size, MB, shown by doctor", None)
+    megabytes: float | None = key("its size, MB, shown by doctor", None, ge=0)
 
 
 class FetchConfig(StrictModel):

@@ -12,7 +12,7 @@ class ImageSampling(StrictModel):
 
     # PAPER: temperature, top-k, top-p and guidance as the authors sample.
     temperature: float = key("softmax temperature", 0.99, gt=0)
-    top_k: int = key("codes kept; 0 keeps all", 4096, ge=0)
+    top_k: int = key("codes kept; 0 keeps all", 4096, ge=0, le=1_000_000)
     top_p: float = key("probability mass kept", 0.96, gt=0, le=1)
     guidance_scale: float = key("s in u + s (c - u)", 4.0, ge=0)
 
@@ -20,8 +20,8 @@ class ImageSampling(StrictModel):
 class BenchmarkSampling(ImageSampling):
     """How a benchmark's images are sampled."""
 
-    images_per_prompt: int = key("images a prompt", 4, ge=1)
-    seed: int = key("seed of the samples", 218, ge=0)
+    images_per_prompt: int = key("images a prompt", 4, ge=1, le=10_000)
+    seed: int = key("seed of the samples", 218, ge=0, lt=2**32)
 
 
 class GenerateConfig(BatchedExecution):
@@ -29,7 +29,7 @@ class GenerateConfig(BatchedExecution):
 
     image_sampling: BenchmarkSampling = key("sampling of generated images", BenchmarkSampling())
     question_suffix: str = key("text that every question about an image ends with", "")
-    max_answer_tokens: int = key("longest generated answer, tokens", 8, ge=1)
+    max_answer_tokens: int = key("longest generated answer, tokens", 8, ge=1, le=100_000)
     job: JobShape = key("shape of a generation job", JobShape(threads=1, runtime_minutes=480), kind="operational")
 
 

@@ -5,6 +5,7 @@ everything else replaces what it extends, and `null` in place of anything remove
 or `preset` differs from the one it extends replaces it whole: the keys of one kind mean nothing to another.
 """
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -94,6 +95,17 @@ class _Loader(yaml.SafeLoader):  # type: ignore[misc]  # untyped
                 )
             lines[name.tag, name.value] = line
         return node
+
+    def construct_yaml_int(self, node: yaml.ScalarNode) -> int:
+        """PyYAML would take 010 as 8 and 1:30 as 90."""
+        number: int = super().construct_yaml_int(node)
+        if ":" in node.value or re.fullmatch(r"[-+]?0[0-7_]+", node.value):
+            line = node.start_mark.line + 1
+            raise yaml.YAMLError(f"{node.value} in line {line} is {number} to YAML; write {number}, or quote a text")
+        return number
+
+
+_Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_yaml_int)
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:

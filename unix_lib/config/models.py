@@ -19,14 +19,16 @@ class DecoderShape(StrictModel):
     family: Literal["qwen2", "qwen3"] = key(
         "qwen2: biases on queries, keys and values; qwen3: norms on queries and keys instead", "qwen2", sparse=True
     )
-    hidden_size: int = key("width of the residual stream", 128, ge=8)
-    intermediate_size: int = key("width of the feed-forward layers", 384, ge=8)
-    layers: int = key("decoder layers", 8, ge=1)
-    heads: int = key("query heads", 4, ge=1)
-    key_value_heads: int = key("key and value heads", 2, ge=1)
-    head_width: int | None = key("width of a head; hidden_size / heads where left out", None, ge=2, sparse=True)
+    hidden_size: int = key("width of the residual stream", 128, ge=8, le=65_536)
+    intermediate_size: int = key("width of the feed-forward layers", 384, ge=8, le=2**20)
+    layers: int = key("decoder layers", 8, ge=1, le=1024)
+    heads: int = key("query heads", 4, ge=1, le=1024)
+    key_value_heads: int = key("key and value heads", 2, ge=1, le=1024)
+    head_width: int | None = key(
+        "width of a head; hidden_size / heads where left out", None, ge=2, le=4096, sparse=True
+    )
     tie_embeddings: bool = key("the head shares the embedding's weights", True)
-    max_positions: int = key("longest document, tokens", 2048, ge=16)
+    max_positions: int = key("longest document, tokens", 2048, ge=16, le=2**24)
     rope_theta: float = key("base of the rotary frequencies", 10000.0, gt=0)
     initializer_range: float = key(
         "standard deviation of random matrices; Qwen's suits widths in the thousands", 0.02, gt=0
@@ -61,9 +63,11 @@ class LayerPlan(StrictModel):
     # the text model's layer, a vision token the vision expert, and both one more layer that all tokens share.
     ffn: Literal["shared", "per_modality", "shared_plus_vision"] = key("whose feed-forward layer", "shared")
     ffn_shared_width: int = key(
-        "of shared_plus_vision: width of the feed-forward layer that all tokens pass", 0, ge=0, sparse=True
+        "of shared_plus_vision: width of the feed-forward layer that all tokens pass", 0, ge=0, le=2**20, sparse=True
     )
-    ffn_vision_width: int = key("of shared_plus_vision: width of the vision tokens' expert", 0, ge=0, sparse=True)
+    ffn_vision_width: int = key(
+        "of shared_plus_vision: width of the vision tokens' expert", 0, ge=0, le=2**20, sparse=True
+    )
 
     @model_validator(mode="after")
     def _widths_fit(self) -> "LayerPlan":
@@ -112,8 +116,8 @@ class Plan(StrictModel):
 class SplitPlan(Plan):
     """A plan with separate layers at both ends."""
 
-    first: int = key("N, separate shallow layers", ge=0)
-    last: int = key("M, separate deep layers", ge=0)
+    first: int = key("N, separate shallow layers", ge=0, le=1024)
+    last: int = key("M, separate deep layers", ge=0, le=1024)
 
     def misfit(self, layers: int) -> str | None:
         if self.first + self.last < layers:
@@ -147,8 +151,10 @@ class UnixSharedFfnPlan(SplitPlan):
     """
 
     preset: Literal["unix_shared_ffn"]
-    shared_width: int = key("width of the feed-forward layer that all tokens of the middle pass; 0 has none", ge=0)
-    vision_width: int = key("width of the vision tokens' expert in the middle; 0 has none", ge=0)
+    shared_width: int = key(
+        "width of the feed-forward layer that all tokens of the middle pass; 0 has none", ge=0, le=2**20
+    )
+    vision_width: int = key("width of the vision tokens' expert in the middle; 0 has none", ge=0, le=2**20)
 
     @model_validator(mode="after")
     def _vision_has_some(self) -> "UnixSharedFfnPlan":
@@ -167,7 +173,7 @@ class MoEPlan(Plan):
     """Hard mixture of experts: a separate vision feed-forward layer in every k-th layer."""
 
     preset: Literal["moe"]
-    every: int = key("k", 2, ge=1)
+    every: int = key("k", 2, ge=1, le=1024)
 
     def misfit(self, layers: int) -> str | None:
         if self.every <= layers:

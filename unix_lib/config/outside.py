@@ -20,8 +20,8 @@ from unix_lib.config.strict import StrictModel, key
 class FilesIdentity(StrictModel):
     """What some files are: as many, as large, with these names and contents."""
 
-    count: int = key("files, or texts")
-    bytes: int = key("their size")
+    count: int = key("files, or texts", ge=0, lt=2**63)
+    bytes: int = key("their size", ge=0, lt=2**63)
     sha256: str = key("SHA-256 over the list of (name, size, SHA-256), hexadecimal")
 
 

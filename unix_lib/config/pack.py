@@ -13,7 +13,7 @@ class MixturePart(StrictModel):
     """One source's part in a mixture."""
 
     source: str = key("name of a source")
-    weight: float = key("times each record is used per epoch; a fraction takes a seeded subset", 1.0, gt=0)
+    weight: float = key("times each record is used per epoch; a fraction takes a seeded subset", 1.0, gt=0, le=10_000)
     kinds: list[Literal["text", "image_text", "conversation"]] = key("record kinds taken; empty takes all", [])
 
 
@@ -21,7 +21,7 @@ class Mixture(StrictModel):
     """A training mixture: which records, and how they become token sequences."""
 
     parts: list[MixturePart] = key("sources and their weights", min_length=1)
-    epochs: int = key("epochs planned ahead, each with its own order and random choices", 1, ge=1)
+    epochs: int = key("epochs planned ahead, each with its own order and random choices", 1, ge=1, le=10_000)
     text_to_image_ratio: float = key("share of image-caption records used as text-to-image", 0.8, ge=0, le=1)
     unconditional_probability: float = key("text-to-image prompts replaced by <unconditional>", 0.1, ge=0, le=1)
     mask_instructions: bool = key("train only image codes, answers and captions, not prompts", True)
@@ -38,9 +38,9 @@ class Mixture(StrictModel):
 class PackConfig(Execution):
     """Packing of every mixture."""
 
-    length: int = key("tokens per pack", 1024, ge=16)
+    length: int = key("tokens per pack", 1024, ge=16, le=2**24)
     mixtures: dict[str, Mixture] = key("mixtures by name", min_length=1)
-    seed: int = key("seed of order, direction, templates and dropout", 218)
+    seed: int = key("seed of order, direction, templates and dropout", 218, ge=0, lt=2**64)
     job: JobShape = key("shape of a pack job", JobShape(threads=1, runtime_minutes=240), kind="operational")
 
 

@@ -14,7 +14,7 @@ class HeldOut(StrictModel):
     """What is held out in both of two sources that share it, or in neither; of `shapes` it is combinations instead."""
 
     share: float = key("share of images and texts held out, by the hash of their content", 0.05, gt=0, lt=1)
-    seed: int = key("seed of the hashes", 218)
+    seed: int = key("seed of the hashes", 218, ge=0, lt=2**64)
 
     def holds_out(self, content: str) -> bool:
         """Whether a content is held out.

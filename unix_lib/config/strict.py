@@ -9,7 +9,9 @@ Three kinds of key (see `unix_lib/README.md`):
 """
 
 import difflib
-from typing import Any, Literal, Self, TypeVar
+from collections.abc import Iterator
+from functools import cache
+from typing import Any, Literal, Self, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ModelWrapValidatorHandler, ValidationError, model_validator
 from pydantic.fields import FieldInfo
@@ -66,12 +68,29 @@ class StrictModel(BaseModel):
     @classmethod
     def _name_the_nearest_key(cls, values: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
         """Every fault of a model at once, unknown keys with a hint among them."""
+        faults = list(cls._booleans_for_numbers(values))
         try:
-            return handler(values)
+            model = handler(values)
         except ValidationError as error:
-            raise ValidationError.from_exception_data(
-                cls.__name__, [cls._explained(dict(fault)) for fault in error.errors(include_url=False)]
-            ) from None
+            faults += [dict(fault) for fault in error.errors(include_url=False)]
+        if faults:
+            raise ValidationError.from_exception_data(cls.__name__, list(map(cls._explained, faults)))
+        return model
+
+    @classmethod
+    def _booleans_for_numbers(cls, values: Any) -> Iterator[dict[str, Any]]:
+        """Faults where true or false stands for a number: Python and pydantic take them as 1 and 0."""
+        for name in cls._numeric() if isinstance(values, dict) else ():
+            given = values.get(name)
+            if any(isinstance(item, bool) for item in (given if isinstance(given, list) else [given])):
+                message = "a number is needed, not true or false, which are also what YAML makes of yes, no, on and off"
+                yield {"type": "boolean", "msg": message, "loc": (name,), "input": given}
+
+    @classmethod
+    @cache
+    def _numeric(cls) -> tuple[str, ...]:
+        """Fields that hold numbers, or lists of them."""
+        return tuple(name for name, field in cls.model_fields.items() if {int, float} & _types(field.annotation))
 
     @classmethod
     def _explained(cls, fault: dict[str, Any]) -> InitErrorDetails:
@@ -122,6 +141,14 @@ def nearest(name: str, known: list[str]) -> str:
     """A hint for a name that is not among those known."""
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
     return f"did you mean '{close[0]}'?" if close else f"known: {', '.join(known) or 'none'}"
+
+
+def _types(annotation: Any) -> set[Any]:
+    """The types that an annotation, with the values of its literals, is made of."""
+    arguments = get_args(annotation)
+    if get_origin(annotation) is Literal:
+        return {type(value) for value in arguments}
+    return {annotation}.union(*map(_types, arguments))
 
 
 def _plain(value: Any, kind: KeyKind) -> Any:

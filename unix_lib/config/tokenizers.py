@@ -19,14 +19,14 @@ class VQGANShape(StrictModel):
     """Architecture of a Chameleon-class VQGAN."""
 
     codebook_size: int = key("image codes, stored in 16 bits each", 8192, ge=2, le=MOST_CODES)
-    image_size: int = key("side of an image, pixels", 512, ge=8)
-    embedding_width: int = key("width of a code's vector", 256, ge=2)
-    latent_width: int = key("channels before quantization", 256, ge=2)
-    base_channels: int = key("channels of the first level", 128, ge=4)
-    channel_multipliers: list[Annotated[int, Field(ge=1)]] = key(
-        "per level; each further level halves the side", [1, 1, 2, 2, 4], min_length=1
+    image_size: int = key("side of an image, pixels", 512, ge=8, le=8192)
+    embedding_width: int = key("width of a code's vector", 256, ge=2, le=65_536)
+    latent_width: int = key("channels before quantization", 256, ge=2, le=65_536)
+    base_channels: int = key("channels of the first level", 128, ge=4, le=8192)
+    channel_multipliers: list[Annotated[int, Field(ge=1, le=64)]] = key(
+        "per level; each further level halves the side", [1, 1, 2, 2, 4], min_length=1, max_length=11
     )
-    residual_blocks: int = key("residual blocks per level", 2, ge=1)
+    residual_blocks: int = key("residual blocks per level", 2, ge=1, le=64)
     attention: bool = key("attention in the middle of encoder and decoder", True)
 
     @property
@@ -110,15 +110,16 @@ class TokenizersConfig(Execution):
         "image tokenizer", None
     )
     vocabulary_multiple: int = key(
-        "the text vocabulary is padded to a multiple of this before the image codes", 64, ge=1
+        "the text vocabulary is padded to a multiple of this before the image codes", 64, ge=1, le=1_000_000
     )
     padded_text_vocabulary: int | None = key(
-        "exact padded size (a pretrained model's embedding rows); null computes it", None
+        "exact padded size (a pretrained model's embedding rows); null computes it", None, ge=1, le=2**24
     )
     image_separator_every: int | None = key(
         "<|vision_pad|> follows every this many codes of an image, such as a row's; null puts none",
         None,
         ge=1,
+        le=2**26,
         sparse=True,
     )
     job: JobShape = key("shape of a tokenizer job", JobShape(threads=1, runtime_minutes=120), kind="operational")

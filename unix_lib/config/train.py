@@ -1,20 +1,23 @@
 """Config of the `train` stage: runs, their checkpoints and the optimizer."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from unix_lib.config.jobs import Execution, JobShape
 from unix_lib.config.kinds import JobKind
 from unix_lib.config.models import PlanConfig, StartConfig
 from unix_lib.config.strict import StrictModel, key
 
+MOST_STEPS = 100_000_000
+Step = Annotated[int, Field(ge=0, le=MOST_STEPS)]
+
 
 class Optimization(StrictModel):
     """AdamW and its schedule."""
 
-    total_steps: int = key("optimizer steps of the schedule", ge=1)
-    packs_per_step: int = key("packs per optimizer step over all processes", 2, ge=1)
+    total_steps: int = key("optimizer steps of the schedule", ge=1, le=MOST_STEPS)
+    packs_per_step: int = key("packs per optimizer step over all processes", 2, ge=1, le=1_000_000)
     learning_rate: float = key("peak learning rate", 1e-3, gt=0)
     schedule: Literal["linear", "cosine", "constant"] = key("after warm-up", "linear")
     warmup_ratio: float = key("share of total_steps spent warming up", 0.1, ge=0, lt=1)
@@ -37,6 +40,8 @@ class RunSettings(StrictModel):
     keep_best_every: int | None = key(
         "measure the held-out loss every this many steps, stop when it rises, keep the best weights",
         None,
+        ge=1,
+        le=MOST_STEPS,
     )
     seed: int = key("seed of new weights and of the order of packs", 218, ge=0, lt=2**32)
 
@@ -44,7 +49,7 @@ class RunSettings(StrictModel):
 class Run(RunSettings):
     """One training run, cut into segments at its checkpoints."""
 
-    checkpoints: list[int] = key(
+    checkpoints: list[Step] = key(
         "steps at which a checkpoint is kept; 0 is the initialised model", kind="operational", min_length=1
     )
     compare: bool = key("one of the compared architectures; false for a base run", True, kind="operational")
@@ -52,8 +57,8 @@ class Run(RunSettings):
     @model_validator(mode="after")
     def _steps_fit(self) -> "Run":
         steps = self.checkpoints
-        if sorted(set(steps)) != steps or steps[0] < 0:
-            raise ValueError(f"checkpoints {steps} must rise and not be negative")
+        if sorted(set(steps)) != steps:
+            raise ValueError(f"checkpoints {steps} must rise")
         if steps[-1] > self.optimization.total_steps:
             raise ValueError(f"checkpoint {steps[-1]} lies after total_steps {self.optimization.total_steps}")
         if self.keep_best_every is not None and [s for s in steps if s] != [self.optimization.total_steps]:
@@ -64,7 +69,7 @@ class Run(RunSettings):
 class TrainExecution(Execution):
     """How a run is computed."""
 
-    micro_batch: int = key("packs a process takes at a time", 1, kind="numeric", ge=1)
+    micro_batch: int = key("packs a process takes at a time", 1, kind="numeric", ge=1, le=100_000)
     zero_stage: Literal[0, 1, 2, 3] = key("DeepSpeed ZeRO stage", 0, kind="numeric")
     precision: Literal["float32", "bfloat16"] = key(
         "precision of the forward and backward pass", "float32", kind="numeric"
@@ -80,8 +85,9 @@ class TrainExecution(Execution):
         60,
         kind="operational",
         ge=0,
+        le=604_800,
     )
-    log_steps: int = key("steps between two log lines", 10, kind="operational", ge=1)
+    log_steps: int = key("steps between two log lines", 10, kind="operational", ge=1, le=MOST_STEPS)
     job: JobShape = key("shape of a training job", JobShape(threads=1, runtime_minutes=720), kind="operational")
 
     @model_validator(mode="after")

@@ -15,7 +15,7 @@ class CommandJudge(JudgeSettings):
     kind: Literal["command"]
     command: list[str] = key("program and arguments, relative to the project's root", min_length=1)
     version: str = key("what you call this state of the program; a changed one judges anew", "")
-    seconds: float = key("longest wait for one answer", 600.0, kind="operational", gt=0)
+    seconds: float = key("longest wait for one answer", 600.0, kind="operational", gt=0, le=604_800)
 
     def needs(self, name: str) -> list[Need]:
         """Its program, where that is not one of the machine's own."""

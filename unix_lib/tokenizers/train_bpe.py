@@ -10,7 +10,7 @@ from unix_lib.config.tokenizers import TextTokenizerSettings, TokenizerKind
 class BPETraining(StrictModel):
     """What the tokenizer depends on beside its text."""
 
-    vocabulary_size: int = key("tokens, byte alphabet included, special tokens not", 2048, ge=300)
+    vocabulary_size: int = key("tokens, byte alphabet included, special tokens not", 2048, ge=300, le=2**24)
 
 
 class TrainedTextTokenizer(BPETraining, TextTokenizerSettings):

@@ -10,7 +10,7 @@ from unix_lib.config.strict import StrictModel, key
 class DigitsImages(StrictModel):
     """What decides the pixels."""
 
-    image_size: int = key("side of an image after enlargement, pixels", 32, ge=8)
+    image_size: int = key("side of an image after enlargement, pixels", 32, ge=8, le=8192)
 
 
 class PlannedDigits(DigitsImages):

@@ -25,11 +25,13 @@ class FolderImages(FolderPaths):
     """What decides the pixels."""
 
     image_size: int = key(
-        "images are resized (short side, Lanczos) and centre-cropped to this side, pixels", 512, ge=16
+        "images are resized (short side, Lanczos) and centre-cropped to this side, pixels", 512, ge=16, le=8192
     )
-    max_pixels: int = key("larger images are set aside unread, pixels by the header", 50_000_000, ge=1)
+    max_pixels: int = key("larger images are set aside unread, pixels by the header", 50_000_000, ge=1, le=10**12)
     max_aspect_ratio: float = key("images of a larger aspect ratio are set aside", MAX_ASPECT_RATIO, ge=1)
-    shard_images: int = key("images that a job prepares and encodes: the larger, the fewer jobs", 50_000, ge=1)
+    shard_images: int = key(
+        "images that a job prepares and encodes: the larger, the fewer jobs", 50_000, ge=1, le=1_000_000_000
+    )
 
     def image_shards(self, root: Path) -> list[list[Path]]:
         """Image files that the captions name, part by part, in the order of the rows, at least one part.

@@ -10,15 +10,17 @@ from unix_lib.config.strict import StrictModel, key
 class ShapesScenes(StrictModel):
     """What decides which scenes there are, and so the pixels."""
 
-    image_size: int = key("side of an image, pixels", 32, ge=16)
-    train_scenes: int = key("scenes in the training split", 4000, ge=1)
-    heldout_scenes: int = key("scenes in the held-out split; each shows a combination never trained", 300, ge=1)
+    image_size: int = key("side of an image, pixels", 32, ge=16, le=4096)
+    train_scenes: int = key("scenes in the training split", 4000, ge=1, le=1_000_000_000)
+    heldout_scenes: int = key(
+        "scenes in the held-out split; each shows a combination never trained", 300, ge=1, le=1_000_000_000
+    )
     placement: Literal["cells", "free"] = key("cells: 2x2 cells with jitter; free: anywhere, not overlapping", "cells")
-    jitter: int = key("largest shift of an object from its cell's centre, pixels (placement: cells)", 1, ge=0)
+    jitter: int = key("largest shift of an object from its cell's centre, pixels (placement: cells)", 1, ge=0, le=4096)
     colors: list[str] = key("colours in use, out of GenEval's", ["red", "green", "blue", "yellow"], min_length=2)
     shapes: list[str] = key("shapes in use", ["circle", "square", "triangle"], min_length=2)
     heldout_share: float = key("share of the combinations of each kind that is never trained", 0.15, gt=0, lt=0.5)
-    seed: int = key("seed of the scenes and of the held-out combinations", 218)
+    seed: int = key("seed of the scenes and of the held-out combinations", 218, ge=0, lt=2**64)
 
     def work(self) -> float:
         """Scenes."""
@@ -28,15 +30,15 @@ class ShapesScenes(StrictModel):
 class ShapesRecords(ShapesScenes):
     """What decides captions and conversations."""
 
-    questions_per_scene: int = key("question-answer turns in a scene's conversation record", 2, ge=0)
+    questions_per_scene: int = key("question-answer turns in a scene's conversation record", 2, ge=0, le=1000)
     conversation_share: float = key("share of the scenes that come as a conversation record too", 0.5, ge=0, le=1)
 
 
 class ShapesBenchmarks(ShapesScenes):
     """What decides the benchmarks."""
 
-    prompts_per_task: int = key("held-out GenEval-style prompts per task", 16, ge=1)
-    questions_per_benchmark: int = key("held-out questions per question benchmark", 100, ge=10)
+    prompts_per_task: int = key("held-out GenEval-style prompts per task", 16, ge=1, le=1_000_000)
+    questions_per_benchmark: int = key("held-out questions per question benchmark", 100, ge=10, le=1_000_000)
 
     def work(self) -> float:
         """Questions of a benchmark."""

@@ -22,10 +22,17 @@ class TextDocuments(StrictModel):
         "python-reference: pydoc topics and docstrings", "python-reference"
     )
     files: list[str] = key("glob patterns of UTF-8 text files (corpus: files)", [])
-    document_characters: int = key("longest document; longer texts are cut at paragraph borders", 1200, ge=100)
-    max_characters: int | None = key("stop after this many characters in all; null takes everything", None)
+    document_characters: int = key(
+        "longest document; longer texts are cut at paragraph borders", 1200, ge=100, le=1_000_000_000
+    )
+    max_characters: int | None = key(
+        "stop after this many characters in all; null takes everything", None, ge=1, le=10**15
+    )
     shard_megabytes: int = key(
-        "files that a job reads, MB: the larger, the fewer jobs; with max_characters one job reads all", 256, ge=1
+        "files that a job reads, MB: the larger, the fewer jobs; with max_characters one job reads all",
+        256,
+        ge=1,
+        le=1_000_000,
     )
 
     def file_shards(self, root: Path) -> list[list[Path]]:
@@ -48,9 +55,9 @@ class ClozeQuestions(StrictModel):
     """The benchmark's job, on the records' held-out documents."""
 
     cloze_questions: int = key(
-        "four-choice cloze questions made from the held-out documents, in blocks of four", 200, ge=0
+        "four-choice cloze questions made from the held-out documents, in blocks of four", 200, ge=0, le=1_000_000_000
     )
-    seed: int = key("seed of the cloze choices", 218)
+    seed: int = key("seed of the cloze choices", 218, ge=0, lt=2**64)
 
     def work(self) -> float:
         """Questions."""
