@@ -165,6 +165,7 @@ rule job:
 if PLAN:
 
     onstart:
+        require_cluster()
         for notice in PLAN.notices:
             logger.info(notice)
         write_plan(PLAN, results)

@@ -1,6 +1,7 @@
 """What the SLURM profile asks of a cluster, checked on the plugin's own functions and profile reading."""
 
 import re
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -59,6 +60,20 @@ def test_the_root_link_finds_the_profile() -> None:
 def test_retries_live_only_in_the_profile() -> None:
     for path in [ROOT / "workflow" / "Snakefile", *(ROOT / "rules").glob("*.smk")]:
         assert "retries:" not in path.read_text(), path
+
+
+def test_without_slurm_nothing_is_submitted(fresh: Project) -> None:
+    fresh.write_config()
+    tools = fresh.folder / "tools"
+    tools.mkdir()
+    for name in ("bash", "which"):  # what Snakemake itself asks for
+        (tools / name).symlink_to(str(shutil.which(name)))
+    finished = fresh.snakemake("--profile", "slurm", "--", "train", check=False, PATH=str(tools))
+    said = finished.stdout + finished.stderr
+    assert finished.returncode == 1
+    assert "there is no sbatch" in said
+    assert "Error in rule" not in said and "restart" not in said
+    assert not list(fresh.folder.glob(".snakemake/locks/*"))
 
 
 def test_a_cpu_job_asks_for_its_memory_and_time(fresh: Project) -> None:
