@@ -1,18 +1,22 @@
 """Fetching: files from a server of the test's own, checked by hash; needs listed with what is missing."""
 
+import gzip
 import hashlib
+import shutil
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 from unix_lib.config import load_experiment
 from unix_lib.config.fetch import FetchedFile, FetchedRepository
+from unix_lib.config.needs import Need
 from unix_lib.fetch.files import fetch_file
-from unix_lib.fetch.hub import FetchError, cached_revision
+from unix_lib.fetch.hub import FetchError, cached_revision, fetch_repository
 from unix_lib.fetch.needs import missing_because, needs_of
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -47,11 +51,89 @@ def test_a_file_is_fetched_once_and_checked(server: str, tmp_path: Path) -> None
 
 
 def test_a_wrong_hash_or_address_keeps_nothing(server: str, tmp_path: Path) -> None:
-    with pytest.raises(FetchError, match="gave sha256"):
+    with pytest.raises(FetchError, match="with sha256 .*, the config says 0000"):
         fetch_file(item(tmp_path, f"{server}/MME.tsv", "0" * 64))
     with pytest.raises(FetchError, match="can't be read"):
         fetch_file(item(tmp_path, f"{server}/absent.tsv"))
     assert list((tmp_path / "data").iterdir()) == []
+
+
+PACKED = gzip.compress(CONTENT)
+GZIP = {"Content-Encoding": "gzip"}
+PAGE = b"<html>Please log in</html>"
+
+
+@contextmanager
+def answering(content: bytes, headers: dict[str, str]) -> Iterator[str]:
+    """A server that answers every request so, whatever it was asked for; yields its address."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(302 if self.path == "/moved" else 200)
+            for name, value in {"Location": "/", "Content-Length": str(len(content)), **headers}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(content)
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
+        threading.Thread(target=running.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{running.server_port}"
+        running.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("pinned", "content", "headers"),
+    [(CONTENT, PACKED, GZIP), (PACKED, PACKED, GZIP), (CONTENT, PACKED, {"Content-Encoding": "X-GZip"})],
+    ids=["packed in transit", "a packed file", "by its old name"],
+)
+@pytest.mark.parametrize("path", ["", "/moved"])
+def test_a_file_sent_compressed_is_the_pinned_one(
+    tmp_path: Path, pinned: bytes, content: bytes, headers: dict[str, str], path: str
+) -> None:
+    with answering(content, headers) as address:
+        fetched = fetch_file(item(tmp_path, address + path, hashlib.sha256(pinned).hexdigest()))
+    assert fetched.read_bytes() == pinned
+    assert [file.name for file in fetched.parent.iterdir()] == ["MME.tsv"]
+
+
+@pytest.mark.parametrize(
+    ("content", "headers", "told"),
+    [
+        (b"compressed otherwise", {"Content-Encoding": "br"}, "sent compressed .*it is br.*the config may be right"),
+        (PACKED[:-20], GZIP, "sent compressed and can't be unpacked"),
+        (CONTENT + b"x", GZIP, "sent compressed and can't be unpacked"),
+        (CONTENT[:-9], {"Content-Length": str(len(CONTENT))}, "can't be read .*IncompleteRead"),
+        (PAGE, {"Content-Type": "text/html"}, "26 bytes of text/html .* page with an error"),
+    ],
+    ids=["brotli", "cut inside", "not packed at all", "cut short", "a page"],
+)
+def test_another_answer_is_named_and_not_kept(
+    tmp_path: Path, content: bytes, headers: dict[str, str], told: str
+) -> None:
+    with answering(content, headers) as address, pytest.raises(FetchError, match=told):
+        fetch_file(item(tmp_path, address))
+    assert list((tmp_path / "data").iterdir()) == []
+
+
+def test_a_name_that_no_hub_has_is_told_in_one_line() -> None:
+    repository = FetchedRepository(repository="a b/c", revision="0" * 40, licence="test")
+    assert missing_because(Need("it", repository=repository)) == "not in the hub's cache"
+    with pytest.raises(FetchError, match=r"dataset a b/c@0000.*Repo id must"):
+        fetch_repository(repository)
+
+
+def test_a_copy_of_a_repository_that_was_cut_short_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cached, folder = tmp_path / "cached", tmp_path / "folder"
+    (cached / "inner").mkdir(parents=True)
+    (cached / "inner" / "model.bin").write_bytes(CONTENT)
+    monkeypatch.setattr("unix_lib.fetch.hub.cached_revision", lambda repository: cached)
+    repository = FetchedRepository(repository="a/b", revision="0" * 40, licence="test", folder=str(folder))
+    missing = f"not in the hub's cache or not in {folder}"
+    assert missing_because(Need("it", repository=repository)) == missing
+    shutil.copytree(cached, folder)
+    assert missing_because(Need("it", repository=repository)) is None
+    (folder / "inner" / "model.bin").write_bytes(CONTENT[:-1])
+    assert missing_because(Need("it", repository=repository)) == missing
 
 
 def test_the_paper_config_names_all_it_needs() -> None:

@@ -1,18 +1,25 @@
 """Single files by address and SHA-256: streamed to a temporary name, checked, renamed."""
 
+import gzip
+import shutil
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
 import requests
+import urllib3
 
 from unix_lib.artefacts.files import CHUNK, atomic_path, sha256_of
 from unix_lib.config.fetch import FetchedFile
 from unix_lib.fetch.hub import FetchError
 
 TIMEOUT_SECONDS = 60
+AS_IT_IS = {"Accept-Encoding": "identity"}  # a request for the file's own bytes, which not every server heeds
+
+Progress = Callable[[int, int | None], None]
 
 
-def fetch_file(item: FetchedFile, progress: Callable[[int, int | None], None] = lambda done, total: None) -> Path:
+def fetch_file(item: FetchedFile, progress: Progress = lambda done, total: None) -> Path:
     """Download a file unless it is there with the right hash.
 
     `progress` is called with bytes done and bytes in all (None when the server does not say).
@@ -25,22 +32,49 @@ def fetch_file(item: FetchedFile, progress: Callable[[int, int | None], None] = 
         return path
     with atomic_path(path) as temporary:
         try:
-            with requests.get(item.url, stream=True, timeout=TIMEOUT_SECONDS) as response:
+            with requests.get(item.url, stream=True, timeout=TIMEOUT_SECONDS, headers=AS_IT_IS) as response:
                 response.raise_for_status()
-                length = response.headers.get("Content-Length")
-                done = 0
-                with open(temporary, "wb") as file:
-                    for chunk in response.iter_content(CHUNK):
-                        file.write(chunk)
-                        done += len(chunk)
-                        progress(done, int(length) if length else None)
-        except requests.RequestException as error:
+                _save(response, temporary, progress)
+        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
             raise FetchError(
                 f"{item.path}: {item.url} can't be read ({error}); check the address and try again"
             ) from None
+        sent = f"{temporary.stat().st_size:,} bytes of {response.headers.get('Content-Type', 'no said type')}"
+        # In transit the pinned file may be compressed, or be a compressed file itself: its hash tells.
+        if sha256_of(temporary) != item.sha256 and (encoding := response.headers.get("Content-Encoding")):
+            _unpack(item, temporary, encoding)
         found = sha256_of(temporary)
         if found != item.sha256:
             raise FetchError(
-                f"{item.path}: {item.url} gave sha256 {found}, the config says {item.sha256}; correct the wrong one"
+                f"{item.path}: {item.url} gave {sent} with sha256 {found}, the config says {item.sha256}; if that is a "
+                "page with an error or cut short, try again or correct the url, else correct the sha256"
             )
     return path
+
+
+def _save(response: requests.Response, path: Path, progress: Progress) -> None:
+    """Write the bytes as they were sent; a connection that ends early is an error."""
+    length, done = response.headers.get("Content-Length", ""), 0
+    with open(path, "wb") as file:
+        for chunk in response.raw.stream(CHUNK, decode_content=False):
+            file.write(chunk)
+            done += len(chunk)
+            progress(done, int(length) if length.isdecimal() else None)
+
+
+def _unpack(item: FetchedFile, path: Path, encoding: str) -> None:
+    """Undo the compression in which a server sent a file.
+
+    Raises:
+        FetchError: it is none that can be undone here.
+    """
+    try:
+        if encoding.lower() not in ("gzip", "x-gzip"):
+            raise gzip.BadGzipFile(f"it is {encoding}")
+        with atomic_path(path) as unpacked, gzip.open(path) as packed, open(unpacked, "wb") as file:
+            shutil.copyfileobj(packed, file, CHUNK)
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise FetchError(
+            f"{item.path}: {item.url} is sent compressed and can't be unpacked ({error}); the config may be right: try "
+            "again, or take another address of the file"
+        ) from None

@@ -8,10 +8,10 @@ import shutil
 from pathlib import Path
 
 from huggingface_hub import HfApi, snapshot_download
-from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
 from unix_lib.artefacts.errors import UserError
-from unix_lib.artefacts.files import sha256_of
+from unix_lib.artefacts.files import atomic_path, sha256_of
 from unix_lib.config.fetch import FetchedRepository
 
 
@@ -23,7 +23,7 @@ def cached_revision(repository: FetchedRepository) -> Path | None:
     """Folder of the pinned revision in the hub's cache, or None; never goes online."""
     try:
         return _snapshot(repository, local_files_only=True)
-    except (LocalEntryNotFoundError, OSError):
+    except (LocalEntryNotFoundError, HFValidationError, OSError):
         return None
 
 
@@ -39,7 +39,7 @@ def fetch_repository(repository: FetchedRepository) -> Path:
         published = HfApi().repo_info(
             repository.repository, revision=repository.revision, repo_type=repository.type, files_metadata=True
         )
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+    except Exception as error:  # the client's own, and those of the library that it reads addresses with
         raise FetchError(
             f"{name}: {' '.join(str(error).split())[:300]}; run fetch where the hub is reachable"
         ) from None
@@ -48,9 +48,23 @@ def fetch_repository(repository: FetchedRepository) -> Path:
         if entry.lfs is not None and path.is_file() and sha256_of(path) != entry.lfs.sha256:
             raise FetchError(f"{name}: {entry.rfilename} is damaged; delete {path.resolve()} and fetch again")
     if repository.folder is not None:
-        shutil.copytree(folder, repository.folder, dirs_exist_ok=True)
+        shutil.copytree(folder, repository.folder, dirs_exist_ok=True, copy_function=_copy)
         return Path(repository.folder)
     return folder
+
+
+def is_in_place(repository: FetchedRepository) -> bool:
+    """Whether the pinned revision is in the hub's cache, and in the folder that it is copied to; never goes online."""
+    cached = cached_revision(repository)
+    if cached is None or repository.folder is None:
+        return cached is not None
+    copies = {path: Path(repository.folder) / path.relative_to(cached) for path in cached.rglob("*") if path.is_file()}
+    return all(copy.is_file() and copy.stat().st_size == path.stat().st_size for path, copy in copies.items())
+
+
+def _copy(source: str, target: str) -> None:
+    with atomic_path(Path(target)) as temporary:
+        shutil.copyfile(source, temporary)
 
 
 def _snapshot(repository: FetchedRepository, *, local_files_only: bool) -> Path:

@@ -73,6 +73,7 @@ def missing_because(need: Need) -> str | None:
             return str(error).split("; ")[0]
         return None
     assert need.repository is not None
-    from unix_lib.fetch.hub import cached_revision
+    from unix_lib.fetch.hub import is_in_place
 
-    return None if cached_revision(need.repository) is not None else "not in the hub's cache"
+    where = f"or not in {need.repository.folder}" if need.repository.folder else ""
+    return None if is_in_place(need.repository) else f"not in the hub's cache {where}".rstrip()
