@@ -10,9 +10,11 @@ from rich.console import Console
 
 import unix_lib
 from unix_lib.artefacts.errors import UserError
+from unix_lib.commands.unexpected import in_one_line
 
 app = typer.Typer(name="unix-lib", no_args_is_help=True, add_completion=True, pretty_exceptions_enable=False)
-console = Console(width=None if sys.stdout.isatty() else 120)
+# Brackets and colons in paths and messages are to be read, not taken for styles and pictures.
+console = Console(width=None if sys.stdout.isatty() else 120, markup=False, emoji=False)
 
 ConfigPath = Annotated[Path, typer.Argument(help="a config, config/<experiment>.yaml")]
 ResultsPath = Annotated[Path, typer.Argument(help="results/<experiment>")]
@@ -257,11 +259,13 @@ def lm_eval(context: typer.Context) -> None:
 
 
 def main() -> None:
-    """The console script: what a user can mend is one line, without a traceback."""
+    """The console script: every error is one line, without a traceback."""
     try:
         app()
     except UserError as error:
         sys.exit(f"{type(error).__name__}: {error}")
+    except Exception as error:  # what nobody foresaw
+        sys.exit(in_one_line(error))
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import yaml
 
@@ -154,3 +155,32 @@ def test_artefacts_carry_their_own_recipe(project: Project) -> None:
     folder = next(project.results.glob("train/unix-step-00010-*"))
     recipe = json.loads((folder / "recipe.json").read_text())
     assert recipe["settings"]["step"] == 10
+
+
+def test_an_error_that_nobody_foresaw_is_one_line_and_a_file(project: Project) -> None:
+    module = project.folder / "unix_lib" / "commands" / "describe.py"
+    module.write_text(module.read_text() + "\n\ndef run(path, console):\n    raise ValueError('a [/b] c')\n")
+    finished = command(project, "describe")
+    assert finished.returncode == 1
+    (line,) = finished.stderr.splitlines()
+    told, _, log = line.partition("; the traceback is in ")
+    assert told == "unexpected ValueError: a [/b] c"
+    assert Path(log).read_text().startswith("Traceback")
+    Path(log).unlink()
+
+
+def test_a_figure_that_cannot_be_drawn_stops_no_other(project: Project) -> None:
+    entropy = next(project.results.glob("analyze/entropy-*"))
+    pd.DataFrame({"unknown": [1]}).to_parquet(entropy / "entropy.parquet")
+    finished = command(project, "figures")
+    failed, drawn = finished.stdout.splitlines()
+    assert finished.returncode == 1 and finished.stderr == ""
+    assert failed.startswith("failed conditional_entropy: unexpected ") and "the traceback is in" in failed
+    assert drawn == "drawn results/tiny/preview/scores_over_tokens.png"
+    Path(failed.split()[-1]).unlink()
+
+
+def test_brackets_in_a_path_are_shown(project: Project) -> None:
+    project.config["sources"]["mine"] = {"kind": "text", "corpus": "files", "files": ["data/[ab]/[/x]*.txt"]}
+    project.write_config()
+    assert "data/[ab]/[/x]*.txt" in command(project, "doctor").stdout

@@ -1,10 +1,13 @@
 """Every figure on a made-up experiment: files, columns, stable bytes, and what it says when inputs are missing."""
 
+import itertools
 import json
+import random
 import subprocess
 import sys
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -66,6 +69,29 @@ def test_nothing_exists_yet(figure: str, tmp_path: Path) -> None:
     assert sorted(path.suffix for path in files) == [".csv", ".pdf", ".png"]
     table = pd.read_csv(tmp_path / "out" / f"{figure}.csv")
     assert "measured" not in set(table.get("origin", []))
+
+
+@pytest.fixture(scope="module")
+def early(tmp_path_factory: pytest.TempPathFactory) -> SyntheticExperiment:
+    """One training step and a single prompt."""
+    return SyntheticExperiment(tmp_path_factory.mktemp("early"), steps=(0, 1), prompts=1)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("figure", KINDS)
+def test_any_part_of_its_inputs_can_be_drawn(early: SyntheticExperiment, figure: str) -> None:
+    """As a run makes them, in whatever order: each artefact alone, each set of roles, and any others."""
+    every = [(role, artefact) for role, artefacts in early.roles(figure).items() for artefact in artefacts]
+    parts = [[one] for one in every]
+    roles = list(early.roles(figure))
+    for count in range(1, len(roles) + 1):
+        parts += [[one for one in every if one[0] in chosen] for chosen in itertools.combinations(roles, count)]
+    chance = random.Random(figure)
+    parts += [chance.sample(every, chance.randint(1, len(every))) for _ in range(3)]
+    for part in parts:
+        existing = {role: [artefact for of, artefact in part if of == role] for role, _ in part}
+        drawing = draw_figure(Inputs(early.results, existing), drawn_figure(figure, SCALE))
+        plt.close(drawing.figure)
 
 
 def test_missing_note_names_runs_and_counts_the_rest() -> None:

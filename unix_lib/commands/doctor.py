@@ -9,6 +9,7 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from unix_lib.artefacts.provenance import installed_version
 from unix_lib.config import Experiment, load_experiment
@@ -46,7 +47,7 @@ def run(config: Path, console: Console) -> int:
     def row(ok: bool, what: str, found: str, remedy: str = "", needed: bool = True) -> None:
         nonlocal needed_missing
         needed_missing += needed and not ok
-        mark = "[green]ok[/]" if ok else "[red]missing[/]" if needed else "[yellow]absent[/]"
+        mark = Text("ok", "green") if ok else Text("missing", "red") if needed else Text("absent", "yellow")
         table.add_row(mark, what, found, "" if ok else remedy)
 
     python = sys.version_info[:2]

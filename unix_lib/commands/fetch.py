@@ -4,6 +4,7 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.progress import DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+from rich.text import Text
 
 from unix_lib.artefacts.errors import UserError
 from unix_lib.config import load_experiment
@@ -21,16 +22,16 @@ def run(config: Path, console: Console) -> int:
     failed = 0
     for need in needs:
         try:
-            console.print(f"[green]ok[/] {need.what} {_get(need, console)}", highlight=False, soft_wrap=True)
-        except UserError as error:
+            console.print(Text("ok", "green"), f"{need.what} {_get(need, console)}", highlight=False, soft_wrap=True)
+        except (UserError, OSError) as error:
             failed += 1
-            console.print(f"[red]missing[/] {need.what}: {error}", highlight=False, soft_wrap=True)
+            console.print(Text("missing", "red"), f"{need.what}: {error}", highlight=False, soft_wrap=True)
     return 1 if failed else 0
 
 
 def _get(need: Need, console: Console) -> str:
     if need.file is not None:
-        columns = (TextColumn("{task.description}"), DownloadColumn(), TransferSpeedColumn())
+        columns = (TextColumn("{task.description}", markup=False), DownloadColumn(), TransferSpeedColumn())
         with Progress(*columns, console=console, transient=True) as progress:
             task = progress.add_task(need.file.path, total=None)
             path = fetch_file(need.file, lambda done, total: progress.update(task, completed=done, total=total))

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from unix_lib.architectures.plans import architecture_label
 from unix_lib.commands.experiment import PlannedExperiment
@@ -103,7 +103,7 @@ def run(path: Path, cores: int | None, console: Console) -> int:
     forecast = Forecast(experiment.plan, experiment.results, estimates, estimates.skipped)
     stages = _stages_table(forecast)
     for line in forecast.skipped:
-        console.print(f"[yellow]skipped[/] {escape(line)}", soft_wrap=True, highlight=False)
+        console.print(Text("skipped", "yellow"), line, soft_wrap=True, highlight=False)
     if experiment.config.train is not None:
         console.print(_runs_table(forecast))
     console.print(stages)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from unix_lib.artefacts.errors import UserError
 from unix_lib.artefacts.manifest import MANIFEST, read_manifest
@@ -33,7 +34,7 @@ def run(config: Path, console: Console) -> int:
             try:
                 manifest = read_manifest(folder)
             except UserError as error:
-                console.print(f"[red]damaged[/] {error}", soft_wrap=True, highlight=False)
+                console.print(Text("damaged", "red"), str(error), soft_wrap=True, highlight=False)
                 continue
             done += 1
             seconds += manifest.provenance.get("wall_seconds") or 0.0

@@ -17,6 +17,7 @@ from unix_lib.figures.style import (
     Drawing,
     architecture_colors,
     architecture_name,
+    empty_axes,
     marker_of,
     nothing_yet,
     ordered_architectures,
@@ -36,7 +37,7 @@ def draw(inputs: Inputs, settings: DrawnFigure) -> Drawing:
     if table.empty:
         return Drawing(table, nothing_yet("no finished run"))
     multimodal = set(table[table.modality == "image"].run)
-    compared = table[table.run.isin(multimodal)]
+    compared = table[table.run.isin(multimodal)] if multimodal else table
     names = ordered_architectures(compared.architecture)
     colors = architecture_colors(names)
     figure, panels = plt.subplots(1, 2, figsize=(9.0, 3.3), layout="constrained")
@@ -61,11 +62,15 @@ def draw(inputs: Inputs, settings: DrawnFigure) -> Drawing:
                     markeredgewidth=0.6,
                     zorder=4,
                 )
+        axes.set_title(title)
+        if not shown:
+            empty_axes(axes, "no run has learned from these yet")
+            continue
         values = pd.concat(shown)
         # An untrained model's loss on a new modality would press everything else to the floor.
         low, high = values.min(), values.quantile(SHOWN_QUANTILE)
-        axes.set_ylim(low - 0.06 * (high - low), high + 0.06 * (high - low))
-        axes.set_title(title)
+        if high > low:
+            axes.set_ylim(low - 0.06 * (high - low), high + 0.06 * (high - low))
         axes.set_xlabel("training tokens (millions)")
         axes.set_ylabel("loss (nats per token)")
     handles, labels = panels[0].get_legend_handles_labels()
