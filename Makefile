@@ -18,10 +18,21 @@ help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
 	@echo "  CONFIG=config/<experiment>.yaml chooses the experiment, CORES=<n> the cores."
 
+# An environment whose Python is gone or another version, or whose clone was moved, is set up anew; a linked one is not
+# this clone's to mend.
+WORKS := $(RUN) -I -c 'import os, sys, importlib.util as u; s = u.find_spec("unix_lib"); \
+	sys.exit(not (s and os.path.samefile(s.origin, "unix_lib/__init__.py")))' 2>/dev/null
+ifneq ($(shell [ -L $(VENV) ] || [ ! -e $(VENV)/.ready ] || $(WORKS) || echo broken),)
+$(info $(VENV) does not work any more: its Python is gone or another one, or the folder was moved)
+$(shell rm -f $(VENV)/.ready)
+endif
+
+# Without .ready what lies there is half made: a set-up that was killed begins at the beginning.
 $(VENV)/.ready: envs/core.txt envs/install.sh pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 ...")'
 	@echo "Setting up $(VENV) (a few minutes, once)"
-	@$(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -m venv $(if $(wildcard $@),,--clear) $(VENV)
+	@rm -f $@
 	@envs/install.sh $(RUN)
 	@touch $@
 

@@ -51,7 +51,7 @@ def test_a_file_is_fetched_once_and_checked(server: str, tmp_path: Path) -> None
 
 
 def test_a_wrong_hash_or_address_keeps_nothing(server: str, tmp_path: Path) -> None:
-    with pytest.raises(FetchError, match="with sha256 .*, the config says 0000"):
+    with pytest.raises(FetchError, match=r"with sha256 .*, the config says 0000"):
         fetch_file(item(tmp_path, f"{server}/MME.tsv", "0" * 64))
     with pytest.raises(FetchError, match="can't be read"):
         fetch_file(item(tmp_path, f"{server}/absent.tsv"))
