@@ -13,7 +13,7 @@ from unix_lib.artefacts.errors import UserError
 from unix_lib.commands.unexpected import in_one_line
 
 app = typer.Typer(name="unix-lib", no_args_is_help=True, add_completion=True, pretty_exceptions_enable=False)
-# Brackets and colons in paths and messages are to be read, not taken for styles and pictures.
+# Nothing in a path or a name is a colour or a picture.
 console = Console(width=None if sys.stdout.isatty() else 120, markup=False, emoji=False)
 
 ConfigPath = Annotated[Path, typer.Argument(help="a config, config/<experiment>.yaml")]

@@ -178,9 +178,3 @@ def test_a_figure_that_cannot_be_drawn_stops_no_other(project: Project) -> None:
     assert failed.startswith("failed conditional_entropy: unexpected ") and "the traceback is in" in failed
     assert drawn == "drawn results/tiny/preview/scores_over_tokens.png"
     Path(failed.split()[-1]).unlink()
-
-
-def test_brackets_in_a_path_are_shown(project: Project) -> None:
-    project.config["sources"]["mine"] = {"kind": "text", "corpus": "files", "files": ["data/[ab]/[/x]*.txt"]}
-    project.write_config()
-    assert "data/[ab]/[/x]*.txt" in command(project, "doctor").stdout

@@ -56,6 +56,13 @@ def test_the_schema_is_up_to_date_and_describes_every_field() -> None:
         ({"train.runs.unix.mixture": "mixd"}, ["train.runs.unix.mixture", "unknown mixture 'mixd'", "'mixed'"]),
         ({"train.runs.unix.start.run": "bse"}, ["unknown run 'bse'", "'base'"]),
         ({"train.runs.unix.plan.last": 3}, ["plan unix 1:3 leaves no shared layer of 4"]),
+        ({"train.runs.unix.keep_best_every": 0}, ["train.runs.unix.keep_best_every", "greater than or equal to 1"]),
+        ({"train.runs.base.start.shape.layers": 10**9}, ["shape.layers", "less than or equal to 1024"]),
+        ({"train.micro_batch": True}, ["train.micro_batch: a number is needed, not true or false"]),
+        ({"experiment": "x" * 300}, ["is longer than 60 characters"]),
+        ({"analyze.entropy.sources": ["prose", "prose"]}, ["analyze.entropy.sources: 'prose' is named twice"]),
+        ({"sources.scenes": {"kind": "shapes", "colors": ["rde", "red"]}}, ["sources.scenes: colors: 'rde' can't"]),
+        ({"two\nlines": 1}, ["unknown key 'two lines'"]),
         ({"train.runs.unix.plan": {"preset": "moe", "every": 5}}, ["every 5 leaves no layer of 4"]),
         (
             {"train.runs.unix.plan": {"preset": "unix_shared_ffn", "first": 1, "last": 1, "shared_width": 0}},
@@ -166,12 +173,15 @@ def test_patterns_below_the_root_are_taken() -> None:
         (b"experiment: a\ntrain:\n  seed: 1\n  b: 2\n  seed: 3\n", "key 'seed' in line 5 stands in line 3 already"),
         (b"experiment: caf\xe9\n", "not UTF-8 at byte 15"),
         (b"made: 2025-02-30\n", "not valid YAML: day is out of range"),
+        (b"a: " + b"[" * 3000 + b"]" * 3000, "nested too deeply"),
+        (b'report: {title: "\\ud800"}\n', "the text in line 1 holds half a character"),
+        (b"extends: " + b"x" * 300 + b"\n", r"extends: .*x: can't be read \(File name too long\)"),
         (b"epochs: 010\n", "010 in line 1 is 8 to YAML; write 8"),
         (b"a: 1\nruntime_minutes: 1:30\n", "1:30 in line 2 is 90 to YAML; write 90"),
         (b"# nothing\n", "holds no keys"),
         (b"extends: lost.yaml\n", r"extends: .*lost\.yaml: no such config; in that folder: a\.yaml"),
     ],
-    ids=["duplicate", "encoding", "date", "octal", "sixties", "empty", "extends"],
+    ids=["duplicate", "encoding", "date", "depth", "surrogate", "length", "octal", "sixties", "empty", "extends"],
 )
 def test_a_file_that_cannot_be_read_is_refused_in_one_line(tmp_path: Path, content: bytes, fault: str) -> None:
     (tmp_path / "a.yaml").write_bytes(content)

@@ -8,8 +8,8 @@ from itertools import groupby
 import torch
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
+from unix_lib.commands.marks import marked
 from unix_lib.models.configuration import ModelError
 from unix_lib.speed.decoders import DecoderSize
 from unix_lib.speed.measuring import machine
@@ -105,7 +105,7 @@ def table_of(rows: list[Row], caption: str) -> Table:
         table.add_column(heading, justify="right", no_wrap=True)
     for (measure, size), section in groupby(rows, key=lambda row: (row.measure, row.size)):
         table.add_section()
-        table.add_row(Text(f"{measure}; {size}", "bold"))
+        table.add_row(marked(f"{measure}; {size}", "bold"))
         for row in section:
             table.add_row(
                 f"  {row.contender}",

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
 from unix_lib.artefacts.provenance import installed_version
+from unix_lib.commands.marks import marked
 from unix_lib.config import Experiment, load_experiment
 from unix_lib.config.needs import Need
 from unix_lib.config.outside import FileHashes, Outside
@@ -47,7 +47,7 @@ def run(config: Path, console: Console) -> int:
     def row(ok: bool, what: str, found: str, remedy: str = "", needed: bool = True) -> None:
         nonlocal needed_missing
         needed_missing += needed and not ok
-        mark = Text("ok", "green") if ok else Text("missing", "red") if needed else Text("absent", "yellow")
+        mark = marked("ok", "green") if ok else marked("missing", "red") if needed else marked("absent", "yellow")
         table.add_row(mark, what, found, "" if ok else remedy)
 
     python = sys.version_info[:2]

@@ -4,9 +4,9 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.progress import DownloadColumn, Progress, TextColumn, TransferSpeedColumn
-from rich.text import Text
 
 from unix_lib.artefacts.errors import UserError
+from unix_lib.commands.marks import marked
 from unix_lib.config import load_experiment
 from unix_lib.config.needs import Need
 from unix_lib.fetch.files import fetch_file
@@ -22,10 +22,10 @@ def run(config: Path, console: Console) -> int:
     failed = 0
     for need in needs:
         try:
-            console.print(Text("ok", "green"), f"{need.what} {_get(need, console)}", highlight=False, soft_wrap=True)
+            console.print(marked("ok", "green", f"{need.what} {_get(need, console)}"), highlight=False, soft_wrap=True)
         except (UserError, OSError) as error:
             failed += 1
-            console.print(Text("missing", "red"), f"{need.what}: {error}", highlight=False, soft_wrap=True)
+            console.print(marked("missing", "red", f"{need.what}: {error}"), highlight=False, soft_wrap=True)
     return 1 if failed else 0
 
 

@@ -3,11 +3,11 @@
 from pathlib import Path
 
 from rich.console import Console
-from rich.text import Text
 
 from unix_lib.artefacts.errors import UserError
 from unix_lib.artefacts.manifest import MANIFEST
 from unix_lib.commands.experiment import PlannedExperiment
+from unix_lib.commands.marks import marked
 from unix_lib.commands.unexpected import in_one_line
 from unix_lib.config.figures import DrawnFigure
 from unix_lib.figures.inputs import Inputs
@@ -27,7 +27,7 @@ def run(config: Path, console: Console) -> int:
         existing = {role: artefacts for role, artefacts in roles.items() if artefacts}
         figure = job.recipe.name
         if not existing:
-            console.print(Text("waiting", "yellow"), f"{figure}: none of its {len(missing)} inputs exists yet")
+            console.print(marked("waiting", "yellow", f"{figure}: none of its {len(missing)} inputs exists yet"))
             continue
         folder.mkdir(parents=True, exist_ok=True)
         try:
@@ -35,8 +35,8 @@ def run(config: Path, console: Console) -> int:
         except Exception as error:  # whatever a kind of somebody's own raises
             failed += 1
             told = str(error) if isinstance(error, UserError) else in_one_line(error)
-            console.print(Text("failed", "red"), f"{figure}: {told}", soft_wrap=True, highlight=False)
+            console.print(marked("failed", "red", f"{figure}: {told}"), soft_wrap=True, highlight=False)
             continue
         without = f" without {len(missing)} inputs" if missing else ""
-        console.print(Text("drawn", "green"), f"{folder / figure}.png{without}")
+        console.print(marked("drawn", "green", f"{folder / figure}.png{without}"))
     return 1 if failed else 0

@@ -10,10 +10,10 @@ from typing import Protocol, runtime_checkable
 
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
 from unix_lib.architectures.plans import architecture_label
 from unix_lib.commands.experiment import PlannedExperiment
+from unix_lib.commands.marks import marked
 from unix_lib.recipes.changes import reason_of
 from unix_lib.recipes.costs import run_costs, run_tokens
 from unix_lib.recipes.disk import disk_bytes
@@ -103,7 +103,7 @@ def run(path: Path, cores: int | None, console: Console) -> int:
     forecast = Forecast(experiment.plan, experiment.results, estimates, estimates.skipped)
     stages = _stages_table(forecast)
     for line in forecast.skipped:
-        console.print(Text("skipped", "yellow"), line, soft_wrap=True, highlight=False)
+        console.print(marked("skipped", "yellow", line), soft_wrap=True, highlight=False)
     if experiment.config.train is not None:
         console.print(_runs_table(forecast))
     console.print(stages)

@@ -5,11 +5,11 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
 from unix_lib.artefacts.errors import UserError
 from unix_lib.artefacts.manifest import MANIFEST, read_manifest
 from unix_lib.commands.experiment import PlannedExperiment
+from unix_lib.commands.marks import marked
 from unix_lib.recipes.plan import STAGES
 from unix_lib.recipes.prune import is_earlier, size_of, unreached
 from unix_lib.recipes.workspace import link_current
@@ -34,7 +34,7 @@ def run(config: Path, console: Console) -> int:
             try:
                 manifest = read_manifest(folder)
             except UserError as error:
-                console.print(Text("damaged", "red"), str(error), soft_wrap=True, highlight=False)
+                console.print(marked("damaged", "red", str(error)), soft_wrap=True, highlight=False)
                 continue
             done += 1
             seconds += manifest.provenance.get("wall_seconds") or 0.0

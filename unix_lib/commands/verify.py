@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from rich.console import Console
-from rich.text import Text
 
 from unix_lib.artefacts.verify import verify
+from unix_lib.commands.marks import marked
 
 
 def run(results: Path, console: Console) -> int:
@@ -13,7 +13,7 @@ def run(results: Path, console: Console) -> int:
     with console.status("hashing") as status:
         found = verify(results, progress=lambda name: status.update(f"hashing {name}"))
     for fault in found.faults:
-        console.print(Text("damaged", "red"), fault, soft_wrap=True, highlight=False)
+        console.print(marked("damaged", "red", fault), soft_wrap=True, highlight=False)
     size = found.bytes / 1e6
     console.print(
         f"{found.artefacts} artefacts, {found.files} files, {size:.1f} MB hashed, {len(found.faults)} damaged"

@@ -1,6 +1,7 @@
 """Checks that span the sections of a config: every fault, a line each."""
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from unix_lib.config.evaluate import JudgedBenchmark, ScorerKind
@@ -11,6 +12,7 @@ from unix_lib.config.models import RunStart
 from unix_lib.config.sources import SourceKind
 from unix_lib.config.strict import nearest
 
+LONGEST_NAME = 60
 NAME = re.compile(r"[a-z0-9][a-z0-9._]*(-[a-z0-9._]+)*")
 SPECIAL_TOKENS_PER_IMAGE = 2  # <|vision_start|> and <|vision_end|>
 
@@ -42,6 +44,8 @@ def _names(experiment: Experiment) -> Iterator[str]:
         for name in names:
             if not NAME.fullmatch(name):
                 yield f"{where}: '{name}' can't be a folder name; use a-z, 0-9, '.', '_' and single '-'"
+            elif len(name) > LONGEST_NAME:
+                yield f"{where}: '{name}' is longer than {LONGEST_NAME} characters; a folder's name holds several"
     for name in experiment.sources:
         owner, _, job = name.rpartition("-")
         if owner in experiment.sources and job in SourceKind.JOBS:
@@ -76,6 +80,10 @@ def _references(experiment: Experiment) -> Iterator[str]:
     for where, what, name, names in used:
         if name not in names:
             yield f"{where}: unknown {what} '{name}'; {nearest(name, names)}"
+    named = Counter((where, name) for where, _, name, _ in used)
+    yield from (
+        f"{where}: '{name}' is named twice; name it once" for (where, name), count in named.items() if count > 1
+    )
 
 
 def _circles(experiment: Experiment) -> Iterator[str]:

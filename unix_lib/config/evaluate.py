@@ -58,7 +58,7 @@ class BenchmarkSettings(StrictModel):
 
     scorer: str = key("which scorer: one of the project's, or a module of your own")
     source: str | None = key("a source of this experiment that makes the benchmark's file", None)
-    file: str | None = key("a fetched file in the benchmark's own layout", None)
+    file: str | None = key("a fetched file in the benchmark's own layout", None, min_length=1)
     chance: float = key("score of a blind guesser, 0..1", 0.0, ge=0, le=1)
     limit: int | None = key("only the first this many samples", None, ge=1, le=1_000_000_000)
 

@@ -6,7 +6,7 @@ from unix_lib.config.strict import StrictModel, key
 class FetchedFile(StrictModel):
     """One file at a fixed address, known by its hash."""
 
-    path: str = key("where it is kept, relative to the project's root")
+    path: str = key("where it is kept, relative to the project's root", min_length=1)
     url: str = key("address it is downloaded from", pattern=r"^https?://")
     sha256: str = key("SHA-256 of the file, hexadecimal", pattern=r"^[0-9a-f]{64}$")
     licence: str = key("its licence, shown by doctor and fetch")

@@ -71,7 +71,8 @@ def _checked(values: Any, origin: str) -> Experiment:
         lines = []
         for fault in error.errors():
             where = ".".join(str(part) for part in fault["loc"]).replace("analyze.analyses.", "analyze.", 1)
-            lines.append(f"{origin}: {where + ': ' if where else ''}{fault['msg']}")
+            told = " ".join(f"{where + ': ' if where else ''}{fault['msg']}".split())  # a key may hold a line break
+            lines.append(f"{origin}: {told}")
         raise ConfigError("\n".join(lines)) from None
     found = faults(experiment)
     if found:
@@ -104,17 +105,31 @@ class _Loader(yaml.SafeLoader):  # type: ignore[misc]  # untyped
             raise yaml.YAMLError(f"{node.value} in line {line} is {number} to YAML; write {number}, or quote a text")
         return number
 
+    def construct_yaml_str(self, node: yaml.ScalarNode) -> str:
+        try:
+            node.value.encode()
+        except UnicodeEncodeError:
+            line = node.start_mark.line + 1
+            raise yaml.YAMLError(f"the text in line {line} holds half a character (\\ud800 is one)") from None
+        return str(node.value)
+
 
 _Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_yaml_int)
+_Loader.add_constructor("tag:yaml.org,2002:str", _Loader.construct_yaml_str)
 
 
-def _read_yaml(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        raise ConfigError(f"{path}: no such config; {_neighbours(path)}")
+def _read_yaml(path: Path, asked: str = "") -> dict[str, Any]:
+    """What a file says; `asked` is who asks for it."""
     try:
+        if not path.is_file():
+            raise ConfigError(f"{asked}{path}: no such config; {_neighbours(path)}")
         values = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: not UTF-8 at byte {error.start}; save it as UTF-8") from None
+    except OSError as error:
+        raise ConfigError(f"{asked}{path}: can't be read ({error.strerror}); give another path, or mend it") from None
+    except RecursionError:
+        raise ConfigError(f"{path}: nested too deeply for a config; take out brackets") from None
     # PyYAML lets a ValueError through, of a date such as 2025-02-30.
     except (yaml.YAMLError, ValueError) as error:
         raise ConfigError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
@@ -133,10 +148,8 @@ def _extended(values: Any, origin: str, folder: Path, depth: int = 0) -> Any:
     if depth > MAX_DEPTH:
         raise ConfigError(f"{origin}: configs extend each other in a circle; remove one 'extends'")
     base = folder / str(values["extends"])
-    if not base.is_file():
-        raise ConfigError(f"{origin}: extends: {base}: no such config; {_neighbours(base)}")
     own = {name: value for name, value in values.items() if name != "extends"}
-    return _merged(_extended(_read_yaml(base), str(base), base.parent, depth + 1), own)
+    return _merged(_extended(_read_yaml(base, f"{origin}: extends: "), str(base), base.parent, depth + 1), own)
 
 
 def _merged(base: Any, own: Any) -> Any:

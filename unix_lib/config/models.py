@@ -222,7 +222,7 @@ class PretrainedStart(StrictModel):
     """A pretrained Qwen2, Qwen2.5 or Qwen3 model."""
 
     kind: Literal["pretrained"]
-    path: str = key("local folder or hub id")
+    path: str = key("local folder or hub id", min_length=1)
     revision: str = key("pinned revision on the hub", "main")
     shape: DecoderShape = key("its shape, checked against the weights")
     identity: FilesIdentity | None = key("what a local folder holds, filled in by the plan", None, sparse=True)

@@ -7,10 +7,11 @@ from unix_lib.config.strict import StrictModel, key
 class ReportConfig(StrictModel):
     """What the report says about the experiment beside its numbers."""
 
-    title: str | None = key("headline of the page; null takes the experiment's name", None)
+    title: str | None = key("headline of the page; null takes the experiment's name", None, max_length=1000)
     scale: str | None = key(
         "one plain sentence on the scale, printed on every figure; null computes it: parameters, tokens, data, seeds",
         None,
+        max_length=1000,
     )
 
 

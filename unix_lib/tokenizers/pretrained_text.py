@@ -12,7 +12,7 @@ from unix_lib.config.tokenizers import TextTokenizerSettings, TokenizerKind
 class PretrainedText(StrictModel):
     """Where the tokenizer is."""
 
-    path: str = key("local folder or hub id")
+    path: str = key("local folder or hub id", min_length=1)
     revision: str = key("pinned revision on the hub", "main")
 
 

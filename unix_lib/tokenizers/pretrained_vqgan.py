@@ -13,7 +13,7 @@ class PretrainedVQGAN(StrictModel):
     """Where the weights are, and what they must be."""
 
     shape: VQGANShape
-    path: str = key("folder with vqgan.yaml and vqgan.ckpt, or a Hugging Face folder or hub id")
+    path: str = key("folder with vqgan.yaml and vqgan.ckpt, or a Hugging Face folder or hub id", min_length=1)
     revision: str = key("pinned revision on the hub", "main")
 
 

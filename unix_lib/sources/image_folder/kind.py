@@ -17,8 +17,10 @@ MAX_ASPECT_RATIO = 2.5
 class FolderPaths(StrictModel):
     """Where the images and their captions are."""
 
-    folder: str = key("folder of the images, relative to the project's root or absolute")
-    captions: str = key("JSONL or CSV file with one `image` (path below the folder) and `caption` per row")
+    folder: str = key("folder of the images, relative to the project's root or absolute", min_length=1)
+    captions: str = key(
+        "JSONL or CSV file with one `image` (path below the folder) and `caption` per row", min_length=1
+    )
 
 
 class FolderImages(FolderPaths):

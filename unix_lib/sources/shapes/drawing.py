@@ -17,24 +17,21 @@ ATTEMPTS = 2000
 GAP = 2  # pixels between the boxes of two objects, so that they stay apart after 4x4-pixel coding
 
 
-def require_drawable(name: str, space: ShapesScenes) -> None:
-    """Check the settings of a `shapes` source called `name`.
-
-    Raises:
-        SourceError: a colour or shape that can't be drawn, or a jitter that would let objects touch.
-    """
+def undrawable(space: ShapesScenes) -> str | None:
+    """Why scenes can't be drawn, beginning with the key that is wrong; None where they can."""
     for key, values, known in (("colors", space.colors, tuple(COLORS)), ("shapes", space.shapes, SHAPES)):
         for value in values:
             if value not in known:
-                raise SourceError(f"sources.{name}.{key}: '{value}' can't be drawn; choose from {', '.join(known)}")
+                return f"{key}: '{value}' can't be drawn; choose from {', '.join(known)}"
         if len(set(values)) < len(values):
-            raise SourceError(f"sources.{name}.{key}: {values} names a value twice; name each once")
+            return f"{key}: {values} names a value twice; name each once"
     largest = (space.image_size // 2 - GAP) // 2 - radius_of("large", space.image_size)
     if space.placement == "cells" and space.jitter > largest:
-        raise SourceError(
-            f"sources.{name}.jitter: {space.jitter} px lets objects of neighbouring cells touch in an image of "
-            f"{space.image_size} px; set it to at most {largest}"
+        return (
+            f"jitter: {space.jitter} px lets objects of neighbouring cells touch in an image of {space.image_size} px; "
+            f"set it to at most {largest}"
         )
+    return None
 
 
 def draw_scene(

@@ -2,6 +2,8 @@
 
 from typing import Literal
 
+from pydantic import model_validator
+
 from unix_lib.config.kinds import JobKind
 from unix_lib.config.sources import SourceKind, SourceSettings
 from unix_lib.config.strict import StrictModel, key
@@ -49,6 +51,14 @@ class ShapesSource(ShapesRecords, ShapesBenchmarks, SourceSettings):
     """Synthetic scenes with ground truth: 1-3 objects with colour, shape, size and position."""
 
     kind: Literal["shapes"]
+
+    @model_validator(mode="after")
+    def _can_be_drawn(self) -> "ShapesSource":
+        from unix_lib.sources.shapes.drawing import undrawable
+
+        if fault := undrawable(self):
+            raise ValueError(fault)
+        return self
 
     def benchmarks(self) -> tuple[str, ...]:
         return ("geneval", "pope", "mme", "mmbench")

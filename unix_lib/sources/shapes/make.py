@@ -19,7 +19,7 @@ from unix_lib.records.shards import Split
 from unix_lib.sources.shapes import benchmarks
 from unix_lib.sources.shapes.captioned import CaptionedScene, captioned_scenes
 from unix_lib.sources.shapes.combinations import HeldOut, choose_held_out
-from unix_lib.sources.shapes.drawing import all_of, require_drawable
+from unix_lib.sources.shapes.drawing import all_of
 from unix_lib.sources.shapes.kind import ShapesBenchmarks, ShapesRecords, ShapesScenes
 from unix_lib.sources.shapes.questions import choose_turns, four_choice_questions, yes_no_questions
 from unix_lib.sources.shapes.scenes import render_pixels
@@ -33,9 +33,9 @@ def make_images(job: Job[ShapesScenes, Execution]) -> Manifest:
     """Make `sources/<source>-images`: the rendered scenes of both splits, each different image once.
 
     Raises:
-        SourceError: settings that can't be drawn, or that leave nothing to hold out.
+        SourceError: settings that leave nothing to hold out.
     """
-    space, held_out = job.settings, _held_out(job.recipe.name.removesuffix("-images"), job.settings)
+    space, held_out = job.settings, _held_out(job.settings)
 
     def images_of(split: Split) -> Iterator[np.ndarray]:
         for captioned in captioned_scenes(split, space, held_out):
@@ -48,9 +48,9 @@ def make_records(job: Job[ShapesRecords, Execution]) -> Manifest:
     """Make `sources/<source>`: captions, and conversations about some of the scenes.
 
     Raises:
-        SourceError: settings that can't be drawn, or that leave nothing to hold out.
+        SourceError: settings that leave nothing to hold out.
     """
-    space, held_out = job.settings, _held_out(job.recipe.name, job.settings)
+    space, held_out = job.settings, _held_out(job.settings)
     turns_of = conversations(space, held_out)
     trained: Counter[str] = Counter()  # colours, shapes and sizes
 
@@ -72,9 +72,9 @@ def make_benchmarks(job: Job[ShapesBenchmarks, Execution]) -> Manifest:
     """Make `sources/<source>-benchmarks`: four benchmarks, and the held-out scenes with their ground truth.
 
     Raises:
-        SourceError: settings that can't be drawn, or that allow no question.
+        SourceError: settings that leave nothing to hold out, or that allow no question.
     """
-    space, held_out = job.settings, _held_out(job.recipe.name.removesuffix("-benchmarks"), job.settings)
+    space, held_out = job.settings, _held_out(job.settings)
     prompts = benchmarks.geneval_prompts(space, held_out)
     lines: dict[str, list[object]] = {
         "heldout_scenes.jsonl": [captioned.as_json() for captioned in captioned_scenes("heldout", space, held_out)],
@@ -129,6 +129,5 @@ def records_of(captioned: CaptionedScene, turns: list[tuple[str, str]], image_si
     return rows
 
 
-def _held_out(source: str, space: ShapesScenes) -> HeldOut:
-    require_drawable(source, space)
+def _held_out(space: ShapesScenes) -> HeldOut:
     return choose_held_out(space.colors, space.shapes, space.heldout_share, space.seed)
