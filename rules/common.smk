@@ -9,7 +9,9 @@ from dataclasses import replace
 
 from snakemake.settings.enums import RerunTrigger
 
-from unix_lib.config import ConfigError, load_experiment
+from unix_lib.artefacts.code import require_library
+from unix_lib.artefacts.errors import UserError
+from unix_lib.config import load_experiment
 from unix_lib.config.outside import FileHashes
 from unix_lib.recipes.plan import STAGES
 from unix_lib.recipes.resolve import resolve
@@ -31,6 +33,7 @@ include: "bookkeeping.smk"
 
 if workflow.is_main_process:
     try:
+        require_library(ROOT)
         # From the files, as every command reads them: Snakemake's `config` does not say in which folder `extends`
         # is looked for.
         overrides = dict(workflow.config_settings.config)  # of --config
@@ -41,7 +44,7 @@ if workflow.is_main_process:
             experiment, Path.cwd(), FileHashes(results / ".file-hashes.json")
         )
         UNFINISHED = set(unfinished(PLAN, results))
-    except ConfigError as error:
+    except UserError as error:
         raise WorkflowError(str(error)) from None
     alive = forget_killed_runs(results)  # open as long as this process lives
     mark_finished(PLAN.jobs, UNFINISHED, results)

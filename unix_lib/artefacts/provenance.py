@@ -2,31 +2,14 @@
 
 import os
 import platform
-import subprocess
 from datetime import UTC, datetime
-from functools import cache
 from importlib import metadata
-from pathlib import Path
 from typing import Any
+
+from unix_lib.artefacts.code import code_at_start, code_version
 
 # Those that shape numbers.
 PACKAGES = ("torch", "transformers", "deepspeed", "accelerate", "lm-eval", "pyarrow", "pandas", "numpy", "matplotlib")
-
-
-@cache
-def code_version() -> dict[str, Any]:
-    """Commit of the code and whether it was changed since; empty outside a git checkout."""
-    root = Path(__file__).resolve().parents[2]
-
-    def git(*arguments: str) -> str:
-        return subprocess.run(
-            ["git", "-C", str(root), *arguments], capture_output=True, text=True, check=True
-        ).stdout.strip()
-
-    try:
-        return {"commit": git("rev-parse", "HEAD"), "dirty": bool(git("status", "--porcelain", "--untracked-files=no"))}
-    except (OSError, subprocess.CalledProcessError):
-        return {}
 
 
 def installed_version(package: str) -> str | None:
@@ -38,9 +21,10 @@ def installed_version(package: str) -> str | None:
 
 
 def provenance_now(execution: dict[str, Any], metrics: dict[str, Any], wall_seconds: float | None) -> dict[str, Any]:
-    """The provenance half of a manifest, as of now."""
+    """The provenance half of a manifest, as of now; its code as it was when the process began."""
+    code, now = code_at_start(), code_version()
     return {
-        "code": code_version(),
+        "code": code if now == code else code | {"at_end": now},  # modules imported in between may be of either
         "packages": {"python": platform.python_version()}
         | {name: version for name in PACKAGES if (version := installed_version(name))},
         "host": platform.node(),

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from unix_lib.artefacts.code import require_library
 from unix_lib.config import Experiment, load_experiment
 from unix_lib.config.outside import FileHashes
 from unix_lib.recipes.plan import Plan
@@ -19,6 +20,7 @@ class PlannedExperiment:
 
     @classmethod
     def load(cls, path: Path) -> "PlannedExperiment":
+        require_library(Path.cwd())
         config = load_experiment(path)
         results = Path("results") / config.experiment
         plan = resolve(config, Path.cwd(), FileHashes(results / ".file-hashes.json"))

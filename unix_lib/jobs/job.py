@@ -77,6 +77,10 @@ class Job(Generic[Settings, ExecutionType]):
         """
         try:
             kind = job_kind(recipe.stage, recipe.kind)
+            if recipe.logic_version != kind.logic_version:
+                raise ConfigError(
+                    f"planned with logic version {recipe.logic_version}; {kind.make} has {kind.logic_version}"
+                )
             settings = kind.settings.model_validate(recipe.settings)
             if isinstance(execution, Execution):
                 execution = execution.model_dump(mode="json")

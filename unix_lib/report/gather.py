@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from unix_lib.artefacts.code import described
 from unix_lib.artefacts.manifest import read_manifest
 from unix_lib.artefacts.recipe import Recipe
 from unix_lib.config.figures import FigureKind
@@ -159,10 +160,9 @@ def provenance_rows(inputs: Inputs) -> dict[str, Any]:
     stages = pd.DataFrame(
         [{"stage": stage, "jobs": 1, "seconds": each.get("wall_seconds") or 0.0} for stage, each in made]
     )
-    codes = [each["code"] for _, each in made]
     newest = max((each for _, each in made), key=lambda each: each["finished"])
     return {
-        "commits": sorted({code["commit"] + (" (changed)" if code["dirty"] else "") for code in codes if code}),
+        "codes": sorted({described(each["code"]) for _, each in made} - {""}),
         "packages": newest["packages"],
         "hosts": sorted({each["host"] for _, each in made}),
         "finished": newest["finished"],
