@@ -228,9 +228,7 @@ def test_every_script_refuses_a_library_from_elsewhere(clone: Path, script: Path
 def test_the_workflow_and_commands_refuse_a_library_from_elsewhere(project: Project, arguments: list[str]) -> None:
     command = [sys.executable, "-P", "-m", *arguments]
     environment = project.environment(PYTHONPATH=str(ROOT))
-    finished = subprocess.run(
-        command, cwd=project.folder, env=environment, capture_output=True, text=True, check=False
-    )
+    finished = subprocess.run(command, cwd=project.folder, env=environment, capture_output=True, text=True, check=False)
     assert finished.returncode != 0
     told = finished.stdout + finished.stderr
     assert f"{project.folder / 'unix_lib'} is not the library that Python imports" in told

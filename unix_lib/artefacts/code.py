@@ -38,6 +38,23 @@ def require_library(root: Path) -> None:
         )
 
 
+def require_logic_version(what: str, planned: int, own: int) -> None:
+    """Check that what runs computes as the recipe says.
+
+    Args:
+        what: runs, in words.
+        planned, own: logic version in the recipe and of the code.
+
+    Raises:
+        CodeError: names both.
+    """
+    if planned != own:
+        raise CodeError(
+            f"{what}: planned with logic version {planned}, but the code here has {own}; run the workflow again, which "
+            "plans anew"
+        )
+
+
 @cache
 def code_at_start() -> dict[str, Any]:
     """`code_version` as it was at the first call, with which a process begins."""

@@ -43,7 +43,8 @@ def make_ceiling(job: Job[CeilingSettings, JudgedBatches]) -> Manifest:
 
     benchmarks = job.input("benchmark")
     tokenizer = load_image_tokenizer(job.input("image_tokenizer"), device_of(job.shape))
-    finder = open_judge(job.settings.judge, tokenizer.image_size, job.execution.judges)
+    judged = job.settings
+    finder = open_judge(judged.judge, judged.judge_version, tokenizer.image_size, job.execution.judges)
     scores, protocol = ceiling_scores(
         benchmarks, tokenizer, finder, job.execution.batch_size, job.settings.bootstrap_samples
     )

@@ -66,7 +66,8 @@ def _images(folder: Path) -> Iterator[tuple[list[Row], np.ndarray]]:
 
 def _open(answers: Answers[GenEvalScoring], image_size: int) -> ObjectFinder:
     """The benchmark's judge; the scene detector must first read what the source drew."""
-    finder: ObjectFinder = open_judge(answers.settings.judge, image_size, answers.judges)
+    settings = answers.settings
+    finder: ObjectFinder = open_judge(settings.judge, settings.judge_version, image_size, answers.judges)
     if isinstance(finder, Detector):
         if answers.source is None:
             raise BenchmarkError(

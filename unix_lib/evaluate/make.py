@@ -3,6 +3,7 @@
 import logging
 import time
 
+from unix_lib.artefacts.code import require_logic_version
 from unix_lib.artefacts.manifest import Facts, Manifest
 from unix_lib.config.evaluate import JudgingExecution, ScorerKind, ScoresSettings
 from unix_lib.config.kinds import find_kind, imported
@@ -32,6 +33,7 @@ def make_scores(job: Job[ScoresSettings, JudgingExecution]) -> Manifest:
     for name, settings in job.settings.benchmarks.items():
         started = time.monotonic()
         kind = find_kind("scorer", settings.scorer, ScorerKind)
+        require_logic_version(f"scorer '{settings.scorer}'", settings.scorer_version, kind.logic_version)
         answers = Answers(
             name=name,
             settings=settings,

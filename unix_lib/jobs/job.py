@@ -13,6 +13,7 @@ from typing import Any, Generic, TypeVar, cast
 
 from pydantic import ValidationError
 
+from unix_lib.artefacts.code import require_logic_version
 from unix_lib.artefacts.files import PARTS, write_json
 from unix_lib.artefacts.manifest import (
     MANIFEST,
@@ -74,13 +75,11 @@ class Job(Generic[Settings, ExecutionType]):
 
         Raises:
             RecipeError: a recipe or execution settings that this version of the library does not know.
+            CodeError: a recipe of another logic version.
         """
         try:
             kind = job_kind(recipe.stage, recipe.kind)
-            if recipe.logic_version != kind.logic_version:
-                raise ConfigError(
-                    f"planned with logic version {recipe.logic_version}; {kind.make} has {kind.logic_version}"
-                )
+            require_logic_version(f"{recipe.artefact} ({kind.make})", recipe.logic_version, kind.logic_version)
             settings = kind.settings.model_validate(recipe.settings)
             if isinstance(execution, Execution):
                 execution = execution.model_dump(mode="json")

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from unix_lib.artefacts.code import require_logic_version
 from unix_lib.artefacts.errors import UserError
 from unix_lib.config.evaluate import JudgeKind, JudgeSettings
 from unix_lib.config.kinds import find_kind, imported
@@ -52,15 +53,18 @@ class QuestionAnswerer(Protocol):
         ...
 
 
-def open_judge(settings: JudgeSettings, image_size: int, configured: Mapping[str, JudgeSettings]) -> Any:
+def open_judge(settings: JudgeSettings, version: int, image_size: int, configured: Mapping[str, JudgeSettings]) -> Any:
     """The judge with these settings.
 
     Args:
         settings: from a recipe, so without what changes no verdict, such as a time limit.
+        version: logic version of its kind that the recipe was planned with.
         configured: the judges of the config, where those keys stand.
 
     Raises:
-        JudgeError: it can't be opened.
+        JudgeError: it can't be opened. CodeError: its kind has another logic version.
     """
+    kind = find_kind("judge", settings.kind, JudgeKind)
+    require_logic_version(f"judge '{settings.kind}'", version, kind.logic_version)
     same = (each for each in configured.values() if each.semantic() == settings.semantic())
-    return imported(find_kind("judge", settings.kind, JudgeKind).open)(next(same, settings), image_size)
+    return imported(kind.open)(next(same, settings), image_size)
