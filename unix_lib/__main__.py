@@ -76,6 +76,7 @@ def plan(
 
 
 _of_config("status", "Show what is done, stage by stage, and refresh results/<experiment>/current.")
+_of_config("planned", "Write which artefacts a config asks for now to results/<experiment>/planned.json, for DVC.")
 _of_config("describe", "Show each run's table of layers, its parameters, FLOPs and memory per token.")
 
 

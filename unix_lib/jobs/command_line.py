@@ -35,7 +35,7 @@ def run_script(stage: str, description: str | None) -> None:
     arguments = parser.parse_args()
     screen = _open_log(arguments.log, arguments.recipe.stem.rpartition("-")[0])
     try:
-        require_library(Path(sys.argv[0]).resolve().parents[1])
+        require_library(Path(sys.argv[0]).resolve().parent.parent)
         code_at_start()
         job: Job[Any, Any] = Job.from_files(arguments.recipe, arguments.execution, arguments.output)
         if job.recipe.stage != stage:

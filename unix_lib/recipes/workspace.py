@@ -1,4 +1,4 @@
-"""A plan on disk: its recipes, the execution settings of its jobs, and the links to today's results.
+"""A plan on disk: its recipes, the execution settings of its jobs, their digests, and the links to today's results.
 
 Recipes are written once. Execution settings (threads, GPUs, logging: what never changes results) may change
 between two runs and are rewritten; a job reads them from its own file, so editing the config during a run
@@ -15,7 +15,9 @@ from unix_lib.artefacts.manifest import MANIFEST
 from unix_lib.artefacts.recipe import Recipe, read_recipe, write_recipe
 from unix_lib.config.generate import SAMPLING, ImageSampling
 from unix_lib.config.jobs import JobShape
-from unix_lib.recipes.plan import Plan
+from unix_lib.recipes.plan import STAGES, Plan
+
+PLANNED = "planned.json"  # in results/<experiment>
 
 
 def execution_path(recipe_path: Path) -> Path:
@@ -28,6 +30,19 @@ def write_plan(plan: Plan, results: Path) -> None:
     for job in plan.jobs.values():
         write_recipe(job.recipe, results)
         _write_where_changed(execution_path(job.recipe.path(results)), job.execution.model_dump(mode="json"))
+    write_planned(plan, results)
+
+
+def write_planned(plan: Plan, results: Path) -> None:
+    """Write the digests of a plan's recipes by stage and name.
+
+    They are all that Snakemake decides by. DVC, which decides before it, compares them with those that a stage was made
+    from: a config's bytes say nothing of what it extends, of files from outside and of logic versions.
+    """
+    planned: dict[str, dict[str, str]] = {stage: {} for stage in STAGES}
+    for job in plan.jobs.values():
+        planned[job.recipe.stage][job.recipe.name] = job.recipe.key.rpartition("-")[2]
+    _write_where_changed(results / PLANNED, planned)
 
 
 def read_shape(recipe_path: Path) -> JobShape:

@@ -1,0 +1,17 @@
+"""`planned`: write which artefacts a config asks for now to `results/<experiment>/planned.json`."""
+
+from pathlib import Path
+
+from rich.console import Console
+
+from unix_lib.commands.experiment import PlannedExperiment
+from unix_lib.recipes.workspace import PLANNED, link_current, write_planned
+
+
+def run(config: Path, console: Console) -> int:
+    """Write the file where it changes, and what goes with a plan: links, and how finished checkpoints are sampled."""
+    experiment = PlannedExperiment.load(config)
+    write_planned(experiment.plan, experiment.results)
+    link_current(experiment.plan, experiment.results)
+    console.print(f"{len(experiment.plan.jobs)} artefacts: {experiment.results / PLANNED}", highlight=False)
+    return 0
