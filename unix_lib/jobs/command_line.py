@@ -16,7 +16,6 @@ from itertools import count
 from pathlib import Path
 from typing import Any, TextIO
 
-from unix_lib.artefacts.code import code_at_start, require_library
 from unix_lib.artefacts.errors import UserError
 from unix_lib.artefacts.recipe import RecipeError
 from unix_lib.jobs.job import Job
@@ -35,8 +34,6 @@ def run_script(stage: str, description: str | None) -> None:
     arguments = parser.parse_args()
     screen = _open_log(arguments.log, arguments.recipe.stem.rpartition("-")[0])
     try:
-        require_library(Path(sys.argv[0]).resolve().parent.parent)
-        code_at_start()
         job: Job[Any, Any] = Job.from_files(arguments.recipe, arguments.execution, arguments.output)
         if job.recipe.stage != stage:
             raise RecipeError(

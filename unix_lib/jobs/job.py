@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import shutil
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ from typing import Any, Generic, TypeVar, cast
 
 from pydantic import ValidationError
 
-from unix_lib.artefacts.code import require_logic_version
+from unix_lib.artefacts.code import code_at_start, require_library, require_logic_version
 from unix_lib.artefacts.files import PARTS, write_json
 from unix_lib.artefacts.manifest import (
     MANIFEST,
@@ -62,7 +63,10 @@ class Job(Generic[Settings, ExecutionType]):
 
         Raises:
             RecipeError: a recipe or execution settings that this version of the library does not know.
+            CodeError: the library is not that of the script's clone, or has another logic version.
         """
+        require_library(Path(sys.argv[0]).resolve().parent.parent)
+        code_at_start()
         values = json.loads(execution.read_text(encoding="utf-8"))
         job = cls.of(read_recipe(recipe), recipe.parents[2], values)
         if output.resolve() != (job.folder / MANIFEST).resolve():
