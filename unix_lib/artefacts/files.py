@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,12 +13,13 @@ CHUNK = 1 << 20
 PARTS = ".*.part"  # what `atomic_path` writes to, and leaves behind where it was killed
 
 
-def sha256_of(path: Path) -> str:
-    """SHA-256 of a file's bytes, hexadecimal."""
+def sha256_of(path: Path, advance: Callable[[int], None] = lambda size: None) -> str:
+    """SHA-256 of a file's bytes, hexadecimal; `advance` is told how many were read, piece by piece."""
     digest = hashlib.sha256()
-    with open(path, "rb") as file:
+    with open(path, "rb", buffering=0) as file:
         while chunk := file.read(CHUNK):
             digest.update(chunk)
+            advance(len(chunk))
     return digest.hexdigest()
 
 
@@ -26,6 +27,25 @@ def flush(path: Path) -> None:
     """Have the disk hold a file's bytes before anything says that they are whole."""
     with open(path, "rb") as file:
         os.fsync(file.fileno())
+
+
+def file_fault(
+    path: Path, size: int, sha256: str | None, advance: Callable[[int], None] = lambda size: None
+) -> str | None:
+    """What is wrong with a file that should have that many bytes and that SHA-256 (None: any), or None."""
+    try:
+        found = path.stat().st_size
+        if not path.is_file():
+            return f"{path}: no file"
+        if found != size:
+            return f"{path}: {found} bytes instead of {size}"
+        if sha256 is not None and sha256_of(path, advance) != sha256:
+            return f"{path}: content differs from its sha256"
+    except FileNotFoundError:
+        return f"{path}: missing"
+    except OSError as error:
+        return f"{path}: can't be read ({error.strerror})"
+    return None
 
 
 def canonical_json(value: Any) -> str:
@@ -80,6 +100,12 @@ def replace_text(path: Path, text: str) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     temporary.write_text(text, encoding="utf-8")
     os.replace(temporary, path)
+
+
+def replace_where_changed(path: Path, text: str) -> None:
+    """`replace_text` where something else stands there, damage included."""
+    if not path.is_file() or path.read_bytes() != text.encode():
+        replace_text(path, text)
 
 
 def write_text(path: Path, text: str) -> None:

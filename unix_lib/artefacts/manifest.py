@@ -1,17 +1,23 @@
 """Manifests: what a job made, written as its last act, and checked by whoever reads it.
 
 `content` is the artefact's identity: two runs are identical when their content digests agree.
-`provenance` says how it came about and is never hashed.
+`provenance` says how it came about and is no part of the identity. It also holds the hashes of files that don't repeat,
+such as speeds. A seal over the whole text proves it.
 """
 
 import json
-from dataclasses import dataclass, field
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from unix_lib.artefacts.errors import UserError
-from unix_lib.artefacts.files import digest_of, flush, sha256_of, write_json
+from unix_lib.artefacts.files import digest_of, file_fault, flush, sha256_of, write_text
 from unix_lib.artefacts.provenance import provenance_now
+from unix_lib.artefacts.sealed import SEAL, is_sealed, sealed_text
+
+logger = logging.getLogger(__name__)
 
 MANIFEST = "manifest.json"
 # Larger files are checked by size when read, and by hash only in `verify`: hashing a terabyte of packs before
@@ -24,6 +30,12 @@ class ArtefactError(UserError):
 
 
 Facts = dict[str, Any]  # results small enough to read at a glance, as JSON
+KEYS = {"artefact", "content", "content_digest", "provenance", SEAL}
+# In place of what can't be believed, or was not recorded by an earlier version.
+NOTHING_KNOWN: dict[str, Any] = {
+    "code": {}, "packages": {}, "host": "unknown", "finished": "", "wall_seconds": None, "execution": {},
+    "metrics": {},
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -46,6 +58,12 @@ class Manifest:
     rejected: dict[str, int] = field(default_factory=dict)  # reason -> samples set aside
     facts: Facts = field(default_factory=dict)  # hashed
     provenance: dict[str, Any] = field(default_factory=dict)
+    sealed: bool | None = None  # whether all of it is as it was written; None of an earlier version, without a seal
+
+    @property
+    def beside(self) -> list[FileEntry]:
+        """Files that are no part of the identity, and may be missing."""
+        return [FileEntry(**entry) for entry in self.provenance.get("beside", [])]
 
     @property
     def content(self) -> dict[str, Any]:
@@ -72,6 +90,7 @@ def write_manifest(
     metrics: dict[str, Any] | None = None,
     execution: dict[str, Any] | None = None,
     wall_seconds: float | None = None,
+    beside: Sequence[str] = (),
 ) -> Manifest:
     """Flush the job's files to disk, hash them and write the manifest, last.
 
@@ -82,35 +101,39 @@ def write_manifest(
         facts: small reproducible results; part of the identity.
         metrics: small measurements that need not repeat (speed, memory); provenance.
         execution: numeric and operational settings in force; provenance, like the job's wall time.
+        beside: files whose bytes need not repeat; their hashes are provenance.
     """
-    for name in files:
-        flush(folder / name)
-    entries = [
-        FileEntry(path=name, bytes=(folder / name).stat().st_size, sha256=sha256_of(folder / name), rows=rows)
-        for name, rows in sorted(files.items())
-    ]
+    provenance = provenance_now(execution=execution or {}, metrics=metrics or {}, wall_seconds=wall_seconds)
+    provenance["beside"] = [vars(_entry(folder, name, None)) for name in sorted(beside)]
     manifest = Manifest(
         artefact=f"{folder.parent.name}/{folder.name}",
         recipe=recipe_digest,
-        files=entries,
+        files=[_entry(folder, name, rows) for name, rows in sorted(files.items())],
         rejected=dict(sorted((rejected or {}).items())),
         facts=facts or {},
-        provenance=provenance_now(execution=execution or {}, metrics=metrics or {}, wall_seconds=wall_seconds),
+        provenance=provenance,
+        sealed=True,
     )
-    write_json(
-        folder / MANIFEST,
-        {
-            "artefact": manifest.artefact,
-            "content": manifest.content,
-            "content_digest": manifest.digest,
-            "provenance": manifest.provenance,
-        },
-    )
+    values = {
+        "artefact": manifest.artefact,
+        "content": manifest.content,
+        "content_digest": manifest.digest,
+        "provenance": manifest.provenance,
+    }
+    write_text(folder / MANIFEST, sealed_text(values))
     return manifest
+
+
+def _entry(folder: Path, name: str, rows: int | None) -> FileEntry:
+    flush(folder / name)
+    return FileEntry(name, (folder / name).stat().st_size, sha256_of(folder / name), rows)
 
 
 def read_manifest(folder: Path) -> Manifest:
     """Parse a manifest and check its own digest; its files are not looked at.
+
+    Where the content is proven and the rest is not as it was written, nothing is believed of where it came from, and
+    that is said in a warning: the artefact itself is whole.
 
     Raises:
         ArtefactError: missing, unreadable, or altered after it was written.
@@ -118,7 +141,8 @@ def read_manifest(folder: Path) -> Manifest:
     path = folder / MANIFEST
     remedy = f"delete {folder} and run again; `unix-lib verify` lists all damage"
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        text = path.read_bytes().decode()
+        values = json.loads(text)
         content = values["content"]
         manifest = Manifest(
             artefact=values["artefact"],
@@ -126,33 +150,27 @@ def read_manifest(folder: Path) -> Manifest:
             files=[FileEntry(**entry) for entry in content["files"]],
             rejected=content["rejected"],
             facts=content["facts"],
-            provenance=values["provenance"],
+            provenance=NOTHING_KNOWN | values["provenance"],
+            sealed=is_sealed(text, values) if values.keys() <= KEYS else False,
         )
-        if not isinstance(manifest.provenance, dict):
-            raise TypeError("its provenance is no mapping")
+        whole = manifest.digest == values["content_digest"]
     except FileNotFoundError:
         raise ArtefactError(
             f"{path}: no manifest, so this artefact was never finished; run the workflow again"
         ) from None
     except (ValueError, KeyError, TypeError, UnicodeDecodeError) as error:
         raise ArtefactError(f"{path}: unreadable manifest ({error}); {remedy}") from None
-    if manifest.digest != values.get("content_digest"):
+    if not whole:
         raise ArtefactError(f"{path}: manifest was altered after it was written; {remedy}")
+    if manifest.sealed is False:
+        logger.warning("%s: its provenance was altered, and is not believed", path)
+        return replace(manifest, provenance=NOTHING_KNOWN)
     return manifest
 
 
-def check_files(folder: Path, manifest: Manifest, *, hash_up_to: int | None = HASHED_WHEN_READ) -> list[str]:
-    """Compare files with the manifest; returns one line per fault. `hash_up_to=None` hashes every file."""
-    faults = []
-    for entry in manifest.files:
-        path = folder / entry.path
-        if not path.is_file():
-            faults.append(f"{path}: missing")
-        elif path.stat().st_size != entry.bytes:
-            faults.append(f"{path}: {path.stat().st_size} bytes, the manifest says {entry.bytes}")
-        elif (hash_up_to is None or entry.bytes <= hash_up_to) and sha256_of(path) != entry.sha256:
-            faults.append(f"{path}: content differs from its sha256 in the manifest")
-    return faults
+def check_file(folder: Path, entry: FileEntry) -> str | None:
+    """What is wrong with a file of an artefact, or None; of a large one only the size is looked at."""
+    return file_fault(folder / entry.path, entry.bytes, entry.sha256 if entry.bytes <= HASHED_WHEN_READ else None)
 
 
 def open_artefact(folder: Path) -> Manifest:
@@ -162,7 +180,23 @@ def open_artefact(folder: Path) -> Manifest:
         ArtefactError: names the first damaged file and the remedy.
     """
     manifest = read_manifest(folder)
-    faults = check_files(folder, manifest)
-    if faults:
-        raise ArtefactError(f"{faults[0]}; delete {folder} and run again, or restore it with `dvc checkout`")
+    for entry in manifest.files:
+        fault = check_file(folder, entry)
+        if fault is not None:
+            raise ArtefactError(f"{fault}; delete {folder} and run again, or restore it with `dvc checkout`")
     return manifest
+
+
+def has_beside(folder: Path, manifest: Manifest, name: str) -> bool:
+    """Whether a file beside the artefact's own is there.
+
+    Raises:
+        ArtefactError: it is damaged.
+    """
+    if not (folder / name).exists():
+        return False
+    for entry in manifest.beside:
+        fault = check_file(folder, entry) if entry.path == name else None
+        if fault is not None:
+            raise ArtefactError(f"{fault}; delete this file and run again, which goes on without it")
+    return True

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from unix_lib.artefacts.errors import UserError
-from unix_lib.artefacts.files import digest_of, replace_text
+from unix_lib.artefacts.files import digest_of, replace_where_changed
 
 RECIPE = "recipe.json"  # its name in the folder of the artefact that it made
 DIGEST_CHARACTERS = 12  # 48 bits: a thousand artefacts collide with probability 2e-9
@@ -64,15 +64,18 @@ class Recipe:
     def as_json(self) -> dict[str, Any]:
         return {each.name: getattr(self, each.name) for each in fields(self)}
 
+    @property
+    def text(self) -> str:
+        """What `write_recipe` writes."""
+        return json.dumps(self.as_json(), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
     def path(self, results: Path) -> Path:
         return results / "recipes" / self.stage / f"{self.key}.json"
 
 
 def write_recipe(recipe: Recipe, results: Path) -> None:
-    """Write a recipe once; an existing file is left as it is."""
-    path = recipe.path(results)
-    if not path.exists():
-        replace_text(path, json.dumps(recipe.as_json(), indent=2, sort_keys=True, ensure_ascii=False) + "\n")
+    """Write a recipe where it is not there, or damaged."""
+    replace_where_changed(recipe.path(results), recipe.text)
 
 
 def read_recipe(path: Path) -> Recipe:

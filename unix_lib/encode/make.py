@@ -14,9 +14,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from unix_lib.artefacts.files import atomic_path
 from unix_lib.artefacts.manifest import Manifest
-from unix_lib.artefacts.sealed import seal, seal_fault
+from unix_lib.artefacts.sealed import is_whole, sealed_folder
 from unix_lib.config.encode import EncodeSettings
 from unix_lib.config.jobs import BatchedExecution
 from unix_lib.config.tokenizers import MOST_CODES
@@ -140,16 +139,12 @@ def encoded_chunks(
     """The codes of a split, chunk by chunk (schema CHUNK); what an earlier attempt left whole is read back."""
     for index, rows in enumerate(iterate_batches(images, split, ["image_id", "image"], batch_rows=CHUNK_IMAGES)):
         kept = work / f"{split}-{index:06d}"
-        fault = seal_fault(kept)
-        if fault is None:
+        if is_whole(kept):
             progress.advance(len(rows), skipped=len(rows))
         else:
-            if kept.is_dir():
-                logger.warning("%s is encoded again: %s", kept, fault)
             codes = encode_images(rows, tokenizer, batch_size, progress)
-            with atomic_path(kept / CHUNK_FILE) as temporary:
-                pq.write_table(codes, temporary, compression="zstd")
-            seal(kept)
+            with sealed_folder(kept) as folder:
+                pq.write_table(codes, folder / CHUNK_FILE, compression="zstd")
         yield pq.read_table(kept / CHUNK_FILE)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from unix_lib.artefacts.manifest import read_manifest
+from unix_lib.artefacts.manifest import has_beside, read_manifest
 from unix_lib.figures.evidence import (
     NOT_MEASURABLE,
     REPLICATES,
@@ -20,6 +20,7 @@ from unix_lib.figures.evidence import (
 from unix_lib.figures.inputs import Inputs
 from unix_lib.figures.published import ARCHITECTURE_ROWS, MULTIMODAL_ROWS, SECOND_HAND
 from unix_lib.figures.style import PAPER_SPLIT, architecture_name, compared_unix, ordered_architectures, preset_of
+from unix_lib.train.log import SPEED
 
 WARM_UP_SHARE = 0.1  # of the steps, left out of throughput
 
@@ -68,10 +69,9 @@ def throughput_claim(inputs: Inputs) -> Iterator[Finding]:
     on_gpu = True
     for folder in inputs.folders("checkpoints"):
         manifest = read_manifest(folder)
-        path = folder / "speed.parquet"
-        if not path.exists() or manifest.facts["run"] not in _compared_runs(inputs):
+        if not has_beside(folder, manifest, SPEED) or manifest.facts["run"] not in _compared_runs(inputs):
             continue
-        steps = pd.read_parquet(path).tokens_per_second.dropna().to_numpy()
+        steps = pd.read_parquet(folder / SPEED).tokens_per_second.dropna().to_numpy()
         speeds.setdefault(manifest.facts["architecture"], {})[manifest.facts["seed"]] = steps[
             int(len(steps) * WARM_UP_SHARE) :
         ]

@@ -1,8 +1,8 @@
 """Keeps what an unfinished job has computed, sample by sample, so that a killed job goes on at its first missing one.
 
-`<folder>/part-<begin>-<end>.parquet` holds the results of a stretch of samples. The folder is the work folder of one
-artefact, whose digest covers all that decides the results. Nothing downstream reads these files. Pages carry checksums:
-a damaged part, and everything after it, is computed again.
+Sealed folders `<folder>/part-<begin>-<end>/` hold the results of a stretch of samples each. `<folder>` is the work
+folder of one artefact, whose digest covers all that decides the results. Nothing downstream reads these files. A
+damaged part, and everything after it, is computed again.
 """
 
 import logging
@@ -15,11 +15,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from unix_lib.artefacts.files import atomic_path
+from unix_lib.artefacts.sealed import is_whole, remove, sealed_folder
 from unix_lib.records.schema import Row
 
 log = logging.getLogger(__name__)
-_PART = re.compile(r"part-(\d{8})-(\d{8})\.parquet")
+_PART = re.compile(r"part-(\d{8})-(\d{8}).*")
+_ROWS = "rows.parquet"
 
 
 class SampleStore:
@@ -32,13 +33,12 @@ class SampleStore:
         self._tables: list[pa.Table] = []
         self.done = 0
         for begin, end, path in sorted(self._parts()):
-            table = self._read(path) if begin == self.done else None
-            if table is None or table.num_rows != end - begin:
-                log.warning("%s is damaged or out of order; its samples are computed again", path)
-                path.unlink()
-                continue
-            self._tables.append(table)
-            self.done = end
+            if begin == self.done and is_whole(path):
+                self._tables.append(pq.read_table(path / _ROWS))
+                self.done = end
+            else:
+                log.warning("%s and what follows it is computed again", path)
+                remove(path)
 
     def _parts(self) -> list[tuple[int, int, Path]]:
         if not self.folder.is_dir():
@@ -46,19 +46,12 @@ class SampleStore:
         found = ((_PART.fullmatch(path.name), path) for path in self.folder.iterdir())
         return [(int(match.group(1)), int(match.group(2)), path) for match, path in found if match]
 
-    def _read(self, path: Path) -> pa.Table | None:
-        try:
-            table = pq.read_table(path, page_checksum_verification=True, memory_map=False)
-        except (OSError, pa.ArrowException):
-            return None
-        return table if table.schema.equals(self.schema) else None
-
     def append(self, rows: Sequence[Row]) -> None:
         """Keep the results of the next samples."""
         table = pa.Table.from_pylist(list(rows), schema=self.schema)
         end = self.done + table.num_rows
-        with atomic_path(self.folder / f"part-{self.done:08d}-{end:08d}.parquet") as temporary:
-            pq.write_table(table, temporary, write_page_checksum=True)
+        with sealed_folder(self.folder / f"part-{self.done:08d}-{end:08d}") as folder:
+            pq.write_table(table, folder / _ROWS)
         self._tables.append(table)
         self.done = end
 

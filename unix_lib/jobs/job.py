@@ -1,12 +1,11 @@
 """One job as its script sees it: typed settings, the folders of its inputs, and where its output goes."""
 
-import json
 import logging
 import os
 import shutil
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +25,7 @@ from unix_lib.artefacts.manifest import (
     write_manifest,
 )
 from unix_lib.artefacts.recipe import RECIPE, Recipe, RecipeError, read_recipe
+from unix_lib.artefacts.sealed import read_sealed
 from unix_lib.config.jobs import Execution, JobShape
 from unix_lib.config.kinds import imported
 from unix_lib.config.strict import ConfigError, StrictModel
@@ -67,7 +67,7 @@ class Job(Generic[Settings, ExecutionType]):
         """
         require_library(Path(sys.argv[0]).resolve().parent.parent)
         code_at_start()
-        values = json.loads(execution.read_text(encoding="utf-8"))
+        values = read_execution(execution)
         job = cls.of(read_recipe(recipe), recipe.parents[2], values)
         if output.resolve() != (job.folder / MANIFEST).resolve():
             raise ValueError(f"{output} is not the output of recipe {recipe}; expected {job.folder / MANIFEST}")
@@ -195,6 +195,7 @@ class Job(Generic[Settings, ExecutionType]):
         rejected: dict[str, int] | None = None,
         facts: Facts | None = None,
         metrics: dict[str, Any] | None = None,
+        beside: Sequence[str] = (),
     ) -> Manifest:
         """Write the manifest, the job's last act; see `write_manifest`.
 
@@ -210,6 +211,7 @@ class Job(Generic[Settings, ExecutionType]):
             metrics=metrics,
             execution=self.execution.model_dump(mode="json"),
             wall_seconds=time.monotonic() - self.started,
+            beside=beside,
         )
 
 
@@ -221,6 +223,15 @@ def first_process() -> bool:
 def lock_path(work: Path) -> Path:
     """The lock of a work folder: beside it, since the folder comes and goes."""
     return work.with_name(f"{work.name}.lock")
+
+
+def read_execution(path: Path) -> dict[str, Any]:
+    """The execution settings that a plan wrote.
+
+    Raises:
+        SealError: damaged, or changed since.
+    """
+    return read_sealed(path, "run the workflow again, which writes it anew")
 
 
 def _first_fault(error: ValidationError) -> str:

@@ -1,13 +1,13 @@
 """Packs a mixture's records, joined with the codes of their images, for every epoch planned ahead.
 
 The packs are in `epoch-000.arrow` ..., and `heldout.arrow`. Records are tokenized once; each epoch draws its documents,
-plans on their lengths and writes. A job that was killed keeps the epochs it finished.
+plans on their lengths and writes. A job that was killed keeps the epochs it finished, each proven by a sealed folder in
+its work folder.
 """
 
 import json
 import logging
 import os
-import shutil
 import time
 from dataclasses import asdict
 from itertools import chain
@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 
 from unix_lib.artefacts.files import write_json
 from unix_lib.artefacts.manifest import Facts, Manifest
+from unix_lib.artefacts.sealed import is_whole, sealed_folder
 from unix_lib.config.jobs import Execution
 from unix_lib.config.pack import PackSettings
 from unix_lib.jobs.job import Job
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
 _log = logging.getLogger(__name__)
-PARTIAL = "partial"  # what a job that is still running keeps beside its output
+FACTS_FILE = "facts.json"
 LOG_SECONDS = 10.0
 
 
@@ -65,7 +66,7 @@ def make_pack(job: Job[PackSettings, Execution]) -> Manifest:
     speed = 0.0
     for split, labels in plans:
         started = time.monotonic()
-        with Spool(job.folder / PARTIAL / "spool", vocabulary) as spool:
+        with Spool(job.work / "spool", vocabulary) as spool:
             _fill(spool, job, split, tokenizer, rejected)
             if split == "train" and not len(spool):
                 raise PackError(f"pack.mixtures.{job.recipe.name}: none of its training records is usable; see parts")
@@ -85,10 +86,11 @@ def make_pack(job: Job[PackSettings, Execution]) -> Manifest:
             speed = sum(epochs[file]["documents"] for file in epochs) / (time.monotonic() - started)
     files: dict[str, int | None] = {file: facts["packs"] for file, facts in epochs.items()}
     files |= rejected.write(job.folder)
-    shutil.rmtree(job.folder / PARTIAL)
-    return job.finish(
+    manifest = job.finish(
         files, rejected=rejected.counts, facts={"files": epochs}, metrics={"documents_per_second": round(speed)}
     )
+    job.clear_work()
+    return manifest
 
 
 def _require_packs(job: Job[PackSettings, Execution], epochs: dict[str, Facts], overlong: int) -> None:
@@ -146,28 +148,29 @@ def _epoch(  # noqa: PLR0917
     fits = lengths <= pack_length
     overlong.update(documents.records[~fits].tolist())
     documents, lengths = documents.only(fits), lengths[fits]
-    done = job.folder / PARTIAL / f"{file}.json"
-    if done.is_file() and (job.folder / file).is_file():
-        facts: Facts = json.loads(done.read_text(encoding="utf-8"))
+    kept = job.work / file
+    if is_whole(kept):
+        facts: Facts = json.loads((kept / FACTS_FILE).read_text(encoding="utf-8"))
         return facts
     started = time.monotonic()
     plan = best_fit(lengths, pack_length)
-    written = write_packs(
-        job.folder / file,
-        documents,
-        lengths,
-        plan,
-        pack_length=pack_length,
-        spool=spool,
-        fixed=fixed,
-        label=f"{job.settings.seed}/{epoch}",
-    )
-    counts = np.bincount(documents.forms, minlength=len(Format)).tolist()
-    facts = asdict(written) | {
-        "fill": round(written.tokens / max(1, written.packs * pack_length), 6),
-        "formats": {form.name.lower(): counts[form] for form in Format},
-    }
-    write_json(done, facts)
+    with sealed_folder(kept, also=[job.folder / file]) as folder:
+        written = write_packs(
+            job.folder / file,
+            documents,
+            lengths,
+            plan,
+            pack_length=pack_length,
+            spool=spool,
+            fixed=fixed,
+            label=f"{job.settings.seed}/{epoch}",
+        )
+        counts = np.bincount(documents.forms, minlength=len(Format)).tolist()
+        facts = asdict(written) | {
+            "fill": round(written.tokens / max(1, written.packs * pack_length), 6),
+            "formats": {form.name.lower(): counts[form] for form in Format},
+        }
+        write_json(folder / FACTS_FILE, facts)
     _log.info(
         "%s: %d documents in %d packs, %.2f%% full, %.1f s",
         file,

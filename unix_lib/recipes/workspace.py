@@ -8,13 +8,14 @@ reaches no job that was already planned.
 import json
 import os
 from pathlib import Path
-from typing import Any
 
-from unix_lib.artefacts.files import replace_text
+from unix_lib.artefacts.files import replace_where_changed
 from unix_lib.artefacts.manifest import MANIFEST
 from unix_lib.artefacts.recipe import Recipe, read_recipe, write_recipe
+from unix_lib.artefacts.sealed import sealed_text
 from unix_lib.config.generate import SAMPLING, ImageSampling
 from unix_lib.config.jobs import JobShape
+from unix_lib.jobs.job import read_execution
 from unix_lib.recipes.plan import STAGES, Plan
 
 PLANNED = "planned.json"  # in results/<experiment>
@@ -29,7 +30,8 @@ def write_plan(plan: Plan, results: Path) -> None:
     """Write every recipe and execution file of a plan below `results/<experiment>/recipes`."""
     for job in plan.jobs.values():
         write_recipe(job.recipe, results)
-        _write_where_changed(execution_path(job.recipe.path(results)), job.execution.model_dump(mode="json"))
+        execution = job.execution.model_dump(mode="json")
+        replace_where_changed(execution_path(job.recipe.path(results)), sealed_text(execution))
     write_planned(plan, results)
 
 
@@ -42,12 +44,12 @@ def write_planned(plan: Plan, results: Path) -> None:
     planned: dict[str, dict[str, str]] = {stage: {} for stage in STAGES}
     for job in plan.jobs.values():
         planned[job.recipe.stage][job.recipe.name] = job.recipe.key.rpartition("-")[2]
-    _write_where_changed(results / PLANNED, planned)
+    replace_where_changed(results / PLANNED, json.dumps(planned, indent=2, sort_keys=True) + "\n")
 
 
 def read_shape(recipe_path: Path) -> JobShape:
     """The shape of a job that the main process has planned."""
-    return JobShape.model_validate(json.loads(execution_path(recipe_path).read_text(encoding="utf-8"))["job"])
+    return JobShape.model_validate(read_execution(execution_path(recipe_path))["job"])
 
 
 def read_planned(results: Path, stage: str, key: str) -> Recipe:
@@ -70,7 +72,7 @@ def link_current(plan: Plan, results: Path) -> None:
     sampling = plan.experiment.generate.image_sampling.narrowed(ImageSampling).model_dump(mode="json")
     for artefact in plan.of_stage("train"):
         if (results / artefact / MANIFEST).is_file():
-            _write_where_changed(results / artefact / SAMPLING, sampling)
+            replace_where_changed(results / artefact / SAMPLING, sealed_text(sampling))
     current = results / "current"
     wanted = {
         current / job.recipe.stage / job.recipe.name: Path("..") / ".." / artefact
@@ -87,9 +89,3 @@ def link_current(plan: Plan, results: Path) -> None:
         temporary = link.with_name(f".{link.name}.{os.getpid()}")
         temporary.symlink_to(target, target_is_directory=True)
         os.replace(temporary, link)
-
-
-def _write_where_changed(path: Path, values: dict[str, Any]) -> None:
-    text = json.dumps(values, indent=2, sort_keys=True) + "\n"
-    if not path.is_file() or path.read_bytes() != text.encode():
-        replace_text(path, text)

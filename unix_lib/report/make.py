@@ -1,7 +1,7 @@
 """One report job: `index.html`, one page with everything in it, and `metrics.json`, the final scores.
 
 `metrics.json` repeats exactly and is what the manifest hashes. `index.html` also says when, where and how fast the
-experiment ran; that never repeats, so the page is not listed in the manifest, and its hash stands in the provenance.
+experiment ran; that never repeats, so its hash is provenance.
 """
 
 from pathlib import Path
@@ -9,7 +9,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from unix_lib.artefacts.files import sha256_of, write_json, write_text
+from unix_lib.artefacts.files import write_json, write_text
 from unix_lib.artefacts.manifest import Manifest
 from unix_lib.config.jobs import Execution
 from unix_lib.config.report import ReportSettings
@@ -39,7 +39,7 @@ def make_report(job: Job[ReportSettings, Execution]) -> Manifest:
     metrics = final_score_metrics(inputs)
     write_json(job.folder / METRICS, metrics)
     write_text(job.folder / PAGE, render_page(inputs, job.settings))
-    return job.finish({METRICS: None}, facts={"scores": metrics}, metrics={"page_sha256": sha256_of(job.folder / PAGE)})
+    return job.finish({METRICS: None}, facts={"scores": metrics}, beside=[PAGE])
 
 
 def render_page(inputs: Inputs, settings: ReportSettings) -> str:

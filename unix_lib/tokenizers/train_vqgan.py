@@ -19,7 +19,6 @@ Shapes: N images, B batch, S pixels along a side, E embedding width, G codes alo
 
 import logging
 import math
-import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -28,8 +27,8 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from unix_lib.artefacts.files import atomic_path
-from unix_lib.artefacts.sealed import seal, seal_fault
+from unix_lib.artefacts.saves import prune_saves, save_folder, saves
+from unix_lib.artefacts.sealed import is_whole, sealed_folder
 from unix_lib.images.pixels import pixels_from_rgb
 from unix_lib.tokenizers.trained_vqgan import VQGANTraining
 from unix_lib.tokenizers.vqgan import VQGAN, vqgan_config
@@ -118,20 +117,17 @@ class VQGANTrainer:
             )
         return self.codebook
 
-    def save(self, folder: Path) -> None:
-        """Write the whole state into a folder of its own, and seal it."""
-        codebook = None if self.codebook is None else vars(self.codebook)
-        with atomic_path(folder / STATE_FILE) as temporary:
-            torch.save(
-                {
-                    "step": self.step,
-                    "model": self.model.state_dict(),
-                    "optimizer": self.optimizer.state_dict(),
-                    "codebook": codebook,
-                },
-                temporary,
-            )
-        seal(folder)
+    def save(self, work: Path) -> None:
+        """Write the whole state as a save of this step."""
+        state = {
+            "step": self.step,
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "codebook": None if self.codebook is None else vars(self.codebook),
+        }
+        with sealed_folder(save_folder(work, self.step)) as folder:
+            torch.save(state, folder / STATE_FILE)
+        prune_saves(work, self.step)
 
     def load(self, folder: Path) -> None:
         """Continue from a saved state of the same run."""
@@ -156,9 +152,10 @@ def train_vqgan(
         work: folder of the resumable state; None saves nothing.
     """
     trainer = VQGANTrainer(images, training)
-    state = None if work is None else _newest_whole(work)
-    if state is not None:
-        trainer.load(state)
+    kept = [] if work is None else saves(work)
+    whole = next((folder for _, folder in kept if is_whole(folder)), None)
+    if whole is not None:
+        trainer.load(whole)
         logger.info("image tokenizer: continuing at step %d of %d", trainer.step, training.steps)
     started = saved = logged = time.monotonic()
     first = trainer.step
@@ -180,27 +177,9 @@ def train_vqgan(
                 seconds * (training.steps - trainer.step),
             )
         if work is not None and now - saved >= checkpoint_seconds and trainer.step < training.steps:
-            newest = work / f"step-{trainer.step:08d}"
-            trainer.save(newest)
-            for folder in _saves(work):  # only now: one whole state is there at any time
-                if folder != newest:
-                    shutil.rmtree(folder)
+            trainer.save(work)
             saved = time.monotonic()
     return trainer.finished()
-
-
-def _saves(work: Path) -> list[Path]:
-    """States, newest first."""
-    return sorted(work.glob("step-*"), reverse=True)
-
-
-def _newest_whole(work: Path) -> Path | None:
-    for folder in _saves(work):
-        fault = seal_fault(folder)
-        if fault is None:
-            return folder
-        logger.warning("image tokenizer: %s is not continued from: %s", folder, fault)
-    return None
 
 
 def batch_at(step: int, images: int, batch_size: int, seed: int) -> np.ndarray:

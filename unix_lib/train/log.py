@@ -38,6 +38,7 @@ LOG_SCHEMA = pa.schema(
     ]
 )
 SPEED_SCHEMA = pa.schema([("step", pa.int64()), ("tokens_per_second", pa.float64()), ("peak_memory_mb", pa.float64())])
+SPEED = "speed.parquet"
 _STATE_SCHEMA = pa.schema([*LOG_SCHEMA, *list(SPEED_SCHEMA)[1:]])
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from unix_lib.artefacts.files import write_json
 from unix_lib.artefacts.manifest import Manifest
+from unix_lib.artefacts.saves import clear_saves
 from unix_lib.config.models import FreshStart, RunStart
 from unix_lib.config.outside import require_unchanged
 from unix_lib.config.train import CheckpointSettings, TrainExecution
@@ -68,7 +69,7 @@ def make_checkpoint(job: CheckpointJob) -> Manifest | None:
             lock.check()
         manifest = None if trained.weights is None else _write_checkpoint(job, processes, trained, trained.weights)
     if processes.first:
-        state.clear_work(work, settings.step)
+        clear_saves(work, settings.step)
     leave_together(processes)
     return manifest
 
@@ -186,7 +187,7 @@ def _write_artefact(
     files["heldout.parquet"] = log.write_rows(
         job.folder / "heldout.parquet", heldout.rows_for_checkpoint(heldout_rows, settings), log.HELDOUT_SCHEMA
     )
-    log.write_rows(job.folder / "speed.parquet", rows, log.SPEED_SCHEMA)  # never repeats: not in the manifest
+    log.write_rows(job.folder / log.SPEED, rows, log.SPEED_SCHEMA)  # never repeats
     if settings.freeze:
         trainable = [name for name, parameter in model.named_parameters() if parameter.requires_grad]
         write_json(job.folder / "trainable.json", trainable)
@@ -204,4 +205,5 @@ def _write_artefact(
             **{f"parameters_{part}": count for part, count in parameter_counts(model).items()},
         },
         metrics=metrics,
+        beside=[log.SPEED],
     )

@@ -1,14 +1,15 @@
 """Writes and loads the states of a segment; see `unix_lib.train.state` for what a state holds."""
 
 import logging
-import shutil
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from unix_lib.artefacts.sealed import seal
+from unix_lib.artefacts.saves import prune_saves, save_folder
+from unix_lib.artefacts.sealed import folder_before, sealed_folder
 from unix_lib.config.train import TrainExecution
 from unix_lib.jobs.lock import Lock
 from unix_lib.train import state
@@ -54,9 +55,9 @@ class StateSaver:
 
     def save_work(self, step: int) -> None:
         """Write a state that a killed job resumes from."""
-        self.save(self.work / f"step-{step:05d}", step)
+        self.save(save_folder(self.work, step), step)
         if self.processes.first:
-            state.prune_saves(self.work)
+            prune_saves(self.work, step)
 
     def save(self, folder: Path, step: int) -> None:
         """Write the state after a step; it exists when it is whole.
@@ -64,26 +65,19 @@ class StateSaver:
         Raises:
             LockError: another process has taken the run over.
         """
-        part = folder.with_name(f".{folder.name}")
         first = self.processes.first
-        if first:
-            if self.lock is not None:
-                self.lock.check()
-            shutil.rmtree(part, ignore_errors=True)
-            part.mkdir(parents=True)
-        self._wait()
-        self.trainer.engine.save_checkpoint(str(part / state.DEEPSPEED), tag=TAG, save_latest=False)
-        torch.save(_random_state(), part / f"random-{self.processes.rank:05d}.pt")
-        if first:
-            self.trainer.engine.module.config.save_pretrained(part)
-            self.steps.write_state(part)
-            self.measurements.write_state(part)
-            state.write_progress(part, self._progress(step))
-        self._wait()
-        if first:
-            seal(part)
-            shutil.rmtree(folder, ignore_errors=True)
-            part.rename(folder)
+        if self.lock is not None:
+            self.lock.check()
+        with sealed_folder(folder) if first else nullcontext(folder_before(folder)) as part:
+            self._wait()
+            self.trainer.engine.save_checkpoint(str(part / state.DEEPSPEED), tag=TAG, save_latest=False)
+            torch.save(_random_state(), part / f"random-{self.processes.rank:05d}.pt")
+            if first:
+                self.trainer.engine.module.config.save_pretrained(part)
+                self.steps.write_state(part)
+                self.measurements.write_state(part)
+                state.write_progress(part, self._progress(step))
+            self._wait()
         self._wait()
         self.start_clock()
 

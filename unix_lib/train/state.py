@@ -21,16 +21,17 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from unix_lib.artefacts.files import write_json
-from unix_lib.artefacts.manifest import ArtefactError, read_manifest
-from unix_lib.artefacts.sealed import HASHES, seal_fault
+from unix_lib.artefacts.files import write_json, write_text
+from unix_lib.artefacts.manifest import MANIFEST, ArtefactError, read_manifest
+from unix_lib.artefacts.saves import saves
+from unix_lib.artefacts.sealed import HASHES, seal_fault, sealed_text
 
 logger = logging.getLogger(__name__)
 
 PROGRESS, DEEPSPEED, BEST = "progress.json", "deepspeed", "best.safetensors"
 LOG, HELDOUT = "log.parquet", "heldout.parquet"
+STATE = "state"  # its folder in a checkpoint
 PRUNED = "state.pruned"  # left in a checkpoint whose state was removed on purpose
-KEPT_SAVES = 2  # the newest save and one to fall back on
 
 
 @dataclass(frozen=True)
@@ -89,25 +90,14 @@ def fault_of(folder: Path) -> str | None:
     try:
         read_progress(folder)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        return f"unreadable ({error})"
+        return f"{folder / PROGRESS}: unreadable ({error})"
     return None
 
 
-def _saves(work: Path) -> list[tuple[int, Path]]:
-    """In-segment saves, newest first."""
-    found = []
-    for folder in work.glob("step-*"):
-        number = folder.name.removeprefix("step-")
-        if folder.is_dir() and number.isdigit():
-            found.append((int(number), folder))
-    return sorted(found, reverse=True)
-
-
-def _checkpoints(results: Path, run: str, run_digest: str, mark: str) -> Iterator[tuple[int, Path]]:
-    """Steps and folders of the finished checkpoints of the same run that hold `mark`."""
-    for folder in (results / "train").glob(f"{run}-step-*"):
-        if not (folder / mark).is_file():
-            continue
+def _checkpoints(results: Path, run: str, run_digest: str) -> Iterator[tuple[int, Path]]:
+    """Steps and folders of the finished checkpoints of the same run."""
+    for manifest in (results / "train").glob(f"{run}-step-*/{MANIFEST}"):
+        folder = manifest.parent
         try:
             facts = read_manifest(folder).facts
         except ArtefactError as error:
@@ -119,8 +109,8 @@ def _checkpoints(results: Path, run: str, run_digest: str, mark: str) -> Iterato
 
 def _states(results: Path, run: str, run_digest: str) -> list[tuple[int, Path]]:
     """Steps and states of a run's checkpoints, newest first."""
-    found = _checkpoints(results, run, run_digest, f"state/{HASHES}")
-    return sorted(((at, folder / "state") for at, folder in found), reverse=True)
+    found = _checkpoints(results, run, run_digest)
+    return sorted(((at, folder / STATE) for at, folder in found if (folder / STATE).exists()), reverse=True)
 
 
 def newest_state(results: Path, run: str, run_digest: str, step: int) -> State | None:
@@ -128,24 +118,22 @@ def newest_state(results: Path, run: str, run_digest: str, step: int) -> State |
 
     `run_digest` is what all segments of the run share; a run of other settings is another run.
     """
-    candidates = [*_states(results, run, run_digest), *_saves(work_folder(results, run, run_digest))]
+    candidates = [*_states(results, run, run_digest), *saves(work_folder(results, run, run_digest))]
+    found, start = None, 0
     for at, folder in sorted(candidates, key=lambda candidate: (candidate[0], str(candidate[1])), reverse=True):
         if at > step:
             continue
         fault = fault_of(folder)
         if fault is None:
-            _name_pruned(results, run, run_digest, at, step)
-            return State(folder, read_progress(folder))
-        logger.warning("damaged state skipped: %s: %s", folder, fault)
-    _name_pruned(results, run, run_digest, 0, step)
-    return None
-
-
-def _name_pruned(results: Path, run: str, run_digest: str, start: int, step: int) -> None:
-    """Say that training goes on from an earlier step than it could have."""
-    for at, folder in _checkpoints(results, run, run_digest, PRUNED):
-        if start < at < step:
-            logger.warning("%s was pruned; training goes on from step %d instead of %d", folder / "state", start, at)
+            found, start = State(folder, read_progress(folder)), at
+            break
+        logger.warning("damaged state skipped: %s", fault)
+    # Every checkpoint before the run's last had a state, but for step 0.
+    for at, folder in sorted(_checkpoints(results, run, run_digest)):
+        if start < at < step and not (folder / STATE).exists():
+            why = "was pruned" if (folder / PRUNED).exists() else "is gone"
+            logger.warning("%s %s; training goes on from step %d instead of %d", folder / STATE, why, start, at)
+    return found
 
 
 def superseded_states(results: Path, run: str, run_digest: str, due: Iterable[int]) -> list[Path]:
@@ -163,23 +151,6 @@ def superseded_states(results: Path, run: str, run_digest: str, due: Iterable[in
 
 def prune_state(folder: Path) -> None:
     """Remove a checkpoint's state; its model, its logs and a mark stay."""
-    write_json(folder.parent / PRUNED, {"pruned": "unix-lib prune --states"})
+    write_text(folder.parent / PRUNED, sealed_text({"pruned": "unix-lib prune --states"}))
     (folder / HASHES).unlink()  # without it the state does not exist, whatever of it is left
     shutil.rmtree(folder)
-
-
-def prune_saves(work: Path) -> None:
-    """Remove unfinished saves and all but the newest `KEPT_SAVES`."""
-    for leftover in work.glob(".step-*"):
-        shutil.rmtree(leftover, ignore_errors=True)
-    for _, folder in _saves(work)[KEPT_SAVES:]:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def clear_work(work: Path, step: int) -> None:
-    """After a checkpoint is finished: remove the saves that led to it, and the folder if nothing newer is left."""
-    for at, folder in _saves(work):
-        if at <= step:
-            shutil.rmtree(folder, ignore_errors=True)
-    if not _saves(work):
-        shutil.rmtree(work, ignore_errors=True)
