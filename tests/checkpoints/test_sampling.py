@@ -1,15 +1,16 @@
 """How a checkpoint says that its images are sampled."""
 
 import copy
-import json
 from pathlib import Path
 
 import pytest
 
+from tests.artefacts.damage import DAMAGES, damage, sealed_values
 from tests.workflow.small_config import CONFIG
 from unix_lib.artefacts.files import write_json
 from unix_lib.artefacts.manifest import open_artefact, write_manifest
 from unix_lib.artefacts.recipe import RECIPE
+from unix_lib.artefacts.sealed import SealError, sealed_text
 from unix_lib.checkpoints.errors import CheckpointError
 from unix_lib.checkpoints.open import image_tokenizer_of
 from unix_lib.checkpoints.sampling import read_sampling
@@ -20,11 +21,22 @@ from unix_lib.recipes.resolve import resolve
 from unix_lib.recipes.workspace import link_current
 
 
-@pytest.mark.parametrize("content", ["{", "[]", '{"temperature": -1}', '{"temprature": 1}', b"\xff"])
-def test_a_damaged_sampling_is_refused(content: str | bytes, tmp_path: Path) -> None:
-    path = tmp_path / SAMPLING
-    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+@pytest.mark.parametrize("content", ['{"temperature": -1}', '{"temprature": 1}'])
+def test_what_is_no_sampling_is_refused(content: str, tmp_path: Path) -> None:
+    (tmp_path / SAMPLING).write_text(content)
     with pytest.raises(CheckpointError, match=r"sampling\.json: no sampling settings \(.*\); delete it"):
+        read_sampling(tmp_path)
+
+
+@pytest.mark.parametrize("how", DAMAGES)
+def test_a_damaged_sampling_is_refused(how: str, tmp_path: Path) -> None:
+    path = tmp_path / SAMPLING
+    path.write_text(sealed_text(ImageSampling().model_dump()))
+    damage(path, how)
+    if how == "missing":
+        assert read_sampling(tmp_path) is None
+        return
+    with pytest.raises(SealError, match=r"sampling\.json: .*; delete it"):
         read_sampling(tmp_path)
 
 
@@ -46,7 +58,7 @@ def test_finished_checkpoints_say_how_the_experiment_samples_now(tmp_path: Path)
     first, *others = plan.of_stage("train")
     folder = _finish(plan, first, tmp_path)
     link_current(plan, tmp_path)
-    assert json.loads((folder / SAMPLING).read_text()) == ImageSampling(temperature=0.6, top_k=5).model_dump()
+    assert sealed_values(folder / SAMPLING) == ImageSampling(temperature=0.6, top_k=5).model_dump()
     assert not any((tmp_path / other).exists() for other in others) and others
     written = (folder / SAMPLING).stat()
     link_current(plan, tmp_path)

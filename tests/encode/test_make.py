@@ -7,6 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
+from tests.artefacts.damage import DAMAGES, damage, files_in
 from tests.images.pictures import png
 from tests.jobs.making import make_job
 from tests.tokenizers.small import SHAPE, blocks, stored, write_images
@@ -115,21 +116,22 @@ def test_two_runs_are_identical_and_a_stopped_one_too(tmp_path: Path, monkeypatc
     assert not job.work.exists()
 
 
+@pytest.mark.parametrize("how", DAMAGES)
+@pytest.mark.parametrize("file", [0, 1])
 def test_a_damaged_chunk_is_encoded_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, file: int, how: str
 ) -> None:
     monkeypatch.setattr(encode_make, "CHUNK_IMAGES", 4)
     train = stored(different(14))
     undisturbed = encode_job(tmp_path / "a", train).make()
     job = encode_job(tmp_path / "b", train)
     calls = stopped_at_the_third_batch(job, monkeypatch)
-    first, second = sorted(job.work.rglob("codes.parquet"))[:2]
-    whole = first.read_bytes()
-    first.write_bytes(whole[:-8] + b"\0" * 8)
-    assert first.read_bytes() != whole and second.is_file()
+    kept = files_in(job.work)
+    assert len(kept) == 2 * 2
+    damage(kept[file], how)
     assert job.make().digest == undisturbed.digest
     assert len(calls) - 3 == 4 + 2 - 1
-    assert "is encoded again: codes.parquet differs from its hash" in caplog.text
+    assert f"damaged, and computed again: {kept[file].parent}" in caplog.text
 
 
 def test_batch_size_changes_codes_by_rounding_at_most(tmp_path: Path) -> None:

@@ -3,6 +3,8 @@
 import pyarrow as pa
 import pytest
 
+from tests.artefacts.damage import DAMAGES, damage, files_in
+from unix_lib.artefacts.sealed import seal
 from unix_lib.generate.store import SampleStore
 
 SCHEMA = pa.schema([pa.field("number", pa.int64(), nullable=False)])
@@ -49,23 +51,17 @@ def test_nothing_asked_gives_an_empty_table(tmp_path):
     assert rows.schema.equals(SCHEMA)
 
 
-@pytest.mark.parametrize("damage", ["truncated", "flipped", "missing", "another schema"])
-def test_a_damaged_part_and_all_after_it_are_computed_again(tmp_path, damage, caplog):
+@pytest.mark.parametrize("file", [0, 1])
+@pytest.mark.parametrize("how", [*DAMAGES, "another schema"])
+def test_a_damaged_part_and_all_after_it_are_computed_again(tmp_path, how, file, caplog):
     first = store(tmp_path)
     first.fill(range(9), doubled([]), batch_size=3, name="b")
     parts = sorted(first.folder.iterdir())
-    whole = parts[1].read_bytes()
-    data = bytearray(whole)
-    if damage == "truncated":
-        parts[1].write_bytes(data[: len(data) // 2])
-    elif damage == "flipped":
-        data[20] ^= 0xFF  # inside the first page's values
-        parts[1].write_bytes(data)
-    elif damage == "missing":
-        parts[1].unlink()
+    if how == "another schema":
+        pa.parquet.write_table(pa.table({"other": [1, 2, 3]}), parts[1] / "rows.parquet")
+        seal(parts[1])
     else:
-        pa.parquet.write_table(pa.table({"other": [1, 2, 3]}), parts[1])
-    assert not parts[1].exists() or parts[1].read_bytes() != whole
+        damage(files_in(parts[1])[file], how)
     calls = []
     with caplog.at_level("WARNING"):
         rows = store(tmp_path).fill(range(9), doubled(calls), batch_size=3, name="b")
@@ -77,5 +73,16 @@ def test_a_damaged_part_and_all_after_it_are_computed_again(tmp_path, damage, ca
 def test_what_a_kill_leaves_of_a_file_being_written_is_ignored(tmp_path):
     first = store(tmp_path)
     first.fill(range(3), doubled([]), batch_size=3, name="b")
-    (first.folder / ".part-00000003-00000006.parquet.abc.part").write_bytes(b"half")
+    (first.folder / ".part-00000003-00000006").mkdir()
+    (first.folder / ".part-00000003-00000006" / "rows.parquet").write_bytes(b"half")
     assert store(tmp_path).done == 3
+    rows = store(tmp_path).fill(range(6), doubled([]), batch_size=3, name="b")
+    assert rows["number"].to_pylist() == list(range(0, 12, 2))
+
+
+def test_a_part_of_an_earlier_version_is_named_and_computed_again(tmp_path, caplog):
+    folder = store(tmp_path).folder
+    folder.mkdir()
+    pa.parquet.write_table(pa.table({"number": [0, 2, 4]}, SCHEMA), folder / "part-00000000-00000003.parquet")
+    assert store(tmp_path).done == 0
+    assert "part-00000000-00000003.parquet: no hashes.json" in caplog.text

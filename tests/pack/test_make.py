@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from transformers import PreTrainedTokenizerFast
 
+from tests.artefacts.damage import DAMAGES, damage
 from tests.pack.experiment import (
     IMAGE_CODES,
     Experiment,
@@ -210,13 +211,14 @@ def test_a_mixture_without_heldout_records_has_no_heldout_packs(experiment: Expe
     assert len(PackReader(folder).heldout()) == 0
 
 
-def test_a_killed_job_keeps_its_finished_epochs(experiment: Experiment, monkeypatch: pytest.MonkeyPatch) -> None:
+def killed_at_the_third_epoch(experiment: Experiment, monkeypatch: pytest.MonkeyPatch) -> tuple[Any, str, list[str]]:
+    """A job that was killed, the digest it is to end with, and the files it writes, those to come too."""
     sources = {"scenes": experiment.scenes}
     undisturbed, folder = experiment.pack(sources, epochs=3)
     for path in folder.iterdir():
         path.unlink()
     job = experiment.pack_job(sources, epochs=3)
-    write, written = make.write_packs, []
+    write, written = make.write_packs, list[str]()
 
     def killed_at_the_third(path: Path, *arguments: Any, **keywords: Any) -> Any:
         written.append(path.name)
@@ -229,7 +231,25 @@ def test_a_killed_job_keeps_its_finished_epochs(experiment: Experiment, monkeypa
     with pytest.raises(KeyboardInterrupt):
         make_pack(job)
     assert not (folder / "manifest.json").exists()
-    assert make_pack(job).digest == undisturbed.digest
+    return job, undisturbed.digest, written
+
+
+def test_a_killed_job_keeps_its_finished_epochs(experiment: Experiment, monkeypatch: pytest.MonkeyPatch) -> None:
+    job, digest, written = killed_at_the_third_epoch(experiment, monkeypatch)
+    assert make_pack(job).digest == digest
     assert written == ["epoch-000.arrow", "epoch-001.arrow", "epoch-002.arrow", "epoch-002.arrow", "heldout.arrow"]
-    leftovers = [path.name for path in folder.iterdir() if path.name == "partial" or path.name.endswith(".part")]
-    assert not leftovers
+    assert not [path.name for path in job.folder.iterdir() if path.name.endswith(".part")]
+    assert not job.work.exists()
+
+
+@pytest.mark.parametrize("how", DAMAGES)
+@pytest.mark.parametrize("file", ["facts.json", "hashes.json", "epoch-000.arrow"])
+def test_a_damaged_epoch_is_packed_again(
+    experiment: Experiment, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, file: str, how: str
+) -> None:
+    job, digest, written = killed_at_the_third_epoch(experiment, monkeypatch)
+    folder = job.folder if file.endswith(".arrow") else job.work / "epoch-000.arrow"
+    damage(folder / file, how)
+    assert make_pack(job).digest == digest
+    assert written[3:] == ["epoch-000.arrow", "epoch-002.arrow", "heldout.arrow"]
+    assert "damaged, and computed again: " in caplog.text

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 import torch
 
+from tests.artefacts.damage import DAMAGES, damage
 from tests.tokenizers.small import SHAPE, TRAINING, blocks
-from unix_lib.artefacts.sealed import HASHES, seal_fault
+from unix_lib.artefacts.sealed import HASHES, is_whole
 from unix_lib.images.pixels import pixels_from_rgb
 from unix_lib.tokenizers.image import ImageTokenizer, quality
 from unix_lib.tokenizers.train_vqgan import (
@@ -62,7 +63,7 @@ def test_resumed_equals_undisturbed(tmp_path: Path, stop: int) -> None:
     trainer = VQGANTrainer(images, TRAINING)
     for _ in range(stop):
         trainer.advance()
-    trainer.save(tmp_path / "step-00000001")
+    trainer.save(tmp_path)
     torch.manual_seed(stop)
     resumed = train_vqgan(images, TRAINING, work=tmp_path)
     assert_equal_weights(resumed, train_vqgan(images, TRAINING))
@@ -93,43 +94,34 @@ def test_killed_process_continues_to_the_same_weights(tmp_path: Path) -> None:
     assert_equal_weights(train_vqgan(images, TRAINING, work=tmp_path), train_vqgan(images, TRAINING))
 
 
-@pytest.mark.parametrize("newest", ["flipped", "cut", "unsealed"])
-def test_a_damaged_state_is_never_continued_from(tmp_path: Path, newest: str, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("how", DAMAGES)
+@pytest.mark.parametrize("file", [HASHES, STATE_FILE])
+def test_a_damaged_state_is_never_continued_from(
+    tmp_path: Path, file: str, how: str, caplog: pytest.LogCaptureFixture
+) -> None:
     """The whole one before it is, and without one training begins again; either way the weights are the same."""
     images, trainer = blocks(), VQGANTrainer(blocks(), TRAINING)
-    trainer.advance()
-    trainer.save(tmp_path / "step-00000001")
-    trainer.advance()
-    trainer.save(tmp_path / "step-00000002")
-
-    def damage(folder: Path) -> None:
-        state = folder / STATE_FILE
-        whole = state.read_bytes()
-        if newest == "unsealed":
-            (folder / HASHES).unlink()
-        elif newest == "cut":
-            state.write_bytes(whole[: len(whole) // 2])
-        else:
-            state.write_bytes(whole[:-900] + bytes([whole[-900] ^ 1]) + whole[-899:])
-        assert seal_fault(folder) is not None
-
-    damage(tmp_path / "step-00000002")
+    for _ in range(2):
+        trainer.advance()
+        trainer.save(tmp_path)
+    damage(tmp_path / "step-00002" / file, how)
     with caplog.at_level(logging.INFO):
         resumed = train_vqgan(images, TRAINING, work=tmp_path)
-    assert "step-00000002 is not continued from: " in caplog.text
+    assert f"damaged, and computed again: {tmp_path / 'step-00002'}" in caplog.text
     assert f"continuing at step 1 of {TRAINING.steps}" in caplog.text
     assert_equal_weights(resumed, train_vqgan(images, TRAINING))
-    damage(tmp_path / "step-00000001")
+    damage(tmp_path / "step-00001" / file, how)
     assert_equal_weights(train_vqgan(images, TRAINING, work=tmp_path), resumed)
 
 
 def test_a_save_outlives_a_damaged_one_of_a_later_step(tmp_path: Path) -> None:
     """Such a one is left by a process that was killed while it saved."""
-    damaged = tmp_path / f"step-{TRAINING.steps + 1:08d}"
+    damaged = tmp_path / f"step-{TRAINING.steps + 1:05d}"
     damaged.mkdir()
     train_vqgan(blocks(), TRAINING, work=tmp_path, checkpoint_seconds=0.0)
-    (kept,) = tmp_path.iterdir()
-    assert kept != damaged and seal_fault(kept) is None
+    whole = [tmp_path / f"step-{TRAINING.steps - before:05d}" for before in (2, 1)]
+    assert sorted(tmp_path.iterdir()) == [*whole, damaged]
+    assert all(map(is_whole, whole))
 
 
 def test_the_encoder_finds_the_codes_of_patches() -> None:

@@ -1,9 +1,11 @@
 """Which state a segment starts from, and which saves stay. The files are small stand-ins for DeepSpeed's."""
 
+import shutil
 from pathlib import Path
 
 import pytest
 
+from tests.artefacts.damage import DAMAGES, damage
 from unix_lib.artefacts.manifest import MANIFEST, write_manifest
 from unix_lib.artefacts.sealed import HASHES, seal
 from unix_lib.train import state
@@ -55,25 +57,21 @@ def test_a_checkpoint_without_manifest_is_not_finished(tmp_path: Path) -> None:
     assert _newest(tmp_path, 30) == 10
 
 
-@pytest.mark.parametrize("damage", ["flip", "truncate", "delete", "unsealed", "progress"])
-def test_a_damaged_state_is_skipped_and_named(tmp_path: Path, caplog: pytest.LogCaptureFixture, damage: str) -> None:
+@pytest.mark.parametrize("how", [*DAMAGES, "sealed so"])
+@pytest.mark.parametrize("file", [f"{state.DEEPSPEED}/weights.pt", state.PROGRESS, HASHES])
+@pytest.mark.parametrize("of", ["save", "checkpoint"])
+def test_a_damaged_state_is_skipped_and_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, of: str, file: str, how: str
+) -> None:
     _checkpoint(tmp_path, 10)
-    newest = _save(tmp_path, 20)
-    weights = newest / state.DEEPSPEED / "weights.pt"
-    if damage == "flip":
-        content = bytearray(weights.read_bytes())
-        content[17] ^= 1
-        weights.write_bytes(content)
-    elif damage == "truncate":
-        weights.write_bytes(weights.read_bytes()[:-1])
-    elif damage == "delete":
-        weights.unlink()
-    elif damage == "unsealed":
-        (newest / HASHES).unlink()
-    else:
+    newest = _save(tmp_path, 20) if of == "save" else _checkpoint(tmp_path, 20) / "state"
+    if how == "sealed so":
         (newest / state.PROGRESS).write_text("[]", encoding="utf-8")
+        seal(newest)
+    else:
+        damage(newest / file, how)
     assert _newest(tmp_path, 30) == 10
-    assert str(newest) in caplog.text
+    assert f"damaged state skipped: {newest}" in caplog.text
 
 
 def test_progress_survives_with_its_best_measurement(tmp_path: Path) -> None:
@@ -110,20 +108,9 @@ def test_a_pruned_state_is_gone_and_named(tmp_path: Path, caplog: pytest.LogCapt
     assert caplog.messages == [f"{folders[1] / 'state'} was pruned; training goes on from step 10 instead of 20"]
 
 
-def test_two_saves_are_kept_and_unfinished_ones_removed(tmp_path: Path) -> None:
-    work = state.work_folder(tmp_path, "run", DIGEST)
-    for step in (1, 2, 3, 10):
-        _save(tmp_path, step)
-    (work / ".step-00011").mkdir()
-    state.prune_saves(work)
-    assert sorted(path.name for path in work.iterdir()) == ["step-00003", "step-00010"]
-
-
-def test_a_finished_checkpoint_clears_the_saves_that_led_to_it(tmp_path: Path) -> None:
-    work = state.work_folder(tmp_path, "run", DIGEST)
-    _save(tmp_path, 5)
-    _save(tmp_path, 9)
-    state.clear_work(work, 7)
-    assert [path.name for path in work.iterdir()] == ["step-00009"]
-    state.clear_work(work, 9)
-    assert not work.exists()
+def test_a_state_that_is_gone_is_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    _checkpoint(tmp_path, 10)
+    gone = _checkpoint(tmp_path, 20) / "state"
+    shutil.rmtree(gone)
+    assert _newest(tmp_path, 30) == 10
+    assert caplog.messages == [f"{gone} is gone; training goes on from step 10 instead of 20"]

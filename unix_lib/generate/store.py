@@ -33,12 +33,13 @@ class SampleStore:
         self._tables: list[pa.Table] = []
         self.done = 0
         for begin, end, path in sorted(self._parts()):
-            if begin == self.done and is_whole(path):
-                self._tables.append(pq.read_table(path / _ROWS))
-                self.done = end
-            else:
-                log.warning("%s and what follows it is computed again", path)
+            table = pq.read_table(path / _ROWS) if begin == self.done and is_whole(path) else None
+            if table is None or not table.schema.equals(self.schema):
+                log.warning("%s is damaged or out of order; its samples are computed again", path)
                 remove(path)
+                continue
+            self._tables.append(table)
+            self.done = end
 
     def _parts(self) -> list[tuple[int, int, Path]]:
         if not self.folder.is_dir():
