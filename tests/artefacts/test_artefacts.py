@@ -155,6 +155,6 @@ def test_verify_checks_sealed_folders_beside_the_manifest(results: Path) -> None
     seal(state)
     assert verify(results).faults == []
     (state / "optimizer.pt").write_bytes(b"momentz")
-    assert verify(results).faults == [f"{state}: optimizer.pt differs from its hash"]
+    assert verify(results).faults == [f"{state / 'optimizer.pt'}: content differs from its sha256"]
     (state / "optimizer.pt").unlink()
-    assert verify(results).faults == [f"{state}: optimizer.pt is missing"]
+    assert verify(results).faults == [f"{state / 'optimizer.pt'}: missing"]

@@ -11,9 +11,11 @@ from typing import Any, Literal
 
 import pytest
 
+from tests.artefacts.damage import DAMAGES, damage
 from tests.recipes.finished import ROOT, small_plan
 from tests.workflow.small_config import CONFIG
 from unix_lib.artefacts.errors import UserError
+from unix_lib.artefacts.files import sha256_of
 from unix_lib.artefacts.recipe import Recipe, RecipeError, read_recipe, write_recipe
 from unix_lib.config import load_experiment, parse_experiment
 from unix_lib.config.analyze import AnalysisKind
@@ -103,8 +105,16 @@ def test_external_files_are_part_of_the_recipe(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("two!")
     assert again() != first
     assert outside.files([Path("absent")]).count == 0
-    cache.write_text("damaged")
-    assert again().bytes == 4
+    outside.files([Path("a.txt")])
+    outside.hashes.save()
+    kept = cache.read_text()
+    for how in DAMAGES:
+        cache.write_text(kept)
+        damage(cache, how)
+        assert again().bytes == 4
+    digest = sha256_of(tmp_path / "a.txt")
+    cache.write_text(kept.replace(digest, digest[::-1]))  # a digest like any other
+    assert cache.read_text() != kept and again() == outside.files([Path("a.txt")])
 
 
 def test_the_identity_of_files_bears_any_name(tmp_path: Path) -> None:

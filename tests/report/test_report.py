@@ -99,6 +99,7 @@ def test_metrics_are_flat_and_repeat(report: tuple[Path, Manifest, Recipe]) -> N
     listed = {entry.path for entry in read_manifest(results / recipe.artefact).files}
     assert "metrics.json" in listed
     assert "index.html" not in listed
+    assert [entry.path for entry in again.beside] == ["index.html"]
 
 
 def test_figures_stand_in_the_order_of_their_kinds(report: tuple[Path, Manifest, Recipe]) -> None:

@@ -112,14 +112,13 @@ def _name(path: Path, folder: Path) -> str:
     return Path(os.path.relpath(path, folder)).as_posix()
 
 
-def sealed_text(values: dict[str, Any]) -> str:
-    """The JSON text of some values with its own SHA-256 among them, taken while that was empty."""
-    unsealed = _text(values | {SEAL: ""})
-    return _text(values | {SEAL: hashlib.sha256(unsealed.encode()).hexdigest()})
+def sealed_text(values: dict[str, Any], indent: int | None = 2) -> str:
+    """The JSON text (ASCII) of some values with its own SHA-256 among them, taken while that was empty."""
 
+    def text(seal: str) -> str:
+        return json.dumps(values | {SEAL: seal}, indent=indent, sort_keys=True, allow_nan=False) + "\n"
 
-def _text(values: dict[str, Any]) -> str:
-    return json.dumps(values, indent=2, sort_keys=True, allow_nan=False) + "\n"
+    return text(hashlib.sha256(text("").encode()).hexdigest())
 
 
 def is_sealed(text: str, values: dict[str, Any]) -> bool | None:

@@ -4,7 +4,6 @@ Hashes are cached by path, size and mtime, so that a plan over a million images 
 """
 
 import hashlib
-import json
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from typing import Any
 
 from unix_lib.artefacts.errors import UserError
 from unix_lib.artefacts.files import sha256_of, write_text
+from unix_lib.artefacts.sealed import SealError, open_sealed, sealed_text
 from unix_lib.config.needs import is_hub_id
 from unix_lib.config.strict import StrictModel, key
 
@@ -30,13 +30,8 @@ class FileHashes:
 
     def __init__(self, cache: Path | None) -> None:
         self._cache = cache
-        self._known: dict[str, list[Any]] = {}
+        self._known: dict[str, list[Any]] = {} if cache is None else _remembered(cache)
         self._changed = False
-        if cache is not None and cache.is_file():
-            try:
-                self._known = json.loads(cache.read_text(encoding="utf-8"))
-            except ValueError:
-                self._known = {}  # a damaged cache costs time, not correctness
 
     def of(self, path: Path) -> str:
         status = path.stat()
@@ -54,8 +49,17 @@ class FileHashes:
 
     def save(self) -> None:
         if self._changed and self._cache is not None:
-            write_text(self._cache, json.dumps(self._known))  # ASCII: a file's name need not be UTF-8
+            write_text(self._cache, sealed_text({"files": self._known}, indent=None))
             self._changed = False
+
+
+def _remembered(cache: Path) -> dict[str, list[Any]]:
+    """What a cache says; nothing where it is damaged or without seal, which costs time, not correctness."""
+    try:
+        values, proven = open_sealed(cache, "")
+    except (OSError, SealError):
+        return {}
+    return dict(values["files"]) if proven else {}
 
 
 @dataclass(frozen=True)
