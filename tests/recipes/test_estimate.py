@@ -1,6 +1,7 @@
 """Estimates scale what was measured by work: own results before others', those before summaries, arithmetic last."""
 
 import json
+import random
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +116,9 @@ def test_lines_that_are_no_wall_times_are_skipped_and_named(tmp_path: Path) -> N
     assert estimates.of(last(plan, "base")).seconds == pytest.approx(10)
     (line,) = estimates.skipped
     assert line.startswith(f"{path}: 5 lines are no wall times, the first is line 2; ")
+    for noise in (b"\0" * 200_000, b'"' + b"x\n" * 100_000, b"\xff\r\n\r" * 9, random.Random(1).randbytes(300_000)):
+        path.write_bytes(noise)
+        assert not Estimates(plan, results).of(last(plan, "base")).measured
     path.write_text("<<<<<<< HEAD\nstage,name,wall_seconds\ntrain,base-step-00030,10\n")
     assert not Estimates(plan, results).of(last(plan, "base")).measured
 

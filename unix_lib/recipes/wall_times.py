@@ -18,6 +18,7 @@ from unix_lib.recipes.plan import Plan
 from unix_lib.recipes.work import Work, work_of
 
 COLUMNS = ("stage", "name", "wall_seconds", "kind", "device", "work")
+LONGEST_LINE = 10_000  # characters; what is longer is no wall time, and too much for a reader of CSV
 Key = tuple[str, str, str]  # stage, kind and device
 
 
@@ -72,7 +73,7 @@ def read_wall_times(path: Path, plan: Plan | None, skipped: list[str]) -> Iterat
     planned = {(job.recipe.stage, job.recipe.name): artefact for artefact, job in jobs.items()}
     unreadable: list[int] = []
     with open(path, newline="", encoding="utf-8", errors="replace") as file:
-        rows = csv.DictReader(file)
+        rows = csv.DictReader((line[:LONGEST_LINE] for line in file), quoting=csv.QUOTE_NONE)
         for row in rows:
             stage, name, seconds = row.get("stage"), row.get("name"), seconds_of(row.get("wall_seconds"))
             kind, device, work = row.get("kind"), row.get("device"), seconds_of(row.get("work"))
