@@ -33,8 +33,8 @@ def require_library(root: Path) -> None:
     own = root / "unix_lib"
     if (own / "__init__.py").is_file() and not own.samefile(PACKAGE):
         raise CodeError(
-            f"{own} is not the library that Python imports, which is {PACKAGE}; run `make setup` in {root.resolve()} and "
-            "use its .venv, or let PYTHONPATH begin with that folder"
+            f"{own} is not the library that Python imports, which is {PACKAGE}; run `make setup` in {root.resolve()} "
+            "and use its .venv, or let PYTHONPATH begin with that folder"
         )
 
 

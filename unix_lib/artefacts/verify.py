@@ -25,6 +25,7 @@ NOT_COVERED = {
     "benchmarks/*": "Snakemake's times and memory, for people; nothing reads them",
     "current/*": "links to artefacts, set anew by every run",
     "made/*": "Snakemake's markers; a manifest decides what is made",
+    "planned.json": "what DVC compares; every run and `dvc repro` writes it anew",
     "preview/*": "figures of an unfinished run, for people; nothing reads them",
     "summary/*": "kept in git, which hashes it",
     "*.lock": "who writes at the moment; unreadable counts as nobody",
