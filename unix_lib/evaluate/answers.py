@@ -7,6 +7,8 @@ invent answers: a letter inside a word is never an option, nor is the article "a
 import re
 from collections.abc import Mapping
 
+UNREADABLE, ANSWERED = "unreadable answer", "answered "  # how a sample's reason begins
+
 _YES_NO = re.compile(r"\b(yes|no)\b", re.IGNORECASE)
 _ONLY_LETTER = re.compile(r"\W*([A-Za-z])\W*")  # "A", "a.", "(B)"
 _LEADING_LETTER = re.compile(r"\s*[(\[]?([A-Za-z])\s*[.):\]]")  # "B. a circle", "(b) red"
@@ -50,6 +52,22 @@ def parse_option(text: str, options: Mapping[str, str]) -> str | None:
         return None
     written = [letter for letter, option in options.items() if option and _occurs(option, text)]
     return written[0] if len(written) == 1 else None
+
+
+def why_wrong(reading: str | None, expected: str) -> str:
+    """A sample's reason: what a wrong answer was read as; empty where it is right."""
+    if reading == expected:
+        return ""
+    return UNREADABLE if reading is None else f"{ANSWERED}{reading}"
+
+
+def read_as(prediction: str, answer: str, reason: str) -> str | None:
+    """What a sample's answer was read as; None where it was unreadable."""
+    if reason == UNREADABLE:
+        return None
+    if not reason:  # right
+        return answer
+    return reason.removeprefix(ANSWERED) if reason.startswith(ANSWERED) else prediction
 
 
 def _among(letter: str, options: Mapping[str, str]) -> str | None:

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from unix_lib.benchmarks.errors import BenchmarkError
 from unix_lib.benchmarks.question_files import YES_NO_LAYOUTS, Question, QuestionFileError, RejectedRow, read_questions
 from unix_lib.benchmarks.tables import ANSWERS_FILE
-from unix_lib.evaluate.answers import parse_option, parse_yes_no
+from unix_lib.evaluate.answers import parse_option, parse_yes_no, why_wrong
 from unix_lib.evaluate.benchmark import Answers, BenchmarkResult
 from unix_lib.evaluate.question_scores import SCORES_OF_LAYOUT, Answered
 from unix_lib.evaluate.scorers.question_settings import QuestionScoring
@@ -60,7 +60,6 @@ def score_questions(answers: Answers[QuestionScoring]) -> BenchmarkResult:
 
 
 def _sample(question: Question, row: Row, reading: str | None) -> Row:
-    reason = "" if reading == question.answer else f"answered {reading}" if reading else "unreadable answer"
     return {
         "sample_id": question.index,
         "task": question.category,
@@ -68,5 +67,5 @@ def _sample(question: Question, row: Row, reading: str | None) -> Row:
         "prediction": row["text"],
         "answer": question.answer,
         "value": float(reading == question.answer),
-        "reason": reason,
+        "reason": why_wrong(reading, question.answer),
     }

@@ -53,7 +53,7 @@ def entropy_claim(entropy: pd.DataFrame) -> Iterator[Finding]:
             yield Finding(1, f"n = {order}, {picture.source}", published, measured, difference, verdict, reason)
 
 
-def depth_claim(conflict: pd.DataFrame, documents: int) -> Iterator[Finding]:
+def depth_claim(conflict: pd.DataFrame) -> Iterator[Finding]:
     """Shallow and deep layers minus the middle ones of the shared transformer."""
     published = "U-shape, no figures"
     shared = _of_preset(conflict, "shared")
@@ -64,10 +64,10 @@ def depth_claim(conflict: pd.DataFrame, documents: int) -> Iterator[Finding]:
             continue
         regions = shared.layer.map(_regions(conflict))
         sides = [shared[regions == region] for region in (outer, "middle")]
-        yield _conflict_finding(2, part, published, sides, [outer, "middle"], documents)
+        yield _conflict_finding(2, part, published, sides, [outer, "middle"])
 
 
-def middle_claim(conflict: pd.DataFrame, documents: int) -> Iterator[Finding]:
+def middle_claim(conflict: pd.DataFrame) -> Iterator[Finding]:
     """Conflict of the shared transformer minus Uni-X's in the layers that Uni-X shares, on the same documents."""
     published = "lower, no figures"
     shared, unix = _of_preset(conflict, "shared"), _of_preset(conflict, "unix")
@@ -82,18 +82,17 @@ def middle_claim(conflict: pd.DataFrame, documents: int) -> Iterator[Finding]:
         yield not_measurable(3, "", published, "the two were analysed at no common step and seed")
         return
     sides = [rows[rows.layer.isin(set(unix.layer))].merge(common) for rows in (shared, unix)]
-    yield _conflict_finding(3, "", published, sides, ["shared", architecture_name(str(chosen))], documents)
+    yield _conflict_finding(3, "", published, sides, ["shared", architecture_name(str(chosen))])
 
 
-def _conflict_finding(  # noqa: PLR0917
-    claim: int, part: str, published: str, sides: list[pd.DataFrame], names: list[str], documents: int
-) -> Finding:
+def _conflict_finding(claim: int, part: str, published: str, sides: list[pd.DataFrame], names: list[str]) -> Finding:
     """First side minus second: by the paper's c, held against the noise-corrected conflict.
 
     Checkpoints of a seed are averaged: they are one training run.
     """
     by_seed = [rows.groupby(["split", "seed"]).conflict.mean().unstack("seed") for rows in sides]
     paired = (by_seed[0] - by_seed[1]).dropna()
+    documents = int(min(rows.documents.min() for rows in sides))
     difference = over_splits(paired, documents)
     verdict, reason = verdict_of(difference, of_training=True)
     measured = ", ".join(f"{name} {side.mean(axis=None):.3f}" for name, side in zip(names, by_seed, strict=True))

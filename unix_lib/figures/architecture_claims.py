@@ -7,48 +7,68 @@ import pandas as pd
 
 from unix_lib.artefacts.manifest import has_beside, read_manifest
 from unix_lib.figures.evidence import (
+    FAILS,
+    HOLDS,
     NOT_MEASURABLE,
     REPLICATES,
     SEED,
+    UNDECIDED,
     Difference,
     Finding,
     not_measurable,
     over_seeds,
-    paired_score_difference,
     verdict_of,
 )
 from unix_lib.figures.inputs import Inputs
 from unix_lib.figures.published import ARCHITECTURE_ROWS, MULTIMODAL_ROWS, SECOND_HAND
+from unix_lib.figures.samples import blind_answers, blind_words, prompt_values
+from unix_lib.figures.score_comparison import compare_scores
 from unix_lib.figures.style import PAPER_SPLIT, architecture_name, compared_unix, ordered_architectures, preset_of
 from unix_lib.train.log import SPEED
 
 WARM_UP_SHARE = 0.1  # of the steps, left out of throughput
 
 
-def score_claim(values: pd.DataFrame) -> Iterator[Finding]:
+def score_claim(samples: pd.DataFrame) -> Iterator[Finding]:
     """Uni-X against every architecture that is not Uni-X."""
-    names = ordered_architectures(values.architecture)
+    names = ordered_architectures(samples.architecture)
     unix = compared_unix(names)
     others = [name for name in names if preset_of(name) != "unix"]
     if unix is None or not others:
         yield not_measurable(4, "", _published_means("shared"), "needs Uni-X and another one evaluated")
         return
     for other in others:
-        yield _score_finding(4, _pair(unix, other), _published_means(preset_of(other)), values, unix, other)
+        yield _score_finding(4, _pair(unix, other), _published_means(preset_of(other)), samples, unix, other)
 
 
 def _score_finding(  # noqa: PLR0917
-    claim: int, part: str, published: str, values: pd.DataFrame, better: str, other: str
+    claim: int, part: str, published: str, samples: pd.DataFrame, better: str, other: str
 ) -> Finding:
-    """The mean score of one architecture minus that of another, on the seeds that both have."""
-    difference = paired_score_difference(values, better, other)
-    if difference is None:
-        return not_measurable(claim, part, published, "needs all three families of benchmarks on a common seed")
-    verdict, reason = verdict_of(difference, of_training=True)
+    """The mean score of one architecture minus that of another, above chance, on the seeds that both have.
+
+    A verdict needs the scores as they are to agree, below chance or not.
+    """
+    both = samples[samples.architecture.isin([better, other])]
+    values = prompt_values(both)
+    comparison = compare_scores(values, better, other)
+    if comparison is None:
+        reason = "needs all three families of benchmarks, with a known chance, on a common seed"
+        return not_measurable(claim, part, published, reason)
     sides = [values[values.architecture == name] for name in (better, other)]
     means = [100 * _mean_score(rows[rows.seed.isin(set(sides[0].seed) & set(sides[1].seed))]) for rows in sides]
-    measured = f"{means[0]:.1f} against {means[1]:.1f}"
-    return Finding(claim, part, published, measured, _in_percent(difference), verdict, reason)
+    known = [100 * mean for mean in comparison.means]
+    measured = f"{means[0]:.1f} against {means[1]:.1f}; above chance {known[0]:.1f}, {known[1]:.1f}"
+    difference, plain = _in_percent(comparison.above), _in_percent(comparison.plain)
+    verdict, reason = verdict_of(difference, of_training=True)
+    if not comparison.heard:
+        verdict, reason = NOT_MEASURABLE, "neither is above chance beyond its interval on any benchmark"
+    elif verdict in (HOLDS, FAILS) and verdict_of(plain, of_training=True)[0] != verdict:
+        reason = f"above chance it says '{verdict}', but not with scores below chance: {plain}"
+        verdict = UNDECIDED
+    if comparison.heard and comparison.silent:
+        reason += f"; neither is above chance on {', '.join(comparison.silent)}"
+    named = blind_words(blind_answers(both))
+    return Finding(claim, part, published, measured, difference, verdict, f"{reason}; {named}" if named else reason)
 
 
 def _published_means(other: str) -> str:
@@ -72,9 +92,9 @@ def throughput_claim(inputs: Inputs) -> Iterator[Finding]:
         if not has_beside(folder, manifest, SPEED) or manifest.facts["run"] not in _compared_runs(inputs):
             continue
         steps = pd.read_parquet(folder / SPEED).tokens_per_second.dropna().to_numpy()
-        speeds.setdefault(manifest.facts["architecture"], {})[manifest.facts["seed"]] = steps[
-            int(len(steps) * WARM_UP_SHARE) :
-        ]
+        steps = steps[int(len(steps) * WARM_UP_SHARE) :]
+        if len(steps):
+            speeds.setdefault(manifest.facts["architecture"], {})[manifest.facts["seed"]] = steps
         on_gpu &= bool(manifest.provenance["execution"].get("job", {}).get("gpus"))
     names = ordered_architectures(pd.Series(list(speeds), dtype=object))
     unix = compared_unix(names)
@@ -100,16 +120,16 @@ def throughput_claim(inputs: Inputs) -> Iterator[Finding]:
         yield Finding(5, _pair(unix, other), published, measured, difference, verdict, reason)
 
 
-def split_claim(values: pd.DataFrame) -> Iterator[Finding]:
+def split_claim(samples: pd.DataFrame) -> Iterator[Finding]:
     """9:5 against every other split of a sweep on the 28-layer model."""
     published = "best of the sweep (?)"
-    splits = [name for name in ordered_architectures(values.architecture) if preset_of(name) == "unix"]
+    splits = [name for name in ordered_architectures(samples.architecture) if preset_of(name) == "unix"]
     others = [name for name in splits if name != PAPER_SPLIT]
     if PAPER_SPLIT not in splits or not others:
         yield not_measurable(6, "", published, "needs a sweep of splits with 9:5 among them")
         return
     for other in others:
-        yield _score_finding(6, f"against {architecture_name(other)}", published, values, PAPER_SPLIT, other)
+        yield _score_finding(6, f"against {architecture_name(other)}", published, samples, PAPER_SPLIT, other)
 
 
 def scale_claim() -> Finding:

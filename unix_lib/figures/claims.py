@@ -6,27 +6,78 @@ makes of an architecture do.
 """
 
 import textwrap
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cached_property
 
 import pandas as pd
 
 from unix_lib.config.figures import DrawnFigure
 from unix_lib.figures.analysis_claims import depth_claim, entropy_claim, middle_claim
 from unix_lib.figures.architecture_claims import scale_claim, score_claim, split_claim, throughput_claim
+from unix_lib.figures.conditional_entropy import measured_entropy
 from unix_lib.figures.drawn_table import DASH, Section, TextTable, draw_table
-from unix_lib.figures.evidence import FAILS, HOLDS, NOT_MEASURABLE, UNDECIDED, Finding, prompt_values
+from unix_lib.figures.evidence import FAILS, HOLDS, NOT_MEASURABLE, UNDECIDED, Finding
 from unix_lib.figures.gradient_conflict import measured_conflict
 from unix_lib.figures.inputs import Inputs
+from unix_lib.figures.samples import final_samples
 from unix_lib.figures.style import Drawing
 
+
+@dataclass(frozen=True)
+class Measured:
+    """All that the rules of claims read, each table read once."""
+
+    inputs: Inputs
+
+    @cached_property
+    def conflict(self) -> pd.DataFrame:
+        """See `measured_conflict`."""
+        return measured_conflict(self.inputs)
+
+    @cached_property
+    def entropy(self) -> pd.DataFrame:
+        """See `measured_entropy`."""
+        return measured_entropy(self.inputs)
+
+    @cached_property
+    def samples(self) -> pd.DataFrame:
+        """See `final_samples`."""
+        return final_samples(self.inputs)
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What the paper says, and the rule that holds it against what was measured."""
+
+    statement: str
+    rule: Callable[[Measured], Iterable[Finding]]
+
+
 # PAPER: the seven claims.
-STATEMENTS = {
-    1: "Image tokens have far higher conditional entropy than text",
-    2: "In a shared transformer, gradients conflict more in shallow and deep layers than in the middle",
-    3: "Uni-X lowers the conflict left in the shared middle layers",
-    4: "At equal data Uni-X beats the other architectures on the mean score",
-    5: "Uni-X trains faster than every architecture but the shared one",
-    6: "The split 9:5 is best on the 28-layer model",
-    7: "With 3B active parameters it matches or beats 7B autoregressive models",
+CLAIMS = {
+    1: Claim(
+        "Image tokens have far higher conditional entropy than text", lambda measured: entropy_claim(measured.entropy)
+    ),
+    2: Claim(
+        "In a shared transformer, gradients conflict more in shallow and deep layers than in the middle",
+        lambda measured: depth_claim(measured.conflict),
+    ),
+    3: Claim(
+        "Uni-X lowers the conflict left in the shared middle layers", lambda measured: middle_claim(measured.conflict)
+    ),
+    4: Claim(
+        "At equal data Uni-X beats the other architectures on the mean score",
+        lambda measured: score_claim(measured.samples),
+    ),
+    5: Claim(
+        "Uni-X trains faster than every architecture but the shared one",
+        lambda measured: throughput_claim(measured.inputs),
+    ),
+    6: Claim("The split 9:5 is best on the 28-layer model", lambda measured: split_claim(measured.samples)),
+    7: Claim(
+        "With 3B active parameters it matches or beats 7B autoregressive models", lambda measured: [scale_claim()]
+    ),
 }
 COLUMNS = [
     *("claim", "part", "statement", "published", "measured", "difference", "low", "high", "n", "seeds", "scale"),
@@ -42,16 +93,17 @@ def draw(inputs: Inputs, settings: DrawnFigure) -> Drawing:
     found = findings(inputs)
     sections: list[Section] = []
     colors = {}
-    for number, statement in STATEMENTS.items():
+    for number, claim in CLAIMS.items():
         of_claim = [finding for finding in found if finding.claim == number]
         for line, finding in enumerate(of_claim):
             colors[(len(sections), line, HEADING.index("verdict"))] = VERDICT_COLORS[finding.verdict]
-        sections.append(Section(f"{number}  {statement}", [_line(finding) for finding in of_claim]))
+        sections.append(Section(f"{number}  {claim.statement}", [_line(finding) for finding in of_claim]))
     notes = [
-        "A difference is positive where the claim holds; in bits (1), conflict (2, 3), percentage points (4, 6) and "
-        "percent (5). (?) second-hand.",
+        "A difference is positive where the claim holds; in bits (1), conflict (2, 3), points of the 100 from "
+        "chance to all right (4, 6) and percent (5). (?) second-hand.",
         "A verdict needs a 95% interval that excludes 0; one training seed decides nothing about architectures; "
-        "conflict decides only where its noise-corrected value agrees.",
+        "conflict decides only where its noise-corrected value agrees; a benchmark adds a difference only where one "
+        "side is above chance.",
         "n: tokens (1), documents per modality (2, 3), prompts and questions (4, 6), training steps (5).",
     ]
     text = TextTable(
@@ -62,18 +114,8 @@ def draw(inputs: Inputs, settings: DrawnFigure) -> Drawing:
 
 def findings(inputs: Inputs) -> list[Finding]:
     """All claims on all that exists."""
-    conflict = measured_conflict(inputs)
-    documents = int(conflict.documents.min()) if len(conflict) else 0
-    values = prompt_values(inputs)
-    return [
-        *entropy_claim(inputs.table("entropy", "entropy.parquet")),
-        *depth_claim(conflict, documents),
-        *middle_claim(conflict, documents),
-        *score_claim(values),
-        *throughput_claim(inputs),
-        *split_claim(values),
-        scale_claim(),
-    ]
+    measured = Measured(inputs)
+    return [finding for claim in CLAIMS.values() for finding in claim.rule(measured)]
 
 
 def claims_table(found: list[Finding], scale: str) -> pd.DataFrame:
@@ -81,7 +123,7 @@ def claims_table(found: list[Finding], scale: str) -> pd.DataFrame:
     rows = []
     for finding in found:
         found_of = {"value": None, "n": 0, "seeds": 0} if finding.difference is None else vars(finding.difference)
-        known = {"statement": STATEMENTS[finding.claim], "difference": found_of["value"], "scale": scale}
+        known = {"statement": CLAIMS[finding.claim].statement, "difference": found_of["value"], "scale": scale}
         rows.append(vars(finding) | found_of | known)
     return pd.DataFrame(rows, columns=COLUMNS)
 
@@ -89,8 +131,7 @@ def claims_table(found: list[Finding], scale: str) -> pd.DataFrame:
 def _line(finding: Finding) -> list[str]:
     difference, cells = finding.difference, [DASH, DASH, DASH]
     if difference is not None:
-        interval = f"{difference.value:+.3g}\n[{difference.low:+.3g}, {difference.high:+.3g}]"
-        cells = [interval, f"{difference.n:,}", str(difference.seeds or DASH)]
+        cells = [str(difference).replace(" [", "\n["), f"{difference.n:,}", str(difference.seeds or DASH)]
     return [
         finding.part,
         finding.published,

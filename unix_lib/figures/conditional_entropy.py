@@ -23,6 +23,7 @@ CURVE_ORDER = 3  # the largest order that any of our samples resolves
 # ASSUME: below this coverage the estimates still rise with the sample (panel c shows it), so they decide nothing.
 LEAST_COVERAGE = 0.8
 MARKERS = ("o", "s", "^", "D")
+ESTIMATES = ("plug_in", "corrected")
 COLUMNS = [  # `order` is the n of the n-grams, `n` the tokens behind an estimate
     *("origin", "source", "modality", "order", "estimate", "value", "standard_error", "low", "high"),
     *("n", "sequences", "coverage", "budget"),
@@ -31,7 +32,7 @@ COLUMNS = [  # `order` is the n of the n-grams, `n` the tokens behind an estimat
 
 def draw(inputs: Inputs, settings: DrawnFigure) -> Drawing:
     """Draw the figure; without an entropy table only the published panel is filled."""
-    measured = _measured(inputs.table("entropy", "entropy.parquet"))
+    measured = _one_estimate_a_row(measured_entropy(inputs))
     published = published_entropy().assign(origin="published", estimate="plug_in", budget=True)
     table = pd.concat([published, measured], ignore_index=True)
     figure, panels = plt.subplots(1, 3, figsize=(9.6, 3.5), layout="constrained")
@@ -50,12 +51,18 @@ def draw(inputs: Inputs, settings: DrawnFigure) -> Drawing:
     return Drawing(table.reindex(columns=COLUMNS), figure)
 
 
-def _measured(table: pd.DataFrame) -> pd.DataFrame:
-    """The analysis' table with one estimate a row."""
+def measured_entropy(inputs: Inputs) -> pd.DataFrame:
+    """`entropy.parquet`; an error of 0, which groups of sequences that are all alike have, is one that is not known."""
+    table = inputs.table("entropy", "entropy.parquet")
+    errors = [f"{estimate}_standard_error" for estimate in ESTIMATES if len(table)]
+    return table.assign(**{name: table[name].where(table[name] > 0) for name in errors})
+
+
+def _one_estimate_a_row(table: pd.DataFrame) -> pd.DataFrame:
     if table.empty:
         return table
     parts = []
-    for estimate in ("plug_in", "corrected"):
+    for estimate in ESTIMATES:
         error = table[f"{estimate}_standard_error"]
         parts.append(
             table[["source", "modality", "sequences", "coverage", "budget"]].assign(

@@ -17,12 +17,14 @@ NOTE_CHARACTER_INCHES = 0.058
 LEAST_WIDTH_INCHES = 4.5
 COLUMN_GAP_INCHES = 0.16
 MARGIN_INCHES = 0.12
+LEAST_SHOWN_ERROR = 0.05  # with one digit behind the point
 DASH = "–"  # in a cell without a value
 
 
 def with_error(value: float, error: float) -> str:
-    """A cell with a value and its standard error; without the error where there is none, or no spread to speak of."""
-    return f"{value:.1f} ± {error:.1f}" if error > 0 else f"{value:.1f}"  # NaN is not above 0
+    """A cell with a value and its standard error; without the error where it is not known."""
+    digits = ".1f" if not error < LEAST_SHOWN_ERROR else ".1g"  # never "± 0.0"
+    return f"{value:.1f} ± {error:{digits}}" if error > 0 else f"{value:.1f}"  # NaN is not above 0
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ def _figure(
     """A figure whose module in this package has its name and a `draw`."""
     draw = f"unix_lib.figures.{name}:draw"
     kind = FigureKind(
-        draw=draw, logic_version=4, reads=reads, also_reads=also_reads, title=title, how_to_read=how_to_read
+        draw=draw, logic_version=5, reads=reads, also_reads=also_reads, title=title, how_to_read=how_to_read
     )
     return name, kind
 

@@ -13,12 +13,13 @@ import pandas as pd
 from unix_lib.figures.drawn_table import DASH, Section, TextTable, draw_table, nothing_evaluated, with_error
 from unix_lib.figures.inputs import Inputs
 from unix_lib.figures.published import PublishedRow, benchmark_name, published_rows
-from unix_lib.figures.scores import final_scores, headline_scores, over_benchmarks, over_seeds
+from unix_lib.figures.samples import blind_answers, blind_notes, final_samples
+from unix_lib.figures.scores import final_scores, headline_scores, measured_scores, over_benchmarks, over_seeds
 from unix_lib.figures.style import Drawing, architecture_name, ordered_architectures
 
 COLUMNS = [
     *("origin", "certainty", "model", "benchmark", "metric", "value", "standard_error", "low", "high"),
-    *("n", "seeds", "tokens", "local"),
+    *("n", "seeds", "tokens", "local", "unreadable", "only_answer"),
 ]
 MME_NOTE = ", published MME as perception score"
 
@@ -41,6 +42,9 @@ def draw_score_table(
     """
     keys = [*columns, *(["mean"] if mean_column else [])]
     measured = measured_rows(inputs, families)
+    samples = final_samples(inputs)
+    blind = blind_answers(samples[samples.family.isin(families)])
+    measured = measured.merge(blind[["architecture", "benchmark", "unreadable", "only_answer"]], how="left")
     if mean_column:
         measured = _with_mean(measured, list(columns))
     quoted = published_rows(published, keys, "benchmark").assign(local=False)
@@ -62,6 +66,7 @@ def draw_score_table(
             "Own questions follow the benchmark's layout on this experiment's held-out data, all as percent right: "
             "compare them with each other only."
         )
+    notes += blind_notes(blind)
     return Drawing(table, draw_table(TextTable(title, heading, sections, notes=notes)))
 
 
@@ -90,7 +95,7 @@ def _perception(inputs: Inputs, table: pd.DataFrame) -> pd.DataFrame:
     rows = table[(table.benchmark == "mme") & ~table.local]
     if rows.empty:
         return rows
-    scores = inputs.table("evaluations", "scores.parquet")
+    scores = measured_scores(inputs)
     scores = final_scores(scores[(scores.benchmark == "mme") & (scores.metric == "perception")])
     found = _over_seeds(scores.assign(local=False), (0.0, math.inf))
     return rows[["architecture"]].merge(found, on="architecture", how="left").set_index(rows.index)

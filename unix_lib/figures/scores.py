@@ -8,15 +8,29 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
+from unix_lib.evaluate.intervals import Z_95
 from unix_lib.figures.inputs import Inputs
 
 # The metric that stands for a benchmark, first that it has.
 HEADLINE_METRICS = ("overall", "accuracy", "acc", "acc_norm")
 
 
-def headline_scores(inputs: Inputs) -> pd.DataFrame:
-    """`scores.parquet` of all evaluations, headline metric only, with `family` and `local` of each benchmark."""
+def measured_scores(inputs: Inputs) -> pd.DataFrame:
+    """`scores.parquet` of all evaluations.
+
+    Where all samples are alike, all right or all wrong, their standard error is 0; in its place stands that of a normal
+    interval as wide as the score's own, which says what so few samples leave possible.
+    """
     scores = inputs.table("evaluations", "scores.parquet")
+    if scores.empty:
+        return scores
+    as_wide = (scores.high - scores.low) / (2 * Z_95)
+    return scores.assign(standard_error=scores.standard_error.mask(scores.standard_error == 0, as_wide))
+
+
+def headline_scores(inputs: Inputs) -> pd.DataFrame:
+    """`measured_scores`, headline metric only, with `family`, `local` and `by_task` of each benchmark."""
+    scores = measured_scores(inputs)
     if scores.empty:
         return scores
     ranked = scores[scores.metric.isin(HEADLINE_METRICS)].copy()

@@ -11,6 +11,7 @@ from unix_lib.figures.drawn_table import DASH, Section, TextTable, draw_table, n
 from unix_lib.figures.family_means import FAMILIES, family_means, mean_cells
 from unix_lib.figures.inputs import Inputs
 from unix_lib.figures.published import ARCHITECTURE_ROWS, published_rows
+from unix_lib.figures.samples import blind_answers, blind_notes, final_samples
 from unix_lib.figures.style import Drawing, architecture_name, ordered_architectures
 
 COLUMNS = [
@@ -36,6 +37,7 @@ def draw(inputs: Inputs, settings: DrawnFigure) -> Drawing:
         ),
     ]
     notes = ["Percent, value ± standard error. (?) second-hand. Own and published means are of different questions."]
+    notes += blind_notes(blind_answers(final_samples(inputs)))
     return Drawing(table, draw_table(TextTable("Table 3: architectures at equal data", HEADING, sections, notes=notes)))
 
 

@@ -10,6 +10,7 @@ from unix_lib.figures.drawn_table import DASH, Section, TextTable, draw_table, n
 from unix_lib.figures.family_means import FAMILIES, family_means, mean_cells
 from unix_lib.figures.inputs import Inputs
 from unix_lib.figures.published import BEST_SPLIT
+from unix_lib.figures.samples import blind_answers, blind_notes, final_samples
 from unix_lib.figures.style import Drawing, architecture_name, ordered_architectures, preset_of
 
 COLUMNS = [
@@ -42,5 +43,7 @@ def draw(inputs: Inputs, settings: DrawnFigure) -> Drawing:
     notes = ["Percent, value ± standard error. (?) second-hand."]
     if splits < 2:
         notes.append(f"This experiment trains {splits} split{'s' * (splits != 1)}: no sweep to find the best of.")
+    samples = final_samples(inputs)
+    notes += blind_notes(blind_answers(samples[samples.architecture.isin(measured.architecture)]))
     text = TextTable("Table 4: splits N:M of Uni-X", ["split", *keys], sections, notes=notes)
     return Drawing(table, draw_table(text))

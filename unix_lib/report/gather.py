@@ -13,6 +13,7 @@ from unix_lib.artefacts.recipe import Recipe
 from unix_lib.config.figures import FigureKind
 from unix_lib.config.kinds import find_kind, known_kinds
 from unix_lib.figures.inputs import Inputs
+from unix_lib.figures.samples import blind_answers, final_samples
 from unix_lib.figures.scores import final_scores, headline_scores, over_seeds
 from unix_lib.figures.style import architecture_name, ordered_architectures, preset_of
 from unix_lib.records.schema import Row
@@ -107,6 +108,14 @@ def fitness_rows(inputs: Inputs) -> list[Row]:
         shown = shown.assign(metric=shown.metric.str.replace("_", " "))[["metric", "value", "low", "high", "n"]]
         fit = manifest.facts.get("fit_to_judge")
         rows.append({"benchmark": scores.benchmark.iloc[0], "fit": fit, "scores": shown.to_dict("records")})
+    return rows
+
+
+def blind_rows(inputs: Inputs) -> list[Row]:
+    """Final answers that are no sign of knowledge: one and the same to everything, or unreadable."""
+    blind = blind_answers(final_samples(inputs))
+    blind = blind[(blind.unreadable > 0) | (blind.only_answer != "")]
+    rows: list[Row] = blind.assign(architecture=blind.architecture.map(architecture_name)).to_dict("records")
     return rows
 
 

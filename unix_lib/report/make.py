@@ -17,6 +17,7 @@ from unix_lib.evaluate.fitness import REQUIRED_ACCURACY
 from unix_lib.figures.inputs import Inputs
 from unix_lib.jobs.job import Job
 from unix_lib.report.gather import (
+    blind_rows,
     claims_rows,
     data_rows,
     figures_on_page,
@@ -55,6 +56,7 @@ def render_page(inputs: Inputs, settings: ReportSettings) -> str:
         figures=figures_on_page(inputs),
         data=data_rows(inputs),
         fitness=fitness_rows(inputs),
+        blind=blind_rows(inputs),
         rivals=rivals(inputs),
         required_accuracy=REQUIRED_ACCURACY,
         runs=run_rows(inputs),

@@ -1,0 +1,143 @@
+"""Two architectures' mean scores held against each other, so that what a blind guesser gets too decides nothing.
+
+A score above chance is (value - chance) / (1 - chance): 0 for a blind guesser, 1 where all is right. Scores are means
+over families of benchmarks, of tasks where a benchmark is a mean over them, of prompts. A benchmark says which of two
+architectures knows more only where at least one of them is above chance beyond its interval: without that, "no" to
+every question would beat answers that can't be read by half the questions.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy import special
+
+from unix_lib.evaluate.intervals import Z_95
+from unix_lib.figures.evidence import REPLICATES, SEED, Difference, over_seeds
+from unix_lib.figures.family_means import FAMILIES
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One architecture's mean score above chance minus another's.
+
+    Attributes:
+        above: benchmarks on which neither is above chance beyond its interval add no difference, only their noise; on
+            the others a run below chance counts as one at chance.
+        plain: all benchmarks as they are, also below chance.
+        means: both mean scores behind `above`.
+        heard: benchmarks on which one is above chance.
+        silent: the others.
+    """
+
+    above: Difference
+    plain: Difference
+    means: tuple[float, float]
+    heard: list[str]
+    silent: list[str]
+
+
+@dataclass(frozen=True)
+class _Benchmark:
+    """Two sides' scores above chance on one benchmark in S seeds.
+
+    Attributes:
+        scores: float (2, S).
+        noise: float (R, S), how far a resample moves their difference.
+        heard: whether a side's mean over seeds is above chance beyond its 95% interval.
+        n: prompts.
+    """
+
+    scores: np.ndarray
+    noise: np.ndarray
+    heard: bool
+    n: int
+
+    @property
+    def known(self) -> np.ndarray:
+        """float (2, S), the scores as far as they show knowledge."""
+        return np.maximum(self.scores, 0.0) if self.heard else np.zeros_like(self.scores)
+
+
+def compare_scores(values: pd.DataFrame, better: str, other: str) -> Comparison | None:
+    """Compare by a paired bootstrap over prompts; differences are positive where `better` scores higher.
+
+    `values` are those of `prompt_values`; prompts without a known chance are left out. None where the two share no
+    seed or a family has no benchmark that both answered.
+    """
+    sides = [better, other]
+    rows = values[values.architecture.isin(sides)].dropna(subset=["chance"])
+    seeds = sorted(set.intersection(*(set(rows[rows.architecture == side].seed) for side in sides)))
+    columns = pd.MultiIndex.from_product([["value", "chance"], sides, seeds])
+    rng = np.random.default_rng(SEED)
+    families: list[dict[str, _Benchmark]] = []
+    for family in FAMILIES:
+        families.append({})
+        for name, answers in rows[rows.family == family].groupby("benchmark"):
+            keys = {"index": ["stratum", "prompt"], "columns": ["architecture", "seed"]}
+            paired = answers.pivot_table(**keys, values=["value", "chance"]).reindex(columns=columns).dropna()
+            if len(paired):
+                families[-1][str(name)] = _benchmark(paired, len(seeds), rng)
+    if not seeds or not all(families):
+        return None
+    benchmarks = {name: benchmark for family in families for name, benchmark in family.items()}
+    n = sum(benchmark.n for benchmark in benchmarks.values())
+    noise = _mean_of_means([[each.noise for each in family.values()] for family in families])
+    known = _mean_of_means([[each.known for each in family.values()] for family in families])
+    plain = _mean_of_means([[each.scores for each in family.values()] for family in families])
+    above, as_they_are = (over_seeds(noise + (side - against), side - against, n) for side, against in (known, plain))
+    return Comparison(
+        above,
+        as_they_are,
+        (float(known[0].mean()), float(known[1].mean())),
+        heard=[name for name, benchmark in benchmarks.items() if benchmark.heard],
+        silent=[name for name, benchmark in benchmarks.items() if not benchmark.heard],
+    )
+
+
+def _mean_of_means(families: list[list[np.ndarray]]) -> np.ndarray:
+    return np.asarray(np.mean([np.mean(family, axis=0) for family in families], axis=0))
+
+
+def _benchmark(paired: pd.DataFrame, seeds: int, rng: np.random.Generator) -> _Benchmark:
+    """Resample prompts within strata, the same ones for both sides and all seeds.
+
+    `paired` has a row per prompt, by stratum; its columns are values and chances by side and seed. Few prompts make
+    replicates too narrow. As for single scores (`unix_lib.evaluate.intervals.bootstrap`), one prompt fewer than there
+    are is drawn, and deviations are stretched to Student's t; they are also never narrower than what Wilson's interval
+    leaves possible where all answers are wrong.
+    """
+    replicates, points = [], []
+    strata = [rows.to_numpy() for _, rows in paired.groupby(level="stratum")]
+    for prompts in strata:
+        count = len(prompts)
+        drawn = max(1, count - 1)
+        weights = rng.multinomial(drawn, np.full(count, 1.0 / count), size=REPLICATES) / drawn
+        replicates.append(weights @ prompts)
+        points.append(prompts.mean(axis=0))
+    n = len(paired)
+    point, resampled = (np.mean(means, axis=0).reshape(-1, 2, 2, seeds) for means in (points, replicates))
+    scores = _above_chance(point)[0]
+    stretch = special.stdtrit(max(1, n - len(strata)), 0.975) / Z_95
+    deviations = stretch * (_above_chance(resampled) - scores)
+    least = stretch * Z_95 / (n + Z_95**2) / max(1 - point[0, 1].mean(), 1e-9)
+    lowest = [
+        scores[side].mean() + np.percentile(_widened(deviations[:, side], least, rng).mean(axis=1), 2.5)
+        for side in (0, 1)
+    ]
+    noise = _widened(deviations[:, 0] - deviations[:, 1], least, rng)
+    return _Benchmark(scores, noise, heard=max(lowest) > 0, n=n)
+
+
+def _above_chance(means: np.ndarray) -> np.ndarray:
+    """float (R, 2, S) from (R, 2, 2, S), means and chances of two sides; 0 where chance leaves nothing to know."""
+    value, chance = means[:, 0], means[:, 1]
+    above: np.ndarray = np.divide(value - chance, 1 - chance, out=np.zeros_like(value), where=chance < 1)
+    return above
+
+
+def _widened(noise: np.ndarray, least: float, rng: np.random.Generator) -> np.ndarray:
+    """Noise (R, S) whose mean over seeds has at least the standard deviation `least`."""
+    missing = max(0.0, least**2 - float(noise.mean(axis=1).var()))
+    widened: np.ndarray = noise + missing**0.5 * rng.normal(size=(len(noise), 1))
+    return widened
