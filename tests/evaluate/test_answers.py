@@ -2,7 +2,7 @@
 
 import pytest
 
-from unix_lib.evaluate.answers import parse_option, parse_yes_no
+from unix_lib.evaluate.answers import parse_option, parse_yes_no, read_as, why_wrong
 
 OPTIONS = {"A": "red", "B": "green", "C": "a circle", "D": "none"}
 
@@ -83,3 +83,15 @@ def test_an_option_is_matched_literally():
 )
 def test_yes_no(text, answer):
     assert parse_yes_no(text) == answer
+
+
+@pytest.mark.parametrize("reading", ["yes", "no", None])
+@pytest.mark.parametrize("expected", ["yes", "no"])
+def test_a_sample_keeps_what_its_answer_was_read_as(reading: str | None, expected: str) -> None:
+    reason = why_wrong(reading, expected)
+    assert (reason == "") == (reading == expected)
+    assert read_as("Well, no.", expected, reason) == reading
+
+
+def test_a_reason_of_another_kind_leaves_the_models_words() -> None:
+    assert read_as("classes", "methods", "another choice is more probable") == "classes"

@@ -14,6 +14,7 @@ from unix_lib.artefacts.manifest import MANIFEST, write_manifest
 from unix_lib.artefacts.recipe import RECIPE, Recipe, write_recipe
 from unix_lib.config.figures import DrawnFigure
 from unix_lib.config.jobs import Execution
+from unix_lib.evaluate.answers import why_wrong
 from unix_lib.figures.inputs import Inputs
 from unix_lib.figures.kinds import KINDS
 from unix_lib.jobs.job import Job
@@ -22,9 +23,12 @@ from unix_lib.jobs.job_kinds import job_kind
 ARCHITECTURES = {"shared": "shared", "unix": "unix 2:1", "mot": "mot", "moe": "moe 1/2"}
 LAYERS = 6
 PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+SWEEP = {"shared": "shared", "unix": "unix 9:5", "late": "unix 10:4", "mot": "mot"}
 TASKS = ("single_object", "two_object", "counting", "colors", "position", "color_attr")
 CHANCES = {"geneval": 0.0, "pope": 0.5, "mmbench": 0.25, "cloze": 0.25}
 FAMILIES = {"geneval": "generation", "pope": "understanding", "mmbench": "understanding", "cloze": "text"}
+OPTIONS = {"pope": ("yes", "no"), "mmbench": tuple("ABCD"), "cloze": ("if", "for", "while", "with")}
+BLIND = ("first", "last", "unreadable", "guess")  # ways to answer without having learned anything
 BENCHMARKS = {
     name: {"family": family, "local": True, "by_task": name == "geneval", "protocol": "made up", "judge": None}
     for name, family in FAMILIES.items()
@@ -32,7 +36,11 @@ BENCHMARKS = {
 
 
 class SyntheticExperiment:
-    """Writes artefacts; `inputs` collects them by role."""
+    """Writes artefacts; `inputs` collects them by role.
+
+    Architectures by the name of their runs; `skill`, `conflict` and `speed` are by run, `bits` of entropy by source. A
+    run in `blind` answers in one of the ways of `BLIND`. With `noise` gradients and entropies are nothing else.
+    """
 
     def __init__(
         self,
@@ -42,27 +50,34 @@ class SyntheticExperiment:
         steps: tuple[int, ...] = (0, 200, 400),
         skill: dict[str, float] | None = None,
         conflict: dict[str, float] | None = None,
-        image_bits: float = 5.0,
+        bits: dict[str, float] | None = None,
         prompts: int = 24,
+        architectures: dict[str, str] | None = None,
+        blind: dict[str, str] | None = None,
+        speed: dict[str, float] | None = None,
+        gpus: int = 0,
+        noise: bool = False,
     ) -> None:
-        self.results = results
+        self.results, self.gpus, self.noise = results, gpus, noise
+        self.blind, self.speed = blind or {}, speed or {}
         self.inputs: dict[str, list[str]] = {
             role: [] for role in ("evaluations", "ceilings", "images", "checkpoints", "conflict", "entropy")
         }
         skill = skill or {"shared": 0.3, "unix": 0.5, "mot": 0.4, "moe": 0.35}
-        for preset, architecture in ARCHITECTURES.items():
+        for preset, architecture in (architectures or ARCHITECTURES).items():
             for seed in seeds:
                 run = preset if len(seeds) == 1 else f"{preset}-seed{seed}"
                 for step in steps:
-                    learned = skill[preset] * step / max(steps)
-                    self._evaluation(run, architecture, seed=seed, step=step, learned=learned, prompts=prompts)
+                    learned = skill.get(preset, 0.0) * step / max(steps)
+                    how = self.blind.get(preset, "")
+                    self._evaluation(run, architecture, seed=seed, step=step, learned=learned, how=how, prompts=prompts)
                     if step:
                         level = (conflict or {}).get(preset, 0.1)
                         self._conflict(run, architecture, seed=seed, step=step, level=level)
-                self._checkpoint(run, architecture, seed, max(steps))
+                self._checkpoint(run, architecture, seed, max(steps), speed=self.speed.get(preset, 9000.0))
         self._checkpoint("base", "shared", seeds[0], max(steps), image=False)
         self._ceiling()
-        self._entropy(image_bits)
+        self._entropy({"prose": 6.0, "shapes": 5.0, "digits": 4.0} | (bits or {}), seeds[0])
 
     def roles(self, figure: str) -> dict[str, list[str]]:
         """What the plan of this experiment would give to a figure."""
@@ -91,25 +106,24 @@ class SyntheticExperiment:
         write_manifest(folder, recipe.digest, {**rows, **dict.fromkeys((*other_files, RECIPE))}, **manifest)
         return recipe.artefact
 
-    def _evaluation(self, run: str, architecture: str, *, seed: int, step: int, learned: float, prompts: int) -> None:
+    def _evaluation(
+        self, run: str, architecture: str, *, seed: int, step: int, learned: float, how: str, prompts: int
+    ) -> None:
         rng = np.random.default_rng([seed, step, sum(run.encode())])
         origin = {"run": run, "step": step, "tokens": step * 2000, "architecture": architecture, "seed": seed}
         scores, tables = [], {}
         inputs: dict[str, str | list[str]] = {}
         for name, chance in CHANCES.items():
-            rate = chance + (1 - chance) * learned
-            values = (rng.random(prompts) < rate).astype(float)
             tasks = [TASKS[i % 6] for i in range(prompts)] if name == "geneval" else ["all"] * prompts
-            tables[f"samples/{name}.parquet"] = pd.DataFrame(
-                {
-                    "sample_id": [f"{i:05d}" for i in range(prompts)],
-                    "task": tasks,
-                    "prompt": [f"a photo of thing {i} left of a blue square" for i in range(prompts)],
-                    "prediction": "yes",
-                    "answer": [asked(i) for i in range(prompts)],
-                    "value": values,
-                    "reason": "",
-                }
+            rate = chance + (1 - chance) * learned
+            given = (
+                drawn_images(how, rate, prompts, rng) if name == "geneval" else answered(name, how, rate, prompts, rng)
+            )
+            values = given.value.to_numpy()
+            tables[f"samples/{name}.parquet"] = given.drop(columns="shuffled_value", errors="ignore").assign(
+                sample_id=[f"{i:05d}-0" for i in range(prompts)],
+                task=tasks,
+                prompt=[f"a photo of thing {i} left of a blue square" for i in range(prompts)],
             )
             error = float(values.std() / prompts**0.5)
             value = float(values.mean())
@@ -134,7 +148,7 @@ class SyntheticExperiment:
                     benchmark=name,
                     task=tasks,
                     value=values,
-                    shuffled_value=0.0,
+                    shuffled_value=given.shuffled_value,
                     reason=np.where(values == 1, "", "expected circle>=1, found 0"),
                 )
         tables["scores.parquet"] = pd.DataFrame(scores).assign(protocol="made up", judge=None)
@@ -160,13 +174,18 @@ class SyntheticExperiment:
                     value = level + 0.03 * (layer - 2.5) ** 2 + rng.normal(0, 0.02)
                     # Half of each gradient is noise, so the corrected conflict is twice the paper's.
                     cosines = {"s_inter": 0.5 - value, "s_base": 0.5, "s_text": 0.4, "s_image": 0.625}
+                    if self.noise:
+                        cosines = {name: rng.normal(0, 0.05) for name in cosines}
+                        value = cosines["s_base"] - cosines["s_inter"]
                     rows.append(known | {"shared": True, "split": split, "conflict": value} | cosines)
         table = pd.DataFrame(rows).astype(dict.fromkeys(measured, float))
         recipe = Recipe("analyze", f"conflict-{run}-step-{step:05d}", "conflict", 1, {"run": run, "step": step})
         facts = {"documents_per_modality": 64}
         self.inputs["conflict"].append(self.add(recipe, {"conflict.parquet": table}, facts=facts))
 
-    def _checkpoint(self, run: str, architecture: str, seed: int, step: int, image: bool = True) -> None:
+    def _checkpoint(
+        self, run: str, architecture: str, seed: int, step: int, *, image: bool = True, speed: float = 9000.0
+    ) -> None:
         rng = np.random.default_rng([seed, sum(run.encode()), 2])
         steps = np.arange(1, step + 1)
         decay = 6 * np.exp(-steps / 80) + 2
@@ -174,7 +193,9 @@ class SyntheticExperiment:
         for modality, shift in (("text", 0.0), ("image", 1.0)):
             log[f"loss_{modality}"] = decay + shift + rng.normal(0, 0.15, step) if modality == "text" or image else None
             log[f"tokens_{modality}"] = 900 if modality == "text" or image else 0
-        speed = pd.DataFrame({"step": steps, "tokens_per_second": rng.normal(9000, 300, step), "peak_memory_mb": 700.0})
+        speed = pd.DataFrame(
+            {"step": steps, "tokens_per_second": rng.normal(speed, 300, step), "peak_memory_mb": 700.0}
+        )
         tables = {"log.parquet": log, "heldout.parquet": log[log.step % 100 == 0], "speed.parquet": speed}
         facts = {
             "run": run,
@@ -188,7 +209,7 @@ class SyntheticExperiment:
         }
         recipe = Recipe("train", f"{run}-step-{step:05d}", "checkpoint", 1, {"run": run, "step": step})
         self.inputs["checkpoints"].append(
-            self.add(recipe, tables, facts=facts, execution={"job": {"gpus": 0}}, wall_seconds=61.0)
+            self.add(recipe, tables, facts=facts, execution={"job": {"gpus": self.gpus}}, wall_seconds=61.0)
         )
 
     def _ceiling(self) -> None:
@@ -211,16 +232,13 @@ class SyntheticExperiment:
         recipe = Recipe("evaluate", "ceiling-geneval", "ceiling/geneval", 1, {"benchmark": "geneval"})
         self.inputs["ceilings"].append(self.add(recipe, {"scores.parquet": table}))
 
-    def _entropy(self, image_bits: float) -> None:
+    def _entropy(self, bits: dict[str, float], seed: int) -> None:
         rows = []
-        for source, modality, bits in (
-            ("prose", "text", 6.0),
-            ("shapes", "image", image_bits),
-            ("digits", "image", 4.0),
-        ):
+        rng = np.random.default_rng([seed, 3])
+        for source, modality in (("prose", "text"), ("shapes", "image"), ("digits", "image")):
             for tokens in (1000, 10_000, 100_000):
                 for n in range(1, 6):
-                    value = bits / n
+                    value = 6.0 / n + rng.normal(0, 0.03) if self.noise else bits[source] / n
                     at_budget = tokens == 100_000
                     rows.append(
                         {
@@ -239,6 +257,49 @@ class SyntheticExperiment:
                     )
         recipe = Recipe("analyze", "entropy", "entropy", 1, {})
         self.inputs["entropy"].append(self.add(recipe, {"entropy.parquet": pd.DataFrame(rows)}))
+
+
+def answered(benchmark: str, how: str, rate: float, prompts: int, rng: np.random.Generator) -> pd.DataFrame:
+    """Answers to questions, as samples: right at a rate, or in one of the ways of `BLIND`."""
+    options = OPTIONS[benchmark]
+    places = np.arange(prompts) % len(options)
+    given = {
+        "first": np.zeros(prompts, dtype=int),
+        "last": np.full(prompts, len(options) - 1),
+        "unreadable": np.full(prompts, -1),
+        "guess": rng.integers(0, len(options), prompts),
+    }.get(how, np.where(rng.random(prompts) < rate, places, (places + 1) % len(options)))
+    readings = [None if place < 0 else options[place] for place in given]
+    expected = [options[place] for place in places]
+    return pd.DataFrame(
+        {
+            "prediction": [reading or "..." for reading in readings],
+            "answer": expected,
+            "value": (given == places).astype(float),
+            "reason": [why_wrong(reading, answer) for reading, answer in zip(readings, expected, strict=True)],
+        }
+    )
+
+
+def drawn_images(how: str, rate: float, prompts: int, rng: np.random.Generator) -> pd.DataFrame:
+    """Images as samples, with their worth for another prompt."""
+    places = np.arange(prompts)
+    value, shuffled = {
+        "first": (places % 5 == 0, places % 5 == 1),  # the same image for all, which is what a fifth of the prompts ask
+        "last": (places % 3 == 0, places % 3 == 1),
+        "unreadable": (places < 0, places < 0),
+        "guess": (rng.random(prompts) < 0.2, rng.random(prompts) < 0.2),
+    }.get(how, (rng.random(prompts) < rate, places < 0))
+    seen = {"unreadable": "", "first": "a circle", "last": "a square"}.get(how)
+    return pd.DataFrame(
+        {
+            "prediction": [f"thing {i}" if seen is None else seen for i in range(prompts)],
+            "answer": [asked(i) for i in range(prompts)],
+            "value": value.astype(float),
+            "reason": np.where(value, "", "expected circle>=1, found 0"),
+            "shuffled_value": shuffled.astype(float),
+        }
+    )
 
 
 def drawn_figure(figure: str, scale: str) -> DrawnFigure:

@@ -1,28 +1,31 @@
-"""Verdicts: each class is reached from data that call for it, and one seed never decides between architectures."""
+"""Verdicts: each class is reached from data that call for it; one seed, or nothing learned, never decides."""
 
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
-from tests.figures.synthetic import SyntheticExperiment, drawn_figure
+from tests.figures.synthetic import BLIND, SWEEP, SyntheticExperiment, drawn_figure
 from unix_lib.figures.analysis_claims import depth_claim, entropy_claim
-from unix_lib.figures.claims import COLUMNS, STATEMENTS, draw, findings
+from unix_lib.figures.claims import CLAIMS, COLUMNS, draw, findings
+from unix_lib.figures.conditional_entropy import measured_entropy
 from unix_lib.figures.evidence import (
     FAILS,
     HOLDS,
     NOT_MEASURABLE,
     UNDECIDED,
     Difference,
+    Finding,
     over_seeds,
-    paired_score_difference,
-    prompt_values,
+    over_splits,
     verdict_of,
 )
 from unix_lib.figures.inputs import Inputs
 from unix_lib.figures.style import compared_unix
 
+DECIDED = (HOLDS, FAILS)
 UNIX_WINS = {"shared": 0.1, "unix": 0.9, "mot": 0.1, "moe": 0.1}
 UNIX_LOSES = {"shared": 0.9, "unix": 0.1, "mot": 0.9, "moe": 0.9}
 
@@ -30,7 +33,7 @@ UNIX_LOSES = {"shared": 0.9, "unix": 0.1, "mot": 0.9, "moe": 0.9}
 def verdicts(results: Path, **options: object) -> dict[int, set[str]]:
     experiment = SyntheticExperiment(results, **options)  # type: ignore[arg-type]
     found = findings(Inputs(results, experiment.inputs))
-    return {claim: {f.verdict for f in found if f.claim == claim} for claim in STATEMENTS}
+    return {claim: {f.verdict for f in found if f.claim == claim} for claim in CLAIMS}
 
 
 @pytest.mark.parametrize(
@@ -44,6 +47,8 @@ def verdicts(results: Path, **options: object) -> dict[int, set[str]]:
         (0.1, 0.3, 1, False, HOLDS),
         (0.0, 0.3, 3, True, UNDECIDED),
         (float("nan"), 0.3, 3, True, NOT_MEASURABLE),
+        (0.2, 0.2, 3, True, NOT_MEASURABLE),
+        (0.2, 0.2, 0, False, NOT_MEASURABLE),
     ],
 )
 def test_verdict(low: float, high: float, seeds: int, compares: bool, expected: str) -> None:
@@ -70,6 +75,65 @@ def test_several_seeds_decide(tmp_path: Path) -> None:
         assert found[4] == {expected}
 
 
+def test_no_claim_is_decided_by_what_says_nothing(tmp_path: Path) -> None:
+    """Over all claims: an experiment decides each that can be decided; without anything in it to know, none."""
+    unix_wins = {"shared": 0.1, "unix": 0.9, "late": 0.1, "mot": 0.1}
+    everything = SyntheticExperiment(
+        tmp_path / "everything",
+        architectures=SWEEP,
+        seeds=(1, 2, 3),
+        prompts=60,
+        steps=(0, 100),
+        skill=unix_wins,
+        conflict={"shared": 0.5, "unix": 0.0},
+        bits={"shapes": 9.0},
+        speed={"unix": 12000.0},
+        gpus=1,
+    )
+    decided = {f.claim for f in findings(Inputs(everything.results, everything.inputs)) if f.verdict in DECIDED}
+    assert decided == set(CLAIMS) - {7}  # a new claim is to be decided by this experiment, or else can't be tested
+
+    found: list[Finding] = []
+    for turn in range(4):
+        blind = {run: BLIND[(place + turn) % 4] for place, run in enumerate(SWEEP)}
+        nothing = SyntheticExperiment(
+            tmp_path / f"nothing-{turn}",
+            architectures=SWEEP,
+            seeds=(3 * turn, 3 * turn + 1, 3 * turn + 2),
+            prompts=60,
+            steps=(0, 100),
+            blind=blind,
+            gpus=1,
+            noise=True,
+        )
+        found += findings(Inputs(nothing.results, nothing.inputs))
+    measured = [finding for finding in found if finding.difference is not None]
+    assert {finding.claim for finding in measured} == decided
+    of_scores = [finding for finding in measured if finding.claim in (4, 6)]
+    assert len(of_scores) == 12
+    assert not [finding for finding in of_scores if finding.verdict in DECIDED]
+    assert any("above chance" in finding.reason and "unreadable" in finding.reason for finding in of_scores)
+    assert any("'no' to all of pope" in finding.reason for finding in of_scores)
+    # Entropies, gradients and speeds have no level of their own at which nothing is known: 95% intervals of noise.
+    wrong = [finding for finding in measured if finding.verdict in DECIDED]
+    assert len(wrong) <= stats.binom.ppf(0.999, len(measured), 0.05)
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0])
+def test_what_has_no_spread_decides_nothing(tmp_path: Path, value: float) -> None:
+    """All speeds, entropies' errors and conflicts alike: an interval of no width is no certainty."""
+    same = over_splits(pd.DataFrame({1: [value] * 4, 2: [value] * 4}), 8)
+    assert (same.value, same.n, same.seeds) == (value, 8, 2) and np.isnan([same.low, same.high]).all()
+    assert verdict_of(same, of_training=True)[0] == NOT_MEASURABLE and "not known" in str(same)
+    experiment = SyntheticExperiment(tmp_path, bits={"shapes": 9.0}, prompts=6, steps=(0, 100))
+    path = tmp_path / experiment.inputs["entropy"][0] / "entropy.parquet"
+    table = pd.read_parquet(path)
+    assert HOLDS in {f.verdict for f in entropy_claim(table)}
+    table.assign(corrected_standard_error=0.0).to_parquet(path)
+    found = list(entropy_claim(measured_entropy(Inputs(tmp_path, experiment.inputs))))
+    assert {f.verdict for f in found} == {NOT_MEASURABLE}
+
+
 def test_equal_architectures_stay_undecided(tmp_path: Path) -> None:
     equal = dict.fromkeys(UNIX_WINS, 0.5)
     found = verdicts(tmp_path, seeds=(1, 2, 3), skill=equal, prompts=30, steps=(0, 100))
@@ -77,7 +141,7 @@ def test_equal_architectures_stay_undecided(tmp_path: Path) -> None:
 
 
 def test_entropy_needs_no_seed_and_follows_the_sign(tmp_path: Path) -> None:
-    experiment = SyntheticExperiment(tmp_path, image_bits=9.0, prompts=6, steps=(0, 100))
+    experiment = SyntheticExperiment(tmp_path, bits={"shapes": 9.0}, prompts=6, steps=(0, 100))
     found = [f for f in findings(Inputs(tmp_path, experiment.inputs)) if f.claim == 1]
     assert {f.part: f.verdict for f in found} == {
         "n = 2, shapes": HOLDS,
@@ -92,7 +156,7 @@ def test_entropy_needs_no_seed_and_follows_the_sign(tmp_path: Path) -> None:
 
 
 def test_entropy_of_too_small_a_sample_is_undecided(tmp_path: Path) -> None:
-    experiment = SyntheticExperiment(tmp_path, image_bits=9.0, prompts=6, steps=(0, 100))
+    experiment = SyntheticExperiment(tmp_path, bits={"shapes": 9.0}, prompts=6, steps=(0, 100))
     inputs = Inputs(tmp_path, experiment.inputs)
     table = inputs.table("entropy", "entropy.parquet").assign(coverage=0.3)
     assert {f.verdict for f in entropy_claim(table)} == {UNDECIDED}
@@ -109,7 +173,7 @@ def test_middle_claim_uses_only_layers_that_unix_shares(tmp_path: Path) -> None:
 
 def test_nothing_measured(tmp_path: Path) -> None:
     found = findings(Inputs(tmp_path, {}))
-    assert {f.claim for f in found} == set(STATEMENTS)
+    assert {f.claim for f in found} == set(CLAIMS)
     assert {f.verdict for f in found} == {NOT_MEASURABLE}
 
 
@@ -135,71 +199,6 @@ def test_interval_over_seeds_covers_the_truth() -> None:
     assert 0.92 <= hits / trials <= 1.0
 
 
-def test_paired_bootstrap_equals_a_plain_one(tmp_path: Path) -> None:
-    """One benchmark a family, one seed: mean of three paired differences, resampled with loops."""
-    rng = np.random.default_rng(1)
-    rows = []
-    for family in ("text", "generation", "understanding"):
-        for prompt in range(40):
-            for architecture, rate in (("unix 2:1", 0.7), ("mot", 0.4)):
-                rows.append(
-                    {
-                        "architecture": architecture,
-                        "seed": 1,
-                        "family": family,
-                        "benchmark": family,
-                        "stratum": "",
-                        "prompt": str(prompt),
-                        "value": float(rng.random() < rate),
-                    }
-                )
-    values = pd.DataFrame(rows)
-    difference = paired_score_difference(values, "unix 2:1", "mot")
-    assert difference is not None
-    wide = values.pivot_table(index=["family", "prompt"], columns="architecture", values="value")
-    paired = (wide["unix 2:1"] - wide["mot"]).unstack("family").to_numpy()
-    draws = [np.mean([paired[rng.integers(0, 40, 40), family].mean() for family in range(3)]) for _ in range(4000)]
-    assert difference.value == pytest.approx(paired.mean())
-    assert difference.low == pytest.approx(np.percentile(draws, 2.5), abs=0.012)
-    assert difference.high == pytest.approx(np.percentile(draws, 97.5), abs=0.012)
-    assert difference.n == 120
-
-
-def test_intervals_of_few_prompts_cover_the_truth() -> None:
-    """Strata as small as those of a small GenEval: a plain bootstrap of them covers less than 90%."""
-    rng = np.random.default_rng(3)
-    strata = np.repeat(np.arange(6), (8, 3, 3, 4, 2, 4))
-    hits, trials = 0, 200
-    for _ in range(trials):
-        values = pd.DataFrame(
-            [
-                {"architecture": name, "seed": 1, "family": family, "benchmark": family}
-                | {"stratum": str(stratum), "prompt": str(prompt), "value": value}
-                for family in ("text", "generation", "understanding")
-                for name, shift in (("unix 2:1", 0.1), ("mot", 0.0))
-                for prompt, (stratum, value) in enumerate(zip(strata, shift + rng.normal(0, 0.4, 24), strict=True))
-            ]
-        )
-        found = paired_score_difference(values, "unix 2:1", "mot")
-        assert found is not None
-        hits += found.low <= 0.1 <= found.high
-    assert hits / trials >= 0.92
-
-
-def test_differences_that_are_all_alike_leave_room() -> None:
-    rows = [
-        {"architecture": name, "seed": seed, "family": family, "benchmark": family, "stratum": ""}
-        | {"prompt": str(prompt), "value": float(name == "unix 2:1")}
-        for name in ("unix 2:1", "mot")
-        for seed in (1, 2)
-        for family in ("text", "generation", "understanding")
-        for prompt in range(4)
-    ]
-    found = paired_score_difference(pd.DataFrame(rows), "unix 2:1", "mot")
-    assert found is not None and found.value == 1.0
-    assert found.low == pytest.approx(1 - 2 * (1 - 0.025 ** (1 / 12)))
-
-
 def test_conflict_that_is_only_noise_decides_nothing(tmp_path: Path) -> None:
     """Outer layers whose gradients are less noisy: c rises with S_base, the angle between the modalities does not."""
     experiment = SyntheticExperiment(tmp_path, seeds=(1, 2, 3), prompts=6, steps=(0, 100))
@@ -209,7 +208,7 @@ def test_conflict_that_is_only_noise_decides_nothing(tmp_path: Path) -> None:
     measured = {"s_inter": 0.2 * reliability, "s_base": reliability, "s_text": reliability, "s_image": reliability}
     noisy = table.assign(**measured, conflict=0.8 * reliability)
     noisy.loc[~noisy.shared, [*measured, "conflict"]] = np.nan
-    for finding in depth_claim(noisy, 100):
+    for finding in depth_claim(noisy.assign(documents=100)):
         assert finding.difference is not None and finding.difference.low > 0
         assert finding.verdict == UNDECIDED
         assert "corrected for noise the difference is" in finding.reason and finding.difference.n == 100
@@ -218,7 +217,7 @@ def test_conflict_that_is_only_noise_decides_nothing(tmp_path: Path) -> None:
 def test_conflict_of_gradients_that_are_almost_noise_decides_nothing(tmp_path: Path) -> None:
     experiment = SyntheticExperiment(tmp_path, seeds=(1, 2, 3), prompts=6, steps=(0, 100))
     table = Inputs(tmp_path, experiment.inputs).table("conflict", "conflict.parquet")
-    for finding in depth_claim(table.assign(s_image=0.02), 100):
+    for finding in depth_claim(table.assign(s_image=0.02, documents=100)):
         assert finding.verdict == UNDECIDED
         assert "too noisy" in finding.reason and "reliability 0.02" in finding.measured
 
@@ -227,15 +226,3 @@ def test_the_papers_split_stands_for_unix_in_a_sweep() -> None:
     assert compared_unix(["shared", "unix 3:3", "unix 9:5", "mot"]) == "unix 9:5"
     assert compared_unix(["shared", "unix 2:1", "unix 3:1"]) == "unix 2:1"
     assert compared_unix(["shared", "mot"]) is None
-
-
-def test_prompt_values_are_of_the_last_step_that_all_runs_have(tmp_path: Path) -> None:
-    experiment = SyntheticExperiment(tmp_path, prompts=6, steps=(0, 100, 200))
-    inputs = Inputs(tmp_path, experiment.inputs)
-    values = prompt_values(inputs)
-    assert len(values) == 4 * 4 * 6
-    assert values[values.family == "generation"].stratum.nunique() == 6
-    early = {"evaluations": [a for a in experiment.inputs["evaluations"] if "mot-step-00200" not in a]}
-    at_100 = {"evaluations": [a for a in experiment.inputs["evaluations"] if "step-00100" in a]}
-    assert prompt_values(Inputs(tmp_path, early)).equals(prompt_values(Inputs(tmp_path, at_100)))
-    assert not prompt_values(Inputs(tmp_path, early)).equals(values)

@@ -3,6 +3,7 @@
 import itertools
 import json
 import random
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,7 @@ from tests.figures.synthetic import SyntheticExperiment, drawn_figure, planned_j
 from unix_lib.artefacts.errors import UserError
 from unix_lib.artefacts.manifest import ArtefactError, read_manifest
 from unix_lib.config.figures import FigureSettings
+from unix_lib.evaluate.intervals import wilson
 from unix_lib.figures.family_means import mean_cells
 from unix_lib.figures.gradient_conflict import summarize
 from unix_lib.figures.inputs import Inputs
@@ -184,7 +186,46 @@ def test_second_hand_numbers_keep_their_mark(experiment: SyntheticExperiment) ->
     assert list(published["Uni-X-3B"]) == ["quoted"]
 
 
-@pytest.mark.parametrize(("error", "shown"), [(1.26, "41.0 ± 1.3"), (0.0, "41.0"), (float("nan"), "41.0")])
+@pytest.mark.parametrize("figure", KINDS)
+def test_values_that_are_all_alike_are_no_certainty(alike: SyntheticExperiment, figure: str) -> None:
+    """All right, all wrong, all speeds, cosines and entropies the same: no interval without width, no error of 0."""
+    drawing = draw(alike, figure)
+    table = drawing.table
+    if {"low", "high"} <= set(table.columns):
+        assert not (table.low == table.high).any()
+    if "standard_error" in table.columns:
+        assert not (table.standard_error == 0).any()
+    texts = [text.get_text() for axes in drawing.figure.axes for text in axes.texts]
+    assert not [text for text in texts if re.search(r"± ?0(\.0*)?$|\[([^,]+), \2\]", text)]
+
+
+@pytest.fixture(scope="module")
+def alike(tmp_path_factory: pytest.TempPathFactory) -> SyntheticExperiment:
+    """Two seeds, 20 prompts: one architecture right in everything, the others wrong; nothing else varies either."""
+    skill = {"unix": 1.0}
+    blind = {"shared": "unreadable", "mot": "unreadable", "moe": "unreadable"}
+    made = SyntheticExperiment(tmp_path_factory.mktemp("alike"), seeds=(1, 2), prompts=20, skill=skill, blind=blind)
+    for artefact in [name for names in made.inputs.values() for name in names]:
+        for path in (made.results / artefact).rglob("*.parquet"):
+            table = pd.read_parquet(path)
+            if path.name == "entropy.parquet":
+                table = table.assign(plug_in_standard_error=0.0, corrected_standard_error=0.0)
+            elif path.name == "conflict.parquet":
+                cosines = {"conflict": 0.1, "s_inter": 0.4, "s_base": 0.5, "s_text": 0.4, "s_image": 0.625}
+                table = table.assign(**{name: table[name].where(table[name].isna(), cosines[name]) for name in cosines})
+            elif path.name == "speed.parquet":
+                table["tokens_per_second"] = 9000.0
+            elif path.name == "scores.parquet":  # what an evaluation gives: Wilson's interval around an error of 0
+                bounds = [wilson(value * n, n) for value, n in zip(table.value, table.n, strict=True)]
+                table = table.assign(low=[low for low, _ in bounds], high=[high for _, high in bounds])
+            table.to_parquet(path)
+    scores = made.read_by("scores_over_tokens").table("evaluations", "scores.parquet")
+    final = scores[(scores.step == 400) & (scores.metric != "overall_shuffled")]
+    assert set(final.value) == {0.0, 1.0} and set(final.standard_error) == {0.0}
+    return made
+
+
+@pytest.mark.parametrize(("error", "shown"), [(1.26, "41.0 ± 1.3"), (0.0321, "41.0 ± 0.03"), (float("nan"), "41.0")])
 def test_a_cell_says_no_error_that_is_not_known(error: float, shown: str) -> None:
     table = pd.DataFrame({"architecture": ["shared"], "family": ["text"], "value": [41.0], "standard_error": [error]})
     assert mean_cells(table, "shared")[0] == shown

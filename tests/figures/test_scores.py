@@ -1,11 +1,14 @@
 """Combining scores: over seeds and benchmarks, without losing what an interval of few samples says."""
 
+from pathlib import Path
+
 import pandas as pd
 import pytest
 from scipy import stats
 
-from unix_lib.evaluate.intervals import wilson
-from unix_lib.figures.scores import final_scores, over_benchmarks, over_seeds
+from unix_lib.evaluate.intervals import Z_95, wilson
+from unix_lib.figures.inputs import Inputs
+from unix_lib.figures.scores import final_scores, measured_scores, over_benchmarks, over_seeds
 
 
 def scores(*values: float, n: int = 24) -> pd.DataFrame:
@@ -55,6 +58,20 @@ def test_a_mean_over_benchmarks_adds_distances_in_quadrature() -> None:
     assert row.value == 0.25 and row.n == 48
     assert row.high - row.value == pytest.approx((above[0] ** 2 + above[1] ** 2) ** 0.5 / 2)
     assert row.value - row.low == pytest.approx((0.5 - both.low.iloc[1]) / 2)
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0])
+def test_twenty_answers_that_are_all_alike_have_an_error(tmp_path: Path, value: float) -> None:
+    low, high = wilson(20 * value, 20)
+    table = scores(value, n=20).assign(artefact="evaluate/one", metric="accuracy")
+    assert table.standard_error.iloc[0] == 0
+    folder = tmp_path / "evaluate" / "one"
+    folder.mkdir(parents=True)
+    table.to_parquet(folder / "scores.parquet")
+    read = measured_scores(Inputs(tmp_path, {"evaluations": ["evaluate/one"]}))
+    assert read.standard_error.iloc[0] == pytest.approx((high - low) / (2 * Z_95))
+    mean = over_benchmarks(pd.concat([read, read.assign(benchmark="mme")]).assign(family="one"), ["family"]).iloc[0]
+    assert mean.standard_error == pytest.approx(read.standard_error.iloc[0] / 2**0.5)
 
 
 def test_final_scores_stand_at_the_last_step_that_all_runs_have() -> None:

@@ -6,6 +6,7 @@ resamples), so their part of the uncertainty is drawn from Student's t with S - 
 with one seed it is unknown, and a claim about what training makes stays undecided.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,7 +21,11 @@ SEED = 218
 
 @dataclass(frozen=True)
 class Difference:
-    """A difference whose sign the claim predicts to be positive; `n` counts the samples behind it."""
+    """A difference whose sign the claim predicts to be positive; `n` counts the samples behind it.
+
+    Bounds are NaN where no interval is known, also where it would have no width: values that are all alike say how few
+    they are, not how certain.
+    """
 
     value: float
     low: float
@@ -28,8 +33,14 @@ class Difference:
     n: int
     seeds: int
 
+    def __post_init__(self) -> None:
+        if math.isclose(self.low, self.high, abs_tol=1e-12):
+            object.__setattr__(self, "low", math.nan)
+            object.__setattr__(self, "high", math.nan)
+
     def __str__(self) -> str:
-        return f"{self.value:+.3g} [{self.low:+.3g}, {self.high:+.3g}]"
+        known = math.isfinite(self.low) and math.isfinite(self.high)
+        return f"{self.value:+.3g} [{f'{self.low:+.3g}, {self.high:+.3g}' if known else 'not known'}]"
 
 
 @dataclass(frozen=True)
@@ -53,13 +64,10 @@ def not_measurable(claim: int, part: str, published: str, reason: str) -> Findin
 def verdict_of(difference: Difference, *, of_training: bool) -> tuple[str, str]:
     """What the interval allows to say, and why.
 
-    One seed can't decide a claim about what training makes of an architecture (`of_training`), and an interval without
-    width decides nothing.
+    One seed can't decide a claim about what training makes of an architecture (`of_training`).
     """
     if not np.isfinite([difference.value, difference.low, difference.high]).all():
-        return NOT_MEASURABLE, "the difference has no interval"
-    if difference.low == difference.high:  # values that are all alike say how few they are, not how certain
-        return NOT_MEASURABLE, "all measured values are alike, so that nothing says how far they can be trusted"
+        return NOT_MEASURABLE, "the difference has no interval: too few values, or all alike"
     direction = "in the claim's favour" if difference.value > 0 else "against the claim"
     if abs(difference.value) < (difference.high - difference.low) / 4:  # about one standard error
         direction = "close to 0"

@@ -68,6 +68,8 @@ def compare_scores(values: pd.DataFrame, better: str, other: str) -> Comparison 
     sides = [better, other]
     rows = values[values.architecture.isin(sides)].dropna(subset=["chance"])
     seeds = sorted(set.intersection(*(set(rows[rows.architecture == side].seed) for side in sides)))
+    if not seeds:
+        return None
     columns = pd.MultiIndex.from_product([["value", "chance"], sides, seeds])
     rng = np.random.default_rng(SEED)
     families: list[dict[str, _Benchmark]] = []
@@ -78,7 +80,7 @@ def compare_scores(values: pd.DataFrame, better: str, other: str) -> Comparison 
             paired = answers.pivot_table(**keys, values=["value", "chance"]).reindex(columns=columns).dropna()
             if len(paired):
                 families[-1][str(name)] = _benchmark(paired, len(seeds), rng)
-    if not seeds or not all(families):
+    if not all(families):
         return None
     benchmarks = {name: benchmark for family in families for name, benchmark in family.items()}
     n = sum(benchmark.n for benchmark in benchmarks.values())
