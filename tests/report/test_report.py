@@ -47,7 +47,7 @@ def add_source(experiment: SyntheticExperiment) -> str:
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Manifest, Recipe]:
     results = tmp_path_factory.mktemp("results")
-    experiment = SyntheticExperiment(results, prompts=12, steps=(0, 100))
+    experiment = SyntheticExperiment(results, prompts=12, steps=(0, 100), blind={"mot": "unreadable", "moe": "last"})
     figures = []
     for name in reversed(KINDS):
         recipe = experiment.figure_recipe(name, SCALE)
@@ -84,6 +84,16 @@ def test_page_shows_verdicts_data_and_fitness(report: tuple[Path, Manifest, Reci
     assert page.index("Scale of this experiment") < page.index('id="claims-table"') < page.index("data:image/png")
     for text in ("6,000", "3 damaged image", "heldout psnr db 27.25", "detector accuracy", "Uni-X 2:1"):
         assert text in page
+
+
+def test_page_names_answers_that_are_no_sign_of_knowledge(report: tuple[Path, Manifest, Recipe]) -> None:
+    page = page_of(report)
+    rows = re.findall(r"<tr><td>(.+?)</td><td>(\w+)</td><td class=.number.>12</td>(.+?)</tr>", page)
+    assert ("MoT", "pope") in {row[:2] for row in rows} and ("MoE 1/2", "pope") in {row[:2] for row in rows}
+    assert not {"Shared", "Uni-X 2:1"} & {row[0] for row in rows}
+    for architecture, benchmark, rest in rows:
+        if benchmark == "pope":
+            assert ("<td>&#39;no&#39;</td>" in rest) if "MoE" in architecture else (">12</td><td>–</td>" in rest)
 
 
 def test_metrics_are_flat_and_repeat(report: tuple[Path, Manifest, Recipe]) -> None:

@@ -7,12 +7,9 @@ import pandas as pd
 
 from unix_lib.artefacts.manifest import has_beside, read_manifest
 from unix_lib.figures.evidence import (
-    FAILS,
-    HOLDS,
     NOT_MEASURABLE,
     REPLICATES,
     SEED,
-    UNDECIDED,
     Difference,
     Finding,
     not_measurable,
@@ -44,10 +41,7 @@ def score_claim(samples: pd.DataFrame) -> Iterator[Finding]:
 def _score_finding(  # noqa: PLR0917
     claim: int, part: str, published: str, samples: pd.DataFrame, better: str, other: str
 ) -> Finding:
-    """The mean score of one architecture minus that of another, above chance, on the seeds that both have.
-
-    A verdict needs the scores as they are to agree, below chance or not.
-    """
+    """The mean score of one architecture minus that of another, above chance, on the seeds that both have."""
     both = samples[samples.architecture.isin([better, other])]
     values = prompt_values(both)
     comparison = compare_scores(values, better, other)
@@ -58,14 +52,11 @@ def _score_finding(  # noqa: PLR0917
     means = [100 * _mean_score(rows[rows.seed.isin(set(sides[0].seed) & set(sides[1].seed))]) for rows in sides]
     known = [100 * mean for mean in comparison.means]
     measured = f"{means[0]:.1f} against {means[1]:.1f}; above chance {known[0]:.1f}, {known[1]:.1f}"
-    difference, plain = _in_percent(comparison.above), _in_percent(comparison.plain)
+    difference = _in_percent(comparison.difference)
     verdict, reason = verdict_of(difference, of_training=True)
     if not comparison.heard:
         verdict, reason = NOT_MEASURABLE, "neither is above chance beyond its interval on any benchmark"
-    elif verdict in (HOLDS, FAILS) and verdict_of(plain, of_training=True)[0] != verdict:
-        reason = f"above chance it says '{verdict}', but not with scores below chance: {plain}"
-        verdict = UNDECIDED
-    if comparison.heard and comparison.silent:
+    elif comparison.silent:
         reason += f"; neither is above chance on {', '.join(comparison.silent)}"
     named = blind_words(blind_answers(both))
     return Finding(claim, part, published, measured, difference, verdict, f"{reason}; {named}" if named else reason)

@@ -6,7 +6,7 @@ architectures knows more only where at least one of them is above chance beyond 
 every question would beat answers that can't be read by half the questions.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -22,16 +22,15 @@ class Comparison:
     """One architecture's mean score above chance minus another's.
 
     Attributes:
-        above: benchmarks on which neither is above chance beyond its interval add no difference, only their noise; on
-            the others a run below chance counts as one at chance.
-        plain: all benchmarks as they are, also below chance.
-        means: both mean scores behind `above`.
+        difference: benchmarks on which neither is above chance beyond its interval add nothing to it but their noise;
+            on the others a run below chance counts as one at chance. Knowledge too small to be seen may be spread over
+            many benchmarks, so its interval also holds that of all benchmarks, heard or not.
+        means: both mean scores behind the difference.
         heard: benchmarks on which one is above chance.
         silent: the others.
     """
 
-    above: Difference
-    plain: Difference
+    difference: Difference
     means: tuple[float, float]
     heard: list[str]
     silent: list[str]
@@ -42,7 +41,7 @@ class _Benchmark:
     """Two sides' scores above chance on one benchmark in S seeds.
 
     Attributes:
-        scores: float (2, S).
+        scores: float (2, S), 0 where below chance.
         noise: float (R, S), how far a resample moves their difference.
         heard: whether a side's mean over seeds is above chance beyond its 95% interval.
         n: prompts.
@@ -56,7 +55,7 @@ class _Benchmark:
     @property
     def known(self) -> np.ndarray:
         """float (2, S), the scores as far as they show knowledge."""
-        return np.maximum(self.scores, 0.0) if self.heard else np.zeros_like(self.scores)
+        return self.heard * self.scores
 
 
 def compare_scores(values: pd.DataFrame, better: str, other: str) -> Comparison | None:
@@ -86,11 +85,10 @@ def compare_scores(values: pd.DataFrame, better: str, other: str) -> Comparison 
     n = sum(benchmark.n for benchmark in benchmarks.values())
     noise = _mean_of_means([[each.noise for each in family.values()] for family in families])
     known = _mean_of_means([[each.known for each in family.values()] for family in families])
-    plain = _mean_of_means([[each.scores for each in family.values()] for family in families])
-    above, as_they_are = (over_seeds(noise + (side - against), side - against, n) for side, against in (known, plain))
+    all_scores = _mean_of_means([[each.scores for each in family.values()] for family in families])
+    seen, unseen = (over_seeds(noise + (side - against), side - against, n) for side, against in (known, all_scores))
     return Comparison(
-        above,
-        as_they_are,
+        replace(seen, low=min(seen.low, unseen.low), high=max(seen.high, unseen.high)),
         (float(known[0].mean()), float(known[1].mean())),
         heard=[name for name, benchmark in benchmarks.items() if benchmark.heard],
         silent=[name for name, benchmark in benchmarks.items() if not benchmark.heard],
@@ -128,7 +126,7 @@ def _benchmark(paired: pd.DataFrame, seeds: int, rng: np.random.Generator) -> _B
         for side in (0, 1)
     ]
     noise = _widened(deviations[:, 0] - deviations[:, 1], least, rng)
-    return _Benchmark(scores, noise, heard=max(lowest) > 0, n=n)
+    return _Benchmark(np.maximum(scores, 0.0), noise, heard=max(lowest) > 0, n=n)
 
 
 def _above_chance(means: np.ndarray) -> np.ndarray:
