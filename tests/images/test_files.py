@@ -2,13 +2,15 @@
 
 import io
 import struct
+import zlib
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from tests.images.pictures import noise, png_that_claims
 from unix_lib.images.files import BadImage, check_header, fit, image_id, image_row, png_bytes, square_rgb, upright_rgb
+from unix_lib.images.formats import FORMATS
 
 
 def test_an_image_bomb_is_judged_by_its_header():
@@ -88,11 +90,113 @@ def test_other_modes_and_formats_decode():
         assert (rgb.dtype, rgb.shape) == (np.uint8, (16, 16, 3))
 
 
-def test_a_format_outside_the_list_is_not_decoded():
+def saved(image, file_format, **options):
     buffer = io.BytesIO()
-    noise(20, 20).save(buffer, format="PPM")
-    with pytest.raises(BadImage, match="corrupt image"):
-        square_rgb(io.BytesIO(buffer.getvalue()), 16)
+    image.save(buffer, format=file_format, **options)
+    return io.BytesIO(buffer.getvalue())
+
+
+@pytest.mark.parametrize("file_format", ["PPM", "AVIF", "JPEG2000", "ICO", "DDS"])
+def test_a_format_outside_the_list_is_called_unsupported(file_format):
+    assert not {"AVIF", "PPM"} & set(FORMATS)
+    try:
+        data = saved(noise(32, 32), file_format)
+    except (KeyError, OSError):
+        pytest.skip(f"this Pillow writes no {file_format}")
+    for read in (lambda: check_header(data, 10**6, 2.5), lambda: square_rgb(data, 16)):
+        with pytest.raises(BadImage, match=r"^unsupported image: .*; convert it to one of PNG, JPEG"):
+            read()
+
+
+@pytest.mark.parametrize("brand", [b"heic", b"heix", b"mif1", b"msf1", b"avif", b"isom"])
+def test_a_telephones_pictures_are_called_unsupported(brand):
+    data = io.BytesIO(struct.pack(">I", 24) + b"ftyp" + brand + b"\0\0\0\0mif1heic" + bytes(200))
+    with pytest.raises(BadImage, match=r"unsupported image: (HEIC|AVIF|ISO media); convert it"):
+        check_header(data, 10**6, 2.5)
+
+
+@pytest.mark.parametrize("behind", [False, True])
+@pytest.mark.parametrize("compressed", [False, True])
+def test_a_png_with_more_metadata_than_pillow_reads_is_decoded(behind, compressed):
+    image, texts = noise(20, 20), PngImagePlugin.PngInfo()
+    for number in range(1 if compressed else 70):
+        texts.add_text(f"key{number}", "x" * (3 if compressed else 1) * 2**20, zip=compressed)
+    if not compressed and behind:
+        pytest.skip("counted before the pixels only")
+    data = saved(image, "PNG", pnginfo=texts).getvalue()
+    if behind:  # texts may stand behind the pixels, where only decoding meets them
+        begin = data.index(b"zTXt") - 4
+        end = begin + 12 + int.from_bytes(data[begin : begin + 4])
+        data = data[:begin] + data[end:-12] + data[begin:end] + data[-12:]
+    with pytest.raises(ValueError, match=r"too large|Too much memory"):
+        Image.open(io.BytesIO(data)).load()
+    assert check_header(io.BytesIO(data), 10**6, 2.5) == (20, 20)
+    assert np.array_equal(square_rgb(io.BytesIO(data), 20), np.asarray(image))
+
+
+def test_a_damaged_png_with_large_metadata_is_corrupt():
+    texts = PngImagePlugin.PngInfo()
+    texts.add_text("key", "x" * 3 * 2**20, zip=True)
+    data = saved(noise(20, 20), "PNG", pnginfo=texts).getvalue()
+    for damaged in (data[:-200], data.replace(b"IDAT", b"IDAX")):
+        with pytest.raises(BadImage, match=r"(truncated|corrupt) image"):
+            square_rgb(io.BytesIO(damaged), 16)
+
+
+@pytest.mark.parametrize(
+    "pixels",
+    [
+        np.linspace(0, 1, 64, dtype=np.float32).reshape(8, 8),
+        np.linspace(0, 10_000, 64, dtype=np.float32).reshape(8, 8),
+        np.linspace(0, 2**31 - 1, 64).astype(np.int32).reshape(8, 8),
+    ],
+)
+def test_shades_whose_white_is_not_known_are_set_aside(pixels):
+    data = saved(Image.fromarray(pixels), "TIFF")
+    with pytest.raises(BadImage, match=r"^unsupported image: pixels of mode [FI], whose white is not known"):
+        square_rgb(data, 8)
+
+
+@pytest.mark.parametrize("white_is_zero", [False, True])
+def test_a_tiff_of_sixteen_bits_keeps_its_shades(white_is_zero):
+    ramp = np.linspace(0, 65535, 64).astype(np.uint16).reshape(8, 8)
+    data = saved(Image.fromarray(ramp), "TIFF", tiffinfo={262: 0 if white_is_zero else 1})
+    pixels = square_rgb(data, 8)[..., 0].astype(float)
+    assert np.abs((255 - pixels if white_is_zero else pixels) - ramp / 257).max() <= 1
+
+
+def test_a_tiff_of_unknown_pixels_is_unsupported_and_a_damaged_one_corrupt():
+    whole = saved(noise(20, 20), "TIFF").getvalue()
+    assert whole.count(struct.pack("<HHH", 8, 8, 8)) == 1
+    data = whole.replace(struct.pack("<HHH", 8, 8, 8), struct.pack("<HHH", 32, 32, 32))
+    with pytest.raises(BadImage, match=r"^unsupported image: a TIFF of pixels of another kind; convert it"):
+        check_header(io.BytesIO(data), 10**6, 2.5)
+    with pytest.raises(BadImage, match=r"^corrupt image"):
+        check_header(io.BytesIO(whole[:8]), 10**6, 2.5)
+
+
+def test_a_tiff_of_twelve_bits_is_not_black():
+    """Pillow writes none, so one of sixteen bits is relabelled: 8 x 8 values of 12 bits fill 96 of its 128 bytes."""
+    ramp = np.linspace(0, 4095, 64).astype(np.uint16).reshape(8, 8)
+    pairs = ramp.reshape(-1, 2).astype(int)
+    packed = np.stack([pairs[:, 0] >> 4, (pairs[:, 0] & 15) << 4 | pairs[:, 1] >> 8, pairs[:, 1] & 255], axis=1)
+    whole = saved(Image.fromarray(np.full((8, 8), 0x4142, dtype=np.uint16)), "TIFF").getvalue()
+    entry = struct.pack("<HHIHH", 258, 3, 1, 16, 0)
+    assert whole.count(entry) == 1 and whole.count(b"\x42\x41" * 64) == 1
+    data = whole.replace(entry, struct.pack("<HHIHH", 258, 3, 1, 12, 0))
+    data = data.replace(b"\x42\x41" * 64, packed.astype(np.uint8).tobytes() + bytes(32))
+    pixels = square_rgb(io.BytesIO(data), 8)[..., 0].astype(float)
+    assert np.abs(pixels - ramp / 4095 * 255).max() <= 1
+
+
+def test_the_transparent_shade_of_sixteen_bits_is_white():
+    ramp = np.linspace(0, 65535, 64).astype(np.uint16).reshape(8, 8)
+    whole = saved(Image.fromarray(ramp), "PNG").getvalue()
+    chunk = b"tRNS" + struct.pack(">H", int(ramp[0, 1]))
+    place = whole.index(b"IDAT") - 4
+    data = whole[:place] + struct.pack(">I", 2) + chunk + struct.pack(">I", zlib.crc32(chunk)) + whole[place:]
+    pixels = square_rgb(io.BytesIO(data), 8)[..., 0]
+    assert (pixels[0, 0], pixels[0, 1], pixels[0, 2]) == (0, 255, 8)
 
 
 @pytest.mark.parametrize("size", [(40, 30), (30, 40), (16, 16), (17, 16), (8, 20)])

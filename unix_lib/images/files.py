@@ -10,25 +10,29 @@ import io
 import struct
 import warnings
 import zlib
+from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, TypeVar
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, TiffImagePlugin
 
-# Only formats whose decoders are plain and common: a stranger's file must not choose the decoder.
-FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
-EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff"})
+from unix_lib.images.formats import FORMATS, LONGEST_REST, format_not_read, is_cut_off, without_texts
+
+Result = TypeVar("Result")
 
 CORRUPT = "corrupt image"
+UNSUPPORTED = "unsupported image"
 TRUNCATED = "truncated image"
 TOO_MANY_PIXELS = "too many pixels"
 ASPECT_RATIO = "aspect ratio"
 
-# How whole files of some formats begin and end, the rest of a camera's notes behind them aside.
-ENDS = {b"\x89PNG\r\n\x1a\n": b"IEND", b"\xff\xd8\xff": b"\xff\xd9", b"GIF8": b";"}
-LONGEST_REST = 64  # bytes
+# Modes of 8 bits a value at most. Floats and 32-bit numbers are not among them: what is white is not said in the file.
+MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr")
+SIXTEEN_BITS = ("I;16", "I;16L", "I;16B", "I;16N")
+BITS_PER_SAMPLE, PHOTOMETRIC, SAMPLE_FORMAT = 258, 262, 339  # tags of TIFF
+WHITE_IS_ZERO, UNSIGNED = 0, 1
 
 # What Pillow's decoders raise on a stranger's bytes; not everything, so that a fault in this code is no bad image.
 DECODING_ERRORS = (
@@ -74,13 +78,12 @@ def check_header(file: Path | io.BytesIO, max_pixels: int, max_aspect_ratio: flo
     """Width and height in pixels as the header has them; nothing is decoded.
 
     Raises:
-        BadImage: unreadable header, too many pixels, or too long a shape.
+        BadImage: unreadable header, a format that is not read, too many pixels, or too long a shape.
     """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our own limit decides
-            with _open(file) as image:
-                width, height = image.size
+            width, height = read_image(file, lambda image: image.size)
     except Image.DecompressionBombError as error:
         raise BadImage(TOO_MANY_PIXELS, "more pixels by its header than Pillow opens") from error
     except DECODING_ERRORS as error:
@@ -99,12 +102,10 @@ def square_rgb(file: Path | io.BytesIO, image_size: int) -> np.ndarray:
     """The image as uint8 (image_size, image_size, 3), RGB. Check the header first.
 
     Raises:
-        BadImage: the pixels can't be decoded.
+        BadImage: the pixels can't be decoded, or are of a kind whose brightness is not known.
     """
     try:
-        with _open(file) as image:
-            image.load()
-            return np.asarray(fit(upright_rgb(image), image_size))
+        return read_image(file, lambda image: np.asarray(fit(upright_rgb(image), image_size)))
     except DECODING_ERRORS as error:
         raise _undecodable(file, "its pixels can't be decoded") from error
 
@@ -122,18 +123,44 @@ def image_row(rgb: np.ndarray) -> dict[str, Any]:
     return {"image_id": image_id(rgb), "image": png_bytes(rgb), "width": width, "height": height}
 
 
+def read_image(file: Path | io.BytesIO, work: Callable[[Image.Image], Result]) -> Result:
+    """What `work` makes of the opened image. A PNG with more metadata than Pillow reads is read without them.
+
+    Raises:
+        BadImage: from `work`. Files that can't be decoded raise what is in `DECODING_ERRORS`.
+    """
+    try:
+        with Image.open(file, formats=FORMATS) as image:
+            return work(image)
+    except ValueError:
+        bare = without_texts(file.read_bytes() if isinstance(file, Path) else file.getvalue())
+        if bare is None:
+            raise
+    with Image.open(io.BytesIO(bare), formats=FORMATS) as image:
+        return work(image)
+
+
 def upright_rgb(image: Image.Image) -> Image.Image:
     """Turn by EXIF, blend transparency on white, convert to RGB.
 
     Raises:
-        BadImage: damaged EXIF; pixels raise what is in `DECODING_ERRORS`.
+        BadImage: damaged EXIF, or a mode that is not read; pixels raise what is in `DECODING_ERRORS`.
     """
+    image.load()
+    tags = getattr(image, "tag_v2", {})  # of TIFF
+    if image.mode not in (*MODES, *SIXTEEN_BITS) or set(tags.get(SAMPLE_FORMAT, ())) - {UNSIGNED}:
+        raise BadImage(UNSUPPORTED, f"pixels of mode {image.mode}, whose white is not known; make 8 or 16 bits of them")
+    bits, negative = tags.get(BITS_PER_SAMPLE, (16,))[0], tags.get(PHOTOMETRIC) == WHITE_IS_ZERO
     try:
         image = ImageOps.exif_transpose(image)
     except AttributeError as error:  # Pillow writes the tags back, each as the type that the damaged file says
         raise BadImage(CORRUPT, "damaged EXIF") from error
-    if image.mode.startswith("I"):  # 16 bits a pixel; Pillow's own conversion clips instead of scaling
-        image = Image.fromarray((np.asarray(image).clip(0, 65535) / 257).round().astype(np.uint8), "L")
+    if image.mode in SIXTEEN_BITS:  # Pillow's own conversion clips instead of scaling, and keeps a negative
+        stored = np.asarray(image)
+        shades = (stored / ((2**bits - 1) / 255)).round().astype(np.uint8)
+        shades = 255 - shades if negative else shades
+        shades[stored == image.info.get("transparency", -1)] = 255  # of PNG: the one value that is transparent
+        image = Image.fromarray(shades, "L")
     if image.has_transparency_data:
         image = image.convert("RGBA")
         white = Image.new("RGBA", image.size, (*WHITE, 255))
@@ -150,19 +177,33 @@ def fit(image: Image.Image, image_size: int) -> Image.Image:
     return resized.crop((left, top, left + image_size, top + image_size))
 
 
-def _open(file: Path | io.BytesIO) -> Image.Image:
-    return Image.open(file, formats=FORMATS)
-
-
 def _undecodable(file: Path | io.BytesIO, detail: str) -> BadImage:
-    """A fault of a file that can't be decoded: whether it is cut off is read from its own first and last bytes."""
+    """A fault of a file that can't be decoded; what it is, and whether it is cut off, is read from its own bytes."""
     try:
         with open(file, "rb") if isinstance(file, Path) else nullcontext(file) as stream:
             stream.seek(0)
             begins = stream.read(LONGEST_REST)
             stream.seek(-min(LONGEST_REST, stream.seek(0, io.SEEK_END)), io.SEEK_END)
             rest = stream.read()
+            other = format_not_read(begins) or _tiff_not_read(stream)
     except OSError:
         return BadImage(CORRUPT, "can't be read")
-    cut = any(begins.startswith(begin) and end not in rest for begin, end in ENDS.items())
-    return BadImage(TRUNCATED, "its end is missing") if cut else BadImage(CORRUPT, detail)
+    if other is not None:
+        return BadImage(UNSUPPORTED, f"{other}; convert it to one of {', '.join(FORMATS)}")
+    return BadImage(TRUNCATED, "its end is missing") if is_cut_off(begins, rest) else BadImage(CORRUPT, detail)
+
+
+def _tiff_not_read(stream: IO[bytes]) -> str | None:
+    """What a TIFF is whose directory is whole but whose kind of pixels Pillow doesn't know."""
+    try:
+        with Image.open(stream, formats=["TIFF"]):
+            return None
+    except DECODING_ERRORS:
+        stream.seek(0)
+    try:
+        directory = TiffImagePlugin.ImageFileDirectory_v2(stream.read(8))
+        stream.seek(directory.next)
+        directory.load(stream)
+    except DECODING_ERRORS:
+        return None
+    return "a TIFF of pixels of another kind" if {BITS_PER_SAMPLE, PHOTOMETRIC} <= directory.keys() else None

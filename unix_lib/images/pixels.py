@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from PIL import Image
 
-from unix_lib.images.files import DECODING_ERRORS, FORMATS, BadImage, upright_rgb
+from unix_lib.images.files import DECODING_ERRORS, BadImage, read_image, upright_rgb
+from unix_lib.images.formats import FORMATS
 
 HALF_RANGE = 127.5
 
@@ -29,15 +30,17 @@ def rgb_from_bytes(data: bytes | None, image_size: int) -> np.ndarray:
     if not data:
         raise BadImage("no image", "there are no image bytes")
     try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            if image.size == (image_size, image_size):
-                return rgb_from_image(image)
-            size = f"{image.width}x{image.height}"
+        pixels, size = read_image(
+            io.BytesIO(data),
+            lambda image: (rgb_from_image(image) if image.size == (image_size, image_size) else None, image.size),
+        )
     except Image.DecompressionBombError as error:
         raise BadImage("wrong image size", "more pixels by its header than Pillow opens") from error
     except (BadImage, *DECODING_ERRORS) as error:
         raise BadImage("unreadable image", f"can't be decoded as any of {', '.join(FORMATS)}") from error
-    raise BadImage("wrong image size", f"{size}, expected {image_size}x{image_size}")
+    if pixels is None:
+        raise BadImage("wrong image size", f"{size[0]}x{size[1]}, expected {image_size}x{image_size}")
+    return pixels
 
 
 def pixels_from_rgb(rgb: np.ndarray) -> torch.Tensor:

@@ -14,7 +14,7 @@ from unix_lib.artefacts.files import atomic_path
 from unix_lib.artefacts.manifest import Manifest
 from unix_lib.config.jobs import Execution
 from unix_lib.config.outside import FileHashes, require_unchanged
-from unix_lib.images.files import EXTENSIONS
+from unix_lib.images.formats import EXTENSIONS
 from unix_lib.jobs.job import Job
 from unix_lib.records.rejected import REJECTED_FILE, RejectedSamples, encodable
 from unix_lib.records.schema import IMAGE_TEXT, RECORD
