@@ -32,15 +32,18 @@ def paragraphs_of(text: str) -> list[str]:
 
 
 def _cut_paragraph(paragraph: str, longest: int) -> list[str]:
-    """Pieces of a paragraph, at least one, each of 1..longest characters."""
+    """Pieces of a paragraph, at least one, each of 1..longest characters; in time that grows with its length alone."""
     pieces = []
-    while len(paragraph) > longest:
-        head = paragraph[: longest + 1]
+    begin = 0
+    while len(paragraph) - begin > longest:
+        head = paragraph[begin : begin + longest + 1]
         cut = max(head.rfind("\n"), 0) or max(head.rfind(" "), 0) or longest
-        piece = paragraph[:cut].rstrip()
+        piece = head[:cut].rstrip()
         if not piece:  # nothing but white space before the border
             cut = longest
-            piece = paragraph[:cut].rstrip() or paragraph[:cut]
+            piece = head[:cut].rstrip() or head[:cut]
         pieces.append(piece)
-        paragraph = paragraph[cut:].lstrip()
-    return [*pieces, paragraph] if paragraph else pieces
+        begin += cut
+        while begin < len(paragraph) and paragraph[begin].isspace():
+            begin += 1
+    return [*pieces, paragraph[begin:]] if begin < len(paragraph) else pieces
