@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from unix_lib.benchmarks.geneval_prompts import TASKS, GenEvalError, check_prompt
+from unix_lib.benchmarks.geneval_prompts import TASKS, checked_prompt
 from unix_lib.evaluate.geneval import (
     geneval_scores,
     judge,
@@ -14,6 +14,7 @@ from unix_lib.evaluate.geneval import (
 )
 from unix_lib.evaluate.intervals import wilson
 from unix_lib.judges.judge import Detection
+from unix_lib.records.lines import BadLine
 
 
 def seen(name, color="red", box=(0, 0, 10, 10), confidence=0.9):
@@ -121,11 +122,20 @@ def test_position_is_not_looked_at_where_the_color_is_wrong():
         {"tag": "colors", "prompt": "", "include": [CIRCLE]},
         {"tag": "position", "prompt": "a", "include": [CIRCLE | {"position": ["above", 0]}]},
         {"tag": "colors", "prompt": "a", "include": [{"class": "circle"}]},
+        {"tag": "counting", "prompt": "a", "include": [CIRCLE | {"count": 0}]},
+        {"tag": "position", "prompt": "a", "include": [CIRCLE, SQUARE | {"position": ["beside", 0]}]},
+        {"tag": "position", "prompt": "a", "include": [CIRCLE, SQUARE | {"position": ["above", -1]}]},
+        {"tag": "colors", "prompt": "a\ud83d", "include": [CIRCLE]},
+        {"tag": "colors", "prompt": "a", "include": [CIRCLE | {"color": "\ud83d"}]},
+        {"tag": "colors", "prompt": "a", "include": [CIRCLE | {"count": "1"}]},
+        {"tag": "colors", "prompt": "a", "include": [CIRCLE | {"size": float("nan")}]},
+        {"tag": "colors", "prompt": "a", "include": "circle"},
+        ["colors"],
     ],
 )
 def test_metadata_in_another_layout_are_refused(bad):
-    with pytest.raises(GenEvalError, match="line 3"):
-        check_prompt(bad, "line 3")
+    with pytest.raises(BadLine):
+        checked_prompt(bad)
 
 
 def test_prompts_for_one_thing_are_one_sample():

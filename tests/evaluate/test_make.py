@@ -18,7 +18,7 @@ from unix_lib.artefacts.manifest import MANIFEST, open_artefact, read_manifest, 
 from unix_lib.benchmarks.cloze import read_cloze
 from unix_lib.benchmarks.errors import BenchmarkError
 from unix_lib.config.evaluate import EvaluateConfig
-from unix_lib.evaluate.ceiling import read_scenes
+from unix_lib.evaluate.scene_files import read_scenes
 from unix_lib.evaluate.tables import SAMPLES, SCORES, VERDICTS
 from unix_lib.jobs.job import Job
 from unix_lib.recipes.workspace import execution_path
@@ -146,7 +146,7 @@ def test_cloze_answers_are_those_of_the_highest_likelihood(small: SmallExperimen
     likelihoods = np.array(
         table(evaluation.members["cloze"], "likelihoods.parquet")["log_likelihood"].to_pylist()
     ).reshape(12, 4)
-    questions = read_cloze(small.results / small.prose / "benchmarks" / "cloze.jsonl")
+    questions, _ = read_cloze(small.results / small.prose / "benchmarks" / "cloze.jsonl")
     samples = table(job, "samples/cloze.parquet").to_pylist()
     for row, sample, of_choices in zip(questions, samples, likelihoods, strict=True):
         assert sample["prediction"] == row["choices"][int(of_choices.argmax())]
@@ -258,4 +258,7 @@ def test_names_decide_nothing(small: SmallExperiment) -> None:
 def test_scenes_must_go_with_their_prompts(tmp_path: Path) -> None:
     (tmp_path / "scenes.jsonl").write_text(json.dumps([{"objects": []}]) + "\n")
     with pytest.raises(BenchmarkError, match="1 lines for 2 prompts"):
-        read_scenes(tmp_path / "scenes.jsonl", 2)
+        read_scenes(tmp_path / "scenes.jsonl", lines=2)
+    (tmp_path / "scenes.jsonl").write_text(json.dumps([{"objects": []}]) + "\n{}\n")
+    with pytest.raises(BenchmarkError, match=r"scenes\.jsonl:2: neither a scene nor a list of scenes"):
+        read_scenes(tmp_path / "scenes.jsonl", lines=2)

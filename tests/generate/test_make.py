@@ -194,7 +194,7 @@ def test_likelihoods_are_those_of_the_librarys_own_scoring(small: SmallExperimen
     evaluation.group.make()
     checkpoint = Checkpoint(small.results / small.checkpoint, None, 8)
     found = rows(evaluation.members["cloze"], "likelihoods.parquet")
-    questions = read_cloze(small.results / small.prose / "benchmarks" / "cloze.jsonl")
+    questions, _ = read_cloze(small.results / small.prose / "benchmarks" / "cloze.jsonl")
     asked = [(row["question"], f" {choice}") for row in questions for choice in row["choices"]]
     assert [(row["context"], row["continuation"]) for row in found] == asked
     contexts, continuations = [], []

@@ -19,7 +19,7 @@ from tests.evaluate.conftest import SHAPE, SmallExperiment, small  # noqa: F401 
 from tests.images.pictures import png_that_claims
 from unix_lib.__main__ import app
 from unix_lib.artefacts.errors import UserError
-from unix_lib.artefacts.files import lines_of, write_json
+from unix_lib.artefacts.files import write_json
 from unix_lib.artefacts.manifest import write_manifest
 from unix_lib.artefacts.recipe import RECIPE, Recipe
 from unix_lib.checkpoints.open import checkpoint_folder, image_tokenizer_of, open_checkpoint
@@ -28,6 +28,7 @@ from unix_lib.config.generate import SAMPLING, ImageSampling
 from unix_lib.generate import generate_images, generate_text
 from unix_lib.images.pixels import image_from_pixels, pixels_from_rgb, rgb_from_image
 from unix_lib.pack.sequences import text_to_image_prompt_ids, vqa_prompt_ids
+from unix_lib.records.lines import numbered_lines
 from unix_lib.tokenizers.image import save_image_tokenizer
 from unix_lib.tokenizers.text import encode_texts
 from unix_lib.tokenizers.vqgan import VQGAN, vqgan_config
@@ -56,7 +57,7 @@ class Generating:
 
 
 def rows(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in lines_of(path.read_text())] if path.is_file() else []
+    return [json.loads(line) for _, line in numbered_lines(path)] if path.is_file() else []
 
 
 @pytest.fixture

@@ -36,9 +36,10 @@ def make_words(job: Any, checkpoint: Any = None) -> Any:
     from unix_lib.generate import generate_text
     from unix_lib.generate.members import asked_file, checkpoint_of, finish
     from unix_lib.pack.sequences import encode_texts
+    from unix_lib.records.lines import numbered_lines
 
     checkpoint = checkpoint or checkpoint_of([job])
-    pairs = [json.loads(line) for line in asked_file(job, "rhymes.jsonl").read_text().splitlines()]
+    pairs = [json.loads(line) for _, line in numbered_lines(asked_file(job, "rhymes.jsonl"))]
     ids = generate_text(
         checkpoint.model,
         encode_texts(checkpoint.tokenizer, [beginning for beginning, _ in pairs]),

@@ -3,6 +3,8 @@
 import json
 import os
 import platform
+import random
+import re
 import sys
 from collections import Counter
 from pathlib import Path
@@ -20,7 +22,7 @@ from unix_lib.sources.errors import SourceError
 from unix_lib.sources.text import corpus
 from unix_lib.sources.text.cloze import WORD, make_cloze
 from unix_lib.sources.text.corpus import docstrings_of, library_modules, reference_identity
-from unix_lib.sources.text.documents import cut_into_documents, paragraphs_of
+from unix_lib.sources.text.documents import _cut_paragraph, cut_into_documents, paragraphs_of
 
 
 @pytest.fixture(scope="module")
@@ -84,6 +86,56 @@ def test_documents_are_cut_at_paragraph_borders_where_they_fit():
 )
 def test_where_long_paragraphs_are_cut(text, longest, documents):
     assert cut_into_documents(text, longest) == documents
+
+
+def cut_slowly(paragraph, longest):
+    """The rule as it is said, copying what is left at every cut."""
+    pieces = []
+    while len(paragraph) > longest:
+        head = paragraph[: longest + 1]
+        cut = max(head.rfind("\n"), 0) or max(head.rfind(" "), 0) or longest
+        if not paragraph[:cut].strip():
+            cut = longest
+        pieces.append(paragraph[:cut].rstrip() or paragraph[:cut])
+        paragraph = paragraph[cut:].lstrip()
+    return [*pieces, paragraph] if paragraph else pieces
+
+
+def test_a_long_line_is_cut_as_the_rule_says():
+    rng = random.Random(3)
+    for _ in range(300):
+        paragraph = "x" + "".join(rng.choices("ab  \n\t\u2003é", k=rng.randint(0, 400))).rstrip()
+        paragraph = re.sub(r"\n[ \t]*\n", "\n", re.sub(r"\n+", "\n", paragraph))
+        longest = rng.randint(1, 60)
+        if paragraphs_of(paragraph) == [paragraph]:
+            assert cut_into_documents(paragraph, longest) == cut_slowly(paragraph, longest)
+
+
+class Counted(str):
+    """A text that counts the characters that are copied from it."""
+
+    copied = 0
+
+    def __getitem__(self, key):
+        return self._counted(super().__getitem__(key))
+
+    def lstrip(self, characters=None):
+        return self._counted(super().lstrip(characters))
+
+    @classmethod
+    def _counted(cls, piece):
+        cls.copied += len(piece)
+        return cls(piece)
+
+
+def test_a_text_of_one_line_is_not_copied_at_every_cut():
+    copied = []
+    for cut in (_cut_paragraph, cut_slowly):
+        Counted.copied = 0
+        text = Counted("word " * 20_000 + "end")
+        assert "".join(cut(text, 1200)).replace(" ", "") == text.replace(" ", "")
+        copied.append(Counted.copied)
+    assert copied[0] < 5 * len(text) < copied[1]
 
 
 def test_docstrings_are_read_without_running_the_module(tmp_path):
@@ -247,7 +299,8 @@ def test_an_empty_corpus_is_refused(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "empty.txt").write_text("")
     (tmp_path / "latin.txt").write_bytes(b"\xe9t\xe9")
-    told = r"sources\.mine: no usable text \(1 x empty text, 1 x not UTF-8\); add text"
+    (tmp_path / "wide.txt").write_bytes("words".encode("utf-16-le"))  # which is UTF-8 with a NUL behind every letter
+    told = r"sources\.mine: no usable text \(1 x empty text, 1 x not UTF-8, 1 x not plain text\); add text"
     with pytest.raises(SourceError, match=told):
         make(tmp_path / "results", "mine", kind="text", corpus="files", files=["*.txt"])
     assert list(tmp_path.glob("results/sources/*/rejected.parquet"))

@@ -84,15 +84,6 @@ def _sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def lines_of(text: str) -> list[str]:
-    """Lines of a text, cut at newlines only.
-
-    `str.splitlines` also cuts at characters such as U+2028, which JSON leaves as they are inside a string.
-    """
-    lines = text.split("\n")
-    return [line.removesuffix("\r") for line in (lines if lines[-1] else lines[:-1])]
-
-
 def replace_text(path: Path, text: str) -> None:
     """Write a text file, UTF-8, which readers see whole. Unlike `write_text` nothing is flushed to disk, which for
     hundreds of recipes would take minutes on a cluster's file system."""

@@ -1,74 +1,88 @@
 """Reads GenEval's prompts: what each image must show, with the metadata that say so."""
 
-import json
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import count
 from pathlib import Path
-from typing import Any, NotRequired, TypedDict
+from typing import Annotated, Any, Literal, NotRequired, get_args
+
+from pydantic import Field, TypeAdapter
+from typing_extensions import TypedDict  # pydantic asks for this one before Python 3.12
 
 from unix_lib.artefacts.errors import UserError
-from unix_lib.artefacts.files import lines_of
+from unix_lib.artefacts.files import canonical_json
+from unix_lib.benchmarks.rows import RejectedRow, first_of, read_json_rows
+from unix_lib.records.lines import BadLine, fault_of
 
-TASKS = ("single_object", "two_object", "counting", "colors", "position", "color_attr")
+Task = Literal["single_object", "two_object", "counting", "colors", "position", "color_attr"]
+TASKS = get_args(Task)
+Relation = Literal["left of", "right of", "above", "below"]
 
 Clause = TypedDict(  # `position`: a relation, and the clause it is to
     "Clause",
-    {"class": str, "count": int, "color": NotRequired[str | None], "position": NotRequired[tuple[str, int]]},
+    {
+        "class": Annotated[str, Field(min_length=1)],
+        "count": Annotated[int, Field(ge=1, strict=True)],
+        "color": NotRequired[str | None],
+        "position": NotRequired[tuple[Relation, Annotated[int, Field(ge=0, strict=True)]] | None],
+    },
 )
 
 
 class Prompt(TypedDict):
     """GenEval's metadata of a prompt."""
 
-    tag: str  # one of `TASKS`
-    prompt: str
-    include: list[Clause]
+    tag: Task
+    prompt: Annotated[str, Field(min_length=1)]
+    include: Annotated[list[Clause], Field(min_length=1)]
     exclude: NotRequired[list[Clause]]
 
 
+LAYOUT = TypeAdapter(Prompt)
+
+
 class GenEvalError(UserError):
-    """Prompt metadata that is not in GenEval's layout."""
+    """A file without a prompt in GenEval's layout."""
 
 
-def read_prompts(path: Path, limit: int | None = None) -> list[Prompt]:
-    """GenEval's prompt metadata (`tag, prompt, include, exclude`), one JSON object a line.
+def read_prompts(path: Path, limit: int | None = None) -> tuple[list[Prompt], list[RejectedRow]]:
+    """GenEval's prompt metadata (`tag, prompt, include, exclude`), one JSON object a line, and what was set aside.
 
     With a limit this many are kept, the tasks in turn, so that each stays represented.
 
     Raises:
-        GenEvalError: names the first line that is not in GenEval's layout.
+        GenEvalError: not one usable prompt.
     """
-    prompts: list[Prompt] = []
-    for number, line in enumerate(lines_of(path.read_text(encoding="utf-8")), start=1):
-        try:
-            metadata = json.loads(line)
-        except ValueError as error:
-            raise GenEvalError(f"{path}:{number}: not JSON ({error}); make or fetch the file again") from None
-        check_prompt(metadata, f"{path}:{number}")
-        prompts.append(metadata)
+    prompts: list[Prompt]
+    prompts, rejected = read_json_rows(path, checked_prompt)
     if not prompts:
-        raise GenEvalError(f"{path}: no prompts; raise prompts_per_task of the source")
+        raise GenEvalError(
+            f"{path}: no prompts{first_of(rejected)}; fetch the file again, or raise prompts_per_task of the source"
+        )
     if limit is None or limit >= len(prompts):
-        return prompts
+        return prompts, rejected
     turns = [(turn, index) for index, turn in enumerate(_counted([prompt["tag"] for prompt in prompts]))]
-    return [prompts[index] for index in sorted(index for _, index in sorted(turns)[:limit])]
+    return [prompts[index] for index in sorted(index for _, index in sorted(turns)[:limit])], rejected
 
 
-def check_prompt(metadata: dict[str, Any], where: str) -> None:
-    """Refuse metadata that a verdict could misread.
+def checked_prompt(metadata: Any) -> Prompt:
+    """The metadata, none of which a verdict could misread.
 
     Raises:
-        GenEvalError: names the place and the field.
+        BadLine: they are in another layout.
     """
-    if metadata.get("tag") not in TASKS:
-        raise GenEvalError(f"{where}: 'tag' is {metadata.get('tag')!r}; GenEval's tasks are {', '.join(TASKS)}")
-    if not metadata.get("prompt") or not metadata.get("include"):
-        raise GenEvalError(f"{where}: 'prompt' and 'include' must not be empty; fetch or make the file again")
-    for index, clause in enumerate(metadata["include"]):
-        target = clause.get("position", [None, -1])[1]
-        if "class" not in clause or "count" not in clause or target >= index:
-            raise GenEvalError(f"{where}: include[{index}] needs 'class', 'count' and a 'position' that points back")
+    try:
+        LAYOUT.validate_python(metadata)
+        prompt: Prompt = metadata
+        fault = fault_of(prompt["prompt"]) or fault_of(canonical_json(prompt))
+    except ValueError as error:  # pydantic's, or a NaN
+        raise BadLine("not in GenEval's layout") from error
+    if fault is not None:
+        raise BadLine(f"a text {fault}")
+    for index, clause in enumerate(prompt["include"]):
+        if (position := clause.get("position")) and position[1] >= index:
+            raise BadLine(f"'include.{index}.position' does not point back")
+    return prompt
 
 
 def occurrences(prompts: Sequence[Prompt]) -> list[int]:

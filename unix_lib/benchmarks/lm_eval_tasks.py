@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from unix_lib.benchmarks.cloze import read_cloze
 from unix_lib.benchmarks.errors import BenchmarkError
+from unix_lib.benchmarks.rows import RejectedRow
 
 if TYPE_CHECKING:
     from lm_eval.tasks import TaskManager
@@ -45,13 +46,13 @@ def load_registered(name: str) -> Loaded:
         ) from None
 
 
-def load_cloze(name: str, path: Path) -> Loaded:
-    """Cloze questions as a task of lm-eval, which gets the benchmark's name.
+def load_cloze(name: str, path: Path) -> tuple[Loaded, list[RejectedRow]]:
+    """Cloze questions as a task of lm-eval, which gets the benchmark's name, and the lines set aside.
 
     Raises:
-        BenchmarkError: names the first bad line.
+        BenchmarkError: not one usable question.
     """
-    rows = read_cloze(path)
+    rows, rejected = read_cloze(path)
 
     def dataset(**_: Any) -> dict[str, Any]:
         import datasets
@@ -70,8 +71,7 @@ def load_cloze(name: str, path: Path) -> Loaded:
         "metric_list": [{"metric": metric, "aggregation": "mean", "higher_is_better": True} for metric in METRICS],
         "num_fewshot": 0,
     }
-    loaded: Loaded = task_manager(False).load([config])
-    return loaded
+    return task_manager(False).load([config]), rejected
 
 
 def data_set_of(task: Any) -> str:

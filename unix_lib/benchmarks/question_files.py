@@ -7,17 +7,20 @@ text is kept until an image is needed, so that a file of 14,000 images does not 
 
 import base64
 import binascii
-import csv
 import hashlib
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from unix_lib.artefacts.errors import UserError
+from unix_lib.benchmarks.rows import MALFORMED, RejectedRow, first_of
 from unix_lib.benchmarks.settings import Layout
+from unix_lib.records.delimited import read_delimited
+from unix_lib.records.lines import fault_of
 from unix_lib.records.questions import LETTERS
+from unix_lib.records.rejected import encodable
 
 LAYOUTS: dict[Layout, tuple[str, ...]] = {
     "pope": ("index", "question", "answer", "image"),
@@ -28,7 +31,7 @@ LAYOUTS: dict[Layout, tuple[str, ...]] = {
 YES_NO_LAYOUTS = ("pope", "mme")
 # VLMEvalKit's own rule: an image field this short is the index of another row, not an image.
 LONGEST_REFERENCE = 64
-MALFORMED = "\t"  # key of a row that has too few or too many columns; no column can be called that
+FAULT = "\t"  # key of why a row can't be read; no column can be called that
 
 log = logging.getLogger(__name__)
 
@@ -66,36 +69,20 @@ class _UnusableRow(Exception):
         self.reason, self.detail = reason, detail
 
 
-@dataclass(frozen=True)
-class RejectedRow:
-    """A row or image that was set aside."""
-
-    sample_id: str
-    origin: str
-    reason: str
-    detail: str
-
-
 def read_questions(path: Path, layout: Layout, limit: int | None = None) -> tuple[list[Question], list[RejectedRow]]:
     """Read a benchmark's questions.
 
     Raises:
-        QuestionFileError: missing, not UTF-8, without a needed column, or without a single usable row.
+        QuestionFileError: missing, without a needed column, or without a single usable row.
     """
     try:
         rows = list(_rows(path, layout))
     except FileNotFoundError:
         raise QuestionFileError(f"{path}: no such benchmark file; `unix-lib fetch` gets it") from None
-    except UnicodeDecodeError as error:
-        raise QuestionFileError(f"{path}: not UTF-8 ({error}); fetch or make it again") from None
-    except csv.Error as error:
-        raise QuestionFileError(f"{path}: not a TSV file ({error}); fetch or make it again") from None
-
-    images = {
-        row["index"].strip(): row["image"].strip()
-        for _, row in rows
-        if MALFORMED not in row and len(row["image"].strip()) > LONGEST_REFERENCE
-    }
+    images: dict[str, str] = {}
+    for _, row in rows:
+        if FAULT not in row and len(row["image"].strip()) > LONGEST_REFERENCE:
+            images.setdefault(row["index"].strip(), row["image"].strip())
     questions: list[Question] = []
     rejected: list[RejectedRow] = []
     seen: set[str] = set()
@@ -112,29 +99,35 @@ def read_questions(path: Path, layout: Layout, limit: int | None = None) -> tupl
         seen.add(question.index)
         questions.append(question)
     if not questions:
-        counted = f"; the first was set aside as {rejected[0].reason} ({rejected[0].detail})" if rejected else ""
-        raise QuestionFileError(f"{path}: no usable question{counted}")
+        raise QuestionFileError(f"{path}: no usable question{first_of(rejected)}; fetch or make it again")
     return questions, rejected
 
 
 def _rows(path: Path, layout: Layout) -> Iterator[tuple[int, dict[str, str]]]:
-    """Rows as dictionaries with their line numbers; a row of another width has only what it has."""
-    csv.field_size_limit(sys.maxsize)
-    with open(path, encoding="utf-8", newline="") as file:
-        reader = csv.reader(file, delimiter="\t")
-        header = next(reader, [])
-        missing = [column for column in LAYOUTS[layout] if column not in header]
-        if missing:
-            raise QuestionFileError(
-                f"{path}: no column '{missing[0]}', which layout {layout} needs; it has: {', '.join(header)}"
-            )
-        for values in reader:
-            if not values:
-                continue
-            row = dict(zip(header, values, strict=False))
-            if len(values) != len(header):
-                row[MALFORMED] = f"{len(values)} of {len(header)} columns"
-            yield reader.line_num, row
+    """Rows as dictionaries with their line numbers; one that can't be used has what it has, and its `FAULT`."""
+    records = read_delimited(path, "\t", _swallows, sys.maxsize)
+    header = next(records, None)
+    columns = [] if header is None else header.fields
+    missing = [column for column in LAYOUTS[layout] if column not in columns]
+    if missing:
+        raise QuestionFileError(
+            f"{path}: no column '{missing[0]}', which layout {layout} needs; it has: {encodable(', '.join(columns))}"
+        )
+    for record in records:
+        row = dict(zip(columns, record.fields, strict=False))
+        fault = record.fault
+        if fault is None and len(record.fields) != len(columns):
+            fault = f"{len(record.fields)} of {len(columns)} columns"
+        told = (f"'{column}' {fault_of(text)}" for column, text in row.items() if fault_of(text))
+        fault = fault or next(told, None)
+        yield record.line, row if fault is None else row | {FAULT: fault}
+
+
+def _swallows(first: int, lines: Sequence[str], fields: Sequence[str]) -> str | None:
+    """Why a row of several lines is none: it has a column's end within a field, so that quote was not meant."""
+    if not any("\t" in field and any(end in field for end in "\r\n") for field in fields):
+        return None
+    return f"a quote that is not closed before line {first + 1}: a field of several lines has a tab in it"
 
 
 def _question(row: dict[str, str], layout: Layout, images: dict[str, str], seen: set[str]) -> Question:
@@ -143,8 +136,8 @@ def _question(row: dict[str, str], layout: Layout, images: dict[str, str], seen:
     Raises:
         _UnusableRow: says why the row is set aside.
     """
-    if MALFORMED in row:
-        raise _UnusableRow("malformed row", row[MALFORMED])
+    if FAULT in row:
+        raise _UnusableRow(MALFORMED, row[FAULT])
     index, text = row["index"].strip(), row["question"].strip()
     if not index or index in seen:
         raise _UnusableRow("bad index", f"index '{index}' is {'repeated' if index else 'empty'}")

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from unix_lib.benchmarks.files import benchmark_file
-from unix_lib.benchmarks.question_files import RejectedRow
+from unix_lib.benchmarks.rows import RejectedRow
 from unix_lib.config.evaluate import JudgeSettings, ScoringSettings
 from unix_lib.evaluate.tables import Score
 from unix_lib.records.schema import Row

@@ -5,27 +5,24 @@ GenEval's scores of reconstructed scenes that satisfy their prompts. No model th
 be expected to score higher.
 """
 
-import json
 import logging
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from unix_lib.artefacts.files import lines_of
 from unix_lib.artefacts.manifest import Manifest
-from unix_lib.benchmarks.errors import BenchmarkError
 from unix_lib.benchmarks.geneval_prompts import read_prompts
 from unix_lib.config.evaluate import JudgedBatches
 from unix_lib.evaluate.fitness import REQUIRED_ACCURACY, heldout_scenes, scenes_read
 from unix_lib.evaluate.generation import found_in, judge_of, protocol_of, scores_of, verdicts_on
 from unix_lib.evaluate.intervals import share
+from unix_lib.evaluate.scene_files import read_scenes
 from unix_lib.evaluate.scorers.geneval import CeilingSettings
 from unix_lib.evaluate.tables import SCORES, Origin, Score, score_rows, write_table
 from unix_lib.jobs.job import Job
 from unix_lib.judges.judge import ObjectFinder, open_judge
-from unix_lib.sources.shapes.scenes import Scene, render_pixels
+from unix_lib.sources.shapes.scenes import render_pixels
 
 if TYPE_CHECKING:
     from unix_lib.tokenizers.image import ImageTokenizer
@@ -69,8 +66,8 @@ def ceiling_scores(
         *(100 * estimate.value for estimate in (rendered, reconstructed)),
     )
 
-    prompts = read_prompts(benchmarks / "benchmarks" / "geneval.jsonl")
-    truth = read_scenes(benchmarks / "benchmarks" / "geneval_scenes.jsonl", len(prompts))
+    prompts, _ = read_prompts(benchmarks / "benchmarks" / "geneval.jsonl")
+    truth = read_scenes(benchmarks / "benchmarks" / "geneval_scenes.jsonl", lines=len(prompts))
     rows = [
         {"prompt_index": index, "sample_index": sample}
         for index, scenes in enumerate(truth)
@@ -105,15 +102,3 @@ def reconstruct(tokenizer: "ImageTokenizer", images: np.ndarray, batch_size: int
 
     batches = (images[begin : begin + batch_size] for begin in range(0, len(images), batch_size))
     return np.concatenate([decode_images(tokenizer, encode_images(tokenizer, batch)) for batch in batches])
-
-
-def read_scenes(path: Path, prompts: int) -> Sequence[list[Scene]]:
-    """Scenes that satisfy each prompt, a JSON list a line.
-
-    Raises:
-        BenchmarkError: not one line per prompt.
-    """
-    lines = lines_of(path.read_text(encoding="utf-8"))
-    if len(lines) != prompts:
-        raise BenchmarkError(f"{path}: {len(lines)} lines for {prompts} prompts; make the source again")
-    return [[Scene.from_json(values) for values in json.loads(line)] for line in lines]

@@ -1,15 +1,14 @@
 """Whether a judge may judge: it must read rendered scenes, whose objects are known, without mistakes."""
 
-import json
 import logging
 from collections.abc import Sequence
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
 from unix_lib.artefacts.errors import UserError
 from unix_lib.evaluate.intervals import share
+from unix_lib.evaluate.scene_files import read_scenes
 from unix_lib.judges.judge import Detection, ObjectFinder
 from unix_lib.sources.shapes.scenes import Scene, radius_of, render_pixels
 
@@ -48,10 +47,9 @@ def heldout_scenes(benchmarks: Path, image_size: int, limit: int | None = None) 
     `benchmarks` is the artefact `sources/<source>-benchmarks`, already checked, S the side of the images to be judged.
 
     Raises:
-        UnfitDetectorError: the scenes were drawn for images of another size.
+        UnfitDetectorError: the scenes were drawn for images of another size. BenchmarkError: a line is no scene.
     """
-    with open(benchmarks / "heldout_scenes.jsonl", encoding="utf-8") as file:
-        scenes = [Scene.from_json({"objects": json.loads(line)["objects"]}) for line in islice(file, limit)]
+    scenes = [scene for line in read_scenes(benchmarks / "heldout_scenes.jsonl", limit) for scene in line]
     if any(thing.radius != radius_of(thing.size, image_size) for scene in scenes for thing in scene.objects):
         raise UnfitDetectorError(
             f"{benchmarks}: scenes of another size than the {image_size} px that the image tokenizer makes; set "

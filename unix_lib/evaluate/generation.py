@@ -38,7 +38,7 @@ def score_geneval(answers: Answers[GenEvalScoring]) -> BenchmarkResult:
         UnfitDetectorError: the scene detector misreads this source's scenes. JudgeError: a judge that fails.
     """
     settings = answers.settings
-    prompts = read_prompts(answers.file("geneval.jsonl"), settings.limit)
+    prompts, rejected = read_prompts(answers.file("geneval.jsonl"), settings.limit)
     rows, objects = [], []
     finder: ObjectFinder | None = None
     for some, images in _images(answers.folder):
@@ -53,7 +53,7 @@ def score_geneval(answers: Answers[GenEvalScoring]) -> BenchmarkResult:
         log.info("%s: %d images judged", answers.name, len(rows))
     samples, verdicts = verdicts_on(prompts, rows, objects, settings.seed)
     scores = scores_of(prompts, verdicts, answers.bootstrap_samples)
-    return BenchmarkResult(scores, samples, protocol_of(rows), judge=judge_of(settings), verdicts=verdicts)
+    return BenchmarkResult(scores, samples, protocol_of(rows), judge_of(settings), verdicts, rejected)
 
 
 def _images(folder: Path) -> Iterator[tuple[list[Row], np.ndarray]]:

@@ -93,8 +93,8 @@ def _clause_fault(clause: Clause, found: list[Detection], matched: list[list[Det
     color = clause.get("color")
     if color is not None and sum(seen.color == color for seen in found) < count:
         return f"expected {color} {name}>={count}, found {', '.join(seen.color for seen in found)}"
-    if clause.get("position"):
-        relation, target_index = clause["position"]
+    if position := clause.get("position"):
+        relation, target_index = position
         targets = matched[target_index]
         if targets is None:
             return f"no target for {name} to be {relation}"
@@ -139,8 +139,8 @@ def requirement(prompt: Prompt) -> str:
     things = [[clause["class"], clause["count"], clause.get("color")] for clause in prompt["include"]]
     relations = []
     for clause, thing in zip(prompt["include"], things, strict=True):
-        if clause.get("position"):
-            relation, target = clause["position"]
+        if position := clause.get("position"):
+            relation, target = position
             pair = [thing, things[target]]
             relations.append(
                 [relation, *pair] if relation in ("left of", "above") else [OPPOSITE[relation], *reversed(pair)]

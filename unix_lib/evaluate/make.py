@@ -46,6 +46,9 @@ def make_scores(job: Job[ScoresSettings, JudgingExecution]) -> Manifest:
         measured = score_rows(origin_of(answers.folder), name, result.scores, result.protocol, result.judge)
         scores += measured
         verdicts += [row | {"benchmark": name} for row in result.verdicts]
+        if result.rejected:
+            first = result.rejected[0].reason
+            log.warning("%s: set aside %d rows or images, the first as %s", name, len(result.rejected), first)
         for row in result.rejected:
             rejected.add(row.sample_id, row.origin, row.reason, row.detail)
         path = f"samples/{name}.parquet"

@@ -3,21 +3,18 @@
 A damaged image sets its questions aside with a reason; a wordless or unreadable answer is wrong.
 """
 
-import logging
-
 import numpy as np
 import pyarrow.parquet as pq
 
 from unix_lib.benchmarks.errors import BenchmarkError
-from unix_lib.benchmarks.question_files import YES_NO_LAYOUTS, Question, QuestionFileError, RejectedRow, read_questions
+from unix_lib.benchmarks.question_files import YES_NO_LAYOUTS, Question, QuestionFileError, read_questions
+from unix_lib.benchmarks.rows import RejectedRow
 from unix_lib.benchmarks.tables import ANSWERS_FILE
 from unix_lib.evaluate.answers import parse_option, parse_yes_no, why_wrong
 from unix_lib.evaluate.benchmark import Answers, BenchmarkResult
 from unix_lib.evaluate.question_scores import SCORES_OF_LAYOUT, Answered
 from unix_lib.evaluate.scorers.question_settings import QuestionScoring
 from unix_lib.records.schema import Row
-
-log = logging.getLogger(__name__)
 
 
 def score_questions(answers: Answers[QuestionScoring]) -> BenchmarkResult:
@@ -47,8 +44,6 @@ def score_questions(answers: Answers[QuestionScoring]) -> BenchmarkResult:
         samples.append(_sample(question, row, reading))
     if not asked:
         raise QuestionFileError(f"{path}: not one image can be read; the first is {rows[0]['detail']}")
-    if rejected:
-        log.warning("%s: set aside %d rows or images, the first as %s", answers.name, len(rejected), rejected[0].reason)
     answered = Answered(
         categories=np.array([question.category for question in asked]),
         images=np.array([question.image_id for question in asked]),

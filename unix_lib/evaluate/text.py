@@ -15,6 +15,7 @@ from unix_lib.artefacts.manifest import read_manifest
 from unix_lib.benchmarks.errors import BenchmarkError
 from unix_lib.benchmarks.lm_eval_run import run_zero_shot, work_offline
 from unix_lib.benchmarks.lm_eval_tasks import METRICS, data_sets_of, load_cloze, load_registered
+from unix_lib.benchmarks.rows import RejectedRow
 from unix_lib.benchmarks.tables import LIKELIHOODS_FILE
 from unix_lib.evaluate.benchmark import Answers, BenchmarkResult
 from unix_lib.evaluate.intervals import share
@@ -36,8 +37,9 @@ def score_text(answers: Answers[LmEvalScoring]) -> BenchmarkResult:
     """
     work_offline()
     settings = answers.settings
+    rejected: list[RejectedRow] = []
     if settings.task is None:
-        tasks = load_cloze(answers.name, answers.file("cloze.jsonl"))
+        tasks, rejected = load_cloze(answers.name, answers.file("cloze.jsonl"))
     else:
         tasks = load_registered(settings.task)
     data_sets, asked = data_sets_of(tasks), read_manifest(answers.folder).facts["data_sets"]
@@ -59,6 +61,7 @@ def score_text(answers: Answers[LmEvalScoring]) -> BenchmarkResult:
         text_scores(documents, settings.chance),
         [{name: row[name] for name in SAMPLES.names} for row in documents],
         PROTOCOL,
+        rejected=rejected,
         data_sets=data_sets,
     )
 

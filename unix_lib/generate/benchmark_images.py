@@ -28,9 +28,9 @@ def make_images(job: Job[ImageSettings, BatchedExecution], checkpoint: Checkpoin
     """Make the images of `generate/<run>-step-00100-<benchmark>`.
 
     Raises:
-        BenchmarkError: no file. GenEvalError: prompts that are not in GenEval's layout.
+        BenchmarkError: no file. GenEvalError: not a prompt in GenEval's layout.
     """
-    prompts = read_prompts(asked_file(job, "geneval.jsonl"), job.settings.limit)
+    prompts, _ = read_prompts(asked_file(job, "geneval.jsonl"), job.settings.limit)  # scoring counts the others
     loaded = checkpoint or checkpoint_of([job])
     sampling = job.settings.image_sampling
     wanted = [

@@ -30,7 +30,7 @@ def make_likelihoods(job: Job[LikelihoodSettings, BatchedExecution], checkpoint:
     work_offline()
     name, settings, batch_size = job.recipe.name, job.settings, job.execution.batch_size
     if settings.task is None:
-        tasks = load_cloze(name, asked_file(job, "cloze.jsonl"))
+        tasks, _ = load_cloze(name, asked_file(job, "cloze.jsonl"))  # scoring counts the lines set aside
     else:
         tasks = load_registered(settings.task)
     loaded = checkpoint or checkpoint_of([job])

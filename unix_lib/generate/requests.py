@@ -4,8 +4,6 @@ A prompt file is text with one prompt a line, or JSONL with one object a line: `
 beside the file) and `seed`. A line that is none becomes a request with a fault, so that it keeps its number.
 """
 
-import codecs
-import json
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -14,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from unix_lib.artefacts.errors import UserError
+from unix_lib.records.lines import BadLine, numbered_lines, text_of, value_of
 
 _FIELDS = {"prompt": str, "image": str, "seed": int}
 MOST_SEED = 2**64 - 1
@@ -33,10 +32,6 @@ class Request:
     image: Path | None
     seed: int
     fault: str | None = None
-
-
-class _BadLine(Exception):
-    """Says why a line of a prompt file is no request."""
 
 
 def requests_of(
@@ -67,16 +62,14 @@ def requests_of(
 def _read(file: Path, seed: int, largest: int) -> Iterator[Request]:
     """A file's lines; `seed` where a line gives none, and at most `largest` where it does."""
     try:
-        content = file.read_bytes()
+        lines = list(numbered_lines(file))
     except OSError as error:
         raise RequestError(f"{file}: not a readable text file ({error}); give one prompt a line, or JSONL") from None
-    # As bytes: one that is not UTF-8 spoils its line only, and a newline is the only end of a line.
-    for number, line in enumerate(content.removeprefix(codecs.BOM_UTF8).split(b"\n"), start=1):
-        if not line.strip():
-            continue
+    for number, line in lines:
         try:
-            row: dict[str, Any] = _row(line, largest) if file.suffix == ".jsonl" else {"prompt": _text(line).strip()}
-        except _BadLine as error:
+            text = text_of(line)
+            row: dict[str, Any] = _row(text, largest) if file.suffix == ".jsonl" else {"prompt": text.strip()}
+        except BadLine as error:
             if error.__cause__ is not None:
                 log.warning("%s:%d: %s (%s)", file, number, error, error.__cause__)
             yield Request("", None, seed, f"{file}:{number}: {error}")
@@ -85,25 +78,14 @@ def _read(file: Path, seed: int, largest: int) -> Iterator[Request]:
         yield Request(row.get("prompt", ""), None if image is None else file.parent / image, row.get("seed", seed))
 
 
-def _text(line: bytes) -> str:
-    try:
-        return line.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise _BadLine(f"not UTF-8 at byte {error.start} of the line") from None
-
-
-def _row(line: bytes, largest_seed: int) -> dict[str, Any]:
-    text = _text(line)
-    try:
-        row = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise _BadLine("not JSON") from error
+def _row(text: str, largest_seed: int) -> dict[str, Any]:
+    row = value_of(text)
     if not isinstance(row, dict) or not row or not row.keys() <= _FIELDS.keys():
-        raise _BadLine("give a JSON object with 'prompt' and, where wanted, 'image' and 'seed'")
+        raise BadLine("give a JSON object with 'prompt' and, where wanted, 'image' and 'seed'")
     for name, value in row.items():
         if not isinstance(value, _FIELDS[name]) or isinstance(value, bool):
             wanted = "whole number" if name == "seed" else "string"
-            raise _BadLine(f"'{name}' must be a {wanted}, not of type {type(value).__name__}")
+            raise BadLine(f"'{name}' must be a {wanted}, not of type {type(value).__name__}")
     if not 0 <= row.get("seed", 0) <= largest_seed:
-        raise _BadLine(f"'seed' must be in 0..{largest_seed}")
+        raise BadLine(f"'seed' must be in 0..{largest_seed}")
     return row

@@ -3,19 +3,17 @@
 Bytes that are not UTF-8 and a quote that is never closed spoil their line, not the file.
 """
 
-import csv
-import json
 import logging
-from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from unix_lib.records.rejected import encodable
+from unix_lib.images.formats import EXTENSIONS
+from unix_lib.records.delimited import fields_of, read_delimited
+from unix_lib.records.lines import BadLine, fault_of, numbered_lines, value_of
 from unix_lib.sources.errors import SourceError
 
 COLUMNS = ("image", "caption")
-REPLACEMENT = "\ufffd"  # what undecodable bytes are read as
 
 _log = logging.getLogger(__name__)
 
@@ -56,104 +54,49 @@ def is_file(path: Path) -> bool:
 
 
 def _jsonl_rows(path: Path) -> Iterator[CaptionRow]:
-    with open(path, encoding="utf-8-sig", errors="replace") as file:
-        for line, text in enumerate(file, start=1):
-            if not text.strip():
-                continue
-            try:
-                values = json.loads(text)
-            except (ValueError, RecursionError) as error:
-                _log.info("%s:%d: %s", path, line, error)
-                yield CaptionRow(line, "", "", "not JSON")
-                continue
-            yield _row(line, values)
+    for number, line in numbered_lines(path):
+        try:
+            values = value_of(line.decode("utf-8", "surrogateescape"))
+        except BadLine as fault:
+            _log.info("%s:%d: %s", path, number, fault.__cause__)
+            yield CaptionRow(number, "", "", str(fault))
+        else:
+            yield _row(number, values)
 
 
 def _csv_rows(path: Path, folder: Path) -> Iterator[CaptionRow]:
-    with open(path, encoding="utf-8-sig", errors="replace", newline="") as file:
-        records = _Records(file)
-        try:
-            columns = records.next()
-        except csv.Error as error:
-            raise SourceError(f"{path}: the first line is not CSV ({error}); name the columns image,caption") from None
-        missing = [column for column in COLUMNS if column not in (columns or [])]
-        if columns is None or missing:
-            raise SourceError(f"{path}: no column '{missing[0]}' in the first line; name the columns image,caption")
+    columns: list[str] = []
+
+    def swallowed(first: int, lines: Sequence[str], fields: Sequence[str]) -> str | None:
+        """Why a record of several lines is none: one of them is a row with an image of its own."""
         place = columns.index("image")
-        while True:
-            try:
-                fields = records.next()
-            except csv.Error as error:
-                _log.info("%s:%d: %s", path, records.line, error)
-                fault = "not CSV: quotes that don't pair off, or a field that is too long"
-                yield CaptionRow(records.line, records.field_of(0, place), "", fault)
-                records.go_back()
-                continue
-            if fields is None:
-                return
-            if not fields:
-                continue
-            swallowed = _swallowed(records, fields, place, folder)
-            if swallowed is not None:
-                fault = f"a quote that is not closed before line {records.line + swallowed}, which has its own image"
-                yield CaptionRow(records.line, records.field_of(0, place), "", fault)
-                records.go_back()
-            elif len(fields) > len(columns):
-                fault = "more fields than columns; put a caption with commas in quotes"
-                yield CaptionRow(records.line, fields[place], "", fault)
-            else:
-                yield _row(records.line, dict(zip(columns, fields, strict=False)))
+        for number, line in enumerate(lines[1:], start=1):
+            by_itself = fields_of(line, ",")
+            name = by_itself[place].strip() if place < len(by_itself) else ""
+            # Behind a caption of several lines, the record's own image stands on the last one.
+            its_own = place > 0 and number == len(lines) - 1 and name == fields[place].strip()
+            if name and not its_own and (Path(name).suffix.lower() in EXTENSIONS or is_file(folder / name)):
+                return f"a quote that is not closed before line {first + number}, which has its own image"
+        return None
 
-
-class _Records:
-    """CSV records with the lines that each was read from, which can be given back all but the first."""
-
-    def __init__(self, lines: Iterator[str]) -> None:
-        self.line = 1  # 1-based, the first of the latest record
-        self.taken: list[str] = []  # its lines
-        self._lines, self._given_back = lines, deque[str]()
-
-    def next(self) -> list[str] | None:
-        """The fields of the next record, none for a blank line; None at the end.
-
-        Raises:
-            csv.Error: quotes that don't pair off, or a field that is too long.
-        """
-        self.line += len(self.taken)
-        self.taken = []
-        return next(csv.reader(self._feed(), strict=True), None)
-
-    def go_back(self) -> None:
-        """Read on behind the first line of the latest record."""
-        self._given_back.extendleft(reversed(self.taken[1:]))
-        del self.taken[1:]
-
-    def field_of(self, number: int, column: int) -> str:
-        """A field of one of the record's lines, read by itself; empty where it has none."""
-        try:
-            fields = next(csv.reader([self.taken[number]]), [])
-        except csv.Error:
-            return ""
-        return fields[column] if column < len(fields) else ""
-
-    def _feed(self) -> Iterator[str]:
-        while True:
-            text = self._given_back.popleft() if self._given_back else next(self._lines, None)
-            if text is None:
-                return
-            self.taken.append(text)
-            yield text
-
-
-def _swallowed(records: _Records, fields: list[str], place: int, folder: Path) -> int | None:
-    """Which of a record's lines, counted from 0, is a row with an image of its own, or None."""
-    for number in range(1, len(records.taken)):
-        name = records.field_of(number, place).strip()
-        # Behind a caption of several lines, the record's own image stands on the last one.
-        its_own = 0 < place < len(fields) and number == len(records.taken) - 1 and name == fields[place].strip()
-        if name and not its_own and is_file(folder / name):
-            return number
-    return None
+    records = read_delimited(path, ",", swallowed)
+    header = next(records, None)
+    if header is not None and header.fault is not None:
+        raise SourceError(f"{path}: the first line is not CSV ({header.fault}); name the columns image,caption")
+    columns += [] if header is None else header.fields
+    for column in COLUMNS:
+        if column not in columns:
+            raise SourceError(f"{path}: no column '{column}' in the first line; name the columns image,caption")
+    for record in records:
+        values = dict(zip(columns, record.fields, strict=False))
+        fault = record.fault
+        if fault is None and len(record.fields) > len(columns):
+            fault = "more fields than columns; put a caption with commas in quotes"
+        yield (
+            _row(record.line, values)
+            if fault is None
+            else CaptionRow(record.line, values.get("image", "").replace("\0", "").strip(), "", fault)
+        )
 
 
 def _row(line: int, values: object) -> CaptionRow:
@@ -163,12 +106,7 @@ def _row(line: int, values: object) -> CaptionRow:
     texts = [field if isinstance(field, str) else "" for field in fields]
     image, caption = (text.replace("\0", "").strip() for text in texts)
     for column, field in zip(COLUMNS, fields, strict=True):
-        if not isinstance(field, str):
-            return CaptionRow(line, image, "", f"'{column}' is missing or no text")
-        if REPLACEMENT in field:
-            return CaptionRow(line, image, "", f"'{column}' is not UTF-8")
-        if "\0" in field:
-            return CaptionRow(line, image, "", f"'{column}' has a NUL character")
-        if encodable(field) != field:
-            return CaptionRow(line, image, "", f"'{column}' has half of a surrogate pair")
+        fault = fault_of(field) if isinstance(field, str) else "is missing or no text"
+        if fault is not None:
+            return CaptionRow(line, image, "", f"'{column}' {fault}")
     return CaptionRow(line, image, caption)

@@ -17,11 +17,13 @@ from functools import cache
 from pathlib import Path
 
 from unix_lib.config.outside import FileHashes, FilesIdentity
+from unix_lib.records.lines import fault_of
 from unix_lib.records.rejected import RejectedSamples
 
 UNDECODABLE = "not UTF-8"
 UNPARSABLE = "not Python"
 EMPTY = "empty text"
+NOT_TEXT = "not plain text"
 
 # Folders of the standard library that hold tests, tools, third parties' packages or no prose.
 SKIPPED_FOLDERS = frozenset(
@@ -170,7 +172,10 @@ def user_files(paths: list[Path], root: Path, rejected: RejectedSamples) -> Iter
         except UnicodeDecodeError as error:
             rejected.add(name, name, UNDECODABLE, f"not UTF-8 at byte {error.start}")
             continue
-        if text.strip():
-            yield Text(name, text)
-        else:
+        fault = fault_of(text)
+        if not text.strip():
             rejected.add(name, name, EMPTY)
+        elif fault is not None:
+            rejected.add(name, name, NOT_TEXT, f"it {fault}")
+        else:
+            yield Text(name, text)

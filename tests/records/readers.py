@@ -1,0 +1,176 @@
+"""Every reader of files of rows: a well-formed file of each, and how many rows it keeps and sets aside."""
+
+import base64
+import hashlib
+import json
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_args
+
+from tests.images.pictures import noise
+from tests.records.mutations import physical_lines
+from unix_lib.benchmarks.cloze import read_cloze
+from unix_lib.benchmarks.geneval_prompts import read_prompts
+from unix_lib.benchmarks.question_files import LAYOUTS, read_questions
+from unix_lib.benchmarks.settings import Layout
+from unix_lib.evaluate.scene_files import read_scenes
+from unix_lib.generate.requests import requests_of
+from unix_lib.records.rejected import RejectedSamples
+from unix_lib.sources.image_folder.rows import judged_rows
+from unix_lib.sources.text.corpus import user_files
+from unix_lib.sources.text.documents import cut_into_documents
+
+ROWS = 40
+Counts = tuple[int, int]  # rows kept, rows set aside
+
+
+@dataclass(frozen=True)
+class Reader:
+    """A reader of one layout."""
+
+    file: str
+    module: str  # that cuts the file into rows
+    whole: bytes
+    read: Callable[[Path], Counts]
+    kinds: tuple[str, ...] = ()  # that read it, each as "sort name"
+    heading: int = 0  # lines before the rows
+    begins: bytes = b""  # pattern of how a row begins, where a quoted field may run over lines
+    refuses: bool = False  # the project's own files, of which all lines are needed
+
+    def rows_of(self, data: bytes) -> list[bytes]:
+        return physical_lines(data, b" " if self.begins else None)[self.heading :]
+
+    def bounds(self, data: bytes) -> Counts:
+        """How many rows a file has at least and at most, by its bytes: a line within quotes may continue a row."""
+        rows = self.rows_of(data)
+        continued, quotes = 0, 0
+        for row in rows:
+            begins = not self.begins or re.match(self.begins, row) is not None
+            continued += quotes % 2 and not begins
+            quotes = row.count(b'"') + (0 if begins else quotes)
+        return len(rows) - continued, len(rows)
+
+
+@dataclass(frozen=True)
+class TextReader(Reader):
+    """A reader of texts, whose rows are characters other than white space."""
+
+    def rows_of(self, data: bytes) -> list[bytes]:
+        return [character.encode() for character in "".join(data.decode("utf-8-sig", "replace").split())]
+
+    def bounds(self, data: bytes) -> Counts:
+        return (len(self.rows_of(data)),) * 2
+
+
+def readers(folder: Path) -> list[Reader]:
+    """All of them; `folder` gets what their files name."""
+    for index in range(ROWS):
+        noise(8, 8, index).save(folder / f"{index}.png")
+    captions = [{"image": f"{index}.png", "caption": f'a "dog", é, {index}'} for index in range(ROWS)]
+    caption_lines = ["image,caption", *(f'{row["image"]},"{_doubled(row["caption"])}"' for row in captions)]
+    caption_lines[1::2] = [f"{row['image']},a dog" for row in captions[::2]]
+    folder_kinds = ("source image_folder",)
+    cloze = [{"question": f"a dog é {index}", "choices": ["a", "b"], "answer": 1} for index in range(ROWS)]
+    clauses = [{"class": "dog", "count": 1, "color": "red"}, {"class": "cat", "count": 1, "position": ["left of", 0]}]
+    prompts = [{"tag": "position", "prompt": f"a dog é {index}", "include": clauses} for index in range(ROWS)]
+    asked = [{"prompt": f"a dog é {index}", "seed": index} for index in range(ROWS)]
+    text = "".join(f"Paragraph {index} of é words.\nAnother line.\n\n" for index in range(ROWS))
+    return [
+        *(_question_reader(layout) for layout in get_args(Layout)),
+        Reader(
+            "captions.csv",
+            "unix_lib.sources.image_folder.captions",
+            "\n".join([*caption_lines, ""]).encode(),
+            lambda path: _judged(path, folder),
+            folder_kinds,
+            heading=1,
+            begins=rb"\d+\.png,",
+        ),
+        Reader(
+            "captions.jsonl",
+            "unix_lib.sources.image_folder.captions",
+            _json_lines(captions),
+            lambda path: _judged(path, folder),
+            folder_kinds,
+        ),
+        TextReader("prose.txt", "unix_lib.sources.text.corpus", text.encode(), _characters, ("source text",)),
+        Reader(
+            "cloze.jsonl", "unix_lib.benchmarks.rows", _json_lines(cloze), _counted(read_cloze), ("scorer lm_eval",)
+        ),
+        Reader(
+            "geneval.jsonl",
+            "unix_lib.benchmarks.rows",
+            _json_lines(prompts),
+            _counted(read_prompts),
+            ("scorer geneval",),
+        ),
+        Reader(
+            "scenes.jsonl",
+            "unix_lib.evaluate.scene_files",
+            _json_lines([[{"objects": []}] for _ in range(ROWS)]),
+            lambda path: (len(read_scenes(path)), 0),
+            refuses=True,
+        ),
+        Reader("asked.jsonl", "unix_lib.generate.requests", _json_lines(asked), _requested),
+        Reader("asked.txt", "unix_lib.generate.requests", b"".join(b"a dog %d\n" % n for n in range(ROWS)), _requested),
+    ]
+
+
+def _question_reader(layout: Layout) -> Reader:
+    columns = list(LAYOUTS[layout]) + ["hint"] * (layout == "mmbench")
+    lines = ["\t".join(columns)]
+    for index in range(ROWS):
+        values = {
+            "index": str(index),
+            "question": f'Is there a "{index}" dog?' if index % 3 else f'"Is it, ""{index}"" a dog?"',
+            "answer": "A" if "A" in columns else "yes",
+            "image": base64.b64encode(hashlib.sha512(bytes([index])).digest()).decode(),
+        }
+        lines.append("\t".join(values.get(column, f"a {column}") for column in columns))
+    return Reader(
+        f"{layout}.tsv",
+        "unix_lib.benchmarks.question_files",
+        "\n".join([*lines, ""]).encode(),
+        _counted(lambda path: read_questions(path, layout)),
+        ("scorer multiple_choice" if "A" in columns else "scorer yes_no",),
+        heading=1,
+        begins=rb"\d+\t",
+    )
+
+
+def _json_lines(rows: Sequence[Any]) -> bytes:
+    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
+
+
+def _doubled(text: str) -> str:
+    return text.replace('"', '""')
+
+
+def _counted(read: Callable[[Path], tuple[Sequence[Any], Sequence[Any]]]) -> Callable[[Path], Counts]:
+    def counts(path: Path) -> Counts:
+        kept, rejected = read(path)
+        return len(kept), len(rejected)
+
+    return counts
+
+
+def _judged(path: Path, folder: Path) -> Counts:
+    rows = list(judged_rows(path, folder))
+    kept = sum(row.reason is None for row in rows)
+    return kept, len(rows) - kept
+
+
+def _requested(path: Path) -> Counts:
+    requests = requests_of([], [], path, 0, 1)
+    kept = sum(request.fault is None for request in requests)
+    return kept, len(requests) - kept
+
+
+def _characters(path: Path) -> Counts:
+    rejected = RejectedSamples()
+    texts = list(user_files([path], path.parent, rejected))
+    kept = [document for text in texts for document in cut_into_documents(text.text, 100)]
+    whole = len("".join(path.read_bytes().decode("utf-8-sig", "replace").split()))
+    return sum(len("".join(document.split())) for document in kept), whole if len(rejected) else 0
