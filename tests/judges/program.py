@@ -25,6 +25,8 @@ def main(fault: str) -> None:
             print("Sure! Here is what I see.", flush=True)
         elif fault == "other form":
             print(json.dumps({"objects": [{"class": "circle"}]}), flush=True)
+        elif fault == "says it twice":
+            print(2 * (json.dumps({"objects": []}) + "\n"), end="", flush=True)
         elif fault == "noisy":
             print("loading " * 100_000, file=sys.stderr, flush=True)
             print(json.dumps({"objects": []}), flush=True)

@@ -70,6 +70,7 @@ def test_how_long_to_wait_changes_no_recipe_and_reaches_the_job(small: SmallExpe
     [
         ("dies", r"ended with exit code 3 before it had answered; it said: no such model"),
         ("babbles", r"answered 'Sure! Here is what I see\.', expected a line of JSON; correct the judge"),
+        ("says it twice", r"answered '\{\"objects\": \[\]\}', expected nothing before it is asked"),
         ("other form", r"answered .*'class': 'circle'.*, expected .*\"box\""),
     ],
 )

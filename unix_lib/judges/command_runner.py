@@ -14,7 +14,7 @@ import numpy as np
 
 from unix_lib.judges.command import CommandJudge
 from unix_lib.judges.judge import Detection, JudgeError
-from unix_lib.judges.messages import answer_from, objects_from, request_of, unreadable
+from unix_lib.judges.messages import answer_from, objects_from, reply_in, request_of, unreadable
 
 LONGEST_COMPLAINT = 500  # characters of the program's standard error in a message
 SECONDS_TO_END = 5.0
@@ -49,7 +49,7 @@ class CommandRunner:
         """See `ObjectFinder`.
 
         Raises:
-            JudgeError: the program ended, took too long, or answered something else.
+            JudgeError: the program ended, took too long, or answered something else or more than it was asked.
         """
         return [objects_from(self._ask(request_of(image)), self.name) for image in images]
 
@@ -61,6 +61,9 @@ class CommandRunner:
         ]
 
     def _ask(self, request: dict[str, Any]) -> Any:
+        if not self._lines.empty():  # a line more than was asked for would be taken for the answer to this
+            left = self._lines.get().decode(errors="replace")
+            raise unreadable(self.name, left.strip(), "nothing before it is asked") if left else self._ended()
         try:
             self._input.write(json.dumps(request).encode() + b"\n")
             self._input.flush()
@@ -74,10 +77,7 @@ class CommandRunner:
             ) from None
         if not line:
             raise self._ended()
-        try:
-            return json.loads(line)
-        except ValueError:
-            raise unreadable(self.name, line.decode(errors="replace").strip(), "a line of JSON") from None
+        return reply_in(line, self.name, "a line of JSON")
 
     def _ended(self) -> JudgeError:
         try:

@@ -11,7 +11,8 @@ import requests
 
 from unix_lib.judges.endpoint import EndpointJudge
 from unix_lib.judges.judge import Detection, JudgeError
-from unix_lib.judges.messages import base64_png, objects_from, request_of, unreadable
+from unix_lib.judges.messages import base64_png, objects_from, reply_in, request_of, unreadable
+from unix_lib.records.lines import fault_of
 
 log = logging.getLogger(__name__)
 FIRST_WAIT = 1.0  # seconds; doubled from attempt to attempt
@@ -56,7 +57,7 @@ class EndpointRunner:
                 words = reply["choices"][0]["message"]["content"]
             except (KeyError, IndexError, TypeError):
                 words = None
-            if not isinstance(words, str):
+            if not isinstance(words, str) or fault_of(words) is not None:
                 raise unreadable(self.name, reply, "a chat completion")
             answers.append(words)
         return answers
@@ -83,10 +84,7 @@ class EndpointRunner:
             if not response.ok:
                 said = response.text[:LONGEST_COMPLAINT]
                 raise JudgeError(f"{self.name}: refused with status {response.status_code} ({said}); correct the judge")
-            try:
-                return response.json()
-            except ValueError:
-                raise unreadable(self.name, response.text, "JSON") from None
+            return reply_in(response.content, self.name, "JSON")
         raise JudgeError(f"{self.name}: {fault}, {self.settings.attempts} times; run again when it is there")
 
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from unix_lib.images.files import png_bytes
 from unix_lib.judges.judge import Detection, JudgeError
+from unix_lib.records.lines import BadLine, fault_of, text_of, value_of
 
 OBJECTS = "objects"
 LONGEST_SHOWN = 120  # characters of a bad reply in a message
@@ -27,6 +28,18 @@ def base64_png(image: np.ndarray) -> str:
     return base64.b64encode(png_bytes(image)).decode("ascii")
 
 
+def reply_in(line: bytes, judge: str, expected: str) -> Any:
+    """The JSON of a reply.
+
+    Raises:
+        JudgeError: it is none.
+    """
+    try:
+        return value_of(text_of(line))
+    except BadLine:
+        raise unreadable(judge, line.decode(errors="replace").strip(), expected) from None
+
+
 def objects_from(reply: Any, judge: str) -> list[Detection]:
     """The objects that a reply names.
 
@@ -35,7 +48,7 @@ def objects_from(reply: Any, judge: str) -> list[Detection]:
     """
     try:
         return [_detection(values) for values in reply["objects"]]
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         raise unreadable(judge, reply, '{"objects": [{"class", "color", "box", "confidence"}]}') from None
 
 
@@ -46,7 +59,7 @@ def answer_from(reply: Any, judge: str) -> str:
         JudgeError: it has none.
     """
     answer = reply.get("answer") if isinstance(reply, dict) else None
-    if not isinstance(answer, str):
+    if not isinstance(answer, str) or fault_of(answer) is not None:
         raise unreadable(judge, reply, '{"answer": "..."}')
     return answer
 
@@ -60,7 +73,7 @@ def _detection(values: dict[str, Any]) -> Detection:
     left, top, right, bottom = (float(edge) for edge in values["box"])
     confidence = float(values["confidence"])
     words = [values["class"], values.get("color", ""), values.get("size", "")]
-    if not all(isinstance(word, str) for word in words) or not words[0]:
+    if not all(isinstance(word, str) and fault_of(word) is None for word in words) or not words[0]:
         raise TypeError("a word is no text")
     if not (left <= right and top <= bottom and math.isfinite(right - left + bottom - top) and 0 <= confidence <= 1):
         raise ValueError("not a box, or no confidence")
