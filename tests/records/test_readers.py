@@ -23,6 +23,7 @@ WITHOUT_ROWS = {"text tokenizer pretrained", "image tokenizer pretrained"}
 CUTTERS = {"numbered_lines", "read_delimited"}  # what files are cut into rows with
 # Modules that cut texts into lines which are no user's rows.
 OTHER_LINES = {
+    "unix_lib.artefacts.code": "what git prints",
     "unix_lib.commands.doctor": "settings of a profile, and what a program prints",
     "unix_lib.recipes.wall_times": "measurements of this project, of which a plan takes those that it knows",
     "unix_lib.figures.drawn_table": "cells that are drawn",

@@ -329,8 +329,8 @@ def test_another_pythons_reference_is_refused(tmp_path, monkeypatch):
 
 
 def test_a_limit_that_leaves_nothing_is_named(tmp_path):
-    with pytest.raises(SourceError, match=r"no usable text \(max_characters 0 leaves out the rest\)"):
-        make(tmp_path / "results", "mine", kind="text", max_characters=0)
+    with pytest.raises(SourceError, match=r"no usable text \(max_characters 1 leaves out the rest\)"):
+        make(tmp_path / "results", "mine", kind="text", max_characters=1)
 
 
 def test_a_file_name_that_is_not_utf8_stops_nothing(tmp_path, monkeypatch):
