@@ -12,7 +12,7 @@ from snakemake.settings.enums import RerunTrigger
 from unix_lib.artefacts.code import require_library
 from unix_lib.artefacts.errors import UserError
 from unix_lib.config import load_experiment
-from unix_lib.config.outside import FileHashes
+from unix_lib.config.file_hashes import FileHashes
 from unix_lib.recipes.plan import STAGES
 from unix_lib.recipes.resolve import resolve
 from unix_lib.recipes.workspace import (
@@ -161,7 +161,7 @@ rule job:
         launcher="",
     shell:
         # The log holds everything that a script prints, the screen its progress.
-        "{params.launcher}{PYTHON} -P scripts/{wildcards.stage}.py --recipe {params.recipe} "
+        "{params.launcher}{PYTHON:q} -P scripts/{wildcards.stage}.py --recipe {params.recipe} "
         "--execution {params.execution} --output {params.manifest} --log {log}"
 
 

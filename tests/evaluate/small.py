@@ -18,7 +18,6 @@ from unix_lib.config.evaluate import BenchmarkSettings, EvaluateConfig, JudgeSet
 from unix_lib.config.generate import BenchmarkSampling, GenerateConfig, GroupSettings
 from unix_lib.config.kinds import find_kind
 from unix_lib.config.models import DecoderShape, SharedPlan
-from unix_lib.config.outside import FileHashes, Outside
 from unix_lib.config.tokenizers import VocabularySettings, VQGANShape
 from unix_lib.jobs.job import Job
 from unix_lib.models.start import fresh_model
@@ -184,15 +183,14 @@ class SmallEvaluation:
         made = {"shapes": small.shapes, "prose": small.prose} | (sources or {})
         inputs: Inputs = {}
         scoring = {}
-        outside = Outside(Path.cwd(), FileHashes(None))
         for name, benchmark in config.benchmarks.items():
             source = None if benchmark.source is None else made[benchmark.source]
-            self.members[name] = self._asked(name, benchmark, source, outside)
+            self.members[name] = self._asked(name, benchmark, source)
             inputs[f"answers:{name}"] = self.members[name].recipe.artefact
             if source is not None:
                 inputs[f"benchmark:{name}"] = source
             scoring[name] = benchmark.scoring(
-                find_kind("scorer", benchmark.scorer, ScorerKind).scoring, self.generate, config.all_judges(), outside
+                find_kind("scorer", benchmark.scorer, ScorerKind).scoring, self.generate, config.all_judges()
             )
         self.scoring = scoring
         answers = [member.recipe.artefact for member in self.members.values()]
@@ -213,14 +211,14 @@ class SmallEvaluation:
             small.results, "evaluate", f"tiny-step-00000-{group}", "scores", of_scores, inputs, config
         )
 
-    def _asked(self, name: str, benchmark: BenchmarkSettings, source: str | None, outside: Outside) -> Job[Any, Any]:
+    def _asked(self, name: str, benchmark: BenchmarkSettings, source: str | None) -> Job[Any, Any]:
         kind = find_kind("scorer", benchmark.scorer, ScorerKind)
         inputs: Inputs = {"checkpoint": self.small.checkpoint}
         if kind.has_images:
             inputs["image_tokenizer"] = self.small.image_tokenizer
         if source is not None:
             inputs["benchmark"] = source
-        settings = benchmark.generation(kind.generate.settings, self.generate, outside)
+        settings = benchmark.generation(kind.generate.settings, self.generate)
         return make_job(
             self.small.results,
             "generate",

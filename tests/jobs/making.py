@@ -6,7 +6,9 @@ from typing import Any
 from unix_lib.artefacts.manifest import MANIFEST
 from unix_lib.config.analyze import Inputs
 from unix_lib.config.experiment import Experiment
+from unix_lib.config.file_hashes import FileHashes
 from unix_lib.config.jobs import Execution
+from unix_lib.config.outside import Outside
 from unix_lib.config.strict import StrictModel
 from unix_lib.jobs.job import Job
 from unix_lib.recipes.plan import Plan
@@ -31,7 +33,8 @@ def make_job(  # noqa: PLR0917
         inputs: artefacts by role, "stage/name-digest".
         execution: of a model with some of the fields that the kind of job has; the others have their defaults.
     """
-    plan = Plan(Experiment.model_construct(experiment=results.name))
+    outside = Outside(Path.cwd(), FileHashes(None))
+    plan = Plan(Experiment.model_construct(experiment=results.name), outside=outside)
     artefact = plan.add(stage, name, kind, settings, inputs or {}, execution or Execution())
     write_plan(plan, results)
     recipe = plan.jobs[artefact].recipe.path(results)

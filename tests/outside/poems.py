@@ -7,9 +7,9 @@ from typing import Any
 from unix_lib.artefacts.files import write_text
 from unix_lib.config.kinds import JobKind
 from unix_lib.config.needs import Need
-from unix_lib.config.outside import FilesIdentity, require_unchanged
-from unix_lib.config.sources import HeldOut, SourceKind, SourcePlanning, SourceSettings
-from unix_lib.config.strict import Model, StrictModel, key
+from unix_lib.config.outside import FilesIdentity, Outside, ReadsOutside
+from unix_lib.config.sources import HeldOut, SourceKind, SourceSettings
+from unix_lib.config.strict import StrictModel, key
 
 
 class PoemsFile(StrictModel):
@@ -18,18 +18,17 @@ class PoemsFile(StrictModel):
     path: str = key("text file, poems apart by empty lines")
 
 
-class PlannedPoems(PoemsFile):
+class PlannedPoems(PoemsFile, ReadsOutside):
     """The job: also what the file is, so that an edited file makes the job run again."""
 
-    identity: FilesIdentity = key("the file")
     held_out: HeldOut = key("what is held out")
+
+    def identify(self, outside: Outside) -> FilesIdentity:
+        return outside.files([Path(self.path)])
 
 
 class PoemsSource(PoemsFile, SourceSettings):
     """What a config says of it."""
-
-    def settings_of(self, model: type[Model], planning: SourcePlanning, **others: Any) -> Model:
-        return super().settings_of(model, planning, identity=planning.outside.files([Path(self.path)]), **others)
 
     def benchmarks(self) -> tuple[str, ...]:
         return ("rhymes",)
@@ -49,10 +48,8 @@ KIND = SourceKind(
 
 
 def poems_of(job: Any) -> list[str]:
-    """The poems, if the file is still the one that was planned with."""
-    path = Path(job.settings.path)
-    require_unchanged(f"sources.{job.recipe.name}.path", [path], job.settings.identity)
-    return [poem.strip() for poem in path.read_text(encoding="utf-8").split("\n\n") if poem.strip()]
+    """The poems; that the file is still the one that was planned with is checked before and afterwards."""
+    return [poem.strip() for poem in Path(job.settings.path).read_text(encoding="utf-8").split("\n\n") if poem.strip()]
 
 
 def make_records(job: Any) -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +16,6 @@ from tests.pack.experiment import Experiment
 from tests.tokenizers.texts import CORPUS
 from unix_lib.artefacts.errors import UserError
 from unix_lib.config.jobs import Execution
-from unix_lib.config.outside import FileHashes, FilesIdentity, Outside
 from unix_lib.jobs.job import Job
 from unix_lib.records.phrases import INSTRUCTIONS
 from unix_lib.tokenizers.pretrained_text import PlannedPretrainedText
@@ -131,10 +131,8 @@ def test_sources_without_text_are_refused(experiment: Experiment) -> None:
         make_job(experiment.results, "tokenizers", "text", "text/train_bpe", BPETraining(vocabulary_size=300)).make()
 
 
-def pretrained_job(
-    experiment: Experiment, path: str, identity: FilesIdentity | None = None
-) -> Job[PlannedPretrainedText, Execution]:
-    settings = PlannedPretrainedText(path=path, identity=identity)
+def pretrained_job(experiment: Experiment, path: str) -> Job[PlannedPretrainedText, Execution]:
+    settings = PlannedPretrainedText(path=path)
     return make_job(experiment.results, "tokenizers", "text", "text/pretrained", settings)
 
 
@@ -144,7 +142,7 @@ def test_a_pretrained_tokenizer_is_taken_as_it_is(experiment: Experiment, folder
     other.eos_token = "<|im_end|>"
     path = experiment.results / "instruct"
     other.save_pretrained(path)
-    job = pretrained_job(experiment, str(path), Outside(Path.cwd(), FileHashes(None)).pretrained(str(path)))
+    job = pretrained_job(experiment, str(path))
     manifest = job.make()
     taken = load_text_tokenizer(job.folder)
     assert manifest.facts["tokens"] == len(taken) == len(other)
@@ -152,9 +150,13 @@ def test_a_pretrained_tokenizer_is_taken_as_it_is(experiment: Experiment, folder
     assert taken.get_vocab() == other.get_vocab()
 
 
-def test_a_tokenizer_that_was_changed_after_the_plan_is_refused(experiment: Experiment, folder: Path) -> None:
-    job = pretrained_job(experiment, str(folder), FilesIdentity(count=1, bytes=1, sha256="0" * 64))
-    with pytest.raises(UserError, match=r"^tokenizers\.text\.path: .* changed after the plan was made; run again"):
+def test_a_tokenizer_that_was_changed_after_the_plan_is_refused(
+    experiment: Experiment, folder: Path, tmp_path: Path
+) -> None:
+    path = shutil.copytree(folder, tmp_path / "taken")
+    job = pretrained_job(experiment, str(path))
+    (path / "added_tokens.json").write_text("{}")
+    with pytest.raises(UserError, match=r"^tokenizers/text-\w+: path .* changed after the plan was made; run again"):
         job.make()
 
 

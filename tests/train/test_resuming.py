@@ -14,8 +14,9 @@ from transformers.integrations.deepspeed import unset_hf_deepspeed_config
 from tests.train.experiment import FRESH, SHAPE, TEXT_SIZE, Experiment, command, environment
 from unix_lib.artefacts.errors import UserError
 from unix_lib.artefacts.manifest import Manifest, read_manifest
+from unix_lib.config.file_hashes import FileHashes
 from unix_lib.config.models import PretrainedStart, RunStart, SharedPlan
-from unix_lib.config.outside import FileHashes, Outside
+from unix_lib.config.outside import Outside, identified
 from unix_lib.models import UnixForCausalLM, start
 from unix_lib.train.make import make_checkpoint
 
@@ -93,8 +94,8 @@ def _pretrained(folder: Path) -> PretrainedStart:
             tie_word_embeddings=SHAPE.tie_embeddings,
         )
     ).save_pretrained(folder)
-    identity = Outside(Path.cwd(), FileHashes(None)).pretrained(str(folder))
-    return PretrainedStart(kind="pretrained", path=str(folder), shape=SHAPE, identity=identity)
+    start = PretrainedStart(kind="pretrained", path=str(folder), shape=SHAPE)
+    return identified(start, Outside(Path.cwd(), FileHashes(None)))
 
 
 def test_a_run_from_a_pretrained_model_continues_without_it(tmp_path: Path) -> None:
@@ -105,7 +106,7 @@ def test_a_run_from_a_pretrained_model_continues_without_it(tmp_path: Path) -> N
     _train(chained, 2, **changes)
     shutil.rmtree(folder)
     assert _train(chained, 4, **changes).digest == whole.digest
-    with pytest.raises(UserError, match=r"train\.runs\.tiny\.start\.path: .*pretrained changed after the plan"):
+    with pytest.raises(UserError, match=r"train/tiny-step-00004-\w+: path .*pretrained changed after the plan"):
         _train(Experiment(tmp_path / "late"), 4, **changes)
 
 

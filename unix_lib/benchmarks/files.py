@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from unix_lib.benchmarks.errors import BenchmarkError
-from unix_lib.config.outside import FilesIdentity, require_unchanged
+from unix_lib.config.folders import is_regular
 
 
-def benchmark_file(name: str, made: str, source: Path | None, file: str | None, identity: FilesIdentity | None) -> Path:
+def benchmark_file(name: str, made: str, source: Path | None, file: str | None) -> Path:
     """The file that a benchmark's samples are in.
 
     Args:
@@ -15,7 +15,7 @@ def benchmark_file(name: str, made: str, source: Path | None, file: str | None, 
         source: artefact `sources/<source>-benchmarks`, already checked; None for a fetched file.
 
     Raises:
-        BenchmarkError: there is no such file. UserError: it was changed.
+        BenchmarkError: there is no such file.
     """
     if source is not None:
         path = source / "benchmarks" / made
@@ -25,7 +25,6 @@ def benchmark_file(name: str, made: str, source: Path | None, file: str | None, 
     if file is None:
         raise BenchmarkError(f"{name}: neither a source nor a file; give one of them")
     path = Path(file)
-    if not path.exists():
+    if not is_regular(path):
         raise BenchmarkError(f"{name}: {path} is missing; `unix-lib fetch <config>` gets it")
-    require_unchanged(name, [path], identity)
     return path

@@ -2,19 +2,15 @@
 
 from typing import Literal
 
+from unix_lib.config.evaluate import BenchmarkFile
 from unix_lib.config.generate import BenchmarkSampling
-from unix_lib.config.outside import FilesIdentity
-from unix_lib.config.strict import StrictModel, key
+from unix_lib.config.strict import key
 
 Layout = Literal["pope", "mme", "mmbench", "seed"]
 
 
-class AskedSettings(StrictModel):
+class AskedSettings(BenchmarkFile):
     """Which samples of which file a checkpoint is asked."""
-
-    file: str | None = key("the file that they are in; null for a source's", None)
-    identity: FilesIdentity | None = key("what the file is", None, sparse=True)
-    limit: int | None = key("only the first this many samples", None)
 
 
 class AnswerSettings(AskedSettings):

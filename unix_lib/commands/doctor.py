@@ -13,8 +13,9 @@ from rich.table import Table
 from unix_lib.artefacts.provenance import installed_version
 from unix_lib.commands.marks import marked
 from unix_lib.config import Experiment, load_experiment
+from unix_lib.config.file_hashes import FileHashes
 from unix_lib.config.needs import Need
-from unix_lib.config.outside import FileHashes, Outside
+from unix_lib.config.outside import Outside
 from unix_lib.fetch.needs import missing_because, needs_of
 
 PACKAGES = (

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from unix_lib.artefacts.code import require_library
 from unix_lib.config import Experiment, load_experiment
-from unix_lib.config.outside import FileHashes
+from unix_lib.config.file_hashes import FileHashes
 from unix_lib.recipes.plan import Plan
 from unix_lib.recipes.resolve import resolve
 

@@ -12,7 +12,7 @@ from unix_lib.config.generate import GenerateConfig
 from unix_lib.config.jobs import BatchedExecution, Execution, JobShape
 from unix_lib.config.kinds import JobKind, Kind, KindField, find_kind
 from unix_lib.config.needs import Need
-from unix_lib.config.outside import FilesIdentity, Outside
+from unix_lib.config.outside import FilesIdentity, Outside, ReadsOutside
 from unix_lib.config.strict import Model, StrictModel, key
 
 Family = Literal["text", "understanding", "generation"]
@@ -70,25 +70,20 @@ class BenchmarkSettings(StrictModel):
     def made(self) -> str:
         """Which of a source's benchmarks it scores on, as `SourceSettings.benchmarks` names them."""
 
-    def generation(self, model: type[Model], config: GenerateConfig, outside: Outside) -> Model:
+    def generation(self, model: type[Model], config: GenerateConfig) -> Model:
         """Settings of the job that lets a checkpoint answer it."""
-        return self.narrowed(model, **self.identity(outside))
+        return self.narrowed(model)
 
     def scoring(
         self,
         model: type[Model],
         generate: GenerateConfig,
         judges: Mapping[str, JudgeSettings],
-        outside: Outside,
         **others: Any,
     ) -> Model:
         """Settings that its answers are scored with."""
         version = find_kind("scorer", self.scorer, ScorerKind).logic_version
-        return self.narrowed(model, scorer_version=version, **self.identity(outside), **others)
-
-    def identity(self, outside: Outside) -> dict[str, Any]:
-        """What a fetched file is; nothing for a source's."""
-        return {} if self.file is None else {"identity": outside.files([outside.root / self.file])}
+        return self.narrowed(model, scorer_version=version, **others)
 
     def needs(self, name: str) -> list[Need]:
         """What the benchmark called `name` needs from outside."""
@@ -110,16 +105,25 @@ class JudgedBenchmark(BenchmarkSettings):
     judge: str = key("a judge by its name under evaluate.judges; 'scenes' reads rendered scenes", "scenes")
 
 
-class ScoringSettings(StrictModel):
+class BenchmarkFile(ReadsOutside):
+    """Where a benchmark's questions are, and how many of them count."""
+
+    file: str | None = key("the file that they are in; null for a source's", None)
+    limit: int | None = key("only the first this many samples", None)
+
+    named_by = "file"
+
+    def identify(self, outside: Outside) -> FilesIdentity | None:
+        return None if self.file is None else outside.files([Path(self.file)])
+
+
+class ScoringSettings(BenchmarkFile):
     """What every benchmark's answers are scored with; kinds add their own keys."""
 
     scorer: str = key("which scorer")
     scorer_version: int = key("logic version of the scorer")
     source: str | None = key("the source that made the questions", None)
-    file: str | None = key("the file that the questions are in", None)
-    identity: FilesIdentity | None = key("what the file is", None, sparse=True)
     chance: float = key("score of a blind guesser")
-    limit: int | None = key("only the first this many samples", None)
 
     @property
     def by_task(self) -> bool:

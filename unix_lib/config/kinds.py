@@ -42,6 +42,9 @@ class JobKind(Generic[SettingsType]):
     logic_version: int
     execution: type[Execution] = Execution
     makes: str = ""  # role of the artefacts that the job makes beside its own
+    # Whether the job says when it reads files from outside (`Job.begin_reading`, `end_reading`), since it may not need
+    # them, or not for long; those of others are checked when they begin and when they finish.
+    reads_when_it_says: bool = False
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError, model_validator
 
 from unix_lib.artefacts.errors import UserError
-from unix_lib.config.outside import FilesIdentity
+from unix_lib.config.outside import FilesIdentity, Outside, ReadsOutside
 from unix_lib.config.strict import StrictModel, key
 
 
@@ -218,14 +218,16 @@ class RunStart(StrictModel):
     )
 
 
-class PretrainedStart(StrictModel):
+class PretrainedStart(ReadsOutside):
     """A pretrained Qwen2, Qwen2.5 or Qwen3 model."""
 
     kind: Literal["pretrained"]
     path: str = key("local folder or hub id", min_length=1)
     revision: str = key("pinned revision on the hub", "main")
     shape: DecoderShape = key("its shape, checked against the weights")
-    identity: FilesIdentity | None = key("what a local folder holds, filled in by the plan", None, sparse=True)
+
+    def identify(self, outside: Outside) -> FilesIdentity | None:
+        return outside.pretrained(self.path)
 
 
 StartConfig = Annotated[FreshStart | RunStart | PretrainedStart, Field(discriminator="kind")]

@@ -1,20 +1,23 @@
-"""Files that a user brings from outside: part of the recipe of whatever reads them.
+"""Files that a user brings from outside: part of the recipe of whatever reads them, and checked when they are read.
 
-Hashes are cached by path, size and mtime, so that a plan over a million images costs a stat each, not a read.
+A job's settings that name such files are `ReadsOutside`. The plan fills in what the files are; whoever makes the job's
+artefact has them checked before the first and after the last of them is read, so that no kind can forget to.
 """
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, TypeVar
 
 from unix_lib.artefacts.errors import UserError
-from unix_lib.artefacts.files import sha256_of, write_text
-from unix_lib.artefacts.sealed import SealError, open_sealed, sealed_text
+from unix_lib.config.file_hashes import UNREADABLE, FileHashes
+from unix_lib.config.folders import files_below, is_folder
 from unix_lib.config.needs import is_hub_id
-from unix_lib.config.strict import StrictModel, key
+from unix_lib.config.strict import Model, StrictModel, key
+
+Found = TypeVar("Found")
 
 
 class FilesIdentity(StrictModel):
@@ -25,89 +28,126 @@ class FilesIdentity(StrictModel):
     sha256: str = key("SHA-256 over the list of (name, size, SHA-256), hexadecimal")
 
 
-class FileHashes:
-    """SHA-256 of files, remembered between plans in a JSON file; `None` remembers nothing."""
-
-    def __init__(self, cache: Path | None) -> None:
-        self._cache = cache
-        self._known: dict[str, list[Any]] = {} if cache is None else _remembered(cache)
-        self._changed = False
-
-    def of(self, path: Path) -> str:
-        status = path.stat()
-        return self.remembered(str(path), [status.st_size, status.st_mtime_ns], lambda: sha256_of(path))
-
-    def remembered(self, name: str, stamp: list[Any], compute: Callable[[], str]) -> str:
-        """A digest that was computed before under the same stamp (JSON values), or is computed now."""
-        known = self._known.get(name)
-        if known is not None and known[:-1] == stamp:
-            return str(known[-1])
-        digest = compute()
-        self._known[name] = [*stamp, digest]
-        self._changed = True
-        return digest
-
-    def save(self) -> None:
-        if self._changed and self._cache is not None:
-            write_text(self._cache, sealed_text({"files": self._known}, indent=None))
-            self._changed = False
-
-
-def _remembered(cache: Path) -> dict[str, list[Any]]:
-    """What a cache says; nothing where it is damaged or without seal, which costs time, not correctness."""
-    try:
-        values, proven = open_sealed(cache, "")
-    except (OSError, SealError):
-        return {}
-    return dict(values["files"]) if proven else {}
-
-
-@dataclass(frozen=True)
+@dataclass
 class Outside:
-    """Where a config's relative paths begin, and the hashes of files known so far."""
+    """Where a config's relative paths begin, and what was found out about files so far."""
 
     root: Path
     hashes: FileHashes
+    unreadable: list[Path] = field(default_factory=list)
+    _found: dict[Hashable, Any] = field(default_factory=dict)
 
     def files(self, paths: Iterable[Path]) -> FilesIdentity:
         """Identity of files by their names below the root, folders opened, each once, in a fixed order.
 
         A path that does not exist yet counts as no file: a plan can be looked at before the data are there, and
-        the identity changes when they arrive.
+        the identity changes when they arrive. So it does when a file that can't be read can be.
         """
         files: dict[Path, None] = {}
         for path in paths:
             whole = self.root / path
-            found = sorted(p for p in whole.rglob("*") if p.is_file()) if whole.is_dir() else [whole] * whole.is_file()
-            files |= dict.fromkeys(found)
-        digest, total = hashlib.sha256(), 0
+            files |= dict.fromkeys(files_below(whole) if is_folder(whole) else [whole] * os.path.lexists(whole))
+        whole_digest, total = hashlib.sha256(), 0
         for path in files:
             name = path.relative_to(self.root) if path.is_relative_to(self.root) else path
-            size = path.stat().st_size
-            digest.update(os.fsencode(name) + f"\0{size}\0{self.hashes.of(path)}\n".encode())
+            size, digest = self.hashes.size_and_digest(path)
+            if digest == UNREADABLE:
+                self.unreadable.append(name)
+            whole_digest.update(os.fsencode(name) + f"\0{size}\0{digest}\n".encode())
             total += size
-        return FilesIdentity(count=len(files), bytes=total, sha256=digest.hexdigest())
+        return FilesIdentity(count=len(files), bytes=total, sha256=whole_digest.hexdigest())
 
     def pretrained(self, path: str) -> FilesIdentity | None:
         """Identity of a pretrained model's local folder; None for a hub id, which its revision pins."""
         return None if is_hub_id(path, self.root) else self.files([Path(path)])
 
+    def once(self, what: Hashable, find: Callable[[], Found]) -> Found:
+        """What `find` gives, found once: a job reads the very list of files that was checked."""
+        if what not in self._found:
+            self._found[what] = find()
+        found: Found = self._found[what]
+        return found
 
-def require_unchanged(
-    name: str, paths: Iterable[Path], planned: FilesIdentity | None, hashes: FileHashes | None = None
-) -> None:
-    """Check, in a job, that what it is about to read is what the plan was made with.
+    def anew(self) -> "Outside":
+        """To look again, without reading again what is as it was."""
+        return Outside(self.root, self.hashes)
+
+
+class ReadsOutside(StrictModel):
+    """Settings, or a part of them, that name files from outside."""
+
+    identity: FilesIdentity | None = key("what the files are, filled in by the plan", None, sparse=True)
+
+    named_by: ClassVar[str] = "path"  # the key that names them
+    sets_aside: ClassVar[bool] = False  # whether a file that can't be read is set aside instead of being an error
+
+    def identify(self, outside: Outside) -> FilesIdentity | None:
+        """What the files are now; None where the settings name none.
+
+        Raises:
+            NotImplementedError: a class that forgot to say it.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must say what the files are that it reads from outside")
+
+    def named(self) -> str:
+        """The key and what it says, for messages."""
+        value = getattr(self, self.named_by)
+        return f"{self.named_by} {', '.join(map(str, value)) if isinstance(value, list) else value}"
+
+
+def identified(settings: Model, outside: Outside) -> Model:
+    """Settings with what the files are that they and their parts name."""
+    changed: dict[str, Any] = {
+        name: new
+        for name in type(settings).model_fields
+        if (new := _identified(old := getattr(settings, name), outside)) is not old
+    }
+    if isinstance(settings, ReadsOutside):
+        changed["identity"] = settings.identify(outside)
+    return settings.model_copy(update=changed) if changed else settings
+
+
+def require_unchanged(who: str, settings: StrictModel, outside: Outside) -> None:
+    """Check, in a job, that the files which its settings name are those that the plan was made with.
 
     Args:
-        name: the config key that names the files.
-        paths: what `Outside.files` was given; relative to the working folder, the project's root.
-        planned: from the recipe; None where nothing outside is read.
-        hashes: keeps the files' hashes for the job, which may need them too.
+        who: the job's artefact, for messages.
+        outside: hashes of files looked at before are believed as long as the files are not touched.
 
     Raises:
-        UserError: it is not.
+        UserError: they are not, or one can't be read.
     """
-    paths = list(paths)
-    if planned is not None and Outside(Path.cwd(), hashes or FileHashes(None)).files(paths) != planned:
-        shown = ", ".join(map(str, paths[:3])) + (" ..." if len(paths) > 3 else "")
-        raise UserError(f"{name}: {shown} changed after the plan was made; run again")
+    for name in outside.hashes.written_since():
+        raise UserError(f"{who}: {name} was written to while it was being read; run again")
+    for part in _parts(settings):
+        looked_at = len(outside.unreadable)
+        same = part.identify(outside) == part.identity
+        for path in () if part.sets_aside else outside.unreadable[looked_at:]:
+            raise UserError(f"{who}: {path} can't be read; make it a file that you may read, and run again")
+        if not same:
+            raise UserError(f"{who}: {part.named()} changed after the plan was made; run again")
+
+
+def _identified(value: Any, outside: Outside) -> Any:
+    if isinstance(value, StrictModel):
+        return identified(value, outside)
+    if isinstance(value, list):
+        new = [_identified(item, outside) for item in value]
+        return new if any(a is not b for a, b in zip(new, value, strict=True)) else value
+    if isinstance(value, dict):
+        items = {name: _identified(item, outside) for name, item in value.items()}
+        return items if any(items[name] is not value[name] for name in value) else value
+    return value
+
+
+def _parts(value: Any) -> Iterator[ReadsOutside]:
+    """Everything in some settings that names files from outside."""
+    if isinstance(value, ReadsOutside):
+        yield value
+    if isinstance(value, StrictModel):
+        value = [getattr(value, name) for name in type(value).model_fields]
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list):
+        for item in value:
+            yield from _parts(item)

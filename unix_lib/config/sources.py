@@ -2,11 +2,12 @@
 
 import hashlib
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, ClassVar
 
 from unix_lib.config.kinds import JobKind, Kind
 from unix_lib.config.needs import Need
-from unix_lib.config.outside import FilesIdentity, Outside
+from unix_lib.config.outside import Outside, ReadsOutside
 from unix_lib.config.strict import Model, StrictModel, key
 
 
@@ -31,17 +32,15 @@ class SourcePlanning:
     """What the settings of a source's job may depend on beside its own section of the config."""
 
     source: str  # name of the source
-    outside: Outside
     held_out: HeldOut
     shard: int = 0  # which part of the source, where the job is cut into parts
 
 
-class PlannedPart(StrictModel):
+class PlannedPart(ReadsOutside):
     """What a job of one part of a source of files depends on beside what its source's config says."""
 
     source: str = key("name of the source")
     shard: int = key("number of the part")
-    identity: FilesIdentity = key("the files of the part")
     held_out: HeldOut = key("what is held out")
 
 
@@ -50,15 +49,15 @@ class SourceSettings(StrictModel):
 
     kind: str = key("kind of source: one of the project's, or a module of your own")
 
-    def settings_of(self, model: type[Model], planning: SourcePlanning, **others: Any) -> Model:
-        """Settings of one of the source's jobs; a source of outside files adds what they are.
+    def settings_of(self, model: type[Model], planning: SourcePlanning) -> Model:
+        """Settings of one of the source's jobs.
 
         Of the planning, a job's model takes the fields that it has: `source`, `held_out`, `shard`.
         """
         asked = {
             name: getattr(planning, name) for name in ("source", "held_out", "shard") if name in model.model_fields
         }
-        return self.narrowed(model, **asked, **others)
+        return self.narrowed(model, **asked)
 
     def shards(self, outside: Outside) -> int:
         """Parts that those jobs are cut into which its kind cuts, side by side on a cluster."""
@@ -95,6 +94,11 @@ class SourceKind(Kind[Any]):
     reads: dict[str, tuple[str, ...]] = field(default_factory=dict)
     sharded: tuple[str, ...] = ()  # jobs that are cut into parts
     JOBS: ClassVar[tuple[str, ...]] = ("images", "records", "benchmarks")  # in the order of the flow
+
+
+def nth_part(parts: list[list[Path]], shard: int) -> list[Path]:
+    """The files of a part; none where there are fewer parts now than when the plan was made."""
+    return parts[shard] if shard < len(parts) else []
 
 
 def shard_name(name: str, shard: int) -> str:

@@ -8,8 +8,7 @@ from pydantic import Field, model_validator
 from unix_lib.config.jobs import Execution, JobShape
 from unix_lib.config.kinds import JobKind, Kind, KindField
 from unix_lib.config.needs import Need
-from unix_lib.config.outside import Outside
-from unix_lib.config.strict import Model, StrictModel, key
+from unix_lib.config.strict import StrictModel, key
 
 GROUPS = 32  # of the group norms in Chameleon's VQGAN
 MOST_CODES = 1 << 16  # records store a code in 16 bits
@@ -52,10 +51,6 @@ class TokenizerSettings(StrictModel):
     """The config of a tokenizer of any kind."""
 
     kind: str = key("kind of tokenizer: one of the project's, or a module of your own")
-
-    def settings_of(self, model: type[Model], outside: Outside) -> Model:
-        """Settings of the tokenizer's job."""
-        return self.narrowed(model)
 
     def trained_on(self) -> list[str]:
         """Sources whose training splits it learns from."""

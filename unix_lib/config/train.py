@@ -135,4 +135,10 @@ class CheckpointSettings(RunSettings):
     step: int = key("optimizer steps behind it", ge=0)
 
 
-CHECKPOINT = JobKind(CheckpointSettings, "unix_lib.train.make:make_checkpoint", 1, TrainExecution)
+CHECKPOINT = JobKind(
+    CheckpointSettings,
+    "unix_lib.train.make:make_checkpoint",
+    1,
+    TrainExecution,
+    reads_when_it_says=True,  # a resumed segment reads nothing of the model that the run began with
+)

@@ -29,10 +29,10 @@ class Answers(Generic[Scoring]):
         """The fetched file, or the one that a source calls `made`, such as `pope.tsv`.
 
         Raises:
-            BenchmarkError: there is none. UserError: it was changed.
+            BenchmarkError: there is none.
         """
         settings = self.settings
-        return benchmark_file(f"evaluate.benchmarks.{self.name}", made, self.source, settings.file, settings.identity)
+        return benchmark_file(f"evaluate.benchmarks.{self.name}", made, self.source, settings.file)
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,8 @@ from typing import Any
 from unix_lib.artefacts.manifest import Manifest
 from unix_lib.config.generate import GroupSettings
 from unix_lib.config.jobs import BatchedExecution
-from unix_lib.config.kinds import imported
 from unix_lib.generate.members import checkpoint_of
 from unix_lib.jobs.job import Job
-from unix_lib.jobs.job_kinds import job_kind
 from unix_lib.recipes.workspace import read_planned
 
 log = logging.getLogger(__name__)
@@ -32,9 +30,7 @@ def make_group(job: Job[GroupSettings, BatchedExecution]) -> Manifest:
     seconds: dict[str, float] = {}
     for member in missing:
         member.started = time.monotonic()
-        make = imported(job_kind(member.recipe.stage, member.recipe.kind).make)
-        with member.alone():
-            made[member.recipe.artefact] = member.made() or make(member, checkpoint)
+        made[member.recipe.artefact] = member.make(checkpoint)
         seconds[member.recipe.name] = round(time.monotonic() - member.started, 2)
         log.info("%s: %.1f s", member.recipe.name, seconds[member.recipe.name])
     digests = {artefact: manifest.digest for artefact, manifest in made.items() if manifest is not None}

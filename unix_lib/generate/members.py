@@ -46,11 +46,11 @@ def asked_file(job: Job[Any, BatchedExecution], made: str) -> Path:
     """The file with what a job asks, whose settings are `AskedSettings`; a source calls it `made`.
 
     Raises:
-        BenchmarkError: there is none. UserError: it was changed after the plan was made.
+        BenchmarkError: there is none.
     """
     settings: AskedSettings = job.settings
     source = job.input("benchmark") if "benchmark" in job.recipe.inputs else None
-    return benchmark_file(job.recipe.name, made, source, settings.file, settings.identity)
+    return benchmark_file(job.recipe.name, made, source, settings.file)
 
 
 def finish(

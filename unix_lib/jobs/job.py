@@ -26,8 +26,10 @@ from unix_lib.artefacts.manifest import (
 )
 from unix_lib.artefacts.recipe import RECIPE, Recipe, RecipeError, read_recipe
 from unix_lib.artefacts.sealed import read_sealed
+from unix_lib.config.file_hashes import FileHashes
 from unix_lib.config.jobs import Execution, JobShape
 from unix_lib.config.kinds import imported
+from unix_lib.config.outside import Outside, require_unchanged
 from unix_lib.config.strict import ConfigError, StrictModel
 from unix_lib.jobs.job_kinds import job_kind
 from unix_lib.jobs.lock import Lock
@@ -50,7 +52,10 @@ class Job(Generic[Settings, ExecutionType]):
     settings: Settings
     execution: ExecutionType
     started: float = field(default_factory=time.monotonic)
+    # As the files were when they were looked at first.
+    outside: Outside = field(default_factory=lambda: Outside(Path.cwd(), FileHashes(None)))
     _checked: set[str] = field(default_factory=set)
+    _reading: bool = False
 
     @classmethod
     def from_files(cls, recipe: Path, execution: Path, output: Path) -> "Job[Settings, ExecutionType]":
@@ -98,16 +103,24 @@ class Job(Generic[Settings, ExecutionType]):
         job.folder.mkdir(parents=True, exist_ok=True)
         return job
 
-    def make(self) -> Any:
-        """Do the job, by the function that its kind names, unless it is done.
+    def make(self, *more: Any) -> Any:
+        """Do the job, by the function that its kind names, which may take more than the job, unless it is done.
 
         Of a job's several processes the first one asks; what the others do with it is the stage's own.
+
+        Raises:
+            UserError: files from outside changed after the plan was made, or while the job reads them.
         """
-        do = imported(job_kind(self.recipe.stage, self.recipe.kind).make)
+        kind = job_kind(self.recipe.stage, self.recipe.kind)
+        do = imported(kind.make)
         if not first_process():
-            return do(self)
+            return do(self, *more)
         with self.alone():
-            return self.made() or do(self)
+            if (made := self.made()) is not None:
+                return made
+            if not kind.reads_when_it_says:
+                self.begin_reading()
+            return do(self, *more)
 
     @contextmanager
     def alone(self) -> Iterator[Lock]:
@@ -143,6 +156,19 @@ class Job(Generic[Settings, ExecutionType]):
                 return None
         logger.info("made before, and whole")
         return manifest
+
+    def begin_reading(self) -> None:
+        """Check that the files from outside are those of the plan, before the first of them is read."""
+        if first_process():
+            self.outside = Outside(Path.cwd(), FileHashes(None))
+            require_unchanged(self.recipe.artefact, self.settings, self.outside)
+            self._reading = True
+
+    def end_reading(self) -> None:
+        """Check that they still are, after the last of them was read; without a word of the job's, when it finishes."""
+        if self._reading:
+            require_unchanged(self.recipe.artefact, self.settings, self.outside.anew())
+            self._reading = False
 
     @property
     def shape(self) -> JobShape:
@@ -201,6 +227,7 @@ class Job(Generic[Settings, ExecutionType]):
 
         The recipe goes into the artefact's folder too: an artefact says by itself what it was made from.
         """
+        self.end_reading()
         write_json(self.folder / RECIPE, self.recipe.as_json())
         return write_manifest(
             self.folder,

@@ -8,6 +8,7 @@ from unix_lib.artefacts.recipe import Recipe
 from unix_lib.config.analyze import Inputs
 from unix_lib.config.experiment import Experiment
 from unix_lib.config.jobs import Execution
+from unix_lib.config.outside import Outside, identified
 from unix_lib.config.strict import ConfigError, StrictModel
 from unix_lib.jobs.job_kinds import job_kind
 
@@ -46,6 +47,7 @@ class Plan:
     experiment: Experiment
     jobs: dict[str, PlannedJob] = field(default_factory=dict)
     notices: list[str] = field(default_factory=list)  # what must be known before it starts, a line each
+    outside: Outside | None = None  # where settings find out what the files are that they name
     _named: dict[tuple[str, str], str] = field(default_factory=dict)  # by stage and name
     _parts: dict[tuple[str, str], list[str]] = field(default_factory=dict)  # by stage and what they are parts of
 
@@ -122,6 +124,8 @@ class Plan:
             ConfigError: another job of the stage has the name already.
         """
         described = job_kind(stage, kind)
+        if self.outside is not None:
+            settings = identified(settings, self.outside)
         recipe = Recipe(stage, name, kind, described.logic_version, settings.semantic(), inputs)
         typed: Any = execution.narrowed(described.execution)
         if self._named.setdefault((stage, name), recipe.artefact) != recipe.artefact:

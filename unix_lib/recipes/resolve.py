@@ -13,11 +13,12 @@ from unix_lib.config.encode import EncodeSettings
 from unix_lib.config.evaluate import EvaluateConfig, ScorerKind, ScoresSettings
 from unix_lib.config.experiment import Experiment
 from unix_lib.config.figures import DrawnFigure, FigureKind, FigureSettings
+from unix_lib.config.file_hashes import FileHashes
 from unix_lib.config.generate import GroupSettings
 from unix_lib.config.jobs import Execution, JobShape
 from unix_lib.config.kinds import find_kind, known_kinds
-from unix_lib.config.models import PretrainedStart, RunStart
-from unix_lib.config.outside import FileHashes, Outside
+from unix_lib.config.models import RunStart
+from unix_lib.config.outside import Outside, identified
 from unix_lib.config.pack import PackSettings
 from unix_lib.config.report import ReportSettings
 from unix_lib.config.sources import SourceKind, SourcePlanning, shard_name
@@ -31,13 +32,13 @@ from unix_lib.recipes.scale import scale_of, title_of
 def resolve(experiment: Experiment, root: Path, hashes: FileHashes | None = None) -> Plan:
     """Turn a config into recipes; its relative paths begin at `root`, `hashes` remembers those of outside files."""
     outside = Outside(root, hashes or FileHashes(None))
-    plan = Plan(experiment, notices=experiment.notices(outside))
+    plan = Plan(experiment, notices=experiment.notices(outside), outside=outside)
     _sources(plan, outside)
-    _tokenizers(plan, outside)
+    _tokenizers(plan)
     _encode(plan)
     _pack(plan)
     _train(plan, outside)
-    _evaluate(plan, outside)
+    _evaluate(plan)
     _analyze(plan)
     roles = _results_by_role(plan)
     _figures(plan, roles)
@@ -63,7 +64,7 @@ def _sources(plan: Plan, outside: Outside) -> None:
                     "parts larger (its key that begins with 'shard_'), or raise most_shards"
                 )
             for shard in range(shards):
-                planning = SourcePlanning(name, outside, plan.experiment.held_out, shard)
+                planning = SourcePlanning(name, plan.experiment.held_out, shard)
                 settings = source.settings_of(described.settings, planning)
                 artefact, job_of = shard_name(whole, shard), f"{source.kind}/{job}"
                 plan.add("sources", artefact, job_of, settings, inputs, execution, part_of=whole)
@@ -73,7 +74,7 @@ def _of_source(plan: Plan, name: str, job: str) -> list[str]:
     return plan.images(name) if job == "images" else plan.records(name)
 
 
-def _tokenizers(plan: Plan, outside: Outside) -> None:
+def _tokenizers(plan: Plan) -> None:
     config = plan.experiment.tokenizers
     for name, role, tokenizer in (("text", "records", config.text), ("image", "images", config.image)):
         if tokenizer is None:
@@ -84,7 +85,7 @@ def _tokenizers(plan: Plan, outside: Outside) -> None:
             "tokenizers",
             name,
             f"{name}/{tokenizer.kind}",
-            tokenizer.settings_of(kind.job.settings, outside),
+            tokenizer.narrowed(kind.job.settings),
             {role: sources} if sources else {},
             # What a kind adds to the shape of its job stands in its own section.
             tokenizer.narrowed(kind.job.execution, job=config.job),
@@ -136,8 +137,6 @@ def _train(plan: Plan, outside: Outside) -> None:
     for name in _start_order(config):
         run = config.runs[name]
         start = run.start
-        if isinstance(start, PretrainedStart):
-            start = start.model_copy(update={"identity": outside.pretrained(start.path)})
         inputs: Inputs = {
             "pack": plan.pack(run.mixture),
             "text_tokenizer": plan.text_tokenizer(),
@@ -145,7 +144,7 @@ def _train(plan: Plan, outside: Outside) -> None:
         }
         if isinstance(start, RunStart):
             inputs["start"] = plan.checkpoint(start.run, config.runs[start.run].checkpoints[-1])
-        settings = run.narrowed(CheckpointSettings, start=start, run=name, run_digest="", step=0)
+        settings = identified(run.narrowed(CheckpointSettings, start=start, run=name, run_digest="", step=0), outside)
         # What all checkpoints of the run share: a later segment finds its predecessors by this.
         shared = {key: value for key, value in settings.semantic().items() if key not in ("run_digest", "step")}
         identity = digest_of([name, CHECKPOINT.logic_version, shared, inputs])
@@ -171,19 +170,19 @@ def _start_order(config: TrainConfig) -> list[str]:
     return list(ordered)
 
 
-def _evaluate(plan: Plan, outside: Outside) -> None:
+def _evaluate(plan: Plan) -> None:
     config = plan.experiment.evaluate
     if config is None:
         return
     for run in plan.compared_runs():
         for step in plan.checkpoint_steps(run):
             for group in config.groups:
-                _scores(plan, config, outside, run, step, group)
+                _scores(plan, config, run, step, group)
     judges = config.all_judges()
     for name, benchmark in config.benchmarks.items():
         kind = find_kind("scorer", benchmark.scorer, ScorerKind)
         if kind.ceiling is not None and benchmark.source is not None:
-            scoring = benchmark.scoring(kind.scoring, plan.experiment.generate, judges, outside)
+            scoring = benchmark.scoring(kind.scoring, plan.experiment.generate, judges)
             others = {"benchmark": name, "bootstrap_samples": config.bootstrap_samples}
             plan.add(
                 "evaluate",
@@ -198,9 +197,7 @@ def _evaluate(plan: Plan, outside: Outside) -> None:
             )
 
 
-def _scores(  # noqa: PLR0917
-    plan: Plan, config: EvaluateConfig, outside: Outside, run: str, step: int, group: str
-) -> None:
+def _scores(plan: Plan, config: EvaluateConfig, run: str, step: int, group: str) -> None:
     """What one checkpoint answers in one group, benchmark by benchmark, by one job; and its scores."""
     checkpoint, name = plan.checkpoint(run, step), checkpoint_name(run, step)
     generate, judges = plan.experiment.generate, config.all_judges()
@@ -216,11 +213,11 @@ def _scores(  # noqa: PLR0917
         if benchmark.source is not None:
             inputs["benchmark"] = plan.named("sources", f"{benchmark.source}-benchmarks")
             scores[f"benchmark:{benchmark_name}"] = inputs["benchmark"]
-        asked = benchmark.generation(kind.generate.settings, generate, outside)
+        asked = benchmark.generation(kind.generate.settings, generate)
         answers = plan.add("generate", f"{name}-{benchmark_name}", benchmark.scorer, asked, inputs, generate)
         members.append(answers)
         scores[f"answers:{benchmark_name}"] = answers
-        scoring[benchmark_name] = benchmark.scoring(kind.scoring, generate, judges, outside)
+        scoring[benchmark_name] = benchmark.scoring(kind.scoring, generate, judges)
     settings = GroupSettings(run=run, step=step, group=group)
     together = plan.add("generate", f"{name}-group-{group}", "group", settings, {"answers": members}, generate)
     for answers in members:

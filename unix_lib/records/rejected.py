@@ -50,6 +50,10 @@ class RejectedSamples:
             {"sample_id": encodable(sample_id), "origin": encodable(origin), "reason": reason, "detail": detail}
         )
 
+    def extend(self, others: "RejectedSamples") -> None:
+        """Set aside what was set aside elsewhere."""
+        self._rows += others._rows
+
     def __len__(self) -> int:
         return len(self._rows)
 

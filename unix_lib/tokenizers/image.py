@@ -22,7 +22,6 @@ from transformers.models.chameleon.configuration_chameleon import ChameleonVQVAE
 from unix_lib.artefacts.files import atomic_path, write_json
 from unix_lib.artefacts.manifest import Facts, Manifest
 from unix_lib.config.jobs import Execution, JobShape
-from unix_lib.config.outside import require_unchanged
 from unix_lib.images.files import BadImage
 from unix_lib.images.pixels import pixels_from_rgb, rgb_from_bytes
 from unix_lib.jobs.job import Job
@@ -127,10 +126,8 @@ def make_pretrained_tokenizer(job: Job[PlannedPretrainedVQGAN, Execution]) -> Ma
 
     Raises:
         ImageTokenizerError: nothing to read there, or weights of another shape.
-        UserError: a local folder that changed after the plan was made.
     """
     settings = job.settings
-    require_unchanged("tokenizers.image.path", [Path(settings.path)], settings.identity)
     model = read_pretrained(settings.path, settings.revision, vqgan_config(settings.shape))
     return job.finish(save_image_tokenizer(model, job.folder), facts={"decoder": model.decoder is not None})
 

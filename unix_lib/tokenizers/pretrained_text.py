@@ -4,8 +4,8 @@ from typing import Literal
 
 from unix_lib.config.kinds import JobKind
 from unix_lib.config.needs import Need, model_need
-from unix_lib.config.outside import FilesIdentity, Outside
-from unix_lib.config.strict import Model, StrictModel, key
+from unix_lib.config.outside import FilesIdentity, Outside, ReadsOutside
+from unix_lib.config.strict import StrictModel, key
 from unix_lib.config.tokenizers import TextTokenizerSettings, TokenizerKind
 
 
@@ -16,19 +16,17 @@ class PretrainedText(StrictModel):
     revision: str = key("pinned revision on the hub", "main")
 
 
-class PlannedPretrainedText(PretrainedText):
+class PlannedPretrainedText(PretrainedText, ReadsOutside):
     """The job: also what a local folder holds."""
 
-    identity: FilesIdentity | None = key("the folder's files; null for a hub id", None, sparse=True)
+    def identify(self, outside: Outside) -> FilesIdentity | None:
+        return outside.pretrained(self.path)
 
 
 class PretrainedTextTokenizer(PretrainedText, TextTokenizerSettings):
     """A Hugging Face tokenizer from a local folder or the hub."""
 
     kind: Literal["pretrained"]
-
-    def settings_of(self, model: type[Model], outside: Outside) -> Model:
-        return self.narrowed(model, identity=outside.pretrained(self.path))
 
     def needs(self) -> list[Need]:
         return [model_need("text tokenizer", self.path, self.revision)]

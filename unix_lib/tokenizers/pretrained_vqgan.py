@@ -4,8 +4,8 @@ from typing import Literal
 
 from unix_lib.config.kinds import JobKind
 from unix_lib.config.needs import Need, model_need
-from unix_lib.config.outside import FilesIdentity, Outside
-from unix_lib.config.strict import Model, StrictModel, key
+from unix_lib.config.outside import FilesIdentity, Outside, ReadsOutside
+from unix_lib.config.strict import StrictModel, key
 from unix_lib.config.tokenizers import ImageTokenizerSettings, TokenizerKind, VQGANShape
 
 
@@ -17,19 +17,17 @@ class PretrainedVQGAN(StrictModel):
     revision: str = key("pinned revision on the hub", "main")
 
 
-class PlannedPretrainedVQGAN(PretrainedVQGAN):
+class PlannedPretrainedVQGAN(PretrainedVQGAN, ReadsOutside):
     """The job: also what a local folder holds."""
 
-    identity: FilesIdentity | None = key("the folder's files; null for a hub id", None, sparse=True)
+    def identify(self, outside: Outside) -> FilesIdentity | None:
+        return outside.pretrained(self.path)
 
 
 class PretrainedImageTokenizer(PretrainedVQGAN, ImageTokenizerSettings):
     """Chameleon's VQGAN: `vqgan.yaml` + `vqgan.ckpt`, or Hugging Face weights."""
 
     kind: Literal["pretrained"]
-
-    def settings_of(self, model: type[Model], outside: Outside) -> Model:
-        return self.narrowed(model, identity=outside.pretrained(self.path))
 
     def needs(self) -> list[Need]:
         return [model_need("image tokenizer", self.path, self.revision)]

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 from unix_lib.artefacts.errors import UserError
 from unix_lib.artefacts.manifest import Manifest
 from unix_lib.config.jobs import Execution
-from unix_lib.config.outside import require_unchanged
 from unix_lib.jobs.job import Job
 from unix_lib.records.phrases import CAPTION_PHRASE, INSTRUCTIONS, UNCONDITIONAL
 from unix_lib.records.schema import CONVERSATION, IMAGE_TEXT, TEXT
@@ -183,10 +182,8 @@ def make_pretrained_tokenizer(job: Job[PlannedPretrainedText, Execution]) -> Man
 
     Raises:
         TextTokenizerError: not found, or not usable here.
-        UserError: a local folder that changed after the plan was made.
     """
     settings = job.settings
-    require_unchanged("tokenizers.text.path", [Path(settings.path)], settings.identity)
     return _finish(job, load_pretrained(settings.path, settings.revision), {})
 
 

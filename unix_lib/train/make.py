@@ -16,7 +16,6 @@ from unix_lib.artefacts.files import write_json
 from unix_lib.artefacts.manifest import Manifest
 from unix_lib.artefacts.saves import clear_saves
 from unix_lib.config.models import FreshStart, RunStart
-from unix_lib.config.outside import require_unchanged
 from unix_lib.config.train import CheckpointSettings, TrainExecution
 from unix_lib.jobs.job import Job, lock_path
 from unix_lib.jobs.lock import Lock
@@ -98,9 +97,9 @@ def _initial_model(
         folder = job.input("start") / "model"
         model = start_from_checkpoint(folder, plan, vision, seed, start.image_rows, vocabulary=vocabulary)
     else:
-        if processes.first:
-            require_unchanged(f"train.runs.{settings.run}.start.path", [Path(start.path)], start.identity)
+        job.begin_reading()
         model = start_from_pretrained(start.path, start.revision, plan, vocabulary, vision, seed, shape=start.shape)
+        job.end_reading()
     freeze(model, settings.freeze)
     return model
 

@@ -15,7 +15,6 @@ from unix_lib.config.evaluate import (
 from unix_lib.config.generate import GenerateConfig
 from unix_lib.config.jobs import BatchedExecution
 from unix_lib.config.kinds import JobKind, KindField, find_kind
-from unix_lib.config.outside import Outside
 from unix_lib.config.strict import Model, StrictModel, key
 
 
@@ -51,15 +50,14 @@ class GenEvalBenchmark(JudgedBenchmark):
     def made(self) -> str:
         return "geneval"
 
-    def generation(self, model: type[Model], config: GenerateConfig, outside: Outside) -> Model:
-        return self.narrowed(model, image_sampling=config.image_sampling, **self.identity(outside))
+    def generation(self, model: type[Model], config: GenerateConfig) -> Model:
+        return self.narrowed(model, image_sampling=config.image_sampling)
 
     def scoring(
         self,
         model: type[Model],
         generate: GenerateConfig,
         judges: Mapping[str, JudgeSettings],
-        outside: Outside,
         **others: Any,
     ) -> Model:
         judge = judges[self.judge]
@@ -68,7 +66,6 @@ class GenEvalBenchmark(JudgedBenchmark):
             model,
             generate,
             judges,
-            outside,
             judge=judge,
             judge_version=version,
             seed=generate.image_sampling.seed,

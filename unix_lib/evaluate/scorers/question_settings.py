@@ -5,7 +5,6 @@ from unix_lib.config.evaluate import BenchmarkSettings, ScorerKind, ScoringSetti
 from unix_lib.config.generate import GenerateConfig
 from unix_lib.config.jobs import BatchedExecution
 from unix_lib.config.kinds import JobKind
-from unix_lib.config.outside import Outside
 from unix_lib.config.strict import Model, key
 
 
@@ -27,9 +26,9 @@ class QuestionBenchmark(BenchmarkSettings):
     def made(self) -> str:
         return self.layout
 
-    def generation(self, model: type[Model], config: GenerateConfig, outside: Outside) -> Model:
+    def generation(self, model: type[Model], config: GenerateConfig) -> Model:
         asked = {"max_answer_tokens": config.max_answer_tokens, "question_suffix": config.question_suffix}
-        return self.narrowed(model, **asked, **self.identity(outside))
+        return self.narrowed(model, **asked)
 
 
 def question_kind(settings: type[QuestionBenchmark]) -> ScorerKind:

@@ -1,13 +1,13 @@
 """The kind of source `image_folder`: a user's own images with captions in a JSONL or CSV file."""
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from unix_lib.config.kinds import JobKind
 from unix_lib.config.needs import Need
-from unix_lib.config.outside import FilesIdentity, Outside
-from unix_lib.config.sources import PlannedPart, SourceKind, SourcePlanning, SourceSettings
-from unix_lib.config.strict import Model, StrictModel, key
+from unix_lib.config.outside import FilesIdentity, Outside, ReadsOutside
+from unix_lib.config.sources import PlannedPart, SourceKind, SourceSettings, nth_part
+from unix_lib.config.strict import StrictModel, key
 from unix_lib.sources.image_folder.rows import named_images
 
 # PAPER: images of a larger aspect ratio are dropped.
@@ -35,27 +35,42 @@ class FolderImages(FolderPaths):
         "images that a job prepares and encodes: the larger, the fewer jobs", 50_000, ge=1, le=1_000_000_000
     )
 
-    def image_shards(self, root: Path) -> list[list[Path]]:
+    def image_shards(self, outside: Outside) -> list[list[Path]]:
         """Image files that the captions name, part by part, in the order of the rows, at least one part.
 
         So a row behind all others changes the last part or adds one, and no part before it.
         """
-        named = named_images(root / self.captions, root / self.folder)
+        captions, folder = outside.root / self.captions, outside.root / self.folder
+        named = outside.once((captions, folder), lambda: named_images(captions, folder))
         return [named[first : first + self.shard_images] for first in range(0, len(named), self.shard_images)] or [[]]
 
 
 class PlannedFolderImages(FolderImages, PlannedPart):
     """The job of one part of the images."""
 
+    named_by = "folder"
+    sets_aside = True
+
+    def part(self, outside: Outside) -> list[Path]:
+        """The image files of the part."""
+        return nth_part(self.image_shards(outside), self.shard)
+
+    def identify(self, outside: Outside) -> FilesIdentity:
+        return outside.files(self.part(outside))
+
     def work(self) -> float:
         """Images."""
+        assert self.identity is not None
         return self.identity.count
 
 
-class PlannedFolderRecords(FolderPaths):
+class PlannedFolderRecords(FolderPaths, ReadsOutside):
     """The records' job: also what the caption file is."""
 
-    identity: FilesIdentity = key("the caption file")
+    named_by = "captions"
+
+    def identify(self, outside: Outside) -> FilesIdentity:
+        return outside.files([Path(self.captions)])
 
 
 class ImageFolderSource(FolderImages, SourceSettings):
@@ -63,15 +78,8 @@ class ImageFolderSource(FolderImages, SourceSettings):
 
     kind: Literal["image_folder"]
 
-    def settings_of(self, model: type[Model], planning: SourcePlanning, **others: Any) -> Model:
-        outside = planning.outside
-        paths = [Path(self.captions)]
-        if model is PlannedFolderImages:
-            paths = self.image_shards(outside.root)[planning.shard]
-        return super().settings_of(model, planning, identity=outside.files(paths), **others)
-
     def shards(self, outside: Outside) -> int:
-        return len(self.image_shards(outside.root))
+        return len(self.image_shards(outside))
 
     def needs(self, name: str) -> list[Need]:
         return [Need(f"source {name}: {path}", local=Path(path)) for path in (self.folder, self.captions)]

@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 
 from unix_lib.artefacts.files import atomic_path
 from unix_lib.artefacts.manifest import Manifest
+from unix_lib.config.file_hashes import UNREADABLE, FileHashes
 from unix_lib.config.jobs import Execution
-from unix_lib.config.outside import FileHashes, require_unchanged
 from unix_lib.images.formats import EXTENSIONS
 from unix_lib.jobs.job import Job
 from unix_lib.records.rejected import REJECTED_FILE, RejectedSamples, encodable
@@ -43,15 +43,11 @@ def make_images(job: Job[PlannedFolderImages, Execution]) -> Manifest:
 
     Raises:
         SourceError: no folder, no caption file, or no usable image.
-        UserError: an image file that changed after the plan was made.
     """
     settings = job.settings
     rejected = RejectedSamples()
-    named, hashes = settings.image_shards(Path())[settings.shard], FileHashes(None)
-    require_unchanged(f"sources.{settings.source}.folder", named, settings.identity, hashes)
-    files = with_good_headers(
-        _different_files(named, Path(settings.folder), hashes), settings.max_pixels, settings.max_aspect_ratio, rejected
-    )
+    files = _different_files(settings.part(job.outside), Path.cwd() / settings.folder, job.outside.hashes)
+    files = with_good_headers(files, settings.max_pixels, settings.max_aspect_ratio, rejected)
     names: list[dict[str, str]] = []
     with ImageWriter(job.folder, "train") as train, ImageWriter(job.folder, "heldout") as heldout:
         for file, row in decoded(files, settings.image_size, job.shape.threads, rejected):
@@ -71,11 +67,9 @@ def make_records(job: Job[PlannedFolderRecords, Execution]) -> Manifest:
 
     Raises:
         SourceError: no folder or no caption file.
-        UserError: a caption file that changed after the plan was made.
     """
     settings, source = job.settings, job.recipe.name
     captions, root = Path(settings.captions), Path(settings.folder).resolve()
-    require_unchanged(f"sources.{source}.captions", [captions], settings.identity)
     images, set_aside = _images_by_name(job.inputs("images"))
     rejected = RejectedSamples()
     mentioned: set[str] = set()  # files, also by rows that can't be used
@@ -110,8 +104,9 @@ def _different_files(paths: list[Path], folder: Path, hashes: FileHashes) -> lis
     """Files below the folder by content, in the order in which they first come."""
     files: dict[str, ImageFile] = {}
     for path in paths:
-        content = hashes.of(Path.cwd() / path)
-        files.setdefault(content, ImageFile(path, content, [])).names.append(_name_below(folder, path))
+        content = hashes.of(path)
+        key = str(path) if content == UNREADABLE else content  # of those each is one of its own
+        files.setdefault(key, ImageFile(path, content, [])).names.append(_name_below(folder, path))
     return list(files.values())
 
 

@@ -15,8 +15,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
-from unix_lib.config.outside import FileHashes, FilesIdentity
+from unix_lib.config.file_hashes import FileHashes
+from unix_lib.config.folders import is_regular, matching
+from unix_lib.config.outside import FilesIdentity
 from unix_lib.records.lines import fault_of
 from unix_lib.records.rejected import RejectedSamples
 
@@ -24,6 +27,7 @@ UNDECODABLE = "not UTF-8"
 UNPARSABLE = "not Python"
 EMPTY = "empty text"
 NOT_TEXT = "not plain text"
+UNREADABLE = "unreadable file"
 
 # Folders of the standard library that hold tests, tools, third parties' packages or no prose.
 SKIPPED_FOLDERS = frozenset(
@@ -55,9 +59,23 @@ class Text:
     text: str
 
 
-def python_reference(rejected: RejectedSamples) -> Iterator[Text]:
+def python_reference(rejected: RejectedSamples) -> list[Text]:
     """Reference topics, then the docstrings of one library module after the other; a docstring that came before is
     left out."""
+    texts, set_aside = _reference(*_stamp())
+    rejected.extend(set_aside)
+    return texts
+
+
+@cache
+def _reference(*_: object) -> tuple[list[Text], RejectedSamples]:
+    """The texts and what was set aside; a process reads them once for each state of the library, so that the texts
+    that become records are those that were identified."""
+    rejected = RejectedSamples()
+    return list(_read_reference(rejected)), rejected
+
+
+def _read_reference(rejected: RejectedSamples) -> Iterator[Text]:
     from pydoc_data.topics import topics
 
     for name in sorted(topics):
@@ -84,20 +102,24 @@ def reference_identity(hashes: FileHashes) -> FilesIdentity:
 
     Reading them takes seconds, so the digest is remembered as long as the library's files are the same.
     """
-    import pydoc_data.topics
-
-    library = Path(sysconfig.get_path("stdlib"))
-    paths = [Path(pydoc_data.topics.__file__), *library_modules(library)]
-    stamp = [platform.python_version(), len(paths), sum(path.stat().st_mtime_ns for path in paths)]
-    described = hashes.remembered(f"python-reference {library}", stamp, lambda: _described(*stamp))
+    stamp = _stamp()
+    described = hashes.remembered(f"python-reference {sysconfig.get_path('stdlib')}", stamp, lambda: _described(*stamp))
     count, characters, sha256 = described.split()
     return FilesIdentity(count=int(count), bytes=int(characters), sha256=sha256)
 
 
+def _stamp() -> list[Any]:
+    """What tells one state of the library from another, as JSON has it."""
+    import pydoc_data.topics
+
+    paths = [Path(pydoc_data.topics.__file__), *library_modules(Path(sysconfig.get_path("stdlib")))]
+    return [platform.python_version(), len(paths), sum(path.stat().st_mtime_ns for path in paths)]
+
+
 @cache
-def _described(*_: object) -> str:
-    """The identity of the reference in one line; a process reads it once for each state of the library."""
-    identity = identity_of(list(python_reference(RejectedSamples())))
+def _described(*stamp: object) -> str:
+    """The identity of the reference in one line."""
+    identity = identity_of(_reference(*stamp)[0])
     return f"{identity.count} {identity.bytes} {identity.sha256}"
 
 
@@ -120,12 +142,12 @@ def file_shards(patterns: list[str], root: Path, megabytes: int | None) -> list[
     """
     shards: list[list[Path]] = [[]]
     filled = 0
-    for path in files_of(patterns, root):
+    for path in sorted({path for pattern in patterns for path in matching(pattern, root)}):
         if megabytes is not None and filled >= megabytes * 10**6:
             shards.append([])
             filled = 0
         shards[-1].append(path)
-        filled += path.stat().st_size
+        filled += path.stat().st_size if is_regular(path) else 0
     return shards
 
 
@@ -158,17 +180,18 @@ def docstrings_of(source: str) -> list[str]:
     return found
 
 
-def files_of(patterns: list[str], root: Path) -> list[Path]:
-    """Files that glob patterns match below `root`, sorted, each once."""
-    return sorted({path for pattern in patterns for path in root.glob(pattern) if path.is_file()})
-
-
 def user_files(paths: list[Path], root: Path, rejected: RejectedSamples) -> Iterator[Text]:
     """UTF-8 text files below `root`; others are set aside."""
     for path in paths:
         name = path.relative_to(root).as_posix()
         try:
+            if not is_regular(path):
+                rejected.add(name, name, UNREADABLE, "no file, or a link that leads to none, or no access")
+                continue
             text = path.read_text(encoding="utf-8-sig")
+        except OSError as error:
+            rejected.add(name, name, UNREADABLE, "no access, or a fault of the disk", cause=error)
+            continue
         except UnicodeDecodeError as error:
             rejected.add(name, name, UNDECODABLE, f"not UTF-8 at byte {error.start}")
             continue

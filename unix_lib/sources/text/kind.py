@@ -2,15 +2,15 @@
 
 import platform
 from pathlib import Path, PurePosixPath
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import field_validator, model_validator
 
 from unix_lib.config.kinds import JobKind
 from unix_lib.config.needs import Need
-from unix_lib.config.outside import Outside
-from unix_lib.config.sources import PlannedPart, SourceKind, SourcePlanning, SourceSettings
-from unix_lib.config.strict import Model, StrictModel, key
+from unix_lib.config.outside import FilesIdentity, Outside
+from unix_lib.config.sources import PlannedPart, SourceKind, SourceSettings, nth_part
+from unix_lib.config.strict import StrictModel, key
 
 CLOZE_BLOCK = 4  # cloze questions are made in blocks of this many
 
@@ -35,18 +35,37 @@ class TextDocuments(StrictModel):
         le=1_000_000,
     )
 
-    def file_shards(self, root: Path) -> list[list[Path]]:
-        """The user's files below `root`, part by part."""
+    def file_shards(self, outside: Outside) -> list[list[Path]]:
+        """The user's files below the project's root, part by part."""
         from unix_lib.sources.text.corpus import file_shards
 
-        return file_shards(self.files, root, self.shard_megabytes if self.max_characters is None else None)
+        megabytes = self.shard_megabytes if self.max_characters is None else None
+        return outside.once((*self.files, megabytes), lambda: file_shards(self.files, outside.root, megabytes))
 
 
 class PlannedText(TextDocuments, PlannedPart):
     """The job of one part of the records; the identity may be that of the reference's texts."""
 
+    sets_aside = True
+
+    named_by = "files"
+
+    def part(self, outside: Outside) -> list[Path]:
+        """The user's files of the part."""
+        return nth_part(self.file_shards(outside), self.shard)
+
+    def identify(self, outside: Outside) -> FilesIdentity:
+        from unix_lib.sources.text.corpus import reference_identity
+
+        return outside.files(self.part(outside)) if self.files else reference_identity(outside.hashes)
+
+    def named(self) -> str:
+        here = f"corpus {self.corpus}, here that of Python {platform.python_version()},"
+        return super().named() if self.files else here
+
     def work(self) -> float:
         """Documents of the longest kind."""
+        assert self.identity is not None
         characters = min(self.identity.bytes, self.max_characters or self.identity.bytes)
         return characters / self.document_characters
 
@@ -98,20 +117,8 @@ class TextSource(TextDocuments, ClozeQuestions, SourceSettings):
             raise ValueError("'files' goes with 'corpus: files', and the other way round")
         return self
 
-    def settings_of(self, model: type[Model], planning: SourcePlanning, **others: Any) -> Model:
-        if model is PlannedText:
-            from unix_lib.sources.text.corpus import reference_identity
-
-            outside = planning.outside
-            others["identity"] = (
-                reference_identity(outside.hashes)
-                if self.corpus == "python-reference"
-                else outside.files(self.file_shards(outside.root)[planning.shard])
-            )
-        return super().settings_of(model, planning, **others)
-
     def shards(self, outside: Outside) -> int:
-        return 1 if self.corpus == "python-reference" else len(self.file_shards(outside.root))
+        return 1 if self.corpus == "python-reference" else len(self.file_shards(outside))
 
     def benchmarks(self) -> tuple[str, ...]:
         return ("cloze",) if self.cloze_questions else ()

@@ -8,19 +8,19 @@ import hashlib
 import json
 import logging
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 
 from unix_lib.artefacts.files import write_text
 from unix_lib.artefacts.manifest import Manifest
+from unix_lib.config.folders import matching
 from unix_lib.config.jobs import Execution
-from unix_lib.config.outside import require_unchanged
+from unix_lib.config.outside import Outside
 from unix_lib.jobs.job import Job
 from unix_lib.records.rejected import REJECTED_FILE, RejectedSamples
 from unix_lib.records.schema import TEXT, Row
 from unix_lib.records.shards import SPLITS, Split, iterate_rows
 from unix_lib.sources.errors import SourceError
 from unix_lib.sources.text.cloze import make_cloze
-from unix_lib.sources.text.corpus import Text, files_of, identity_of, python_reference, user_files
+from unix_lib.sources.text.corpus import Text, python_reference, user_files
 from unix_lib.sources.text.documents import cut_into_documents
 from unix_lib.sources.text.kind import ClozeQuestions, PlannedText, TextDocuments
 from unix_lib.sources.writing import finish, write_records
@@ -31,14 +31,14 @@ _log = logging.getLogger(__name__)
 
 
 def make_records(job: Job[PlannedText, Execution]) -> Manifest:
-    """Make `sources/<source>`; `files` are looked for below the working directory, the project's root.
+    """Make `sources/<source>`; `files` are looked for below the project's root.
 
     Raises:
-        SourceError: too little text, a pattern that matches no file, or a corpus that changed after the plan was made.
+        SourceError: too little text, or a pattern that matches no file.
     """
     settings, name = job.settings, job.settings.source
     rejected = RejectedSamples()
-    documents, ended = gather_documents(read_corpus(settings, name, Path.cwd(), rejected), settings, rejected)
+    documents, ended = gather_documents(read_corpus(settings, job.outside, rejected), settings, rejected)
     if not documents:
         rejected.write(job.folder)
         reasons = [f"{count} x {reason}" for reason, count in rejected.counts.items()]
@@ -85,29 +85,20 @@ def make_benchmarks(job: Job[ClozeQuestions, Execution]) -> Manifest:
     return finish(job, {"benchmarks/cloze.jsonl": len(questions)}, {"cloze_questions": len(questions)})
 
 
-def read_corpus(settings: PlannedText, source: str, root: Path, rejected: RejectedSamples) -> Iterable[Text]:
-    """The texts of the corpus, which must be the one that the plan was made with.
+def read_corpus(settings: PlannedText, outside: Outside, rejected: RejectedSamples) -> Iterable[Text]:
+    """The texts of the corpus.
 
     Raises:
-        SourceError: a pattern that matches no file, or another Python's reference.
-        UserError: a file that changed.
+        SourceError: a pattern that matches no file.
     """
-    if settings.corpus == "files":
-        for pattern in settings.files:
-            if not files_of([pattern], root):
-                raise SourceError(
-                    f"sources.{source}.files: '{pattern}' matches no file below {root}; correct the pattern"
-                )
-        paths = settings.file_shards(root)[settings.shard]
-        require_unchanged(f"sources.{source}.files", paths, settings.identity)
-        return user_files(paths, root, rejected)
-    texts = list(python_reference(rejected))
-    if identity_of(texts) != settings.identity:
-        raise SourceError(
-            f"sources.{source}.corpus: this Python's reference is not the one that the plan was made with; run again "
-            "where the job's Python is the one that plans"
-        )
-    return texts
+    if settings.corpus == "python-reference":
+        return python_reference(rejected)
+    for pattern in settings.files:
+        if not matching(pattern, outside.root):
+            raise SourceError(
+                f"sources.{settings.source}.files: '{pattern}' matches no file below {outside.root}; correct it"
+            )
+    return user_files(settings.part(outside), outside.root, rejected)
 
 
 def gather_documents(
