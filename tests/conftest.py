@@ -2,9 +2,13 @@
 environment without what an earlier test of the same process left in it (training starts a process group, and a command
 started later would join it)."""
 
+import builtins
+import errno
+import io
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,6 +30,28 @@ def environment_of_the_start() -> Iterator[None]:
         if not name.startswith("PYTEST_"):  # pytest's own
             del os.environ[name]
     os.environ.update(AT_START)
+
+
+@pytest.fixture
+def unreadable(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], None]:
+    """Makes a file that nobody may read, root, under whom tests may run, included."""
+    closed: set[str] = set()
+    opens = io.open
+
+    def open_others(file: Any, *arguments: Any, **more: Any) -> Any:
+        if not isinstance(file, int) and os.fsdecode(file) in closed:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), os.fsdecode(file))
+        return opens(file, *arguments, **more)
+
+    monkeypatch.setattr(builtins, "open", open_others)
+    monkeypatch.setattr(io, "open", open_others)
+
+    def close(path: Path) -> None:
+        closed.add(str(path))
+        with pytest.raises(PermissionError):
+            path.read_bytes()
+
+    return close
 
 
 @pytest.fixture(scope="session")

@@ -109,7 +109,7 @@ def test_every_kind_of_bad_sample_is_set_aside_with_its_reason(tmp_path):
     noise(20, 20).save(folder / "alone.png")
     noise(20, 20).save(folder / "blank.png")
     noise(20, 20).save(tmp_path / "secret.png")
-    (folder / "link.png").symlink_to(tmp_path / "secret.png")
+    (folder / "link.png").symlink_to(tmp_path / "nowhere.png")
     (folder / "notes.txt").write_text("no image")
     bad = ["corrupt.png", "empty.jpg", "flipped.png", "truncated.jpg", "truncated.png", "bomb.png", "large.png"]
     bad += ["wide.png", "tall.png", "absent.png", "../secret.png", str(tmp_path / "secret.png"), "link.png"]
@@ -131,19 +131,19 @@ def test_every_kind_of_bad_sample_is_set_aside_with_its_reason(tmp_path):
         assert of_rows[name] == ("image set aside", reason)
         assert rejected["images"][name]["origin"] == name
     reasons = {name: reason for name, (reason, _) in of_rows.items()}
-    assert reasons["absent.png"] == reasons["x" * 5000] == "caption without image"
-    assert reasons["../secret.png"] == reasons["link.png"] == "path outside the folder"
+    assert reasons["absent.png"] == reasons["link.png"] == reasons["x" * 5000] == "caption without image"
+    assert reasons["../secret.png"] == reasons[str(tmp_path / "secret.png")] == "path outside the folder"
     assert reasons["alone.png"] == "image without caption"
     assert reasons["blank.png"] == "empty caption"
     assert rejected_counts(made) == {
         "images": {"aspect ratio": 2, "corrupt image": 3, "too many pixels": 2, "truncated image": 2},
         "records": {
-            "caption without image": 2,
+            "caption without image": 3,
             "empty caption": 1,
             "image set aside": 9,
             "image without caption": 1,
             "malformed row": 6,
-            "path outside the folder": 3,
+            "path outside the folder": 2,
         },
     }
     assert {row["sample_id"] for row in all_rows(made)} == {f"{index}.png" for index in range(8)}
@@ -375,3 +375,91 @@ def test_paths_are_read_from_the_working_directory(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     made = make(Path("results"), "mine", **settings_of(folder.name, "captions.jsonl"))
     assert made["records"].manifest.facts["train_records"] == 7
+
+
+def test_linked_data_are_taken_as_if_they_lay_in_the_folder(tmp_path):
+    """`dvc add` with links leaves links into its cache; a folder may be one link, or hold some."""
+    folder, rows = good_folder(tmp_path)
+    (folder / "more").mkdir()
+    noise(40, 30, 9).save(folder / "more" / "9.png")
+    noise(40, 30, 10).save(folder / "more" / "alone.png")
+    rows += [{"image": "more/9.png", "caption": "caption 9"}, {"image": "../more/9.png", "caption": "outside"}]
+    write_captions(tmp_path / "captions.jsonl", rows)
+    plain = make_folder(tmp_path, folder, tmp_path / "captions.jsonl", held_out=0.25)
+    assert len(all_rows(plain)) == 9
+    assert set(rejected_rows(plain)["records"]) == {"../more/9.png", "more/alone.png"}
+
+    cache = tmp_path / "cache"
+    cache.mkdir()
+    for index in range(8):
+        (folder / f"{index}.png").rename(cache / f"{index:032}")
+        (folder / f"{index}.png").symlink_to(cache / f"{index:032}")
+    (folder / "more").rename(cache / "more")
+    (folder / "more").symlink_to(cache / "more")
+    (cache / "more" / "round").symlink_to(folder)  # and in a circle
+    folder.rename(tmp_path / "elsewhere")
+    folder.symlink_to(tmp_path / "elsewhere")
+    assert os.path.realpath(folder / "3.png") == str(cache / f"{3:032}")
+    linked = make(tmp_path / "linked", "mine", held_out=0.25, **settings_of(folder, tmp_path / "captions.jsonl"))
+    assert {what: made.manifest.digest for what, made in linked.items()} == {
+        what: made.manifest.digest for what, made in plain.items()
+    }
+
+
+def test_what_cannot_be_read_is_set_aside_and_read_once_it_can(tmp_path, unreadable):
+    folder, rows = good_folder(tmp_path)
+    os.mkfifo(folder / "pipe.png")
+    (folder / "nowhere.png").symlink_to(folder / "absent.png")
+    rows += [{"image": name, "caption": "words"} for name in ("pipe.png", "nowhere.png")]
+    write_captions(tmp_path / "captions.jsonl", rows)
+    whole = make_folder(tmp_path, folder, tmp_path / "captions.jsonl")
+    for name in ("2.png", "5.png"):
+        unreadable(folder / name)
+    made = make_folder(tmp_path, folder, tmp_path / "captions.jsonl")
+    assert made["images"].folder != whole["images"].folder
+    assert rejected_counts(made) == {
+        "images": {"unreadable file": 2},
+        "records": {"caption without image": 2, "image set aside": 2},
+    }
+    assert {row["reason"] for row in rejected_rows(made)["images"].values()} == {"unreadable file"}
+    unreadable(tmp_path / "captions.jsonl")
+    jobs = source_jobs(tmp_path / "results", "mine", **settings_of(folder, tmp_path / "captions.jsonl"))
+    for job in jobs.values():
+        with pytest.raises(UserError, match=r"captions\.jsonl.* can't be read") as refused:
+            job.make()
+        assert "\n" not in str(refused.value)
+
+
+def test_a_fault_of_the_disk_is_no_fault_of_the_image(tmp_path, unreadable, monkeypatch):
+    """What could be hashed and then can't be read is tried again, never stored as a bad image."""
+    folder, rows = good_folder(tmp_path)
+    write_captions(tmp_path / "captions.jsonl", rows)
+    job = source_jobs(tmp_path / "results", "mine", **settings_of(folder, tmp_path / "captions.jsonl"))["images"]
+    check = decoding.check_header
+
+    def check_then_lose(path, *limits):
+        if path.name == "3.png":
+            unreadable(path)
+        return check(path, *limits)
+
+    monkeypatch.setattr(decoding, "check_header", check_then_lose)
+    with pytest.raises(SourceError, match=r"3\.png: .* while it was being read; run again"):
+        job.make()
+    assert not (job.folder / "manifest.json").exists()
+
+
+def test_images_that_come_or_go_between_the_two_jobs_are_refused(tmp_path):
+    folder, rows = good_folder(tmp_path)
+    write_captions(tmp_path / "captions.jsonl", [*rows, {"image": "late.png", "caption": "words"}])
+    jobs = source_jobs(tmp_path / "results", "mine", **settings_of(folder, tmp_path / "captions.jsonl"))
+    jobs["images"].make()
+    noise(40, 30, 20).save(folder / "late.png")
+    with pytest.raises(SourceError, match=r"sources\.mine: late\.png came after the images were made; run again"):
+        jobs["records"].make()
+    (folder / "late.png").unlink()
+    kept = (folder / "3.png").read_bytes()
+    (folder / "3.png").unlink()
+    with pytest.raises(SourceError, match=r"sources\.mine: 3\.png is gone since the images were made; run again"):
+        jobs["records"].make()
+    (folder / "3.png").write_bytes(kept)
+    assert jobs["records"].make().rejected == {"caption without image": 1}

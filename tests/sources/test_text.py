@@ -51,7 +51,7 @@ def story(number, paragraphs=4):
 
 
 def write_stories(folder, count):
-    folder.mkdir()
+    folder.mkdir(parents=True)
     for number in range(count):
         (folder / f"{number:03d}.txt").write_text(story(number), encoding="utf-8")
 
@@ -349,3 +349,26 @@ def test_a_file_name_that_is_not_utf8_stops_nothing(tmp_path, monkeypatch):
     folder = made["records"].folder
     ids = [i for s in ("train", "heldout") for i in read_split(folder, s, ["sample_id"])["sample_id"].to_pylist()]
     assert len(ids) == 4 and "texts/caf\\udce9.txt#0" in ids
+
+
+def test_linked_folders_are_read_and_what_cannot_be_is_set_aside(tmp_path, monkeypatch, unreadable):
+    monkeypatch.chdir(tmp_path)
+    write_stories(tmp_path / "texts", 3)
+    write_stories(tmp_path / "elsewhere" / "inner", 5)
+    (tmp_path / "texts" / "linked").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere" / "round").symlink_to(tmp_path / "texts")
+    (tmp_path / "texts" / "nowhere.txt").symlink_to(tmp_path / "absent.txt")
+    os.mkfifo(tmp_path / "texts" / "pipe.txt")
+    unreadable(tmp_path / "texts" / "001.txt")
+    made = make(tmp_path / "results", "mine", kind="text", corpus="files", files=["texts/**/*.txt"], cloze_questions=0)[
+        "records"
+    ]
+    rejected = pq.read_table(made.folder / "rejected.parquet").to_pylist()
+    assert {row["sample_id"] for row in rejected if row["reason"] == "unreadable file"} == {
+        f"texts/{name}.txt" for name in ("001", "nowhere", "pipe")
+    }
+    rows = [row for split in ("train", "heldout") for row in read_split(made.folder, split).to_pylist()]
+    kept = {row["sample_id"].partition("#")[0] for row in rows}
+    linked = {f"texts/linked/inner/{number:03}.txt" for number in range(5)}
+    duplicates = {row["origin"] for row in rejected if row["reason"] == "duplicate document"}
+    assert kept | duplicates == {"texts/000.txt", "texts/002.txt", *linked}

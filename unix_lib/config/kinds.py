@@ -10,12 +10,13 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from functools import partial
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, TypeVar, get_args
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
 from unix_lib.config.jobs import Execution
+from unix_lib.config.outside import FilesIdentity, ReadsOutside
 from unix_lib.config.strict import ConfigError, StrictModel, nearest
 
 Sort = Literal["source", "text tokenizer", "image tokenizer", "scorer", "judge", "analysis", "figure"]
@@ -107,10 +108,21 @@ def _lacking(kind: Kind[Any]) -> Iterator[str]:
         value = getattr(kind, field.name)
         if "JobKind" in str(field.type) and not isinstance(value, JobKind | None):
             yield f"its {field.name} is no JobKind"
+        if isinstance(value, JobKind) and _unchecked(value.settings):
+            derived = f"derive {value.settings.__name__} from ReadsOutside, with an identify of its own"
+            yield f"its {field.name} says what files from outside are, which no job would check: {derived}"
         path = value.make if isinstance(value, JobKind) else value
         module, _, name = path.partition(":") if isinstance(path, str) else ("", "", "")
         if name and module in sys.modules and not hasattr(sys.modules[module], name):
             yield f"its {field.name} names {path}, and there is no such function"
+
+
+def _unchecked(settings: type[StrictModel]) -> bool:
+    """Whether settings hold the identity of files from outside that no job would check."""
+    said = any(
+        FilesIdentity in (each.annotation, *get_args(each.annotation)) for each in settings.model_fields.values()
+    )
+    return said and not (issubclass(settings, ReadsOutside) and settings.identify is not ReadsOutside.identify)
 
 
 def _in_one_line(error: BaseException) -> str:

@@ -23,6 +23,7 @@ from unix_lib.artefacts.errors import UserError
 from unix_lib.artefacts.files import atomic_path, canonical_json, write_text
 from unix_lib.artefacts.manifest import read_manifest
 from unix_lib.checkpoints.loaded import Checkpoint
+from unix_lib.config.folders import is_regular
 from unix_lib.config.generate import ImageSampling
 from unix_lib.generate.decoding import check_prompt
 from unix_lib.generate.images import generate_images, image_steps
@@ -33,7 +34,6 @@ from unix_lib.images.files import MAX_ASPECT_RATIO, MAX_PIXELS, BadImage, check_
 from unix_lib.models.configuration import ModelError
 from unix_lib.pack.sequences import NO_TEXT, FixedParts, Format, text_to_image_prompt_ids, vqa_prompt_ids
 from unix_lib.records.rejected import encodable
-from unix_lib.sources.image_folder.captions import is_file
 from unix_lib.tokenizers.coded_images import decode_images, encode_images
 from unix_lib.tokenizers.text import encode_texts
 
@@ -153,7 +153,7 @@ class Texts(Outputs):
 
     def _encode(self, path: Path) -> np.ndarray:
         """Codes (codes_per_image,) of a user's image, prepared as training images are."""
-        if not is_file(path):
+        if not is_regular(path):
             raise RejectedRequest("no such image", str(path))
         try:
             check_header(path, MAX_PIXELS, MAX_ASPECT_RATIO)

@@ -66,5 +66,10 @@ def open_judge(settings: JudgeSettings, version: int, image_size: int, configure
     """
     kind = find_kind("judge", settings.kind, JudgeKind)
     require_logic_version(f"judge '{settings.kind}'", version, kind.logic_version)
-    same = (each for each in configured.values() if each.semantic() == settings.semantic())
+    same = (each for each in configured.values() if _asked_for(each) == _asked_for(settings))
     return imported(kind.open)(next(same, settings), image_size)
+
+
+def _asked_for(settings: JudgeSettings) -> dict[str, Any]:
+    """What a config says of a judge that changes verdicts: without what the plan found out about its files."""
+    return {name: value for name, value in settings.semantic().items() if name != "identity"}

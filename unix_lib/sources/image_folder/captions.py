@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from unix_lib.config.folders import is_regular
 from unix_lib.images.formats import EXTENSIONS
 from unix_lib.records.delimited import fields_of, read_delimited
 from unix_lib.records.lines import BadLine, fault_of, numbered_lines, value_of
@@ -35,22 +36,17 @@ def read_captions(path: Path, folder: Path) -> Iterator[CaptionRow]:
         folder: where the images are: a CSV row that runs on over a line with an image of its own misses a quote.
 
     Raises:
-        SourceError: no such file, neither .csv nor .jsonl, or a CSV without the two columns.
+        SourceError: no such file, one that can't be read, neither .csv nor .jsonl, or a CSV without the two columns.
     """
-    if not path.is_file():
+    if not is_regular(path):
         raise SourceError(f"{path}: no such caption file; set 'captions' to a JSONL or CSV file")
     suffix = path.suffix.lower()
     if suffix not in (".csv", ".jsonl"):
         raise SourceError(f"{path}: a caption file ends in .csv or .jsonl; convert or rename it")
-    yield from _csv_rows(path, folder) if suffix == ".csv" else _jsonl_rows(path)
-
-
-def is_file(path: Path) -> bool:
-    """Whether there is such a file; a name that no file can have names none."""
     try:
-        return path.is_file()
-    except (OSError, ValueError):  # too long for the file system, or not encodable
-        return False
+        yield from _csv_rows(path, folder) if suffix == ".csv" else _jsonl_rows(path)
+    except OSError as error:
+        raise SourceError(f"{path}: can't be read ({error.strerror}); make it a file that you may read") from None
 
 
 def _jsonl_rows(path: Path) -> Iterator[CaptionRow]:
@@ -75,7 +71,7 @@ def _csv_rows(path: Path, folder: Path) -> Iterator[CaptionRow]:
             name = by_itself[place].strip() if place < len(by_itself) else ""
             # Behind a caption of several lines, the record's own image stands on the last one.
             its_own = place > 0 and number == len(lines) - 1 and name == fields[place].strip()
-            if name and not its_own and (Path(name).suffix.lower() in EXTENSIONS or is_file(folder / name)):
+            if name and not its_own and (Path(name).suffix.lower() in EXTENSIONS or is_regular(folder / name)):
                 return f"a quote that is not closed before line {first + number}, which has its own image"
         return None
 

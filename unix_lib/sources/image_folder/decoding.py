@@ -7,10 +7,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from unix_lib.config.file_hashes import UNREADABLE
 from unix_lib.images.files import BadImage, check_header, image_row, square_rgb
 from unix_lib.records.rejected import RejectedSamples
 from unix_lib.records.schema import Row
+from unix_lib.sources.errors import SourceError
 
+UNREADABLE_FILE = "unreadable file"
 WINDOW = 256  # images in memory at a time
 
 _log = logging.getLogger(__name__)
@@ -21,12 +24,20 @@ class ImageFile:
     """A file, and those that are copies of it."""
 
     path: Path
-    content: str  # SHA-256 of the file, hexadecimal
+    content: str  # SHA-256 of the file, hexadecimal, or `UNREADABLE`
     names: list[str]  # below the folder, of the file and of its copies
 
     def set_aside(self, fault: BadImage, rejected: RejectedSamples) -> None:
+        """Set all of them aside.
+
+        Raises:
+            SourceError: the fault is of the disk, not of the image, and the file could be read before.
+        """
+        cause = fault.__cause__
+        if isinstance(cause, OSError) and cause.errno is not None and self.content != UNREADABLE:
+            raise SourceError(f"{self.path}: {cause.strerror} while it was being read; run again")
         for name in self.names:
-            rejected.add(name, name, fault.reason, fault.detail, cause=fault.__cause__)
+            rejected.add(name, name, fault.reason, fault.detail, cause=cause)
 
 
 def with_good_headers(
@@ -36,6 +47,8 @@ def with_good_headers(
     good = []
     for file in files:
         try:
+            if file.content == UNREADABLE:
+                raise BadImage(UNREADABLE_FILE, "no access, or a fault of the disk")
             check_header(file.path, max_pixels, max_aspect_ratio)
         except BadImage as fault:
             file.set_aside(fault, rejected)

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from unix_lib.artefacts.files import atomic_path
 from unix_lib.artefacts.manifest import Manifest
 from unix_lib.config.file_hashes import UNREADABLE, FileHashes
+from unix_lib.config.folders import files_below, is_regular
 from unix_lib.config.jobs import Execution
 from unix_lib.images.formats import EXTENSIONS
 from unix_lib.jobs.job import Job
@@ -22,7 +23,7 @@ from unix_lib.records.shards import ShardWriter
 from unix_lib.sources.errors import SourceError
 from unix_lib.sources.image_folder.decoding import ImageFile, decoded, with_good_headers
 from unix_lib.sources.image_folder.kind import PlannedFolderImages, PlannedFolderRecords
-from unix_lib.sources.image_folder.rows import judged_rows
+from unix_lib.sources.image_folder.rows import file_named, judged_rows
 from unix_lib.sources.writing import Files, ImageWriter, finish
 
 SET_ASIDE = "image set aside"
@@ -66,13 +67,14 @@ def make_records(job: Job[PlannedFolderRecords, Execution]) -> Manifest:
     """Make `sources/<source>`: a record for every row whose image could be used.
 
     Raises:
-        SourceError: no folder or no caption file.
+        SourceError: no folder or no caption file, or images that came or went after they were made.
     """
     settings, source = job.settings, job.recipe.name
     captions, root = Path(settings.captions), Path(settings.folder).resolve()
     images, set_aside = _images_by_name(job.inputs("images"))
     rejected = RejectedSamples()
     mentioned: set[str] = set()  # files, also by rows that can't be used
+    named: set[str] = set()  # by rows that can
     times: Counter[str] = Counter()
     with ShardWriter(job.folder, "train", RECORD) as train, ShardWriter(job.folder, "heldout", RECORD) as heldout:
         for judged in judged_rows(captions, Path(settings.folder)):
@@ -86,15 +88,20 @@ def make_records(job: Job[PlannedFolderRecords, Execution]) -> Manifest:
                 rejected.add(sample_id, origin, judged.reason, judged.detail)
                 continue
             name = _name_below(root, judged.path)
+            named.add(name)
             if name not in images:
-                rejected.add(sample_id, origin, SET_ASIDE, set_aside.get(name))
+                if name not in set_aside:
+                    raise SourceError(f"sources.{source}: {name} came after the images were made; run again")
+                rejected.add(sample_id, origin, SET_ASIDE, set_aside[name])
                 continue
             image_id, split = images[name]
             record = {"kind": IMAGE_TEXT, "text": row.caption, "image_id": image_id, "source": source}
             (heldout if split == "heldout" else train).write({"sample_id": sample_id} | record)
-    for path in sorted(root.rglob("*")):
-        if path.suffix.lower() in EXTENSIONS and path.is_file() and str(path.resolve()) not in mentioned:
-            name = path.relative_to(root).as_posix()
+    if (gone := images.keys() | set_aside.keys()) - named:
+        raise SourceError(f"sources.{source}: {sorted(gone - named)[0]} is gone since the images were made; run again")
+    for path in files_below(root):
+        name = path.relative_to(root).as_posix()
+        if path.suffix.lower() in EXTENSIONS and is_regular(path) and str(file_named(name, root)) not in mentioned:
             rejected.add(name, name, UNCAPTIONED, f"no row in {captions.name} names it")
     facts = {"train_records": train.rows, "heldout_records": heldout.rows}
     return finish(job, {**train.files, **heldout.files}, facts, rejected)

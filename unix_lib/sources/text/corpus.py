@@ -17,17 +17,18 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from unix_lib.config.file_hashes import FileHashes
+from unix_lib.config.file_hashes import UNREADABLE, FileHashes
 from unix_lib.config.folders import is_regular, matching
-from unix_lib.config.outside import FilesIdentity
+from unix_lib.config.outside import FilesIdentity, Outside
 from unix_lib.records.lines import fault_of
 from unix_lib.records.rejected import RejectedSamples
+from unix_lib.sources.errors import SourceError
 
 UNDECODABLE = "not UTF-8"
 UNPARSABLE = "not Python"
 EMPTY = "empty text"
 NOT_TEXT = "not plain text"
-UNREADABLE = "unreadable file"
+UNREADABLE_FILE = "unreadable file"
 
 # Folders of the standard library that hold tests, tools, third parties' packages or no prose.
 SKIPPED_FOLDERS = frozenset(
@@ -180,18 +181,23 @@ def docstrings_of(source: str) -> list[str]:
     return found
 
 
-def user_files(paths: list[Path], root: Path, rejected: RejectedSamples) -> Iterator[Text]:
-    """UTF-8 text files below `root`; others are set aside."""
+def user_files(paths: list[Path], outside: Outside, rejected: RejectedSamples) -> Iterator[Text]:
+    """UTF-8 text files below the project's root; others are set aside.
+
+    Raises:
+        SourceError: a fault of the disk in a file that could be read before.
+    """
     for path in paths:
-        name = path.relative_to(root).as_posix()
+        name = path.relative_to(outside.root).as_posix()
+        if outside.hashes.of(path) == UNREADABLE:
+            rejected.add(
+                name, name, UNREADABLE_FILE, "no file, a link that leads to none, no access, or a fault of the disk"
+            )
+            continue
         try:
-            if not is_regular(path):
-                rejected.add(name, name, UNREADABLE, "no file, or a link that leads to none, or no access")
-                continue
             text = path.read_text(encoding="utf-8-sig")
         except OSError as error:
-            rejected.add(name, name, UNREADABLE, "no access, or a fault of the disk", cause=error)
-            continue
+            raise SourceError(f"{name}: {error.strerror} while it was being read; run again") from None
         except UnicodeDecodeError as error:
             rejected.add(name, name, UNDECODABLE, f"not UTF-8 at byte {error.start}")
             continue

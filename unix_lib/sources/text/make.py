@@ -98,7 +98,7 @@ def read_corpus(settings: PlannedText, outside: Outside, rejected: RejectedSampl
             raise SourceError(
                 f"sources.{settings.source}.files: '{pattern}' matches no file below {outside.root}; correct it"
             )
-    return user_files(settings.part(outside), outside.root, rejected)
+    return user_files(settings.part(outside), outside, rejected)
 
 
 def gather_documents(
