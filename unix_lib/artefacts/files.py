@@ -5,7 +5,7 @@ import json
 import os
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +68,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     try:
         yield temporary
         flush(temporary)
-        os.chmod(temporary, 0o644)
+        set_mode(temporary, 0o644)
         os.replace(temporary, path)
         _sync_folder(path.parent)
     except BaseException:
@@ -79,9 +79,28 @@ def atomic_path(path: Path) -> Iterator[Path]:
 def _sync_folder(folder: Path) -> None:
     handle = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(handle)
+        with suppress(OSError):  # some file systems flush files only
+            os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def set_mode(path: Path, mode: int) -> None:
+    """Change what may be done with a file or folder, where the file system knows such a thing."""
+    with suppress(OSError):
+        path.chmod(mode)
+
+
+def point_link(link: Path, target: Path) -> bool:
+    """Make a symbolic link, or point an old one elsewhere, at once; False where the file system has no links."""
+    link.parent.mkdir(parents=True, exist_ok=True)
+    temporary = link.with_name(f".{link.name}.{os.getpid()}.part")
+    try:
+        temporary.symlink_to(target)
+    except OSError:
+        return False
+    os.replace(temporary, link)
+    return True
 
 
 def replace_text(path: Path, text: str) -> None:

@@ -13,6 +13,7 @@ from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 from unix_lib.artefacts.errors import UserError
 from unix_lib.artefacts.files import atomic_path, sha256_of
 from unix_lib.config.fetch import FetchedRepository
+from unix_lib.config.folders import files_below
 
 
 class FetchError(UserError):
@@ -48,7 +49,9 @@ def fetch_repository(repository: FetchedRepository) -> Path:
         if entry.lfs is not None and path.is_file() and sha256_of(path) != entry.lfs.sha256:
             raise FetchError(f"{name}: {entry.rfilename} is damaged; delete {path.resolve()} and fetch again")
     if repository.folder is not None:
-        shutil.copytree(folder, repository.folder, dirs_exist_ok=True, copy_function=_copy)
+        for path in files_below(folder):
+            with atomic_path(Path(repository.folder) / path.relative_to(folder)) as temporary:
+                shutil.copyfile(path, temporary)  # the contents only: some file systems have no modes
         return Path(repository.folder)
     return folder
 
@@ -60,11 +63,6 @@ def is_in_place(repository: FetchedRepository) -> bool:
         return cached is not None
     copies = {path: Path(repository.folder) / path.relative_to(cached) for path in cached.rglob("*") if path.is_file()}
     return all(copy.is_file() and copy.stat().st_size == path.stat().st_size for path, copy in copies.items())
-
-
-def _copy(source: str, target: str) -> None:
-    with atomic_path(Path(target)) as temporary:
-        shutil.copyfile(source, temporary)
 
 
 def _snapshot(repository: FetchedRepository, *, local_files_only: bool) -> Path:

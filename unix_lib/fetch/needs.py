@@ -6,6 +6,7 @@ from pathlib import Path
 from unix_lib.artefacts.errors import UserError
 from unix_lib.artefacts.files import sha256_of
 from unix_lib.config.experiment import Experiment
+from unix_lib.config.folders import matching
 from unix_lib.config.models import PretrainedStart
 from unix_lib.config.needs import Need, model_need
 
@@ -62,7 +63,7 @@ def missing_because(need: Need) -> str | None:
             return "not downloaded"
         return None if sha256_of(path) == need.file.sha256 else "its sha256 differs from the config's"
     if need.local is not None:
-        found = any(Path().glob(str(need.local))) if not need.local.is_absolute() else need.local.exists()
+        found = need.local.exists() or (not need.local.is_absolute() and matching(str(need.local), Path()))
         return None if found else "no such file or folder; put it there"
     if need.task is not None:
         from unix_lib.benchmarks.lm_eval_tasks import load_registered

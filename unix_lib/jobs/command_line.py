@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from unix_lib.artefacts.errors import UserError
+from unix_lib.artefacts.files import point_link
 from unix_lib.artefacts.recipe import RecipeError
 from unix_lib.jobs.job import Job
 
@@ -52,7 +53,7 @@ def run_script(stage: str, description: str | None) -> None:
 
 
 def new_attempt(log: Path) -> Path:
-    """Make the file of one more attempt, and the log a link to it."""
+    """Make the file of one more attempt, and the log a link to it; without links all attempts share the log."""
     folder = log.parent / ATTEMPTS
     folder.mkdir(parents=True, exist_ok=True)
     for number in count(1):
@@ -62,9 +63,9 @@ def new_attempt(log: Path) -> Path:
             break
         except FileExistsError:
             continue
-    link = log.with_name(f".{log.name}.{os.getpid()}.part")
-    link.symlink_to(attempt.relative_to(log.parent))
-    os.replace(link, log)
+    if not point_link(log, attempt.relative_to(log.parent)):
+        attempt.unlink()
+        return log
     return attempt
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from transformers import AutoModelForCausalLM, Qwen2Config, Qwen3Config
 
+from unix_lib.artefacts.files import set_mode
 from unix_lib.config.models import LayerPlan
 from unix_lib.models.checkpoint import load_model
 from unix_lib.models.configuration import QWEN_FIELDS, ModelError, UnixConfig
@@ -77,7 +78,7 @@ def export(model_folder: Path, output: Path) -> None:
         raise _no_folder(output, error) from None
     try:
         _write(config, target, model_folder, temporary)
-        temporary.chmod(0o755)
+        set_mode(temporary, 0o755)
         os.replace(temporary, output)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)

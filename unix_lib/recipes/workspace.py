@@ -6,10 +6,11 @@ reaches no job that was already planned.
 """
 
 import json
-import os
+import logging
+import shutil
 from pathlib import Path
 
-from unix_lib.artefacts.files import replace_where_changed
+from unix_lib.artefacts.files import point_link, replace_where_changed
 from unix_lib.artefacts.manifest import MANIFEST
 from unix_lib.artefacts.recipe import Recipe, read_recipe, write_recipe
 from unix_lib.artefacts.sealed import sealed_text
@@ -19,6 +20,8 @@ from unix_lib.jobs.job import read_execution
 from unix_lib.recipes.plan import STAGES, Plan
 
 PLANNED = "planned.json"  # in results/<experiment>
+
+logger = logging.getLogger(__name__)
 
 
 def execution_path(recipe_path: Path) -> Path:
@@ -85,7 +88,21 @@ def link_current(plan: Plan, results: Path) -> None:
     for link, target in wanted.items():
         if link.is_symlink() and link.readlink() == target:
             continue
-        link.parent.mkdir(parents=True, exist_ok=True)
-        temporary = link.with_name(f".{link.name}.{os.getpid()}")
-        temporary.symlink_to(target, target_is_directory=True)
-        os.replace(temporary, link)
+        if link.is_dir() and not link.is_symlink():
+            if not _is_copy(link, results / link.parent.name):
+                logger.warning("%s is no link to %s but a folder of its own, which is left; move it away", link, target)
+                continue
+            shutil.rmtree(link)
+        if not point_link(link, target):
+            logger.warning("%s: no links on this file system; results are in %s/<stage>", current, results)
+            return
+
+
+def _is_copy(folder: Path, stage: Path) -> bool:
+    """Whether a folder holds nothing but an artefact's files: results were copied with links followed."""
+    if not (folder / MANIFEST).is_file():
+        return False
+    manifest = (folder / MANIFEST).read_bytes()
+    originals = [path.parent for path in stage.glob(f"{folder.name}-*/{MANIFEST}") if path.read_bytes() == manifest]
+    names = {path.relative_to(folder) for path in folder.rglob("*")}
+    return any(all((original / name).exists() for name in names) for original in originals)
