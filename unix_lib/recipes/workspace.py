@@ -85,15 +85,14 @@ def link_current(plan: Plan, results: Path) -> None:
     for link in current.glob("*/*"):
         if link.is_symlink() and link not in wanted:
             link.unlink()
+        elif not link.is_symlink() and _is_copy(link, results / link.parent.name):
+            shutil.rmtree(link)
     for link, target in wanted.items():
         if link.is_symlink() and link.readlink() == target:
             continue
         if link.is_dir() and not link.is_symlink():
-            if not _is_copy(link, results / link.parent.name):
-                logger.warning("%s is no link to %s but a folder of its own, which is left; move it away", link, target)
-                continue
-            shutil.rmtree(link)
-        if not point_link(link, target):
+            logger.warning("%s is no link to %s but a folder of its own, which is left; move it away", link, target)
+        elif not point_link(link, target):
             logger.warning("%s: no links on this file system; results are in %s/<stage>", current, results)
             return
 
