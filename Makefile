@@ -7,6 +7,20 @@ PYTHON ?= python3
 CORES  ?= $(shell env -u OMP_NUM_THREADS nproc 2>/dev/null || sysctl -n hw.ncpu)
 CONFIG ?= config/laptop.yaml
 
+# Snakemake and torch keep caches in the user's home and ask for the user's name. Where there is no home that can be
+# written to, or no name, as in some containers, they get both here; Hugging Face's cache stays where it is.
+ifneq ($(shell test -w "$$HOME" && echo yes),yes)
+HF_CACHE := $(shell cache="$${XDG_CACHE_HOME:-$$HOME/.cache}/huggingface"; test -d "$$cache" && echo "$$cache")
+export HOME := $(CURDIR)/.snakemake/home
+export HF_HOME := $(or $(HF_HOME),$(HF_CACHE),$(HOME)/huggingface)
+export XDG_CACHE_HOME := $(HOME)/cache
+export XDG_CONFIG_HOME := $(HOME)/config
+export XDG_DATA_HOME := $(HOME)/data
+endif
+ifneq ($(shell { test -n "$$USER$$LOGNAME" || id -un >/dev/null 2>&1; } && echo yes),yes)
+export USER := user
+endif
+
 VENV   := .venv
 RUN    := $(VENV)/bin/python
 SNAKEMAKE := $(VENV)/bin/snakemake --cores $(CORES) --quiet rules --configfile
@@ -39,21 +53,21 @@ $(VENV)/.ready: envs/core.txt envs/install.sh pyproject.toml
 setup: $(VENV)/.ready ## virtual environment with the locked requirements
 
 run: setup ## the experiment CONFIG to its report, then where to look
-	$(SNAKEMAKE) $(CONFIG) -- all
-	@$(VENV)/bin/unix-lib summarize $(CONFIG)
+	$(SNAKEMAKE) "$(CONFIG)" -- all
+	@$(VENV)/bin/unix-lib summarize "$(CONFIG)"
 
 smoke: setup ## the whole chain cut to the bone, in a few minutes
 	$(SNAKEMAKE) config/smoke.yaml -- all
 	@$(VENV)/bin/unix-lib verify results/smoke
 
 plan: setup ## what is done, what would run and why, and what it would cost
-	@$(VENV)/bin/unix-lib plan $(CONFIG)
+	@$(VENV)/bin/unix-lib plan "$(CONFIG)"
 
 figures: setup ## draw from the results that exist, also during a run
-	@$(VENV)/bin/unix-lib figures $(CONFIG)
+	@$(VENV)/bin/unix-lib figures "$(CONFIG)"
 
 doctor: setup ## what works here, what is missing, how to get it
-	@$(VENV)/bin/unix-lib doctor $(CONFIG)
+	@$(VENV)/bin/unix-lib doctor "$(CONFIG)"
 
 test: setup ## all tests but those of test-slurm
 	$(RUN) -m pytest -n $(CORES) --dist loadfile
