@@ -1,6 +1,8 @@
 """The command line on a finished project: plan, status, verify, prune, describe, doctor, errors on one line."""
 
+import errno
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -14,6 +16,8 @@ from tests.workflow.project import Project
 from unix_lib.artefacts.manifest import write_manifest
 from unix_lib.artefacts.recipe import read_recipe
 from unix_lib.artefacts.sealed import seal
+from unix_lib.commands.experiment import PlannedExperiment
+from unix_lib.recipes.workspace import link_current
 from unix_lib.train.state import Progress, write_progress
 
 
@@ -97,8 +101,7 @@ def test_plan_does_without_what_it_cannot_read(project: Project) -> None:
     manifest = next(project.results.glob("pack/mixed-*/manifest.json"))
     manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"provenance": None}))
     (project.results / "summary").mkdir()
-    (project.results / "summary" / "wall_times.csv").write_text("stage,name,wall_seconds\n<<<<<<< HEAD\n")
-    finished = command(project, "plan")
+    (project.results / "summary" / "wall_times.csv").write_text("stage,name,wall_seconds\n    finished = command(project, "plan")
     assert finished.returncode == 0, finished.stderr
     assert f"skipped {recipe.relative_to(project.folder)}: unreadable recipe" in finished.stdout
     assert "wall_times.csv: 1 lines are no wall times" in finished.stdout
@@ -157,6 +160,7 @@ def test_artefacts_carry_their_own_recipe(project: Project) -> None:
     assert recipe["settings"]["step"] == 10
 
 
+<<<<<<< HEAD
 def test_an_error_that_nobody_foresaw_is_one_line_and_a_file(project: Project) -> None:
     module = project.folder / "unix_lib" / "commands" / "describe.py"
     module.write_text(module.read_text() + "\n\ndef run(path, console):\n    raise ValueError('a [/b] c')\n")
@@ -178,3 +182,38 @@ def test_a_figure_that_cannot_be_drawn_stops_no_other(project: Project) -> None:
     assert failed.startswith("failed conditional_entropy: unexpected ") and "the traceback is in" in failed
     assert drawn == "drawn results/tiny/preview/scores_over_tokens.png"
     Path(failed.split()[-1]).unlink()
+
+
+def test_results_copied_with_links_followed_are_results(project: Project) -> None:
+    """`cp -rL` makes folders of the links in current."""
+    current = project.results / "current"
+    links = sorted(path for path in current.glob("*/*"))
+    copy = shutil.copytree(current, project.results / "copy", symlinks=False)
+    shutil.rmtree(current)
+    copy.rename(current)
+    assert links and not any(path.is_symlink() for path in links)
+    (current / "pack" / "mixed" / "notes.txt").write_text("somebody's own")
+    for arguments in (("status",), ("verify", "results/tiny"), ("prune", "results/tiny"), ("plan",)):
+        finished = command(project, *arguments)
+        assert finished.returncode == 0, finished.stdout + finished.stderr
+    assert project.run() == []
+    own = current / "pack" / "mixed"
+    assert [path for path in links if not path.is_symlink()] == [own] and (own / "notes.txt").is_file()
+    warned = command(project, "status").stderr
+    assert f"{own.relative_to(project.folder)} is no link to ../../pack/mixed-" in warned and "Traceback" not in warned
+
+
+def test_without_links_results_are_said_to_lie_in_their_stages(
+    project: Project, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.chdir(project.folder)
+    shutil.rmtree(project.results / "current")
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "symlink", refuse)
+    planned = PlannedExperiment.load(Path("config/laptop.yaml"))
+    link_current(planned.plan, planned.results)
+    (warned,) = [record.getMessage() for record in caplog.records]
+    assert warned == "results/tiny/current: no links on this file system; results are in results/tiny/<stage>"
