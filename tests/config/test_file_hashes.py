@@ -77,7 +77,10 @@ def test_what_cannot_be_read_is_told_apart_from_what_can(tmp_path: Path, unreada
     path = write(tmp_path / "a", "one")
     assert FileHashes(None).size_and_digest(path) == (3, sha256_of(path))
     unreadable(path)
-    for name in ("a", "pipe", "link", "absent"):
+    (tmp_path / "fault").symlink_to("/proc/self/mem")  # a regular file whose first byte can't be read
+    with pytest.raises(OSError, match="Input/output"):
+        (tmp_path / "fault").read_bytes()
+    for name in ("a", "pipe", "link", "fault", "absent"):
         assert FileHashes(None).size_and_digest(tmp_path / name) == (0, UNREADABLE)
 
 

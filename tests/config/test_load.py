@@ -3,6 +3,8 @@
 import copy
 import json
 import math
+import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -294,3 +296,15 @@ def test_null_removes_whatever_it_stands_for(tmp_path: Path) -> None:
     (tmp_path / "base.yaml").write_text("a: {b: 1, c: {d: 2}}\ne: [1]\n")
     (tmp_path / "own.yaml").write_text("extends: base.yaml\na: {b: null, c: null, f: null}\ne: null\n")
     assert read_config(tmp_path / "own.yaml") == {"a": {"f": None}}
+
+
+def test_a_config_that_cannot_be_read_is_one_line(tmp_path: Path, unreadable: Callable[[Path], None]) -> None:
+    base = tmp_path / "base.yaml"
+    base.write_text("experiment: x\n")
+    (tmp_path / "own.yaml").write_text("extends: base.yaml\n")
+    unreadable(base)
+    os.mkfifo(tmp_path / "pipe.yaml")
+    for name, told in (("base", "can't be read"), ("own", "can't be read"), ("pipe", "no such config")):
+        with pytest.raises(ConfigError, match=told) as raised:
+            load_experiment(tmp_path / f"{name}.yaml")
+        assert "\n" not in str(raised.value)

@@ -222,7 +222,7 @@ def test_a_fetched_file_that_was_changed_is_refused(small: SmallExperiment, tmp_
         evaluation.scores.make()
     path.unlink()
     with pytest.raises(BenchmarkError, match="is missing; `unix-lib fetch"):
-        evaluation.scores.make()
+        small.evaluation("pope", group="file", file=str(path), source=None, limit=4).group.make()
 
 
 def test_a_ceiling_measures_the_detector_before_and_after_the_tokenizer(small: SmallExperiment) -> None:

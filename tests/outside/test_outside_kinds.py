@@ -67,6 +67,10 @@ BROKEN = {
     "functionless": POEMS_MODULE.replace("def make_records", "def make_others"),
     "jobless": f"{KIND}KIND = SourceKind(SourceSettings, records='poems:make')\n",
     "modelless": f"{KIND}KIND = SourceKind(dict, records=JobKind(StrictModel, 'poems:make', 1))\n",
+    "unchecked": POEMS_MODULE.replace("PoemsFile, ReadsOutside)", "PoemsFile)").replace(
+        "    held_out:", "    identity: FilesIdentity\n    held_out:"
+    ),
+    "unsaid": POEMS_MODULE.replace("def identify", "def identify_not"),
     "sourceless": f"{KIND}KIND = SourceKind(StrictModel, records=JobKind(StrictModel, 'poems:make', 1))\n",
 }
 
@@ -144,6 +148,11 @@ def test_a_file_that_the_source_names_is_missing(project: Path) -> None:
         ("tests.outside.functionless", "its records names tests.outside.functionless:make_records, and there is no"),
         ("tests.outside.jobless", "its records is no JobKind; docs/extending.md"),
         ("tests.outside.modelless", "its settings are no SourceSettings; docs/extending.md"),
+        ("tests.outside.unchecked", "its records says what files from outside are, which no job would check; derive"),
+        (
+            "tests.outside.unsaid",
+            "derive PlannedPoems from ReadsOutside, with an identify of its own; docs/extending.md",
+        ),
         ("tests.outside.sourceless", "its settings are no SourceSettings; docs/extending.md"),
     ],
 )

@@ -110,7 +110,7 @@ def _lacking(kind: Kind[Any]) -> Iterator[str]:
             yield f"its {field.name} is no JobKind"
         if isinstance(value, JobKind) and _unchecked(value.settings):
             derived = f"derive {value.settings.__name__} from ReadsOutside, with an identify of its own"
-            yield f"its {field.name} says what files from outside are, which no job would check: {derived}"
+            yield f"its {field.name} says what files from outside are, which no job would check; {derived}"
         path = value.make if isinstance(value, JobKind) else value
         module, _, name = path.partition(":") if isinstance(path, str) else ("", "", "")
         if name and module in sys.modules and not hasattr(sys.modules[module], name):
