@@ -29,11 +29,12 @@ def make_job(  # noqa: PLR0917
     Args:
         results: folder of the experiment's results.
         stage, name, kind: of the recipe; the kind as `unix_lib.jobs.job_kinds` takes it.
-        settings: of the model that the kind of job has.
+        settings: of the model that the kind of job has; what files from outside are is found out where it isn't said.
         inputs: artefacts by role, "stage/name-digest".
         execution: of a model with some of the fields that the kind of job has; the others have their defaults.
     """
-    outside = Outside(Path.cwd(), FileHashes(None))
+    identified = '"identity":' in settings.model_dump_json(exclude_none=True)
+    outside = None if identified else Outside(Path.cwd(), FileHashes(None))
     plan = Plan(Experiment.model_construct(experiment=results.name), outside=outside)
     artefact = plan.add(stage, name, kind, settings, inputs or {}, execution or Execution())
     write_plan(plan, results)
