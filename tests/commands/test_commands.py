@@ -101,7 +101,8 @@ def test_plan_does_without_what_it_cannot_read(project: Project) -> None:
     manifest = next(project.results.glob("pack/mixed-*/manifest.json"))
     manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"provenance": None}))
     (project.results / "summary").mkdir()
-    (project.results / "summary" / "wall_times.csv").write_text("stage,name,wall_seconds\n    finished = command(project, "plan")
+    (project.results / "summary" / "wall_times.csv").write_text("stage,name,wall_seconds\n<<<<<<< HEAD\n")
+    finished = command(project, "plan")
     assert finished.returncode == 0, finished.stderr
     assert f"skipped {recipe.relative_to(project.folder)}: unreadable recipe" in finished.stdout
     assert "wall_times.csv: 1 lines are no wall times" in finished.stdout
@@ -160,7 +161,6 @@ def test_artefacts_carry_their_own_recipe(project: Project) -> None:
     assert recipe["settings"]["step"] == 10
 
 
-<<<<<<< HEAD
 def test_an_error_that_nobody_foresaw_is_one_line_and_a_file(project: Project) -> None:
     module = project.folder / "unix_lib" / "commands" / "describe.py"
     module.write_text(module.read_text() + "\n\ndef run(path, console):\n    raise ValueError('a [/b] c')\n")
