@@ -256,6 +256,7 @@ def test_other_processes_of_a_job_leave_the_looking_to_the_first(
     Path("model/config.json").write_text("changed")
     monkeypatch.setenv("RANK", "1")
     run(job, monkeypatch, lambda: None)
+    (job.folder / MANIFEST).unlink()
     monkeypatch.setenv("RANK", "0")
     with pytest.raises(UserError, match="changed after the plan"):
         run(job, monkeypatch, lambda: None)
