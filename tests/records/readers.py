@@ -15,6 +15,8 @@ from unix_lib.benchmarks.cloze import read_cloze
 from unix_lib.benchmarks.geneval_prompts import read_prompts
 from unix_lib.benchmarks.question_files import LAYOUTS, read_questions
 from unix_lib.benchmarks.settings import Layout
+from unix_lib.config.file_hashes import FileHashes
+from unix_lib.config.outside import Outside
 from unix_lib.evaluate.scene_files import read_scenes
 from unix_lib.generate.requests import requests_of
 from unix_lib.records.rejected import RejectedSamples
@@ -170,7 +172,7 @@ def _requested(path: Path) -> Counts:
 
 def _characters(path: Path) -> Counts:
     rejected = RejectedSamples()
-    texts = list(user_files([path], path.parent, rejected))
+    texts = list(user_files([path], Outside(path.parent, FileHashes(None)), rejected))
     kept = [document for text in texts for document in cut_into_documents(text.text, 100)]
     whole = len("".join(path.read_bytes().decode("utf-8-sig", "replace").split()))
     return sum(len("".join(document.split())) for document in kept), whole if len(rejected) else 0
