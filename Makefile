@@ -35,7 +35,7 @@ help: ## this list
 # An environment whose Python is gone or another version, or whose clone was moved, is set up anew; a linked one is not
 # this clone's to mend.
 WORKS := $(RUN) -I -c 'import os, sys, importlib.util as u; s = u.find_spec("unix_lib"); \
-	sys.exit(not (s and os.path.samefile(s.origin, "unix_lib/__init__.py")))' 2>/dev/null
+	sys.exit(not (s and os.path.samefile(s.origin, "unix_lib/__init__.py")))' >/dev/null 2>&1
 ifneq ($(shell [ -L $(VENV) ] || [ ! -e $(VENV)/.ready ] || $(WORKS) || echo broken),)
 $(info $(VENV) does not work any more: its Python is gone or another one, or the folder was moved)
 $(shell rm -f $(VENV)/.ready)
