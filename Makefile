@@ -26,7 +26,7 @@ RUN    := $(VENV)/bin/python
 SNAKEMAKE := $(VENV)/bin/snakemake --cores $(CORES) --quiet rules --configfile
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run smoke plan figures doctor test test-slurm benchmark-model lint schema clean
+.PHONY: help setup run smoke plan figures doctor test test-slurm torture benchmark-model lint schema clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -74,6 +74,9 @@ test: setup ## all tests but those of test-slurm
 
 test-slurm: setup ## tests on a SLURM of two nodes that they start: as root, with slurm-wlm and munge installed
 	$(RUN) -m pytest -m slurm -rs
+
+torture: setup ## damage an experiment in every way we know, write docs/reliability.md; an hour on two cores
+	$(RUN) -m tests.torture --workers $(CORES) $(TORTURE)
 
 benchmark-model: setup ## time training and decoding beside transformers' own model, in one table
 	@$(VENV)/bin/unix-lib benchmark-model

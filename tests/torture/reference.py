@@ -1,0 +1,125 @@
+"""The undisturbed experiment: made once, then what every case must come back to."""
+
+import csv
+import random
+import shlex
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from tests.torture.clone import Clone, Event
+from unix_lib.artefacts.manifest import MANIFEST, read_manifest
+from unix_lib.artefacts.verify import verify
+from unix_lib.recipes.plan import STAGES
+
+PHOTOS, NOTES, WORDS = 24, 3, ("red", "green", "blue", "large", "small", "round", "plain", "bright", "dark")
+
+
+@dataclass(frozen=True)
+class Undisturbed:
+    """How a job went when nothing disturbed it."""
+
+    seconds: float
+    changes: list[Event]  # of files, in order
+    steps: int  # of optimizers
+
+
+class Reference:
+    """A clone in which the experiment ran to its end, and what each of its jobs did.
+
+    Attributes:
+        digests: content digests by artefact.
+        files: contents of the artefacts' files, by path below the results.
+        names: of all files below the results.
+    """
+
+    def __init__(self, clone: Clone) -> None:
+        """Read a clone that `make_reference` filled."""
+        self.clone = clone
+        self.plan = clone.plan()
+        self.digests = {name: read_manifest(clone.results / name).digest for name in self.plan.jobs}
+        self.files = {
+            path.relative_to(clone.results).as_posix(): path.read_bytes()
+            for artefact in self.plan.jobs
+            for path in files_of(clone, artefact)
+        }
+        self.names = {path.relative_to(clone.results).as_posix() for path in clone.results.rglob("*")}
+        events: dict[str, list[Event]] = {}
+        for event in clone.events():
+            events.setdefault(event.artefact, []).append(event)
+        self.jobs = {
+            target: Undisturbed(
+                seconds=of_job[-1].at - of_job[0].at,
+                changes=[event for event in of_job if event.what not in ("start", "step")],
+                steps=sum(event.what == "step" for event in of_job),
+            )
+            for target, of_job in events.items()
+        }
+
+    def targets(self, *stages: str) -> list[str]:
+        """Artefacts that a job of their own makes."""
+        return self.plan.targets(*(stages or STAGES))
+
+    def made_by(self, target: str) -> list[str]:
+        """All artefacts of a target's job."""
+        return [name for name, job in self.plan.jobs.items() if target in (name, job.made_by)]
+
+    def read_by(self, target: str) -> list[str]:
+        """Artefacts that a target's job may read."""
+        own = self.made_by(target)
+        named = [name for made in own for name in self.plan.jobs[made].recipe.upstream]
+        return [name for name in dict.fromkeys([*named, *self.plan.jobs[target].after]) if name not in own]
+
+    def command(self, target: str) -> list[str]:
+        """A job's command, as its log has it."""
+        log = (self.clone.results / "logs" / f"{target}.log").read_text(encoding="utf-8")
+        return shlex.split(next(line for line in log.splitlines() if " --recipe " in line))
+
+
+def make_reference(clone: Clone) -> Reference:
+    """Run the whole experiment, undisturbed, in a new clone."""
+    clone.copy_code()
+    write_data(clone.folder / "data")
+    ended = clone.run(clone.driver())
+    if ended.code:
+        raise RuntimeError(f"the undisturbed run failed:\n{ended.output}")
+    faults = verify(clone.results).faults
+    if faults:
+        raise RuntimeError(f"the undisturbed run does not verify: {faults}")
+    return Reference(clone)
+
+
+def files_of(clone: Clone, artefact: str) -> list[Path]:
+    """All files in an artefact's folder, in a fixed order."""
+    return sorted(path for path in (clone.results / artefact).rglob("*") if path.is_file())
+
+
+def remove(clone: Clone, artefacts: list[str]) -> None:
+    """Delete artefacts, as an error's remedy says."""
+    for artefact in artefacts:
+        shutil.rmtree(clone.results / artefact, ignore_errors=True)
+
+
+def is_finished(clone: Clone, artefact: str) -> bool:
+    return (clone.results / artefact / MANIFEST).is_file()
+
+
+def write_data(folder: Path) -> None:
+    """A user's own files: images with captions, and texts."""
+    draw = random.Random(218)
+    (folder / "photos").mkdir(parents=True)
+    with open(folder / "captions.csv", "w", encoding="utf-8", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(["image", "caption"])
+        for number in range(PHOTOS):
+            pixels = np.random.default_rng(number).integers(0, 256, (8, 8, 3), dtype=np.uint8)
+            image = Image.fromarray(pixels).resize((48, 40), Image.Resampling.BICUBIC)
+            image.save(folder / "photos" / f"{number:03d}.png")
+            rows.writerow([f"{number:03d}.png", f"A {draw.choice(WORDS)}, {draw.choice(WORDS)} pattern"])
+    (folder / "notes").mkdir()
+    for number in range(NOTES):
+        paragraphs = [" ".join(draw.choices(WORDS, k=80)).capitalize() + "." for _ in range(12)]
+        (folder / "notes" / f"{number}.txt").write_text("\n\n".join(paragraphs) + "\n", encoding="utf-8")
