@@ -3,11 +3,15 @@
 import os
 import random
 import subprocess
+import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
+OTHER_USER = 65534  # without rights: runs jobs where this one is root, who ignores modes
 YEAR = 365 * 86400.0
 
 
@@ -48,6 +52,27 @@ def change_times(folder: Path, draw: random.Random) -> None:
         os.utime(path, (stamp, stamp), follow_symlinks=False)
 
 
+@cache
+def can_mount() -> bool:
+    """Whether file systems can be mounted here: as root, outside most containers."""
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            _mount("-t", "tmpfs", "tmpfs", folder)
+        except OSError:
+            return False
+        subprocess.run(["umount", folder], check=True)
+    return True
+
+
+@cache
+def can_be_another() -> bool:
+    """Whether modes count for the processes that are started: for those of another user, where this one is root."""
+    if os.geteuid() != 0:
+        return True
+    command = ["setpriv", f"--reuid={OTHER_USER}", f"--regid={OTHER_USER}", "--clear-groups", sys.executable, "-c", ""]
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
 @contextmanager
 def small_disk(folder: Path, free: int) -> Iterator[Callable[[], None]]:
     """Put a folder on a tmpfs with so many bytes free; gives the function that makes it large.
@@ -69,6 +94,30 @@ def small_disk(folder: Path, free: int) -> Iterator[Callable[[], None]]:
         subprocess.run(["umount", "--lazy", str(folder)], check=True)
         folder.rmdir()
         aside.rename(folder)
+
+
+@contextmanager
+def read_only(folder: Path) -> Iterator[Callable[[], None]]:
+    """Have a folder refuse what would be written into it, as root by a mount, else by its mode; gives the way back."""
+    mode, by_mount, changed = folder.stat().st_mode, os.geteuid() == 0, True
+    if by_mount:
+        _mount("--bind", str(folder), str(folder))
+        _mount("-o", "remount,bind,ro", str(folder))
+    else:
+        folder.chmod(0o555)
+
+    def back() -> None:
+        nonlocal changed
+        if changed and by_mount:
+            subprocess.run(["umount", "--lazy", str(folder)], check=True)
+        elif changed:
+            folder.chmod(mode)
+        changed = False
+
+    try:
+        yield back
+    finally:
+        back()
 
 
 def _mount(*arguments: str) -> None:

@@ -9,12 +9,11 @@ from pathlib import Path
 import yaml
 
 from tests.torture.clone import SECONDS_TO_END, Event, kill
-from tests.torture.damage import change_times, delete, flip, small_disk, truncate
-from tests.torture.job_cases import CAN_BE_ANOTHER, CAN_MOUNT
+from tests.torture.damage import can_mount, change_times, delete, flip, read_only, small_disk, truncate
 from tests.torture.kinds import kind
 from tests.torture.outcome import Outcome
 from tests.torture.reference import files_of
-from tests.torture.room import OTHER_USER, Room
+from tests.torture.room import Room
 
 
 def prepare(room: Room, jobs: int = 2) -> None:
@@ -203,24 +202,21 @@ def links_are_followed(room: Room) -> Outcome:
     return room.conclude()
 
 
-@kind("the disk is full", "driver", simulated="" if CAN_MOUNT else "largest file limited instead of a full disk")
+@kind("the disk is full", "driver", simulated="" if can_mount() else "largest file limited instead of a full disk")
 def disk_is_full(room: Room) -> Outcome:
     prepare(room)
     free = int(room.random.uniform(0, 1.1) * room.room_needed)
-    if not CAN_MOUNT:
+    if not can_mount():
         return room.conclude(first=room.run(TORTURE_LARGEST_FILE=str(free)))
     with small_disk(room.clone.results, free) as make_room:
         return room.conclude(heal=make_room)
 
 
-@kind("no permission", "driver", simulated="" if CAN_BE_ANOTHER else "root ignores modes: nothing was revoked")
-def no_permission(room: Room) -> Outcome:
+@kind("a folder is read-only", "driver", simulated="" if os.geteuid() or can_mount() else "nothing was revoked")
+def folder_is_read_only(room: Room) -> Outcome:
     prepare(room)
-    if os.geteuid() == 0 and CAN_BE_ANOTHER:
-        room.user = OTHER_USER
-        subprocess.run(["chown", "-R", f"{OTHER_USER}:{OTHER_USER}", room.clone.folder], check=True)
+    if os.geteuid() == 0 and not can_mount():  # root ignores modes
+        return room.conclude()
     folders = [room.clone.folder / ".snakemake", room.clone.results, *room.clone.results.glob("*")]
-    victim = room.random.choice(sorted(path for path in folders if path.is_dir()))
-    mode = victim.stat().st_mode
-    victim.chmod(0o555)
-    return room.conclude(heal=lambda: victim.chmod(mode) if victim.exists() else None)
+    with read_only(room.random.choice(sorted(path for path in folders if path.is_dir()))) as give_back:
+        return room.conclude(heal=give_back)

@@ -2,26 +2,24 @@
 
 import os
 import subprocess
-import sys
 import time
 from functools import partial
 
 from tests.torture.clone import kill
-from tests.torture.damage import Damage, change_times, delete, flip, small_disk, truncate
+from tests.torture.damage import (
+    OTHER_USER,
+    Damage,
+    can_be_another,
+    can_mount,
+    change_times,
+    delete,
+    flip,
+    small_disk,
+    truncate,
+)
 from tests.torture.kinds import kind
 from tests.torture.outcome import Outcome
-from tests.torture.room import OTHER_USER, Room
-
-CAN_MOUNT = os.geteuid() == 0
-# Root ignores modes: its jobs run as another user, where that one can start this Python.
-CAN_BE_ANOTHER = os.geteuid() != 0 or (
-    subprocess.run(
-        ["setpriv", f"--reuid={OTHER_USER}", f"--regid={OTHER_USER}", "--clear-groups", sys.executable, "-c", ""],
-        capture_output=True,
-        check=False,
-    ).returncode
-    == 0
-)
+from tests.torture.room import Room
 
 
 @kind("killed at a random moment", "job")
@@ -108,11 +106,11 @@ def twice_at_once(room: Room) -> Outcome:
     return room.conclude(first=max(ended, key=lambda each: each.code != 0))
 
 
-@kind("the disk is full", "job", simulated="" if CAN_MOUNT else "largest file limited instead of a full disk")
+@kind("the disk is full", "job", simulated="" if can_mount() else "largest file limited instead of a full disk")
 def disk_is_full(room: Room) -> Outcome:
     room.remove_target()
     free = int(room.random.uniform(0, 1.1) * room.room_needed)
-    if not CAN_MOUNT:
+    if not can_mount():
         return room.conclude(first=room.run(TORTURE_LARGEST_FILE=str(free)))
     with small_disk(room.clone.results, free) as make_room:
         return room.conclude(heal=make_room)
@@ -121,11 +119,11 @@ def disk_is_full(room: Room) -> Outcome:
 @kind(
     "no permission",
     "job",
-    simulated="" if CAN_BE_ANOTHER else "root ignores modes: nothing was revoked",
+    simulated="" if can_be_another() else "root ignores modes: nothing was revoked",
 )
 def no_permission(room: Room) -> Outcome:
     room.remove_target()
-    if os.geteuid() == 0 and CAN_BE_ANOTHER:
+    if os.geteuid() == 0 and can_be_another():
         room.user = OTHER_USER
         subprocess.run(["chown", "-R", f"{OTHER_USER}:{OTHER_USER}", room.clone.folder], check=True)
     folder = room.clone.results / room.target.partition("/")[0]

@@ -15,7 +15,6 @@ from tests.torture.reference import Reference, Undisturbed, files_of, is_finishe
 from unix_lib.artefacts.manifest import MANIFEST
 
 MOST_ERRORS = 3  # errors in a row, each with its remedy, until one counts as leading nowhere
-OTHER_USER = 65534
 
 
 @dataclass
