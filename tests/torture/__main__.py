@@ -7,12 +7,11 @@ python -m tests.torture --only 'train/killed' --folder /tmp/torture     # some c
 import argparse
 import re
 import sys
-import tempfile
 import time
 from pathlib import Path
 
 from tests.torture.campaign import Case, all_cases, run_cases
-from tests.torture.clone import Clone
+from tests.torture.clone import Clone, open_folder
 from tests.torture.outcome import Outcome
 from tests.torture.reference import Reference, make_reference
 from tests.torture.table import PAGE, page, summary
@@ -28,9 +27,8 @@ def main() -> int:
     )
     parser.add_argument("--folder", type=Path, help="keep the undisturbed experiment here, or use the one that is here")
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="torture-") as temporary:
-        Path(temporary).chmod(0o755)  # another user's jobs run below it
-        return campaign(arguments, arguments.folder or Path(temporary))
+    with open_folder() as temporary:
+        return campaign(arguments, arguments.folder or temporary)
 
 
 def campaign(arguments: argparse.Namespace, folder: Path) -> int:

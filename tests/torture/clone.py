@@ -9,9 +9,11 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -174,6 +176,14 @@ class Clone:
     def steps(self) -> Counter[str]:
         """Optimizer steps by artefact."""
         return Counter(event.artefact for event in self.events() if event.what == "step")
+
+
+@contextmanager
+def open_folder() -> Iterator[Path]:
+    """A temporary folder that another user's processes can reach."""
+    with tempfile.TemporaryDirectory(prefix="torture-") as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
 
 
 def kill(process: int, *, group: bool = False) -> None:

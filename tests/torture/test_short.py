@@ -1,12 +1,13 @@
 """The short form of `make torture`: one case in every stage, and a few of whole runs, on a smaller experiment."""
 
 import random
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.torture.campaign import Case, all_cases, run_cases
-from tests.torture.clone import Clone, Ended
+from tests.torture.clone import Clone, Ended, open_folder
 from tests.torture.outcome import VERDICTS, clear_errors
 from tests.torture.reference import Reference, make_reference
 from tests.torture.room import Room
@@ -18,27 +19,33 @@ SHORT = Path("tests/torture/short.yaml")
 
 
 @pytest.fixture(scope="module")
-def reference(tmp_path_factory: pytest.TempPathFactory) -> Reference:
-    return make_reference(Clone(tmp_path_factory.mktemp("torture") / "undisturbed", SHORT))
+def folder() -> Iterator[Path]:
+    with open_folder() as folder:
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def reference(folder: Path) -> Reference:
+    return make_reference(Clone(folder / "undisturbed", SHORT))
 
 
 @pytest.mark.slow
-def test_nothing_is_lost_and_nothing_silently_wrong(reference: Reference, tmp_path: Path) -> None:
+def test_nothing_is_lost_and_nothing_silently_wrong(reference: Reference, folder: Path) -> None:
     draw = random.Random(SEED)
     by_stage: dict[str, list[Case]] = {}
     for case in all_cases(1):
         by_stage.setdefault(case.stage, []).append(case)
     assert set(STAGES) < set(by_stage)
     cases = [draw.choice(of_stage) for of_stage in by_stage.values()]
-    outcomes = run_cases(cases, reference, tmp_path, seed=SEED, workers=2, report=lambda case, outcome: None)
+    outcomes = run_cases(cases, reference, folder, seed=SEED, workers=2, report=lambda case, outcome: None)
     failed = {case.name: outcome for case, outcome in outcomes.items() if outcome.verdict in VERDICTS[2:]}
     assert len(outcomes) == len(cases)
     assert failed == {}
 
 
 @pytest.mark.slow
-def test_the_harness_sees_what_is_wrong(reference: Reference, tmp_path: Path) -> None:
-    clone = Clone(tmp_path / "clone", SHORT)
+def test_the_harness_sees_what_is_wrong(reference: Reference, folder: Path) -> None:
+    clone = Clone(folder / "clone", SHORT)
     clone.copy_code()
 
     def room() -> Room:
@@ -48,10 +55,10 @@ def test_the_harness_sees_what_is_wrong(reference: Reference, tmp_path: Path) ->
     for target in reference.targets("figures", "train"):
         assert room().judged([]).verdict == "recomputed"
 
-        forged, folder = room(), clone.results / target  # another result, whose manifest is in order
-        manifest = read_manifest(folder)
-        (folder / manifest.files[0].path).write_text("other")
-        write_manifest(folder, manifest.recipe, {entry.path: entry.rows for entry in manifest.files})
+        forged, made = room(), clone.results / target  # another result, whose manifest is in order
+        manifest = read_manifest(made)
+        (made / manifest.files[0].path).write_text("other")
+        write_manifest(made, manifest.recipe, {entry.path: entry.rows for entry in manifest.files})
         assert forged.judged([]).verdict == "silently wrong"
 
         again = room()
