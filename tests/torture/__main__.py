@@ -13,7 +13,7 @@ from pathlib import Path
 from tests.torture.campaign import Case, all_cases, run_cases
 from tests.torture.clone import Clone, open_folder
 from tests.torture.outcome import Outcome
-from tests.torture.reference import Reference, make_reference
+from tests.torture.reference import make_reference
 from tests.torture.table import PAGE, page, summary
 
 
@@ -25,7 +25,7 @@ def main() -> int:
     parser.add_argument(
         "--only", default="", help="only cases whose name has this, a regular expression; no page is written"
     )
-    parser.add_argument("--folder", type=Path, help="keep the undisturbed experiment here, or use the one that is here")
+    parser.add_argument("--folder", type=Path, help="keep the undisturbed experiment here, for the next campaign")
     arguments = parser.parse_args()
     with open_folder() as temporary:
         return campaign(arguments, arguments.folder or temporary)
@@ -33,9 +33,8 @@ def main() -> int:
 
 def campaign(arguments: argparse.Namespace, folder: Path) -> int:
     started = time.monotonic()
-    undisturbed = Clone(folder / "undisturbed")
     print(f"seed {arguments.seed}", flush=True)
-    reference = Reference(undisturbed) if undisturbed.folder.is_dir() else make_reference(undisturbed)
+    reference = make_reference(Clone(folder / "undisturbed"))
     cases = [case for case in all_cases(arguments.rounds) if re.search(arguments.only, case.name)]
     print(f"the undisturbed run took {time.monotonic() - started:.0f} s; {len(cases)} cases", flush=True)
 

@@ -66,8 +66,7 @@ def run_cases(
     clones: SimpleQueue[Clone] = SimpleQueue()
     for number in range(workers):
         clone = Clone(folder / f"clone-{number}", reference.clone.config)
-        if not clone.folder.is_dir():
-            clone.copy_code()
+        clone.copy_code()
         clones.put(clone)
     lock = threading.Lock()
     outcomes: dict[Case, Outcome] = {}

@@ -60,10 +60,11 @@ class Clone:
         self._outputs = 0
 
     def copy_code(self) -> None:
-        for name in CODE:
+        """Have today's code in the clone."""
+        for name in (*CODE, HOOKS.as_posix()):
+            shutil.rmtree(self.folder / name, ignore_errors=True)
             ignore = shutil.ignore_patterns("__pycache__")
             shutil.copytree(ROOT / name, self.folder / name, ignore=ignore, symlinks=True)
-        shutil.copytree(ROOT / HOOKS, self.folder / HOOKS, ignore=shutil.ignore_patterns("__pycache__"))
         for path in CONFIGS.glob("*.yaml"):
             shutil.copy(path, self.folder / CONFIG.parent)
 

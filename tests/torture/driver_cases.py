@@ -202,7 +202,9 @@ def links_are_followed(room: Room) -> Outcome:
     return room.conclude()
 
 
-@kind("the disk is full", "driver", simulated="" if can_mount() else "largest file limited instead of a full disk")
+@kind(
+    "the disk is full", "driver", simulated=lambda: "" if can_mount() else "largest file limited instead of a full disk"
+)
 def disk_is_full(room: Room) -> Outcome:
     prepare(room)
     free = int(room.random.uniform(0, 1.1) * room.room_needed)
@@ -212,7 +214,7 @@ def disk_is_full(room: Room) -> Outcome:
         return room.conclude(heal=make_room)
 
 
-@kind("a folder is read-only", "driver", simulated="" if os.geteuid() or can_mount() else "nothing was revoked")
+@kind("a folder is read-only", "driver", simulated=lambda: "" if os.geteuid() or can_mount() else "nothing was revoked")
 def folder_is_read_only(room: Room) -> Outcome:
     prepare(room)
     if os.geteuid() == 0 and not can_mount():  # root ignores modes

@@ -106,7 +106,7 @@ def twice_at_once(room: Room) -> Outcome:
     return room.conclude(first=max(ended, key=lambda each: each.code != 0))
 
 
-@kind("the disk is full", "job", simulated="" if can_mount() else "largest file limited instead of a full disk")
+@kind("the disk is full", "job", simulated=lambda: "" if can_mount() else "largest file limited instead of a full disk")
 def disk_is_full(room: Room) -> Outcome:
     room.remove_target()
     free = int(room.random.uniform(0, 1.1) * room.room_needed)
@@ -119,7 +119,7 @@ def disk_is_full(room: Room) -> Outcome:
 @kind(
     "no permission",
     "job",
-    simulated="" if can_be_another() else "root ignores modes: nothing was revoked",
+    simulated=lambda: "" if can_be_another() else "root ignores modes: nothing was revoked",
 )
 def no_permission(room: Room) -> Outcome:
     room.remove_target()

@@ -19,20 +19,20 @@ class Kind:
         scope: `job`, on single jobs of every stage, or one stage's name; `driver`, on a whole run; `data`, on files
             from outside.
         times: how often a round has it.
-        simulated: in which respect it only stands for the real thing; empty where it is the real thing.
+        simulated: says in which respect it only stands for the real thing here; empty where it is the real thing.
     """
 
     name: str
     scope: str
     run: Run
     times: int = 1
-    simulated: str = ""
+    simulated: Callable[[], str] = str
 
 
 KINDS: list[Kind] = []
 
 
-def kind(name: str, scope: str, *, times: int = 1, simulated: str = "") -> Callable[[RunType], RunType]:
+def kind(name: str, scope: str, *, times: int = 1, simulated: Callable[[], str] = str) -> Callable[[RunType], RunType]:
     """Add a function to the kinds of case."""
 
     def add(run: RunType) -> RunType:

@@ -1,7 +1,7 @@
 """Cases on a job of several processes: a training job on two, which a launcher starts."""
 
-import json
 import time
+from dataclasses import replace
 
 from tests.torture import outcome
 from tests.torture.clone import kill
@@ -20,10 +20,11 @@ def launched(room: Room) -> Outcome:
         [name for name in room.reference.targets("train") if room.reference.jobs[name].steps]
     )
     folder = room.clone.results / room.target
-    execution = room.clone.results / "recipes" / f"{room.target}.execution.json"
-    values = json.loads(execution.read_text(encoding="utf-8"))
-    values["job"]["nodes"] = PROCESSES
-    execution.write_text(json.dumps(values), encoding="utf-8")
+    plan = room.clone.plan()
+    job = plan.jobs[room.target]
+    shape = job.execution.job.model_copy(update={"nodes": PROCESSES})
+    plan.jobs[room.target] = replace(job, execution=job.execution.model_copy(update={"job": shape}))
+    room.clone.write_plan(plan)
     room.remove_target()
     started = time.monotonic()
     ended = room.run()

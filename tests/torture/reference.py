@@ -37,7 +37,7 @@ class Reference:
     """
 
     def __init__(self, clone: Clone) -> None:
-        """Read a clone that `make_reference` filled."""
+        """Read what `make_reference` made."""
         self.clone = clone
         self.plan = clone.plan()
         self.digests = {name: read_manifest(clone.results / name).digest for name in self.plan.jobs}
@@ -80,9 +80,10 @@ class Reference:
 
 
 def make_reference(clone: Clone) -> Reference:
-    """Run the whole experiment, undisturbed, in a new clone."""
+    """Run the whole experiment, undisturbed; what a clone has already is made again only where the code is another."""
     clone.copy_code()
-    write_data(clone.folder / "data")
+    if not (clone.folder / "data").exists():
+        write_data(clone.folder / "data")
     ended = clone.run(clone.driver())
     if ended.code:
         raise RuntimeError(f"the undisturbed run failed:\n{ended.output}")

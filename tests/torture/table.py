@@ -54,7 +54,8 @@ def page(outcomes: dict[Case, Outcome], plan: Plan, seed: int, minutes: float) -
 
 def _kind(case: Case) -> str:
     where = "" if case.stage in STAGES else f"{case.kind.scope}: "
-    return where + case.kind.name + (f" (simulated: {case.kind.simulated})" if case.kind.simulated else "")
+    simulated = case.kind.simulated()
+    return where + case.kind.name + (f" (simulated: {simulated})" if simulated else "")
 
 
 def _table(what: str, outcomes: dict[Case, Outcome], rows: Iterable[str]) -> str:
