@@ -25,8 +25,8 @@ def clone(tmp_path: Path) -> Path:
     for name in ("Makefile", "pyproject.toml", "envs"):
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copyfile
         copy(ROOT / name, clone / name)
-    for name in ("python", "snakemake", "unix-lib"):
-        (programs / name).write_text(STUB)
+    for name, text in (("python", "#!/bin/sh\n"), ("snakemake", STUB), ("unix-lib", STUB)):
+        (programs / name).write_text(text)  # a Python that finds nothing wrong with the environment
         (programs / name).chmod(0o755)
     (clone / ".venv" / ".ready").touch()
     os.utime(clone / ".venv" / ".ready", (4e9, 4e9))
