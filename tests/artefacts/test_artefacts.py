@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
+from tests.artefacts.damage import flip_bit
 from unix_lib.artefacts.errors import UserError
 from unix_lib.artefacts.files import atomic_path, sha256_of
 from unix_lib.artefacts.manifest import ArtefactError, open_artefact, read_manifest
-from unix_lib.artefacts.recipe import Recipe, write_recipe
+from unix_lib.artefacts.recipe import Recipe, RecipeError, read_recipe, write_recipe
 from unix_lib.artefacts.sealed import seal
 from unix_lib.artefacts.verify import verify
 from unix_lib.config.jobs import Execution
@@ -97,6 +98,20 @@ def test_verify_finds_altered_manifests_recipes_and_foreign_folders(results: Pat
     assert "was altered after it was written" in faults
     assert "the recipe was changed" in faults
     assert "a-000000000000: its manifest follows recipe" in faults
+
+
+def test_no_flipped_bit_of_a_recipe_is_taken_for_an_earlier_version(results: Path) -> None:
+    """What has no kind is one only under the digest that it has."""
+    path = next((results / "recipes" / "pack").glob("b-*[0-9a-f].json"))
+    for bit in range(8 * path.stat().st_size):
+        flip_bit(path, bit)
+        with pytest.raises(RecipeError, match=r"unreadable recipe|was changed"):
+            read_recipe(path)
+        flip_bit(path, bit)
+    for values in ("NaN", '"\\ud800"', "{}"):
+        path.write_text(f'{{"stage": "pack", "name": {values}, "kind": 1, "logic_version": 1, "settings": {values}}}')
+        with pytest.raises(RecipeError, match=r"unreadable recipe|was changed"):
+            read_recipe(path)
 
 
 def test_a_manifest_without_provenance_is_damaged(results: Path) -> None:

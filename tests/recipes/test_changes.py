@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.recipes.finished import finish, small_plan
+from unix_lib.artefacts.files import digest_of
 from unix_lib.artefacts.manifest import MANIFEST
 from unix_lib.artefacts.recipe import EarlierRecipe, Recipe, RecipeError, read_recipe
 from unix_lib.recipes.changes import reason_of
@@ -34,7 +35,7 @@ def earlier_artefact(results: Path, recipe: Recipe) -> Path:
     """What an earlier version would have left under a recipe's name: no kind in it, so another digest."""
     values = recipe.as_json()
     del values["kind"]
-    folder = results / recipe.stage / f"{recipe.name}-{'0' * 12}"
+    folder = results / recipe.stage / f"{recipe.name}-{digest_of(values)[:12]}"
     for path in (folder / "recipe.json", results / "recipes" / recipe.stage / f"{folder.name}.json", folder / MANIFEST):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(values))

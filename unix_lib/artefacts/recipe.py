@@ -99,17 +99,16 @@ def recipe_of(artefact: Path) -> Recipe:
 def _checked(path: Path, key: str, remedy: str) -> Recipe:
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-        if isinstance(values, dict) and "stage" in values and "kind" not in values:
+        if "kind" not in values and f"{values['name']}-{digest_of(values)[:DIGEST_CHARACTERS]}" == key:
             raise EarlierRecipe(
                 f"{path}: made by an earlier version; no config reaches it, `unix-lib prune` removes it"
             )
         recipe = Recipe(**values)
+        own = recipe.key
     except FileNotFoundError:
         raise RecipeError(f"{path}: no such recipe; {remedy}") from None
-    except (ValueError, TypeError, RecursionError) as error:
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise RecipeError(f"{path}: unreadable recipe ({error}); delete it, then {remedy}") from None
-    if recipe.key != key:
-        raise RecipeError(
-            f"{path}: the recipe was changed (its digest now gives {recipe.key}); delete it, then {remedy}"
-        )
+    if own != key:
+        raise RecipeError(f"{path}: the recipe was changed (its digest now gives {own}); delete it, then {remedy}")
     return recipe
