@@ -23,6 +23,13 @@ def mark_finished(artefacts, unfinished, results):
             mark.parent.mkdir(parents=True, exist_ok=True)
             mark.touch()
             age(mark)
+    state = Path(".snakemake/incomplete")
+    for record in state.glob(
+        "**/*"
+    ):  # that a job was at work when a Snakemake was killed
+        artefact = name_of(record, state).removeprefix(mark_of(results, ""))
+        if record.is_file() and artefact in artefacts and artefact not in unfinished:
+            record.unlink(missing_ok=True)
 
 
 def age(mark):
@@ -31,45 +38,39 @@ def age(mark):
         os.utime(mark, (0, 0))
 
 
-def forget_killed_runs(results):
-    """Remove what a Snakemake that was killed left in .snakemake about these results, once none is alive.
+def become_the_driver(results):
+    """Be the one Snakemake that makes these results, and remove the locks that a killed one left in .snakemake.
 
-    Every living one holds a shared lock, which ends with its process. One on another host is left to Snakemake's own
-    lock, since a file system need not share ours between hosts.
+    A driver holds the kernel's lock on a file, which ends with its process. Where the last one ran on another host it is
+    left to Snakemake's own lock, since a file system need not share the kernel's between hosts.
+
+    Returns:
+        The open file, to be kept as long as this process lives.
+
+    Raises:
+        WorkflowError: another one is at work.
     """
     results.mkdir(parents=True, exist_ok=True)
     lock = open(results / ".snakemake.lock", "a+")
+    lock.seek(0)
+    last = lock.read()  # "process 7 on host"
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        lock.seek(0)
-        if lock.read() in ("", platform.node()):
-            remove_records(results)
-        lock.truncate(0)
-        lock.write(platform.node())
-        lock.flush()
     except BlockingIOError:
-        pass
+        raise WorkflowError(
+            f"{results}: another Snakemake, {last}, is making these results; wait until it ends, or stop it"
+        ) from None
     except OSError:
         return lock  # a file system without locks
-    fcntl.flock(lock, fcntl.LOCK_SH)
+    if not last or last.endswith(f" on {platform.node()}"):
+        for record in Path(".snakemake/locks").glob("*"):
+            paths = record.read_text().split("\n")
+            if all(path.startswith(f"{results}/") for path in paths if path):
+                record.unlink()
+    lock.truncate(0)
+    lock.write(f"process {os.getpid()} on {platform.node()}")
+    lock.flush()
     return lock
-
-
-def remove_records(results):
-    """Remove Snakemake's locks on these results, and its records that their marks are incomplete."""
-    state = Path(".snakemake")
-    for lock in state.glob("locks/*"):
-        if all(
-            path.startswith(f"{results}/")
-            for path in lock.read_text().split("\n")
-            if path
-        ):
-            lock.unlink()
-    for record in state.glob("incomplete/**/*"):
-        if record.is_file() and name_of(record, state / "incomplete").startswith(
-            f"{results}/"
-        ):
-            record.unlink()
 
 
 def name_of(record, folder):

@@ -46,7 +46,6 @@ if workflow.is_main_process:
         UNFINISHED = set(unfinished(PLAN, results))
     except UserError as error:
         raise WorkflowError(str(error)) from None
-    alive = forget_killed_runs(results)  # open as long as this process lives
     mark_finished(PLAN.jobs, UNFINISHED, results)
 
 
@@ -54,8 +53,13 @@ class DigestsDecide(type(workflow)):
     """Manifests under the digests of recipes decide what runs: of Snakemake's own triggers none that knows more is left.
 
     They would run a job again because its list of order-only predecessors changed (a checkpoint added before it) or
-    because a rule's text did.
+    because a rule's text did. Before it locks anything, a run that is no dry run becomes the only one.
     """
+
+    def _build_dag(self):
+        if PLAN and self.executor_plugin and not self.dryrun:
+            self.driver = become_the_driver(results)
+        super()._build_dag()
 
     @property
     def dag_settings(self):

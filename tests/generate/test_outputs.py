@@ -320,5 +320,5 @@ def test_the_image_tokenizer_is_found_through_the_recipes(tmp_path: Path) -> Non
             open_checkpoint(folder, None, 1, "cpu", with_images=True)
         assert "delete" not in str(refused.value)
     (tmp_path / mixed / model).write_text("{} ")
-    with pytest.raises(UserError, match="the manifest says"):
+    with pytest.raises(UserError, match="bytes instead of"):
         open_checkpoint(tmp_path / mixed, None, 1, "cpu", with_images=True)

@@ -1,11 +1,12 @@
 """How the processes of a training job end."""
 
+import os
 import subprocess
 import sys
 import time
 from pathlib import Path
 
-from tests.train.experiment import Experiment, command, environment
+from tests.train.experiment import ROOT, Experiment, command, environment
 from unix_lib.artefacts.manifest import read_manifest
 from unix_lib.jobs.job import lock_path
 from unix_lib.jobs.lock import Lock
@@ -19,7 +20,7 @@ def test_what_happens_while_python_ends_fails_no_finished_checkpoint(tmp_path: P
     startup = tmp_path / "startup"
     startup.mkdir()
     (startup / "sitecustomize.py").write_text(ABORTS_AT_ITS_END, encoding="utf-8")
-    dangerous = environment() | {"PYTHONPATH": str(startup)}
+    dangerous = environment() | {"PYTHONPATH": f"{startup}{os.pathsep}{ROOT}"}
     alone = subprocess.run([sys.executable, "-c", ""], check=False, env=dangerous | {"RANK": "0"})
     assert alone.returncode < 0, "nothing aborts"
     experiment = Experiment(tmp_path / "results")

@@ -157,7 +157,7 @@ def test_targets_make_what_they_name_and_what_it_needs(project: Project) -> None
 
 
 def test_editing_rules_or_scripts_runs_nothing(project: Project) -> None:
-    edits = {"train": ("Training", "Now training"), "common": ("launcher}{PYTHON}", "launcher} {PYTHON}")}
+    edits = {"train": ("Training", "Now training"), "common": ("launcher}{PYTHON:q}", "launcher} {PYTHON:q}")}
     for name, (old, new) in edits.items():
         rules = project.folder / "rules" / f"{name}.smk"
         assert old in rules.read_text()

@@ -24,7 +24,7 @@ def resources_of(project: Project, name: str) -> dict[str, Any]:
     rules = project.folder / "rules" / "train.smk"
     rules.write_text(re.sub(r"    message:\n.*\n", "", rules.read_text()))
     shown = project.snakemake("--profile", "slurm", "-n", "--", "train").stdout
-    block = next(block for block in shown.split("\n\n") if f"output: results/tiny/train/{name}-" in block)
+    block = next(block for block in shown.split("\n\n") if f"output: results/tiny/made/train/{name}-" in block)
     line = next(line for line in block.splitlines() if line.strip().startswith("resources:"))
     pairs = (item.split("=", 1) for item in line.split("resources:")[1].split(", ") if "=" in item)
     return {key.strip(): int(value) if value.strip().isdigit() else value.strip() for key, value in pairs}

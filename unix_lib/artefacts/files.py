@@ -32,7 +32,11 @@ def flush(path: Path) -> None:
 def file_fault(
     path: Path, size: int, sha256: str | None, advance: Callable[[int], None] = lambda size: None
 ) -> str | None:
-    """What is wrong with a file that should have that many bytes and that SHA-256 (None: any), or None."""
+    """What is wrong with a file that should have that many bytes and that SHA-256 (None: any), or None.
+
+    Raises:
+        PermissionError: nobody knows; what this user may not read is not damaged.
+    """
     try:
         found = path.stat().st_size
         if not path.is_file():
@@ -43,6 +47,8 @@ def file_fault(
             return f"{path}: content differs from its sha256"
     except FileNotFoundError:
         return f"{path}: missing"
+    except PermissionError:
+        raise
     except OSError as error:
         return f"{path}: can't be read ({error.strerror})"
     return None

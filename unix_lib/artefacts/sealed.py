@@ -63,12 +63,15 @@ def read_seal(folder: Path) -> dict[Path, tuple[int, str]]:
 
     Raises:
         SealError: there is no seal, it can't be read, or the folder holds files that it doesn't list.
+        PermissionError: what this user may not read is not damaged.
     """
     try:
         entries = json.loads((folder / HASHES).read_text(encoding="utf-8"))
         listed = {folder / name: (int(entry["bytes"]), str(entry["sha256"])) for name, entry in entries.items()}
     except (FileNotFoundError, NotADirectoryError):
         raise SealError(f"{folder}: no {HASHES}, so it was never finished") from None
+    except PermissionError:
+        raise
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise SealError(f"{folder / HASHES}: unreadable ({type(error).__name__})") from None
     for path in _files(folder):

@@ -91,7 +91,7 @@ class _Inventory:
         self._seen.add(folder / MANIFEST)
         try:
             manifest = read_manifest(folder)
-        except UserError as error:
+        except (UserError, PermissionError) as error:
             self._fault(str(error), folder)
             return
         if not folder.name.endswith(manifest.recipe[:12]):
@@ -116,7 +116,7 @@ class _Inventory:
         self._seen.add(folder / HASHES)
         try:
             self.expected |= read_seal(folder)
-        except SealError as error:
+        except (SealError, PermissionError) as error:
             self._fault(str(error), folder)
 
     def add_others(self) -> None:
@@ -176,6 +176,8 @@ def _hash(expected: dict[Path, tuple[int, str]], found: Verification, progress: 
     def fault_of(path: Path) -> str | None:
         try:
             return file_fault(path, *expected[path], advance)
+        except PermissionError as error:
+            return str(error)
         finally:
             with counting:
                 found.hashed_files += 1

@@ -20,6 +20,7 @@ from unix_lib.artefacts.errors import UserError
 from unix_lib.artefacts.files import point_link
 from unix_lib.artefacts.recipe import RecipeError
 from unix_lib.jobs.job import Job
+from unix_lib.jobs.machine import refusal
 
 ATTEMPTS = "attempts"  # folder beside the logs
 ATTEMPT = "UNIX_LOG"  # in the environment of a job's several processes, which share a file
@@ -41,15 +42,18 @@ def run_script(stage: str, description: str | None) -> None:
                 f"{arguments.recipe}: a recipe of stage {job.recipe.stage}; run scripts/{job.recipe.stage}.py"
             )
         job.make()
-    except UserError as error:
+    except Exception as error:
         line = f"{type(error).__name__}: {error}"
+        if not isinstance(error, UserError):
+            refused = refusal(error, arguments.recipe.parents[2])
+            if refused is None:  # a fault of ours: its traceback stands in the log
+                if arguments.log is not None:
+                    print(f"{line}\n  traceback: {arguments.log}", file=screen, flush=True)
+                raise
+            line = refused
         if arguments.log is not None:
             print(line, file=screen, flush=True)
         sys.exit(line)
-    except Exception as error:  # a fault of ours, or of the machine: its traceback stands in the log
-        if arguments.log is not None:
-            print(f"{type(error).__name__}: {error}\n  traceback: {arguments.log}", file=screen, flush=True)
-        raise
 
 
 def new_attempt(log: Path) -> Path:
