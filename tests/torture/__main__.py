@@ -22,6 +22,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=2, help="cases of each kind in each stage")
     parser.add_argument("--seed", type=int, default=218)
     parser.add_argument("--workers", type=int, default=2, help="cases at a time")
+    parser.add_argument("--minutes", type=float, default=70, help="after so many no more cases are begun")
     parser.add_argument(
         "--only", default="", help="only cases whose name has this, a regular expression; no page is written"
     )
@@ -44,10 +45,18 @@ def campaign(arguments: argparse.Namespace, folder: Path) -> int:
             f"{time.monotonic() - started:5.0f} s  {outcome.verdict:15} {case.name}  {outcome.detail}{left}", flush=True
         )
 
-    outcomes = run_cases(cases, reference, folder, seed=arguments.seed, workers=arguments.workers, report=report)
+    outcomes = run_cases(
+        cases,
+        reference,
+        folder,
+        seed=arguments.seed,
+        workers=arguments.workers,
+        seconds=60 * arguments.minutes,
+        report=report,
+    )
     minutes = (time.monotonic() - started) / 60
     if not arguments.only:
-        PAGE.write_text(page(outcomes, reference.plan, arguments.seed, minutes), encoding="utf-8")
+        PAGE.write_text(page(outcomes, len(cases), reference.plan, arguments.seed, minutes), encoding="utf-8")
     print(summary(outcomes))
     return int(any(outcome.verdict in ("lost", "silently wrong") for outcome in outcomes.values()))
 

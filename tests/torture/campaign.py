@@ -2,6 +2,7 @@
 
 import random
 import threading
+import time
 import traceback
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -60,9 +61,14 @@ def run_cases(
     *,
     seed: int,
     workers: int,
+    seconds: float,
     report: Callable[[Case, Outcome], None],
 ) -> dict[Case, Outcome]:
-    """Run cases side by side, each worker in a clone of its own below `folder`; `report` is called after each."""
+    """Run cases side by side, each worker in a clone of its own below `folder`; `report` is called after each.
+
+    After so many seconds no more are begun; they are missing from what is returned.
+    """
+    ends = time.monotonic() + seconds
     clones: SimpleQueue[Clone] = SimpleQueue()
     for number in range(workers):
         clone = Clone(folder / f"clone-{number}", reference.clone.config)
@@ -72,6 +78,8 @@ def run_cases(
     outcomes: dict[Case, Outcome] = {}
 
     def one(case: Case) -> None:
+        if time.monotonic() > ends:
+            return
         clone = clones.get()
         try:
             outcome = run_case(case, reference, clone, seed)

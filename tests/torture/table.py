@@ -34,9 +34,9 @@ def kinds_left_out(plan: Plan) -> list[str]:
     return [f"{sort} `{name}`" for sort in ROOMS for name in known_kinds(sort) if name not in words]
 
 
-def page(outcomes: dict[Case, Outcome], plan: Plan, seed: int, minutes: float) -> str:
-    """The whole page."""
-    text = [HEAD, f"{len(outcomes)} cases with seed {seed}, {minutes:.0f} minutes.\n"]
+def page(outcomes: dict[Case, Outcome], planned: int, plan: Plan, seed: int, minutes: float) -> str:
+    """The whole page; of the planned cases the last may be missing, where time ran out."""
+    text = [HEAD, f"{len(outcomes)} of {planned} cases with seed {seed}, {minutes:.0f} minutes.\n"]
     text += ["## By stage\n", _table("stage", outcomes, [case.stage for case in outcomes])]
     text += ["## By kind of case\n", _table("what happens", outcomes, [_kind(case) for case in outcomes])]
     all_steps, repeated, of_finished = (

@@ -37,7 +37,9 @@ def test_nothing_is_lost_and_nothing_silently_wrong(reference: Reference, folder
         by_stage.setdefault(case.stage, []).append(case)
     assert set(STAGES) < set(by_stage)
     cases = [draw.choice(of_stage) for of_stage in by_stage.values()]
-    outcomes = run_cases(cases, reference, folder, seed=SEED, workers=2, report=lambda case, outcome: None)
+    outcomes = run_cases(
+        cases, reference, folder, seed=SEED, workers=2, seconds=3600, report=lambda case, outcome: None
+    )
     failed = {case.name: outcome for case, outcome in outcomes.items() if outcome.verdict in VERDICTS[2:]}
     assert len(outcomes) == len(cases)
     assert failed == {}
