@@ -134,7 +134,7 @@ class Clone:
 
     def driver(self, *arguments: str) -> list[str]:
         """The command of a driver, as the Makefile has it."""
-        fixed = ["--cores", "2", "--rerun-incomplete", "--quiet", "rules", "--configfile", str(self.config)]
+        fixed = ["--cores", "2", "--quiet", "rules", "--configfile", str(self.config)]
         return [sys.executable, "-m", "snakemake", *fixed, *arguments, "--", "all"]
 
     def processes(self) -> list[int]:
