@@ -13,12 +13,23 @@ def mark_of(results, artefact):
     return f"{results}/made/{artefact}"
 
 
-def mark_finished(artefacts, unfinished, results):
-    """Give each finished artefact its mark, all of one time, and take the others' away."""
+def marked(results):
+    """Artefacts that have a mark."""
+    made = Path(results) / "made"
+    return {str(mark.relative_to(made)) for mark in made.glob("*/*")}
+
+
+def mark_finished(artefacts, unfinished, marked_before, results):
+    """Give each finished artefact its mark, all of one time, and take the others' away.
+
+    Of another Snakemake's that is at work none is taken: what had a mark before it was looked at and is unfinished lost
+    its manifest.
+    """
     for artefact in artefacts:
         mark = Path(mark_of(results, artefact))
         if artefact in unfinished:
-            mark.unlink(missing_ok=True)
+            if artefact in marked_before:
+                mark.unlink(missing_ok=True)
         else:
             mark.parent.mkdir(parents=True, exist_ok=True)
             mark.touch()

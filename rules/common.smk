@@ -43,10 +43,11 @@ if workflow.is_main_process:
         PLAN = resolve(
             experiment, Path.cwd(), FileHashes(results / ".file-hashes.json")
         )
+        marked_before = marked(results)
         UNFINISHED = set(unfinished(PLAN, results))
     except UserError as error:
         raise WorkflowError(str(error)) from None
-    mark_finished(PLAN.jobs, UNFINISHED, results)
+    mark_finished(PLAN.jobs, UNFINISHED, marked_before, results)
 
 
 class DigestsDecide(type(workflow)):

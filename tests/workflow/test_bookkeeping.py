@@ -10,10 +10,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.workflow.project import Project
+from tests.workflow.project import ROOT, Project
 
 SLOW = "unix-step-00030"  # the job that outlives its driver
 
@@ -168,3 +169,16 @@ def test_an_unexpected_error_is_shown_with_its_log_and_earlier_attempts_stay_in_
     logs = [path.read_text() for path in sorted(log.parent.glob(f"attempts/{log.name}.*"))]
     assert [text.count("Traceback") for text in logs] == [0, 1, 1]
     assert log.read_text() == logs[-1]
+
+
+def test_a_job_that_ends_while_another_snakemake_looks_keeps_its_mark(tmp_path: Path) -> None:
+    """That one has looked for manifests when the job writes its own, and sets marks afterwards."""
+    names: dict[str, Any] = {"os": os, "Path": Path}
+    exec((ROOT / "rules" / "bookkeeping.smk").read_text(), names)  # plain Python
+    lost, ended = (Path(names["mark_of"](tmp_path, f"train/{name}")) for name in ("lost", "ended"))
+    lost.parent.mkdir(parents=True)
+    lost.touch()
+    before = names["marked"](tmp_path)
+    ended.touch()
+    names["mark_finished"](["train/lost", "train/ended"], {"train/lost", "train/ended"}, before, tmp_path)
+    assert ended.exists() and not lost.exists()
