@@ -36,7 +36,7 @@ def campaign(arguments: argparse.Namespace, folder: Path) -> int:
     started = time.monotonic()
     print(f"seed {arguments.seed}", flush=True)
     reference = make_reference(Clone(folder / "undisturbed"))
-    cases = [case for case in all_cases(arguments.rounds) if re.search(arguments.only, case.name)]
+    cases = [case for case in all_cases(arguments.rounds, arguments.seed) if re.search(arguments.only, case.name)]
     print(f"the undisturbed run took {time.monotonic() - started:.0f} s; {len(cases)} cases", flush=True)
 
     def report(case: Case, outcome: Outcome) -> None:

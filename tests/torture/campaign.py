@@ -32,15 +32,19 @@ class Case:
         return f"{self.stage}/{self.kind.name}/{self.number}"
 
 
-def all_cases(rounds: int) -> list[Case]:
-    """Every kind in every stage, so many times."""
-    return [
-        Case(stage, kind, turn * kind.times + number)
-        for turn in range(rounds)
-        for kind in KINDS
-        for number in range(kind.times)
-        for stage in (STAGES if kind.scope == "job" else [kind.scope])
-    ]
+def all_cases(rounds: int, seed: int) -> list[Case]:
+    """Every kind in every stage, so many times; a round is mixed, so that no kind is last where time runs out."""
+    cases = []
+    for turn in range(rounds):
+        of_round = [
+            Case(stage, kind, turn * kind.times + number)
+            for kind in KINDS
+            for number in range(kind.times)
+            for stage in (STAGES if kind.scope == "job" else [kind.scope])
+        ]
+        random.Random(seed + turn).shuffle(of_round)
+        cases += of_round
+    return cases
 
 
 def run_case(case: Case, reference: Reference, clone: Clone, seed: int) -> Outcome:

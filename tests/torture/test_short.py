@@ -33,7 +33,7 @@ def reference(folder: Path) -> Reference:
 def test_nothing_is_lost_and_nothing_silently_wrong(reference: Reference, folder: Path) -> None:
     draw = random.Random(SEED)
     by_stage: dict[str, list[Case]] = {}
-    for case in all_cases(1):
+    for case in all_cases(1, SEED):
         by_stage.setdefault(case.stage, []).append(case)
     assert set(STAGES) < set(by_stage)
     cases = [draw.choice(of_stage) for of_stage in by_stage.values()]
