@@ -124,7 +124,7 @@ def test_a_manifest_without_provenance_is_damaged(results: Path) -> None:
 
 
 def test_verify_refuses_a_folder_without_artefacts(results: Path) -> None:
-    for folder in (results.parent, results / "sources", results / "recipes"):
+    for folder in (results / "sources", results / "recipes"):
         with pytest.raises(UserError, match="no finished artefact in it; give results/<experiment>"):
             verify(folder)
 

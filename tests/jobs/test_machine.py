@@ -17,7 +17,7 @@ from unix_lib.jobs.machine import REMEDIES, refusal
 @pytest.mark.parametrize("number", sorted(REMEDIES))
 def test_whatever_a_machine_refuses_is_named_with_its_remedy(tmp_path: Path, number: int) -> None:
     error = OSError(number, os.strerror(number), "some/file")
-    assert refusal(error, tmp_path) == (
+    assert str(refusal(error, tmp_path)) == (
         f"some/file: {os.strerror(number)}; {REMEDIES[number]}, then run again: what is finished stays"
     )
 
@@ -26,7 +26,7 @@ def test_what_another_library_says_of_it_is_understood(tmp_path: Path) -> None:
     told = refusal(
         SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)"), tmp_path
     )
-    assert told is not None and told.startswith(f"{tmp_path}: No space left on device; make room there")
+    assert str(told).startswith(f"{tmp_path}: No space left on device; make room there")
     try:
         try:
             raise OSError(errno.EROFS, "Read-only file system", "log")
@@ -34,7 +34,7 @@ def test_what_another_library_says_of_it_is_understood(tmp_path: Path) -> None:
             raise RuntimeError("could not save") from error
     except RuntimeError as error:
         told = refusal(error, tmp_path)
-    assert told is not None and told.startswith("log: Read-only file system")
+    assert str(told).startswith("log: Read-only file system")
 
 
 def test_a_library_that_says_nothing_of_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

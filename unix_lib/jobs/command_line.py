@@ -43,16 +43,13 @@ def run_script(stage: str, description: str | None) -> None:
             )
         job.make()
     except Exception as error:
-        line = f"{type(error).__name__}: {error}"
-        if not isinstance(error, UserError):
-            refused = refusal(error, arguments.recipe.parents[2])
-            if refused is None:  # a fault of ours: its traceback stands in the log
-                if arguments.log is not None:
-                    print(f"{line}\n  traceback: {arguments.log}", file=screen, flush=True)
-                raise
-            line = refused
+        told = error if isinstance(error, UserError) else refusal(error, arguments.recipe.parents[2])
+        line = f"{type(told or error).__name__}: {told or error}"
         if arguments.log is not None:
-            print(line, file=screen, flush=True)
+            more = "" if told else f"\n  traceback: {arguments.log}"
+            print(f"{line}{more}", file=screen, flush=True)
+        if told is None:  # a fault of ours: its traceback stands in the log
+            raise
         sys.exit(line)
 
 

@@ -25,7 +25,7 @@ from unix_lib.artefacts.manifest import (
     write_manifest,
 )
 from unix_lib.artefacts.recipe import RECIPE, Recipe, RecipeError, read_recipe
-from unix_lib.artefacts.sealed import read_sealed
+from unix_lib.artefacts.sealed import SealError, read_sealed
 from unix_lib.config.file_hashes import FileHashes
 from unix_lib.config.jobs import Execution, JobShape
 from unix_lib.config.kinds import imported
@@ -256,9 +256,13 @@ def read_execution(path: Path) -> dict[str, Any]:
     """The execution settings that a plan wrote.
 
     Raises:
-        SealError: damaged, or changed since.
+        SealError: missing, damaged, or changed since.
     """
-    return read_sealed(path, "run the workflow again, which writes it anew")
+    remedy = "run the workflow again, which writes it anew"
+    try:
+        return read_sealed(path, remedy)
+    except FileNotFoundError:
+        raise SealError(f"{path}: missing; {remedy}") from None
 
 
 def _first_fault(error: ValidationError) -> str:

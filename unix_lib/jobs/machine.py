@@ -6,6 +6,8 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from unix_lib.artefacts.errors import UserError
+
 REMEDIES = {
     errno.ENOSPC: "make room there",
     errno.EDQUOT: "make room, or have the quota raised",
@@ -21,8 +23,12 @@ REMEDIES = {
 LITTLE_BYTES = 64e6
 
 
-def refusal(error: Exception, results: Path) -> str | None:
-    """What the machine refused, where, and what to do; None where the error is none of the machine's.
+class MachineError(UserError):
+    """What the machine refused, where, and what to do."""
+
+
+def refusal(error: Exception, results: Path) -> MachineError | None:
+    """What the machine refused; None where the error is none of the machine's.
 
     Args:
         results: where the job writes, named where the error names no file.
@@ -31,12 +37,12 @@ def refusal(error: Exception, results: Path) -> str | None:
         for number, remedy in REMEDIES.items():
             if (isinstance(cause, OSError) and cause.errno == number) or os.strerror(number) in str(cause):
                 place = getattr(cause, "filename", None) or results
-                return f"{place}: {os.strerror(number)}; {remedy}, then run again: what is finished stays"
+                told = f"{place}: {os.strerror(number)}; {remedy}, then run again: what is finished stays"
+                return MachineError(told)
     free = shutil.disk_usage(results).free if results.is_dir() else LITTLE_BYTES
     if free < LITTLE_BYTES:
-        return (
-            f"{results}: only {free / 1e6:.0f} MB left on the disk ({type(error).__name__}); make room, then run again"
-        )
+        left = f"only {free / 1e6:.0f} MB left on the disk"
+        return MachineError(f"{results}: {left} ({type(error).__name__}); make room, then run again")
     return None
 
 
