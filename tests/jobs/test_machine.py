@@ -45,9 +45,8 @@ def test_a_library_that_says_nothing_of_a_full_disk(tmp_path: Path, monkeypatch:
         return type("Usage", (), {"free": 3_000_000})
 
     monkeypatch.setattr(machine.shutil, "disk_usage", usage)
-    assert (
-        refusal(error, tmp_path) == f"{tmp_path}: only 3 MB left on the disk (RuntimeError); make room, then run again"
-    )
+    told = refusal(error, tmp_path)
+    assert str(told) == f"{tmp_path}: only 3 MB left on the disk (RuntimeError); make room, then run again"
 
 
 @pytest.mark.parametrize("error", [ValueError("a"), KeyError("b"), FileNotFoundError(errno.ENOENT, "No such file")])
