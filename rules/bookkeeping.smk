@@ -6,6 +6,7 @@
 
 import fcntl
 import platform
+import time
 from base64 import urlsafe_b64decode
 
 
@@ -45,8 +46,22 @@ def mark_finished(artefacts, unfinished, marked_before, results):
 
 def age(mark):
     """Make a mark older than whatever is made of it: hosts' clocks differ."""
-    if os.path.exists(mark):
-        os.utime(mark, (0, 0))
+    os.utime(mark, (0, 0))
+
+
+def age_all(results):
+    """Make all marks older than what this host makes, the oldest first: none is to be older than what it was made of."""
+    marks = [Path(mark_of(results, artefact)) for artefact in marked(results)]
+    for mark in sorted(marks, key=lambda mark: mark.stat().st_mtime):
+        age(mark)
+
+
+def wait_until_seen(files, seconds=60):
+    """Wait for files that another host has made, as long as a network file system may hide them."""
+    ends = time.monotonic() + seconds
+    for file in files:
+        while not file.exists() and time.monotonic() < ends:
+            time.sleep(1)
 
 
 def become_the_driver(results):

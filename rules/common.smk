@@ -114,17 +114,21 @@ def planned(wildcards):
 def upstream(wildcards):
     """The marks of what a job waits for, as `ancient`.
 
-    A finished job lists none: nothing that happens before it is a reason to make it again.
+    A finished job lists none: nothing that happens before it is a reason to make it again. Nor does one inside a SLURM
+    job, where all is made, if not to be seen yet on every host.
     """
     base, key = Path("results") / wildcards.experiment, key_of(wildcards)
-    if planned(wildcards) is not None:
-        needed = PLAN.waits_for(key) if key in UNFINISHED else []
-    else:  # inside a SLURM job: everything before it is there
+    if planned(wildcards) is None:
         needed = read_planned(base, *key.split("/")).upstream
-        needed = [a for a in needed if not a.startswith(f"{wildcards.stage}/")]
-        for artefact in needed:
-            age(mark_of(base, artefact))
-    return [ancient(mark_of(base, artefact)) for artefact in needed]
+        wait_until_seen(
+            base / artefact / "manifest.json"
+            for artefact in needed
+            if not artefact.startswith(f"{wildcards.stage}/")
+        )
+        age_all(base)
+        return []
+    needed = PLAN.waits_for(key) if key in UNFINISHED else []
+    return [ancient(mark_of(results, artefact)) for artefact in needed]
 
 
 def shape_of(wildcards):

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from tests.workflow.project import ROOT, Project
+from unix_lib.recipes.plan import STAGES
 
 SLOW = "unix-step-00030"  # the job that outlives its driver
 
@@ -182,3 +183,15 @@ def test_a_job_that_ends_while_another_snakemake_looks_keeps_its_mark(tmp_path: 
     ended.touch()
     names["mark_finished"](["train/lost", "train/ended"], {"train/lost", "train/ended"}, before, tmp_path)
     assert ended.exists() and not lost.exists()
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_job_of_every_stage_runs_inside_a_cluster_s_job(project: Project, stage: str) -> None:
+    """There only what Snakemake itself has made has a mark, and answers are made by their group."""
+    marks = set(project.results.glob("made/*/*"))
+    mark = max(mark for mark in marks if mark.parent.name == stage)
+    (project.results / stage / mark.name / "manifest.json").unlink()
+    mark.unlink()
+    project.snakemake("--cores", "1", "--mode", "subprocess", "--nolock", str(mark.relative_to(project.folder)))
+    assert project.made() == [f"{stage}/{mark.name.rpartition('-')[0]}"]
+    assert set(project.results.glob("made/*/*")) == marks  # no other job was started
