@@ -1,6 +1,7 @@
 """Damage to files: what disks, copies and careless hands do to them."""
 
 import os
+import platform
 import random
 import subprocess
 import sys
@@ -65,12 +66,18 @@ def can_mount() -> bool:
 
 
 @cache
-def can_be_another() -> bool:
-    """Whether modes count for the processes that are started: for those of another user, where this one is root."""
+def can_be_another(*, same_python: bool = False) -> bool:
+    """Whether modes count for the processes that are started: for those of another user, where this one is root.
+
+    Args:
+        same_python: that user must find the same Python, whose own texts are data.
+    """
     if os.geteuid() != 0:
         return True
-    command = ["setpriv", f"--reuid={OTHER_USER}", f"--regid={OTHER_USER}", "--clear-groups", sys.executable, "-c", ""]
-    return subprocess.run(command, capture_output=True, check=False).returncode == 0
+    command = ["setpriv", f"--reuid={OTHER_USER}", f"--regid={OTHER_USER}", "--clear-groups", sys.executable]
+    version = "import platform; print(platform.python_version())"
+    ran = subprocess.run([*command, "-c", version], capture_output=True, text=True, check=False)
+    return ran.returncode == 0 and (not same_python or ran.stdout.strip() == platform.python_version())
 
 
 @contextmanager

@@ -123,7 +123,8 @@ def disk_is_full(room: Room) -> Outcome:
 )
 def no_permission(room: Room) -> Outcome:
     room.remove_target()
-    if os.geteuid() == 0 and can_be_another():
+    own_python = "python-reference" in str(room.reference.plan.jobs[room.target].recipe.settings)
+    if os.geteuid() == 0 and can_be_another(same_python=own_python):
         room.user = OTHER_USER
         subprocess.run(["chown", "-R", f"{OTHER_USER}:{OTHER_USER}", room.clone.folder], check=True)
     folder = room.clone.results / room.target.partition("/")[0]

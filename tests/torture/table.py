@@ -46,6 +46,7 @@ def page(outcomes: dict[Case, Outcome], planned: int, plan: Plan, seed: int, min
     text += [f"Optimizer steps were counted in all of these cases: {all_steps:,}, of which {of_finished} were for"]
     text += ["checkpoints and tokenizers that were finished and untouched. Killed and damaged jobs repeated"]
     text += [f"{repeated} steps; they save after each step of a checkpoint, and each second of a tokenizer.\n"]
+    text += [f"Not as it should be: {line}\n" for line in failures(outcomes)]
     left = sum(bool(outcome.left) for outcome in outcomes.values())
     text += [f"In {left} cases a file that is no part of it stayed in a finished artefact.\n"]
     text += [f"Kinds that its experiment does not have: {', '.join(kinds_left_out(plan)) or 'none'}.\n"]
@@ -72,9 +73,13 @@ def _table(what: str, outcomes: dict[Case, Outcome], rows: Iterable[str]) -> str
 
 def summary(outcomes: dict[Case, Outcome]) -> str:
     """The tables for the screen, and the cases that failed."""
-    failed = [
+    return "\n".join([_table("stage", outcomes, [case.stage for case in outcomes]), *failures(outcomes)])
+
+
+def failures(outcomes: dict[Case, Outcome]) -> list[str]:
+    """A line for each case that was lost or silently wrong."""
+    return [
         f"{outcome.verdict}: {case.name}: {outcome.detail}"
         for case, outcome in outcomes.items()
         if outcome.verdict in VERDICTS[2:]
     ]
-    return "\n".join([_table("stage", outcomes, [case.stage for case in outcomes]), *failed])
