@@ -35,10 +35,9 @@ def mark_finished(artefacts, unfinished, marked_before, results):
             mark.parent.mkdir(parents=True, exist_ok=True)
             mark.touch()
             age(mark)
+    # Records that a job was at work when a Snakemake was killed.
     state = Path(".snakemake/incomplete")
-    for record in state.glob(
-        "**/*"
-    ):  # that a job was at work when a Snakemake was killed
+    for record in state.glob("**/*"):
         artefact = name_of(record, state).removeprefix(mark_of(results, ""))
         if record.is_file() and artefact in artefacts and artefact not in unfinished:
             record.unlink(missing_ok=True)

@@ -44,28 +44,28 @@ def in_the_middle(room: Room, process: "subprocess.Popen[bytes]") -> None:
         time.sleep(room.random.uniform(0, room.reference.jobs[started.artefact].seconds))
 
 
+def killed(room: Room, *, with_its_jobs: bool) -> Outcome:
+    """Kill a driver at a random moment of its first job."""
+    prepare(room)
+    process, _ = room.start()
+    in_the_middle(room, process)
+    kill(process.pid, group=with_its_jobs)
+    process.wait()
+    return room.conclude()
+
+
 @kind("killed, its jobs go on, the next driver starts at once", "driver", times=2)
 def orphans(room: Room) -> Outcome:
     """The target is a job that trains, in half of the cases."""
     if room.random.random() < 0.5:
         training = [name for name in room.reference.targets() if room.reference.jobs[name].steps]
         room.target = room.random.choice(training)
-    prepare(room)
-    process, _ = room.start()
-    in_the_middle(room, process)
-    kill(process.pid)
-    process.wait()
-    return room.conclude()
+    return killed(room, with_its_jobs=False)
 
 
 @kind("killed with all its jobs", "driver", times=2)
 def killed_with_its_jobs(room: Room) -> Outcome:
-    prepare(room)
-    process, _ = room.start()
-    in_the_middle(room, process)
-    kill(process.pid, group=True)
-    process.wait()
-    return room.conclude()
+    return killed(room, with_its_jobs=True)
 
 
 @kind("killed before its first job", "driver")
