@@ -6,7 +6,7 @@ artefact has them checked before the first and after the last of them is read, s
 
 import hashlib
 import os
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
@@ -47,15 +47,20 @@ class Outside:
         for path in paths:
             whole = self.root / path
             files |= dict.fromkeys(files_below(whole) if is_folder(whole) else [whole] * os.path.lexists(whole))
+        return self.named(
+            {path: str(path.relative_to(self.root) if path.is_relative_to(self.root) else path) for path in files}
+        )
+
+    def named(self, names: Mapping[Path, str]) -> FilesIdentity:
+        """Identity of files by names of their own, which don't say where they lie; see `files`."""
         whole_digest, total = hashlib.sha256(), 0
-        for path in files:
-            name = path.relative_to(self.root) if path.is_relative_to(self.root) else path
+        for path, name in names.items():
             size, digest = self.hashes.size_and_digest(path)
             if digest == UNREADABLE:
-                self.unreadable.append(name)
+                self.unreadable.append(Path(name))
             whole_digest.update(os.fsencode(name) + f"\0{size}\0{digest}\n".encode())
             total += size
-        return FilesIdentity(count=len(files), bytes=total, sha256=whole_digest.hexdigest())
+        return FilesIdentity(count=len(names), bytes=total, sha256=whole_digest.hexdigest())
 
     def pretrained(self, path: str) -> FilesIdentity | None:
         """Identity of a pretrained model's local folder; None for a hub id, which its revision pins."""

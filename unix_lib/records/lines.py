@@ -5,23 +5,35 @@ stand in a text. A line of white space is no record.
 """
 
 import codecs
+import gzip
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
+
+GZIP = ".gz"
 
 
 class BadLine(Exception):
     """Says in words that repeat why a line is no record; another library's words are its `__cause__`."""
 
 
-def numbered_lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    """Lines without their ends, each with its number from 1; a byte order mark is no part of the first.
+def opened(path: Path) -> IO[bytes]:
+    """A file's bytes, unpacked where its name ends in `.gz`; a damaged one raises gzip's own errors or EOFError.
 
     Raises:
         OSError: the file can't be read.
     """
-    with open(path, "rb") as file:
+    return cast("IO[bytes]", gzip.open(path)) if path.name.lower().endswith(GZIP) else open(path, "rb")
+
+
+def numbered_lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    """Lines without their ends, each with its number from 1; a byte order mark is no part of the first.
+
+    Raises:
+        OSError, EOFError, zlib.error: the file can't be read, see `opened`.
+    """
+    with opened(path) as file:
         lines = (line for block in file for line in block.splitlines())  # of bytes, which know no other ends
         for number, line in enumerate(lines, start=1):
             record = line.removeprefix(codecs.BOM_UTF8) if number == 1 else line
@@ -48,12 +60,17 @@ def value_of(text: str) -> Any:
         BadLine: not JSON, or an object has a key twice, as where two lines ran into one.
     """
     try:
-        return json.loads(text, object_pairs_hook=_object)
+        return json.loads(text, object_pairs_hook=keys_once)
     except (ValueError, RecursionError) as error:
         raise BadLine("not JSON") from error
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def keys_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of these pairs.
+
+    Raises:
+        BadLine: a key stands twice.
+    """
     values = dict(pairs)
     if len(values) < len(pairs):
         raise BadLine("not JSON: a key stands twice in one object")

@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 from unix_lib.config.file_hashes import UNREADABLE, FileHashes
-from unix_lib.config.folders import is_regular, matching
 from unix_lib.config.outside import FilesIdentity, Outside
 from unix_lib.records.lines import fault_of
 from unix_lib.records.rejected import RejectedSamples
@@ -130,26 +129,6 @@ def identity_of(texts: list[Text]) -> FilesIdentity:
     for text in texts:
         whole.update(f"{text.name}\0{text.text}\0".encode("utf-8", "surrogatepass"))
     return FilesIdentity(count=len(texts), bytes=sum(len(text.text) for text in texts), sha256=whole.hexdigest())
-
-
-def file_shards(patterns: list[str], root: Path, megabytes: int | None) -> list[list[Path]]:
-    """The files of each part, in order, at least one part: a part ends with the file that fills it.
-
-    So a new file behind all others changes the last part or adds one, and no part before it.
-
-    Args:
-        patterns: glob patterns below `root`.
-        megabytes: size at which a part is full; None makes one part of all.
-    """
-    shards: list[list[Path]] = [[]]
-    filled = 0
-    for path in sorted({path for pattern in patterns for path in matching(pattern, root)}):
-        if megabytes is not None and filled >= megabytes * 10**6:
-            shards.append([])
-            filled = 0
-        shards[-1].append(path)
-        filled += path.stat().st_size if is_regular(path) else 0
-    return shards
 
 
 def library_modules(library: Path) -> list[Path]:

@@ -6,9 +6,11 @@ from typing import Literal
 
 from pydantic import field_validator, model_validator
 
+from unix_lib.config.folders import matching
 from unix_lib.config.kinds import JobKind
 from unix_lib.config.needs import Need
 from unix_lib.config.outside import FilesIdentity, Outside
+from unix_lib.config.row_files import cut_into_parts
 from unix_lib.config.sources import PlannedPart, SourceKind, SourceSettings, nth_part
 from unix_lib.config.strict import StrictModel, key
 
@@ -37,10 +39,9 @@ class TextDocuments(StrictModel):
 
     def file_shards(self, outside: Outside) -> list[list[Path]]:
         """The user's files below the project's root, part by part."""
-        from unix_lib.sources.text.corpus import file_shards
-
         megabytes = self.shard_megabytes if self.max_characters is None else None
-        return outside.once((*self.files, megabytes), lambda: file_shards(self.files, outside.root, megabytes))
+        found = sorted({path for pattern in self.files for path in matching(pattern, outside.root)})
+        return outside.once((*self.files, megabytes), lambda: cut_into_parts(found, megabytes))
 
 
 class PlannedText(TextDocuments, PlannedPart):

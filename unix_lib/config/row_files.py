@@ -1,0 +1,199 @@
+"""Files of rows that a source reads: where they are, how they are cut into parts, and which of their rows are taken."""
+
+import hashlib
+import os
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from pydantic import field_validator, model_validator
+
+from unix_lib.config.fetch import FetchedRepository
+from unix_lib.config.filters import Condition, columns_of, conditions_of
+from unix_lib.config.folders import is_regular, matching
+from unix_lib.config.needs import Need
+from unix_lib.config.outside import FilesIdentity, Outside
+from unix_lib.config.sources import PlannedPart, nth_part
+from unix_lib.config.strict import StrictModel, key
+
+
+class RowSelection(StrictModel):
+    """Which rows of the files are taken: those that pass the filter, of them a share, of them the first."""
+
+    filter: list[Any] = key(
+        "rows taken: [[column, operator, value], ...] that all hold, or a list of such lists of which one does; with "
+        "==, !=, <, <=, >, >=, in, not in, as pyarrow has them; empty takes all",
+        [],
+        sparse=True,
+    )
+    fraction: float = key("share of those taken, by the hash of their place", 1.0, gt=0, le=1, sparse=True)
+    limit: int | None = key(
+        "at most this many rows, the first ones, which one job then reads; null takes all",
+        None,
+        ge=1,
+        le=10**12,
+        sparse=True,
+    )
+
+    @field_validator("filter")
+    @classmethod
+    def _is_a_filter(cls, value: list[Any]) -> list[Any]:
+        conditions_of(value)
+        return value
+
+    @property
+    def conditions(self) -> list[list[Condition]]:
+        """The filter as a list of lists."""
+        return conditions_of(self.filter)
+
+    @property
+    def filtered_columns(self) -> list[str]:
+        """Columns that the filter asks for."""
+        return columns_of(self.conditions)
+
+    def draws(self, key_: str) -> bool:
+        """Whether a row is in the share that is taken, by its key."""
+        if self.fraction >= 1:
+            return True
+        return int.from_bytes(hashlib.sha256(f"fraction/{key_}".encode()).digest()[:8], "big") < self.fraction * 2**64
+
+
+class RowFiles(StrictModel):
+    """Where the files are, and how many of them a job reads."""
+
+    files: list[str] = key(
+        "glob patterns of files, below the project's root, absolute, or below the data set's top", min_length=1
+    )
+    repository: str | None = key(
+        "data set of the Hugging Face hub, owner/name, that the files are of; `fetch` brings them", None, sparse=True
+    )
+    revision: str | None = key("its commit, 40 hexadecimal digits", None, pattern=r"^[0-9a-f]{40}$", sparse=True)
+    shard_megabytes: int = key(
+        "files that a job reads, MB: the larger, the fewer jobs; with a limit one job reads all", 1024, ge=1, le=10**6
+    )
+
+    @field_validator("files")
+    @classmethod
+    def _patterns_mean_something(cls, patterns: list[str]) -> list[str]:
+        for pattern in patterns:
+            parts = PurePosixPath(pattern).parts
+            if not parts or any("**" in part and part != "**" for part in parts):
+                raise ValueError(
+                    f"'{pattern}' is no glob pattern; write one like 'data/a/*.parquet' or 'data/**/*.tar'"
+                )
+        return patterns
+
+    @model_validator(mode="after")
+    def _pinned(self) -> "RowFiles":
+        if (self.repository is None) != (self.revision is None):
+            raise ValueError("'repository' and 'revision' go together: a data set of the hub is pinned by its commit")
+        return self
+
+    def named_files(self, outside: Outside) -> dict[Path, str]:
+        """The files in order, each with its name, which says nothing of the machine that it lies on."""
+        return outside.once(("files", *self.files, self.repository, self.revision), lambda: self._found(outside.root))
+
+    def _found(self, root: Path) -> dict[Path, str]:
+        top = root if self.repository is None else hub_snapshot(self.repository, str(self.revision))
+        named: dict[Path, str] = {}
+        for pattern in self.files:
+            base = _fixed_part(top / pattern)
+            for path in matching(pattern, top):
+                below = path.relative_to(top if path.is_relative_to(top) else base.parent).as_posix()
+                named.setdefault(path, below)
+        times: Counter[str] = Counter()
+        for path, name in sorted(named.items()):
+            times[name] += 1
+            if times[name] > 1:  # files of one name in folders of one name
+                named[path] = f"{name}~{times[name]}"
+        return dict(sorted(named.items()))
+
+    def file_parts(self, outside: Outside, *, whole: bool = False) -> list[list[Path]]:
+        """The files of each part, in order, at least one part; `whole` makes one part of all."""
+        megabytes = None if whole else self.shard_megabytes
+        return outside.once(
+            ("parts", *self.files, self.repository, self.revision, megabytes),
+            lambda: cut_into_parts(self.named_files(outside), megabytes),
+        )
+
+    def identity_of(self, paths: Iterable[Path], outside: Outside) -> FilesIdentity:
+        """What some of the files are. Those of the hub are known by its revision, and not read."""
+        names = self.named_files(outside)
+        if self.repository is None:
+            return outside.named({path: names[path] for path in paths})
+        digest, total, count = hashlib.sha256(f"{self.repository}@{self.revision}\n".encode()), 0, 0
+        for path in paths:
+            size = path.stat().st_size if is_regular(path) else 0
+            digest.update(os.fsencode(names[path]) + f"\0{size}\n".encode())
+            total, count = total + size, count + 1
+        return FilesIdentity(count=count, bytes=total, sha256=digest.hexdigest())
+
+    def file_needs(self, name: str) -> list[Need]:
+        """What the source called `name` needs from outside."""
+        if self.repository is None:
+            return [Need(f"source {name}: {pattern}", local=Path(pattern)) for pattern in self.files]
+        repository = FetchedRepository.model_construct(
+            repository=self.repository,
+            revision=self.revision,
+            type="dataset",
+            folder=None,
+            patterns=self.files,
+            licence="licence: see its page",
+            megabytes=None,
+        )
+        return [Need(f"source {name}: {self.repository}", repository=repository)]
+
+    def files_described(self) -> str:
+        """The files in a few words."""
+        return self.repository or ", ".join(self.files)
+
+
+class PlannedRows(RowFiles, RowSelection, PlannedPart):
+    """The settings of a job that reads one part of the files."""
+
+    named_by = "files"
+    sets_aside = True
+
+    def part(self, outside: Outside) -> list[Path]:
+        """The files of the part."""
+        return nth_part(self.file_parts(outside, whole=self.limit is not None), self.shard)
+
+    def identify(self, outside: Outside) -> FilesIdentity:
+        return self.identity_of(self.part(outside), outside)
+
+
+def cut_into_parts(paths: Iterable[Path], megabytes: int | None) -> list[list[Path]]:
+    """The files of each part, in order, at least one part: a part ends with the file that fills it.
+
+    So a new file behind all others changes the last part or adds one, and no part before it.
+
+    Args:
+        megabytes: size at which a part is full; None makes one part of all.
+    """
+    parts: list[list[Path]] = [[]]
+    filled = 0
+    for path in paths:
+        if megabytes is not None and filled >= megabytes * 10**6:
+            parts.append([])
+            filled = 0
+        parts[-1].append(path)
+        filled += path.stat().st_size if is_regular(path) else 0
+    return parts
+
+
+def hub_snapshot(repository: str, revision: str) -> Path:
+    """Folder of a data set's revision in the hub's cache, whether it is there or not; huggingface_hub's own layout."""
+    home = os.environ.get("HF_HOME") or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "huggingface"
+    cache = Path(os.environ.get("HF_HUB_CACHE") or Path(home) / "hub")
+    return cache / f"datasets--{repository.replace('/', '--')}" / "snapshots" / revision
+
+
+def _fixed_part(pattern: Path) -> Path:
+    """The folder that a pattern begins with, before its first part that may mean several."""
+    fixed = Path(pattern.parts[0])
+    for part in pattern.parts[1:-1]:
+        if any(sign in part for sign in "*?["):
+            break
+        fixed /= part
+    return fixed
