@@ -8,10 +8,10 @@ interrupted job gives the same bytes as an undisturbed one.
 import logging
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from unix_lib.artefacts.manifest import Manifest
@@ -20,11 +20,12 @@ from unix_lib.config.encode import EncodeSettings
 from unix_lib.config.jobs import BatchedExecution
 from unix_lib.config.tokenizers import MOST_CODES
 from unix_lib.images.files import BadImage
-from unix_lib.images.pixels import pixels_from_rgb, rgb_from_bytes
+from unix_lib.images.pixels import pixels_from_rgb
 from unix_lib.jobs.job import Job
 from unix_lib.records.rejected import RejectedSamples
 from unix_lib.records.schema import CODES
-from unix_lib.records.shards import SPLITS, ShardWriter, Split, count_rows, iterate_batches
+from unix_lib.records.shards import SPLITS, ShardWriter, Split, iterate_batches
+from unix_lib.sources.in_place.reading import Chunk, Images
 from unix_lib.tokenizers.image import ImageTokenizer, device_of, load_image_tokenizer
 from unix_lib.tokenizers.vqgan import ImageTokenizerError
 
@@ -36,12 +37,14 @@ LOG_SECONDS = 5.0
 CHUNK = pa.schema(
     [
         pa.field("image_id", pa.string(), nullable=False),
+        pa.field("split", pa.string(), nullable=False),
         pa.field("image_codes", pa.list_(pa.uint16())),
         pa.field("reason", pa.string()),
         pa.field("detail", pa.string()),
     ]
 )
 CHUNK_FILE = "codes.parquet"
+WRONG_COUNT, OUT_OF_RANGE = "wrong_code_count", "code_out_of_range"  # as in packing
 
 
 def make_codes(job: Job[EncodeSettings, BatchedExecution]) -> Manifest:
@@ -50,27 +53,32 @@ def make_codes(job: Job[EncodeSettings, BatchedExecution]) -> Manifest:
     Raises:
         ImageTokenizerError: the tokenizer has more codes than 16 bits hold.
     """
-    images = job.input("images")
     tokenizer = load_image_tokenizer(job.input("image_tokenizer"), device_of(job.shape))
     require_storable(tokenizer.codebook_size)
-    progress = Progress(sum(count_rows(images, split) for split in SPLITS))
+    images = Images(job.input("images"), tokenizer.image_size)
+    progress = Progress(images.count())
     rejected = RejectedSamples()
     code_counts = np.zeros(tokenizer.codebook_size, np.int64)
-    files: dict[str, int | None] = {}
-    for split in SPLITS:
-        first_row = 0
-        with ShardWriter(job.folder, split, CODES) as writer:
-            for chunk in encoded_chunks(
-                images, split, tokenizer, job.work, batch_size=job.execution.batch_size, progress=progress
-            ):
+    rows: dict[Split, int] = dict.fromkeys(SPLITS, 0)
+    writers: dict[Split, ShardWriter] = {split: ShardWriter(job.folder, split, CODES) for split in SPLITS}
+    with writers["train"], writers["heldout"]:
+        for of_chunk in encoded_chunks(images, tokenizer, job, progress):
+            for split in SPLITS:
+                chunk = of_chunk.filter(pc.equal(of_chunk["split"], split))
+                if not chunk.num_rows:
+                    continue
                 for index, row in enumerate(chunk.select(["image_id", "reason", "detail"]).to_pylist()):
                     if row["reason"] is not None:
-                        rejected.add(row["image_id"], f"{split} row {first_row + index}", row["reason"], row["detail"])
-                writer.write_table(chunk.filter(chunk["image_codes"].is_valid()))
+                        rejected.add(
+                            row["image_id"], f"{split} row {rows[split] + index}", row["reason"], row["detail"]
+                        )
+                writers[split].write_table(chunk.filter(chunk["image_codes"].is_valid()))
                 flat = chunk["image_codes"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
                 code_counts += np.bincount(flat, minlength=len(code_counts))
-                first_row += chunk.num_rows
-        files |= writer.files
+                rows[split] += chunk.num_rows
+        for split in SPLITS:
+            code_counts += given_codes(images, split, tokenizer, writers[split], rejected)
+    files: dict[str, int | None] = {name: count for split in SPLITS for name, count in writers[split].files.items()}
     manifest = job.finish(
         {**files, **rejected.write(job.folder)},
         rejected=rejected.counts,
@@ -128,38 +136,58 @@ class Progress:
 
 
 def encoded_chunks(
-    images: Path,
-    split: Split,
-    tokenizer: ImageTokenizer,
-    work: Path,
-    *,
-    batch_size: int,
-    progress: Progress,
+    images: Images, tokenizer: ImageTokenizer, job: Job[EncodeSettings, BatchedExecution], progress: Progress
 ) -> Iterator[pa.Table]:
-    """The codes of a split, chunk by chunk (schema CHUNK); what an earlier attempt left whole is read back."""
-    for index, rows in enumerate(iterate_batches(images, split, ["image_id", "image"], batch_rows=CHUNK_IMAGES)):
-        kept = work / f"{split}-{index:06d}"
+    """The codes of all images, chunk by chunk (schema CHUNK); what an earlier attempt left whole is read back."""
+    for index, chunk in enumerate(images.chunks(CHUNK_IMAGES)):
+        kept = job.work / f"chunk-{index:06d}"
         if is_whole(kept):
-            progress.advance(len(rows), skipped=len(rows))
+            progress.advance(len(chunk.ids), skipped=len(chunk.ids))
         else:
-            codes = encode_images(rows, tokenizer, batch_size, progress)
+            codes = encode_images(images, chunk, tokenizer, job, progress)
             with sealed_folder(kept) as folder:
                 pq.write_table(codes, folder / CHUNK_FILE, compression="zstd")
         yield pq.read_table(kept / CHUNK_FILE)
 
 
-def encode_images(rows: pa.RecordBatch, tokenizer: ImageTokenizer, batch_size: int, progress: Progress) -> pa.Table:
-    """Codes of stored images, `batch_size` a forward pass.
+def given_codes(
+    images: Images, split: Split, tokenizer: ImageTokenizer, writer: ShardWriter, rejected: RejectedSamples
+) -> np.ndarray:
+    """Take over the codes of images that were encoded before they came here; how often each code is used, int64 (K,)."""
+    counts = np.zeros(tokenizer.codebook_size, np.int64)
+    for batch in iterate_batches(images.given, split) if images.given.is_dir() else ():
+        kept = []
+        for row in batch.to_pylist():
+            codes = row["image_codes"]
+            if len(codes) != tokenizer.codes_per_image:
+                detail = f"{len(codes)} codes, an image has {tokenizer.codes_per_image}"
+                rejected.add(row["image_id"], f"{split}, given codes", WRONG_COUNT, detail)
+            elif max(codes) >= tokenizer.codebook_size:
+                detail = f"code {max(codes)}, the codebook has {tokenizer.codebook_size}"
+                rejected.add(row["image_id"], f"{split}, given codes", OUT_OF_RANGE, detail)
+            else:
+                kept.append(row)
+                counts += np.bincount(codes, minlength=len(counts))
+        writer.write_table(pa.Table.from_pylist(kept, schema=CODES))
+    return counts
 
-    Args:
-        rows: columns `image_id`, `image` (PNG or JPEG bytes).
+
+def encode_images(
+    images: Images,
+    chunk: Chunk,
+    tokenizer: ImageTokenizer,
+    job: Job[EncodeSettings, BatchedExecution],
+    progress: Progress,
+) -> pa.Table:
+    """Codes of a chunk's images, `batch_size` a forward pass; decoded in as many threads as the job has.
 
     Returns:
         schema CHUNK, a row per image.
     """
-    codes: list[np.ndarray | None] = [None] * len(rows)
-    faults: list[BadImage | None] = [None] * len(rows)
+    codes: list[np.ndarray | None] = [None] * len(chunk.ids)
+    faults: list[BadImage | None] = [None] * len(chunk.ids)
     pending: list[tuple[int, np.ndarray]] = []
+    batch_size = job.execution.batch_size
 
     def run() -> None:
         if pending:
@@ -169,19 +197,20 @@ def encode_images(rows: pa.RecordBatch, tokenizer: ImageTokenizer, batch_size: i
             progress.advance(len(pending), encoded=len(pending))
             pending.clear()
 
-    for index, data in enumerate(rows["image"].to_pylist()):
-        try:
-            pending.append((index, rgb_from_bytes(data, tokenizer.image_size)))
-        except BadImage as error:
-            faults[index] = error
-            logger.info("image %s: %s (%s)", rows["image_id"][index], error, error.__cause__)
+    for index, rgb in enumerate(images.decoded(chunk.data, job.shape.threads)):
+        if isinstance(rgb, BadImage):
+            faults[index] = rgb
+            logger.info("image %s: %s (%s)", chunk.ids[index], rgb, rgb.__cause__)
             progress.advance(1)
+        else:
+            pending.append((index, rgb))
         if len(pending) == batch_size:
             run()
     run()
     return pa.table(
         [
-            rows["image_id"],
+            pa.array(chunk.ids, pa.string()),
+            pa.array(chunk.splits, pa.string()),
             pa.array(codes, CHUNK.field("image_codes").type),
             pa.array([fault and fault.reason for fault in faults], pa.string()),
             pa.array([fault and fault.detail for fault in faults], pa.string()),

@@ -18,7 +18,7 @@ from typing import IO, Any, TypeVar
 import numpy as np
 from PIL import Image, ImageOps, TiffImagePlugin
 
-from unix_lib.images.formats import FORMATS, LONGEST_REST, format_not_read, is_cut_off, without_texts
+from unix_lib.images.formats import FORMATS, LONGEST_REST, Resize, format_not_read, is_cut_off, without_texts
 
 Result = TypeVar("Result")
 
@@ -98,14 +98,14 @@ def check_header(file: Path | io.BytesIO, max_pixels: int, max_aspect_ratio: flo
     return width, height
 
 
-def square_rgb(file: Path | io.BytesIO, image_size: int) -> np.ndarray:
+def square_rgb(file: Path | io.BytesIO, image_size: int, resize: Resize = "crop") -> np.ndarray:
     """The image as uint8 (image_size, image_size, 3), RGB. Check the header first.
 
     Raises:
         BadImage: the pixels can't be decoded, or are of a kind whose brightness is not known.
     """
     try:
-        return read_image(file, lambda image: np.asarray(fit(upright_rgb(image), image_size)))
+        return read_image(file, lambda image: np.asarray(fit(upright_rgb(image), image_size, resize)))
     except DECODING_ERRORS as error:
         raise _undecodable(file, "its pixels can't be decoded") from error
 
@@ -168,8 +168,18 @@ def upright_rgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def fit(image: Image.Image, image_size: int) -> Image.Image:
-    """Resize the short side to `image_size` (Lanczos), then crop the centre."""
+def fit(image: Image.Image, image_size: int, resize: Resize = "crop") -> Image.Image:
+    """A square of `image_size` (Lanczos): the short side fits and the centre stays, the long side fits and white bands
+    fill the rest, or both sides fit, out of shape."""
+    if resize == "stretch":
+        return image.resize((image_size, image_size), Image.Resampling.LANCZOS)
+    if resize == "pad":
+        scale = image_size / max(image.size)
+        width, height = (max(1, round(side * scale)) for side in image.size)
+        square = Image.new("RGB", (image_size, image_size), WHITE)
+        resized = image.resize((width, height), Image.Resampling.LANCZOS)
+        square.paste(resized, ((image_size - width) // 2, (image_size - height) // 2))
+        return square
     scale = image_size / min(image.size)
     width, height = (max(image_size, round(side * scale)) for side in image.size)
     resized = image.resize((width, height), Image.Resampling.LANCZOS)

@@ -1,5 +1,10 @@
 """What a file is by its bytes: which formats are read, which are known but not read, and whether a file is cut off."""
 
+from typing import Literal
+
+# How an image becomes square.
+Resize = Literal["crop", "pad", "stretch"]
+
 # Only formats whose decoders are plain and common: a stranger's file must not choose the decoder. AVIF is none of them,
 # since whether Pillow has its decoder depends on how Pillow was built.
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")

@@ -62,6 +62,14 @@ class RejectedSamples:
         """Reason -> samples, sorted by reason."""
         return dict(sorted(Counter(str(row["reason"]) for row in self._rows).items()))
 
+    @property
+    def first(self) -> str | None:
+        """The first sample in a few words: where it came from, and what was wrong."""
+        if not self._rows:
+            return None
+        row = self._rows[0]
+        return f"{row['origin']}: {row['detail'] or row['reason']}"
+
     def write(self, folder: Path) -> dict[str, int]:
         """Write `rejected.parquet`; returns it with its rows, as `Job.finish` takes files."""
         table = pa.Table.from_pylist(self._rows, schema=REJECTED)

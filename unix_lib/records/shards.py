@@ -43,7 +43,7 @@ class ShardWriter:
     `files` maps file names (relative to the folder) to rows: what `Job.finish` takes.
     """
 
-    def __init__(self, folder: Path, split: Split, schema: pa.Schema, *, shard_bytes: int = SHARD_BYTES) -> None:
+    def __init__(self, folder: Path, split: str, schema: pa.Schema, *, shard_bytes: int = SHARD_BYTES) -> None:
         self.folder, self.split, self.schema, self.shard_bytes = folder, split, schema, shard_bytes
         self.files: dict[str, int] = {}
         self.rows = 0
@@ -126,7 +126,7 @@ def _payload(row: Row) -> int:
     return len(image or b"") + 8 * (0 if codes is None else len(codes)) + len(text or "")
 
 
-def shard_paths(folder: Path, split: Split) -> list[Path]:
+def shard_paths(folder: Path, split: str) -> list[Path]:
     """The split's shards, in order.
 
     Raises:
@@ -149,7 +149,7 @@ def read_split(folder: Path, split: Split, columns: list[str] | None = None) -> 
 
 
 def iterate_batches(
-    folder: Path, split: Split, columns: list[str] | None = None, batch_rows: int = 1024
+    folder: Path, split: str, columns: list[str] | None = None, batch_rows: int = 1024
 ) -> Iterator[pa.RecordBatch]:
     """A split in record batches of at most `batch_rows` rows, in order, one in memory at a time."""
     for path in shard_paths(folder, split):

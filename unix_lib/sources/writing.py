@@ -45,9 +45,9 @@ def _write(
     what: str, writers: Sequence[ShardWriter], rows_of: Callable[[Split], Iterable[dict[str, Any]]]
 ) -> tuple[Files, Facts]:
     files: Files = {}
-    for writer in writers:
+    for split, writer in zip(SPLITS, writers, strict=True):
         with writer:
-            for row in rows_of(writer.split):
+            for row in rows_of(split):
                 writer.write(row)
         files |= writer.files
     return files, {f"{writer.split}_{what}": writer.rows for writer in writers}

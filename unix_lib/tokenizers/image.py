@@ -23,9 +23,10 @@ from unix_lib.artefacts.files import atomic_path, write_json
 from unix_lib.artefacts.manifest import Facts, Manifest
 from unix_lib.config.jobs import Execution, JobShape
 from unix_lib.images.files import BadImage
-from unix_lib.images.pixels import pixels_from_rgb, rgb_from_bytes
+from unix_lib.images.pixels import pixels_from_rgb
 from unix_lib.jobs.job import Job
-from unix_lib.records.shards import Split, iterate_rows
+from unix_lib.records.shards import Split
+from unix_lib.sources.in_place.reading import Images
 from unix_lib.tokenizers.pretrained_vqgan import PlannedPretrainedVQGAN
 from unix_lib.tokenizers.train_vqgan import train_vqgan
 from unix_lib.tokenizers.trained_vqgan import VQGANExecution, VQGANTraining
@@ -40,6 +41,7 @@ CONFIG_KEYS = (
     *("base_channels", "channel_multiplier", "num_res_blocks", "attn_resolutions", "dropout", "attn_type"),
 )
 HELDOUT_BATCH = 32
+CHUNK_IMAGES = 1024  # as stored, in memory at a time
 
 
 class ImageTokenizer:
@@ -162,13 +164,14 @@ def read_images(folders: list[Path], split: Split, image_size: int) -> tuple[np.
     images: dict[str, np.ndarray] = {}
     rejected: Counter[str] = Counter()
     for folder in folders:
-        for row in iterate_rows(folder, split, ["image_id", "image"]):
-            if row["image_id"] in images:
-                continue
-            try:
-                images[row["image_id"]] = rgb_from_bytes(row["image"], image_size)
-            except BadImage as error:
-                rejected[error.reason] += 1
+        stored = Images(folder, image_size)
+        for chunk in stored.chunks(CHUNK_IMAGES):
+            new = [i for i, name in enumerate(chunk.ids) if chunk.splits[i] == split and name not in images]
+            for index, rgb in zip(new, stored.decoded([chunk.data[index] for index in new]), strict=True):
+                if isinstance(rgb, BadImage):
+                    rejected[rgb.reason] += 1
+                else:
+                    images[chunk.ids[index]] = rgb
     pixels = np.array(list(images.values()), np.uint8).reshape(-1, 3, image_size, image_size)  # N may be 0
     return pixels, dict(rejected)
 

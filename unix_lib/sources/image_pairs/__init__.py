@@ -1,0 +1,1 @@
+"""Images with captions in tables: base64 in TSV, bytes in Parquet."""

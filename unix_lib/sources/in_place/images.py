@@ -1,0 +1,111 @@
+"""Makes the images of a source in place: an index of where each lies, which is no copy, and codes that came with them.
+
+Judged here is what the header says; pixels are decoded once, where the image is encoded. An image is called by a hash
+of its bytes, so that whoever reads it in place can prove that it is the one that was indexed.
+"""
+
+import hashlib
+import io
+import logging
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from unix_lib.artefacts.manifest import Manifest
+from unix_lib.config.jobs import Execution
+from unix_lib.images.files import BadImage, check_header
+from unix_lib.jobs.job import Job
+from unix_lib.records.rejected import RejectedSamples
+from unix_lib.records.schema import CODES
+from unix_lib.records.shards import SPLITS, ShardWriter, Split
+from unix_lib.sources.in_place.rows import TakenRow, TakenRows
+from unix_lib.sources.in_place.samples import BadRow
+from unix_lib.sources.in_place.settings import PlannedImages
+from unix_lib.sources.writing import Files, finish
+
+PLACES = "places"  # shards `places-00000.parquet`
+GIVEN = "given"  # folder of codes that came with the rows
+# An image of a row, in the order of the rows. One that several rows show has several places.
+PLACE = pa.schema(
+    [
+        pa.field("image_id", pa.string(), nullable=False),
+        pa.field("file", pa.string(), nullable=False),  # its name, see `RowFiles.named_files`
+        pa.field("row", pa.int64(), nullable=False),  # of the file, from 1
+        pa.field("item", pa.int32(), nullable=False),  # of the row's images, from 0
+        pa.field("split", pa.string(), nullable=False),  # train | heldout: of all images of the row
+        pa.field("first", pa.bool_(), nullable=False),  # whether no place before it has the image in this split
+        pa.field("given", pa.bool_(), nullable=False),  # whether its codes came with the row
+    ]
+)
+
+_log = logging.getLogger(__name__)
+
+
+def image_id(data: bytes) -> str:
+    """What an image is called that is read in place: 128 bits of SHA-256 over its bytes, hexadecimal."""
+    return hashlib.sha256(data).hexdigest()[:32]
+
+
+def make_images(job: Job[PlannedImages, Execution]) -> Manifest:
+    """Make a part of `sources/<source>-images`: the places of images, and the codes of those that were encoded already.
+
+    A row of several images is held out when one of them is, with all of them; it is left out when one can't be used.
+    """
+    settings, rejected = job.settings, RejectedSamples()
+    reader = settings.reader
+    rows = TakenRows(settings, reader, job.outside, reader.image_columns(settings), rejected)
+    seen: set[tuple[str, str]] = set()
+    counts: dict[Split, int] = dict.fromkeys(SPLITS, 0)
+    given: dict[Split, ShardWriter] = {split: ShardWriter(job.folder / GIVEN, split, CODES) for split in SPLITS}
+    with ShardWriter(job.folder, PLACES, PLACE) as places, given["train"], given["heldout"]:
+        for taken in rows:
+            try:
+                codes, ids = _named(taken, settings)
+            except BadRow as fault:
+                rejected.add(taken.key, taken.key, fault.reason, fault.detail, cause=fault.__cause__)
+                continue
+            split: Split = "heldout" if any(map(settings.held_out.holds_out, ids)) else "train"
+            for item, name in enumerate(ids):
+                first = (split, name) not in seen
+                seen.add((split, name))
+                counts[split] += first
+                place = {"image_id": name, "file": taken.file, "row": taken.row.number, "item": item, "split": split}
+                places.write(place | {"first": first, "given": codes is not None})
+                if first and codes is not None:
+                    given[split].write({"image_id": name, "image_codes": codes})
+    files: Files = dict(places.files)
+    for split in SPLITS:
+        files |= {f"{GIVEN}/{name}": count for name, count in given[split].files.items()}
+    facts = {f"{split}_images": count for split, count in counts.items()}
+    return finish(job, files, facts | {"rows": rows.seen, "places": places.rows} | dict(rows.left_out), rejected)
+
+
+def _named(taken: TakenRow, settings: PlannedImages) -> tuple[list[int] | None, list[str]]:
+    """The codes that came with a row, and what its images are called.
+
+    Raises:
+        BadRow: an image that can't be used.
+    """
+    codes = settings.reader.codes(taken.row.values, settings)
+    if codes is not None:
+        return codes, [image_id(b"codes" + b"".join(code.to_bytes(2, "little") for code in codes))]
+    ids = []
+    for data in settings.reader.images(taken.row.values, settings):
+        try:
+            check_header(io.BytesIO(data), settings.max_pixels, settings.max_aspect_ratio)
+        except BadImage as fault:
+            raise BadRow(fault.reason, fault.detail) from fault.__cause__
+        ids.append(image_id(data))
+    return None, ids
+
+
+def images_of_rows(folders: list[Path]) -> dict[tuple[str, int], tuple[str, list[str]]]:
+    """(split, image ids) by file and row."""
+    found: dict[tuple[str, int], tuple[str, list[str]]] = {}
+    for folder in folders:
+        for path in sorted(folder.glob(f"{PLACES}-*.parquet")):
+            columns = pq.read_table(path, columns=["file", "row", "split", "image_id"]).to_pydict()
+            for file, row, split, name in zip(*columns.values(), strict=True):
+                found.setdefault((file, row), (split, []))[1].append(name)
+    return found

@@ -1,0 +1,74 @@
+"""Makes the records of a source in place: what its rows say, joined with the images that they show."""
+
+from collections.abc import Iterator
+
+import pyarrow.parquet as pq
+
+from unix_lib.artefacts.manifest import Manifest
+from unix_lib.config.jobs import Execution
+from unix_lib.jobs.job import Job
+from unix_lib.records.rejected import REJECTED_FILE, RejectedSamples
+from unix_lib.records.schema import IMAGE_TEXT, RECORD, Row
+from unix_lib.records.shards import ShardWriter
+from unix_lib.sources.in_place.images import images_of_rows
+from unix_lib.sources.in_place.rows import TakenRow, TakenRows
+from unix_lib.sources.in_place.samples import BadRow
+from unix_lib.sources.in_place.settings import PlannedRecords
+from unix_lib.sources.writing import finish
+
+SET_ASIDE = "image set aside"
+NO_IMAGE = "caption without image"
+
+
+def make_records(job: Job[PlannedRecords, Execution]) -> Manifest:
+    """Make a part of `sources/<source>`: the records of its rows.
+
+    What is wrong with an image is told by the images' job; here its row is set aside.
+
+    Raises:
+        SourceError: there is no usable row.
+    """
+    settings, rejected = job.settings, RejectedSamples()
+    reader = settings.reader
+    rows = TakenRows(settings, reader, job.outside, reader.text_columns(settings), rejected)
+    folders = job.inputs("images")
+    shown = images_of_rows(folders)
+    spoilt: dict[str, str] = {}
+    for folder in folders:
+        told = pq.read_table(folder / REJECTED_FILE, columns=["sample_id", "reason"]).to_pydict()
+        spoilt |= zip(told["sample_id"], told["reason"], strict=True)
+
+    def records(taken: TakenRow) -> Iterator[tuple[str, Row]]:
+        """(split, record) of a row."""
+        if taken.key in spoilt:
+            raise BadRow(SET_ASIDE, spoilt[taken.key])
+        split, ids = shown.get((taken.file, taken.row.number), ("", []))
+        drafts = reader.drafts(taken.row.values, settings, taken.key)
+        for number, draft in enumerate(drafts):
+            if draft.kind == IMAGE_TEXT and not ids:
+                raise BadRow(NO_IMAGE)
+            held_out = split == "heldout" if ids else settings.held_out.holds_out(draft.content)
+            record = {
+                "sample_id": taken.key + (f"#{number}" if number else ""),
+                "kind": draft.kind,
+                "text": draft.text,
+                "messages": draft.messages,
+                "image_ids": ids or None,
+                "source": settings.source,
+            }
+            yield "heldout" if held_out else "train", record
+
+    with ShardWriter(job.folder, "train", RECORD) as train, ShardWriter(job.folder, "heldout", RECORD) as heldout:
+        for taken in rows:
+            try:
+                of_row = list(records(taken))
+            except BadRow as fault:
+                rejected.add(taken.key, taken.key, fault.reason, fault.detail, cause=fault.__cause__)
+                continue
+            for split, record in of_row:
+                (heldout if split == "heldout" else train).write(record)
+    if not train.rows + heldout.rows:
+        rejected.write(job.folder)
+        raise rows.nothing_usable()
+    facts = {"train_records": train.rows, "heldout_records": heldout.rows, "rows": rows.seen} | dict(rows.left_out)
+    return finish(job, {**train.files, **heldout.files}, facts, rejected)

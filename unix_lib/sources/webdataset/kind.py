@@ -1,0 +1,45 @@
+"""The kind of source `webdataset`: tar shards, members of one name and other endings a sample, read in place.
+
+A sample: `000123.jpg` (or .png, .webp), and `000123.txt` with the caption, or `000123.json` with it under a key.
+"""
+
+from typing import Literal
+
+from unix_lib.config.kinds import JobKind
+from unix_lib.config.sources import SourceKind
+from unix_lib.config.strict import key
+from unix_lib.sources.image_pairs.kind import CaptionColumn
+from unix_lib.sources.in_place.settings import PlannedImages, PlannedRecords, PreparedImages, RowSource
+
+
+class SampleCaption(CaptionColumn):
+    """Where the captions are, and which of several is taken."""
+
+    caption_column: str = key("txt: the member that ends so; else a key of the sample's JSON", "txt")
+
+
+class PlannedSampleImages(PlannedImages):
+    """The job of one part's images."""
+
+    reader_at = "unix_lib.sources.webdataset.rows:READER"
+
+
+class PlannedSampleRecords(SampleCaption, PlannedRecords):
+    """The job of one part's records."""
+
+    reader_at = "unix_lib.sources.webdataset.rows:READER"
+
+
+class WebDatasetSource(SampleCaption, PreparedImages, RowSource):
+    """Images with captions in tar shards, read in place; a filter asks for keys of the samples' JSON."""
+
+    kind: Literal["webdataset"]
+
+
+KIND = SourceKind(
+    settings=WebDatasetSource,
+    images=JobKind(PlannedSampleImages, "unix_lib.sources.in_place.images:make_images", 1),
+    records=JobKind(PlannedSampleRecords, "unix_lib.sources.in_place.records:make_records", 1),
+    reads={"records": ("images",)},
+    sharded=("images", "records"),
+)
