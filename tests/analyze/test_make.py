@@ -53,8 +53,8 @@ def results(tmp_path: Path) -> Path:
     write_records(tmp_path, "prose", [{"kind": "text", "text": " ".join(rng.choice(WORDS, 40))} for _ in range(200)])
     codes = [{"image_id": f"image {i}", "image_codes": rng.integers(0, 8, 16)} for i in range(250)]
     codes += [{"image_id": f"talk {i}", "image_codes": [7] * 16} for i in range(500)]
-    records = [{"kind": "image_text", "text": "c", "image_id": f"image {i}"} for i in range(250)]
-    records += [{"kind": "conversation", "image_id": f"talk {i}"} for i in range(500)]
+    records = [{"kind": "image_text", "text": "c", "image_ids": [f"image {i}"]} for i in range(250)]
+    records += [{"kind": "conversation", "image_ids": [f"talk {i}"]} for i in range(500)]
     write_records(tmp_path, "shapes", records)
     write_splits(tmp_path, "encode/shapes", CODES, codes[::-1])  # in an order of their own
     return tmp_path
@@ -100,7 +100,7 @@ def test_budget_below_all_sources_is_kept(results: Path) -> None:
 
 
 def test_source_without_records_of_its_kind_is_refused(results: Path) -> None:
-    write_records(results, "empty", [{"kind": "conversation", "image_id": "talk"}])
+    write_records(results, "empty", [{"kind": "conversation", "image_ids": ["talk"]}])
     write_splits(results, "encode/empty", CODES, [{"image_id": "talk", "image_codes": [1, 2]}])
     with pytest.raises(AnalysisError, match="source 'empty' has no 'image_text' record"):
         entropy_job(results, "empty", sources=["prose", "empty"]).make()
@@ -110,7 +110,7 @@ def test_source_without_records_of_its_kind_is_refused(results: Path) -> None:
 
 def test_an_image_counts_once_for_each_caption_and_not_without_codes(results: Path) -> None:
     shown = ["a", "b", "a", "set aside", "c", "a"]
-    write_records(results, "photos", [{"kind": "image_text", "text": "c", "image_id": image} for image in shown])
+    write_records(results, "photos", [{"kind": "image_text", "text": "c", "image_ids": [image]} for image in shown])
     codes = [{"image_id": image, "image_codes": [ord(image)] * 40} for image in "cab"]
     write_splits(results, "encode/photos", CODES, codes)
     read = read_sequences(

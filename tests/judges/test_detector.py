@@ -141,5 +141,5 @@ def test_a_detector_that_misreads_scenes_may_not_judge(small):
 
 def test_scenes_rendered_again_are_the_images_that_the_source_stored(small):
     _, images = heldout_scenes(small.results / small.shapes, 32)
-    shown = {row["image_id"] for row in iterate_rows(small.results / small.records, "heldout", ["image_id"])}
+    shown = {row["image_ids"][0] for row in iterate_rows(small.results / small.records, "heldout", ["image_ids"])}
     assert {image_id(image) for image in images} == shown

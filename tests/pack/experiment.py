@@ -33,18 +33,22 @@ def image_id_of(codes: list[int]) -> str:
 
 
 def as_record(row: dict[str, Any], source: str) -> dict[str, Any]:
-    """A row of `RECORD`; tests write an image's codes where the record has its id."""
+    """A row of `RECORD`; tests write an image's codes, or a list of several images', where the record has ids."""
+    ids = [image_id_of(codes) for codes in images_of(row)] or row.get("image_ids")
+    return {name: value for name, value in row.items() if name != "image_codes"} | {"image_ids": ids, "source": source}
+
+
+def images_of(row: dict[str, Any]) -> list[list[int]]:
+    """Codes of the images that a test's row shows."""
     codes = row.get("image_codes")
-    image_id = row.get("image_id") if codes is None else image_id_of(codes)
-    return {name: value for name, value in row.items() if name != "image_codes"} | {
-        "image_id": image_id,
-        "source": source,
-    }
+    if codes is None:
+        return []
+    return codes if codes and isinstance(codes[0], list) else [codes]
 
 
 def as_codes(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Rows of `CODES`, each image once."""
-    codes = {image_id_of(row["image_codes"]): row["image_codes"] for row in rows if row.get("image_codes") is not None}
+    codes = {image_id_of(codes): codes for row in rows for codes in images_of(row)}
     return [{"image_id": image_id, "image_codes": codes[image_id]} for image_id in codes]
 
 

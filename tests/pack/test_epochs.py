@@ -27,7 +27,7 @@ def choices(names: list[str], folder: Path, epoch: int | str, **settings: Any) -
     with Spool(folder, VOCABULARY) as spool:
         for name in names:
             text, mask = np.arange(3, dtype=np.int32), np.ones(3, dtype=bool)
-            spool.append(TokenizedRecord(name, "image_text", text, mask, image=0), 0, "scenes")
+            spool.append(TokenizedRecord(name, "image_text", text, mask, images=[0]), 0, "scenes")
         spool.seal()
         drawn = choose_documents(spool, SETTINGS.model_copy(update=settings), epoch)
         return [

@@ -166,8 +166,8 @@ def test_bad_records_are_counted_and_the_rest_goes_on(experiment: Experiment) ->
         image_record(2) | {"sample_id": "high", "image_codes": [1, 2, 3, 99]},
         image_record(3) | {"sample_id": "silent", "text": ""},
         text_record(4) | {"sample_id": "long", "text": "words " * 2000},
-        image_record(5) | {"sample_id": "set aside", "image_codes": None, "image_id": "f" * 32},
-        conversation_record(6) | {"sample_id": "talk", "image_codes": None, "image_id": "f" * 32},
+        image_record(5) | {"sample_id": "set aside", "image_codes": None, "image_ids": ["f" * 32]},
+        conversation_record(6) | {"sample_id": "talk", "image_codes": None, "image_ids": ["f" * 32]},
     ]
     heldout = [image_record(9001), image_record(9002) | {"sample_id": "held", "image_codes": None}]
     source = write_source(experiment.results, "bad", [image_record(0), *bad], heldout)

@@ -20,6 +20,7 @@ from unix_lib.tokenizers.vocabulary import Vocabulary, VocabularyError
 
 CAPTION = "a red circle"
 CODES = np.array([3, 0, 15, 7], dtype=np.uint16)
+IMAGES_IN = (Format.IMAGE_TO_TEXT, Format.IMAGE_CONVERSATION)
 
 
 def plain(tokenizer: PreTrainedTokenizerFast, text: str) -> list[int]:
@@ -35,7 +36,7 @@ def document(
     text: str,
     *,
     instruction: int = 0,
-    codes: np.ndarray = CODES,
+    codes: np.ndarray = CODES[np.newaxis],
     mask_instructions: bool = True,
 ) -> tuple[list[int], list[bool]]:
     ids = np.array(plain(tokenizer, text), dtype=np.int32)
@@ -104,7 +105,7 @@ def test_separators_follow_every_second_code(
     question = vqa_prompt_ids(tokenizer, separated, CODES, "What is it?")
     assert question[:8] == special["start"] + image + special["end"]
     lengths = FixedParts(tokenizer, separated).lengths(
-        np.array([Format.TEXT_TO_IMAGE]), np.array([0]), np.array([len(plain(tokenizer, CAPTION))]), np.array([4])
+        np.array([Format.TEXT_TO_IMAGE]), np.array([0]), np.array([len(plain(tokenizer, CAPTION))]), np.array([1])
     )
     assert lengths.tolist() == [len(ids)]
 
@@ -124,15 +125,29 @@ def test_planned_lengths_are_the_documents(
     tokenizer: PreTrainedTokenizerFast, vocabulary: Vocabulary, form: Format
 ) -> None:
     texts, instructions = ("a", CAPTION, CAPTION * 9), range(len(INSTRUCTIONS))
-    cases = list(itertools.product(texts, instructions))
+    images = (1, 2, 5) if form in IMAGES_IN else (1,)
+    cases = list(itertools.product(texts, instructions, images))
     lengths = FixedParts(tokenizer, vocabulary).lengths(
         np.full(len(cases), form, dtype=np.uint8),
-        np.array([instruction for _, instruction in cases]),
-        np.array([len(plain(tokenizer, text)) for text, _ in cases]),
-        np.full(len(cases), len(CODES)),
+        np.array([instruction for _, instruction, _ in cases]),
+        np.array([len(plain(tokenizer, text)) for text, _, _ in cases]),
+        np.array([count for *_, count in cases]),
     )
-    for (text, instruction), length in zip(cases, lengths.tolist(), strict=True):
-        assert len(document(tokenizer, vocabulary, form, text, instruction=instruction)[0]) == length
+    for (text, instruction, count), length in zip(cases, lengths.tolist(), strict=True):
+        codes = np.tile(CODES, (count, 1))
+        assert len(document(tokenizer, vocabulary, form, text, instruction=instruction, codes=codes)[0]) == length
+
+
+def test_images_of_a_conversation_stand_before_its_turns_each_between_its_markers(
+    tokenizer: PreTrainedTokenizerFast, vocabulary: Vocabulary, special: dict[str, list[int]]
+) -> None:
+    ids, mask = document(
+        tokenizer, vocabulary, Format.IMAGE_CONVERSATION, CAPTION, codes=np.stack([CODES, CODES[::-1]])
+    )
+    images = [special["start"] + codes + special["end"] for codes in (special["codes"], special["codes"][::-1])]
+    answer = plain(tokenizer, CAPTION) + special["eos"]
+    assert ids == images[0] + images[1] + answer
+    assert mask == [False] * 12 + [True] * len(answer)
 
 
 def test_conversation_trains_answers_only() -> None:

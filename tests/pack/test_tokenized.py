@@ -8,8 +8,7 @@ import pyarrow as pa
 import pytest
 from transformers import PreTrainedTokenizerFast
 
-from tests.pack.experiment import as_record, conversation_record, image_record, text_record, write_source
-from unix_lib.pack.image_codes import ABSENT
+from tests.pack.experiment import as_record, conversation_record, image_id_of, image_record, text_record, write_source
 from unix_lib.pack.spool import Spool
 from unix_lib.pack.tokenized import TokenizedRecord, UnusableRecord, tokenize_batch
 from unix_lib.records.schema import RECORD
@@ -41,7 +40,7 @@ def test_records_become_their_own_tokens(spool: Spool, tokenizer: PreTrainedToke
     assert tokenizer.decode(image.text) == rows[0]["text"]
     assert tokenizer.decode(text.text) == rows[1]["text"]
     assert text.text_mask.all()
-    assert text.image == ABSENT
+    assert text.images == []
     question, answer = (message["content"] for message in rows[2]["messages"][:2])
     assert tokenizer.decode(talk.text) == f"{question}\n{answer}<|endoftext|>Is there a dog?\nno"
     assert tokenizer.decode(talk.text[talk.text_mask]) == f"{answer}<|endoftext|>no"
@@ -50,14 +49,25 @@ def test_records_become_their_own_tokens(spool: Spool, tokenizer: PreTrainedToke
         spool.append(record, 0, "test")
     spool.seal()
     codes = [spool.tokens(record)[2].tolist() for record in range(3)]
-    assert codes == [rows[0]["image_codes"], [], rows[2]["image_codes"]]
-    assert spool.code_lengths.tolist() == [4, 0, 4]
+    assert codes == [[rows[0]["image_codes"]], [], [rows[2]["image_codes"]]]
+    assert spool.image_counts.tolist() == [1, 0, 1]
+
+
+def test_a_conversation_shows_its_images_in_their_order(spool: Spool, tokenizer: PreTrainedTokenizerFast) -> None:
+    shown = [[3, 3, 3, 3], [1, 2, 3, 4], [3, 3, 3, 3]]  # one of them twice
+    rows = [conversation_record(0) | {"image_codes": codes} for codes in (shown, shown[::-1], [shown[1], shown[0]])]
+    for record in tokenized([image_record(1), *rows], spool, tokenizer):
+        assert isinstance(record, TokenizedRecord)
+        spool.append(record, 0, "test")
+    spool.seal()
+    assert [spool.tokens(record)[2].tolist() for record in range(1, 4)] == [row["image_codes"] for row in rows]
+    assert spool.image_counts.tolist() == [1, 3, 3, 2]
 
 
 def test_sources_without_images_have_no_codes(spool: Spool, tokenizer: PreTrainedTokenizerFast) -> None:
     talk = {key: value for key, value in conversation_record(1).items() if key != "image_codes"}
     records = tokenized([text_record(1), talk], spool, tokenizer)
-    assert [record.image for record in records if isinstance(record, TokenizedRecord)] == [ABSENT, ABSENT]
+    assert [record.images for record in records if isinstance(record, TokenizedRecord)] == [[], []]
 
 
 def changed(record: dict[str, Any], **values: Any) -> dict[str, Any]:
@@ -68,9 +78,12 @@ BAD = {
     "unknown_kind": [changed(text_record(0), kind="video")],
     "no_image_codes": [
         changed(image_record(0), image_codes=None),
-        changed(image_record(0), image_codes=None, image_id="f" * 32),
-        changed(conversation_record(0), image_codes=None, image_id="f" * 32),
+        changed(image_record(0), image_codes=None, image_ids=["f" * 32]),
+        changed(conversation_record(0), image_codes=None, image_ids=["f" * 32]),
+        changed(conversation_record(0), image_codes=None, image_ids=[image_id_of([7, 8, 9, 10]), "f" * 32]),
+        changed(conversation_record(0), image_codes=None, image_ids=[image_id_of([7, 8, 9, 10]), None]),
     ],
+    "several_images": [changed(image_record(0), image_codes=[[7, 8, 9, 10], [1, 1, 1, 1]])],
     "wrong_code_count": [changed(image_record(0), image_codes=[1, 2, 3]), changed(image_record(0), image_codes=[])],
     "code_out_of_range": [changed(image_record(0), image_codes=[1, 2, 3, 16])],
     "empty_text": [changed(text_record(0), text=" \n"), changed(image_record(0), text=None)],
@@ -97,5 +110,5 @@ def test_unusable_records_are_set_aside_and_others_go_on(
     assert isinstance(first, TokenizedRecord)
     assert isinstance(last, TokenizedRecord)
     assert first.text.tolist() == last.text.tolist()
-    assert first.image == last.image
+    assert first.images == last.images
     assert [record.reason for record in bad if isinstance(record, UnusableRecord)] == [reason] * len(BAD[reason])

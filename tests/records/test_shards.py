@@ -36,7 +36,7 @@ def test_rows_come_back_in_order_with_nulls_for_absent_fields(tmp_path):
     table = read_split(tmp_path, "train")
     assert table.schema.equals(RECORD)
     assert table["sample_id"].to_pylist() == [f"s{i}" for i in range(5000)]
-    assert set(table["image_id"].to_pylist()) == {None}
+    assert set(table["image_ids"].to_pylist()) == {None}
     assert next(iterate_rows(tmp_path, "train", ["text", "messages"])) == {"text": "text 0", "messages": None}
     assert sum(batch.num_rows for batch in iterate_batches(tmp_path, "train", batch_rows=999)) == 5000
 

@@ -78,7 +78,7 @@ def test_good_images_become_records(tmp_path):
     for split in ("train", "heldout"):
         images, records = (read_split(made[what].folder, split) for what in ("images", "records"))
         assert images.schema.equals(IMAGE) and records.schema.equals(RECORD)
-        assert images["image_id"].to_pylist() == records["image_id"].to_pylist()
+        assert [[name] for name in images["image_id"].to_pylist()] == records["image_ids"].to_pylist()
         assert all(rule.holds_out(name) == (split == "heldout") for name in images["image_id"].to_pylist())
         assert images["image_id"].to_pylist() == [row["image_id"] for row in names if row["split"] == split]
     for row in all_rows(made):
@@ -240,7 +240,10 @@ def test_several_captions_of_an_image_and_copies_of_it_stay_in_one_split(tmp_pat
     rows += [{"image": f"sub/copy-{i}.png", "caption": "a copy"} for i in range(12)]
     write_captions(tmp_path / "captions.jsonl", rows)
     made = make_folder(tmp_path, folder, tmp_path / "captions.jsonl", held_out=0.25)
-    shown = [set(read_split(made["records"].folder, split)["image_id"].to_pylist()) for split in ("train", "heldout")]
+    shown = [
+        {name for [name] in read_split(made["records"].folder, split)["image_ids"].to_pylist()}
+        for split in ("train", "heldout")
+    ]
     images = [read_split(made["images"].folder, split)["image_id"].to_pylist() for split in ("train", "heldout")]
     assert sum(len(ids) for ids in images) == 12 and all(images)
     assert [set(ids) for ids in images] == shown

@@ -177,14 +177,14 @@ def test_records_have_the_schema_and_show_the_rendered_image(made):
     for captioned in scenes("train")[:50]:
         row = rows[captioned.sample_id]
         assert (row["kind"], row["text"], row["source"]) == ("image_text", captioned.caption.prompt, "shapes")
-        image = images[row["image_id"]]
+        [image] = (images[shown] for shown in row["image_ids"])
         assert (image["width"], image["height"]) == (32, 32)
         pixels = np.asarray(Image.open(io.BytesIO(image["image"])))
         assert np.array_equal(pixels, render_pixels(captioned.scene, 32))
         talk, turns = rows.get(f"{captioned.sample_id}-questions"), turns_of(captioned)
         assert (talk is not None) == bool(turns)
         if talk:
-            assert talk["kind"] == "conversation" and talk["text"] is None and talk["image_id"] == row["image_id"]
+            assert talk["kind"] == "conversation" and talk["text"] is None and talk["image_ids"] == row["image_ids"]
             assert [(m["role"], m["content"]) for m in talk["messages"]] == [
                 said for turn in turns for said in zip(("user", "assistant"), turn, strict=True)
             ]
@@ -217,7 +217,7 @@ def test_held_out_scenes_are_written_with_their_captions(made):
     for line in lines:
         record = records[line["sample_id"]]
         assert record["text"] == line["caption"]
-        assert record["image_id"] == image_id(render_pixels(Scene.from_json(line), 32))
+        assert record["image_ids"] == [image_id(render_pixels(Scene.from_json(line), 32))]
         assert tuple(line["combination"]) in combinations_in(Scene.from_json(line))
 
 

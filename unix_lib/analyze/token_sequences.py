@@ -41,12 +41,12 @@ def read_sequences(
     Raises:
         AnalysisError: the source has no sequence.
     """
-    column, kind = ("image_id", IMAGE_TEXT) if codes else ("text", TEXT)
+    column, kind = ("image_ids", IMAGE_TEXT) if codes else ("text", TEXT)
     table = pa.concat_tables([read_split(folder, "train", columns=["kind", column]) for folder in records])
     values = table.filter(pc.equal(table["kind"], kind))[column]
     images = pa.concat_tables([read_split(folder, "train") for folder in codes]) if codes else None
     if images is not None:  # from here on rows of `images`, without those of images that have no codes
-        values = pc.index_in(values, value_set=images["image_id"].combine_chunks()).drop_null()
+        values = pc.index_in(pc.list_flatten(values), value_set=images["image_id"].combine_chunks()).drop_null()
     if not len(values):
         raise AnalysisError(
             f"source '{source}' has no '{kind}' record to measure; remove it from analyze.entropy.sources"

@@ -51,4 +51,4 @@ class PackSettings(Mixture):
     seed: int = key("seed of order, direction, templates and dropout")
 
 
-PACKS = JobKind(PackSettings, "unix_lib.pack.make:make_pack", 2)
+PACKS = JobKind(PackSettings, "unix_lib.pack.make:make_pack", 3)

@@ -149,7 +149,7 @@ class Texts(Outputs):
         codes = self._codes_of[request.image]
         if request.prompt.strip():
             return vqa_prompt_ids(tokenizer, vocabulary, codes, request.prompt)
-        return FixedParts(tokenizer, vocabulary).prompt(Format.IMAGE_TO_TEXT, NO_TEXT, codes)
+        return FixedParts(tokenizer, vocabulary).prompt(Format.IMAGE_TO_TEXT, NO_TEXT, codes[np.newaxis])
 
     def _encode(self, path: Path) -> np.ndarray:
         """Codes (codes_per_image,) of a user's image, prepared as training images are."""

@@ -15,6 +15,7 @@ from unix_lib.pack.spool import Spool
 from unix_lib.records.phrases import INSTRUCTIONS
 
 HELDOUT = "heldout"
+SHOWN = {"codes", "images"}  # parts of a document that are images
 
 
 @dataclass(frozen=True)
@@ -30,8 +31,8 @@ class Documents:
 
     def vision_tokens(self, spool: Spool) -> np.ndarray:
         """Image codes, their separators and <|vision_start|> of each document, int64."""
-        with_image = np.isin(self.forms, [form for form, parts in FORMATS.items() if ("vision_start", False) in parts])
-        vision: np.ndarray = with_image * (spool.vocabulary.image_lengths(spool.code_lengths[self.records]) + 1)
+        with_images = np.isin(self.forms, [form for form, parts in FORMATS.items() if SHOWN & dict(parts).keys()])
+        vision: np.ndarray = with_images * spool.image_counts[self.records] * (spool.vocabulary.image_length + 1)
         return vision
 
 

@@ -44,7 +44,7 @@ class ImageCodes:
         self._ids, self._places = unsorted[order], first_row + order
 
     def rows_of(self, image_ids: Sequence[str | None]) -> list[int]:
-        """Rows in the file; `ABSENT` for an image that has none, and for no image."""
+        """Rows in the file; `ABSENT` for an image that has none, and for an id that is null."""
         if not len(self._ids):
             return [ABSENT] * len(image_ids)
         wanted = np.array([image_id or "" for image_id in image_ids], dtype="S")
@@ -52,9 +52,9 @@ class ImageCodes:
         rows: list[int] = np.where(self._ids[found] == wanted, self._places[found], ABSENT).tolist()
         return rows
 
-    def fault_of(self, image_id: str) -> tuple[str, str]:
+    def fault_of(self, image_id: str | None) -> tuple[str, str]:
         """Why an image has no row: (reason, detail)."""
-        return self._faults.get(image_id, ("no_image_codes", f"no codes of image {image_id}"))
+        return self._faults.get(image_id or "", ("no_image_codes", f"no codes of image {image_id}"))
 
     def _judged(self, batch: pa.RecordBatch) -> tuple[pa.Array, np.ndarray]:
         """Which images of a batch have the vocabulary's codes, and those, uint16 (images, codes_per_image)."""

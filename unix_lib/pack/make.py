@@ -143,7 +143,7 @@ def _epoch(  # noqa: PLR0917
         documents.forms,
         documents.instructions,
         spool.text_lengths[documents.records],
-        spool.code_lengths[documents.records],
+        spool.image_counts[documents.records],
     )
     fits = lengths <= pack_length
     overlong.update(documents.records[~fits].tolist())

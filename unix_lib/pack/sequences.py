@@ -32,21 +32,23 @@ class Format(IntEnum):
     IMAGE_CONVERSATION = 5
 
 
-NO_CODES = np.zeros(0, dtype=np.uint16)
+NO_CODES = np.zeros((0, 0), dtype=np.uint16)
 NO_TEXT = np.zeros(0, dtype=np.int32)
 
-# Parts of each format in order, and whether they are trained. `text` and `codes` come from the record (the turns of
-# a conversation carry their own mask), `instruction` is drawn, the others are fixed.
+# Parts of each format in order, and whether they are trained. `text` (of a conversation its turns, with a mask of their
+# own), `codes` and `images` (each between its markers) come from the record, `instruction` is drawn, others are fixed.
+# PAPER: an image stands before the turns about it.
+# ASSUME: several images all stand there, in order; where among the turns a record shows them is not kept.
 _IMAGE_OUT = (("vision_start", False), ("codes", True), ("vision_end", True), ("eos", True))
-_IMAGE_IN = (("vision_start", False), ("codes", False), ("vision_end", False))
+_IMAGES_IN = ("images", False)
 _TEXT_OUT = (("text", True), ("eos", True))
 FORMATS: dict[Format, tuple[tuple[str, bool], ...]] = {
     Format.TEXT: _TEXT_OUT,
     Format.TEXT_TO_IMAGE: (("text", False), ("instruction", False), *_IMAGE_OUT),
     Format.UNCONDITIONAL: (("unconditional", False), *_IMAGE_OUT),
-    Format.IMAGE_TO_TEXT: (*_IMAGE_IN, ("caption_phrase", False), *_TEXT_OUT),
+    Format.IMAGE_TO_TEXT: (_IMAGES_IN, ("caption_phrase", False), *_TEXT_OUT),
     Format.CONVERSATION: _TEXT_OUT,
-    Format.IMAGE_CONVERSATION: (*_IMAGE_IN, *_TEXT_OUT),
+    Format.IMAGE_CONVERSATION: (_IMAGES_IN, *_TEXT_OUT),
 }
 
 
@@ -77,7 +79,10 @@ class FixedParts:
         if part == "text":
             return text
         if part == "codes":
-            return self.vocabulary.image_tokens(codes)
+            return self.vocabulary.image_tokens(codes.reshape(-1))
+        if part == "images":
+            start, end = self.parts["vision_start"], self.parts["vision_end"]
+            return np.concatenate([piece for one in codes for piece in (start, self.vocabulary.image_tokens(one), end)])
         return self.instructions[instruction] if part == "instruction" else self.parts[part]
 
     def document(
@@ -89,7 +94,7 @@ class FixedParts:
             instruction: which of the instructions (text-to-image).
             text: int32 (n,), the record's text tokens.
             text_mask: bool (n,), those of them that may be trained where the format trains the text.
-            codes: the record's image codes.
+            codes: the record's image codes (images, codes_per_image).
 
         Returns:
             ids: int32 (T,).
@@ -111,7 +116,7 @@ class FixedParts:
         return ids, loss_mask
 
     def lengths(
-        self, forms: np.ndarray, instructions: np.ndarray, text_lengths: np.ndarray, code_lengths: np.ndarray
+        self, forms: np.ndarray, instructions: np.ndarray, text_lengths: np.ndarray, image_counts: np.ndarray
     ) -> np.ndarray:
         """Tokens of many documents, int64 (N,), from what `document` would be given, integer arrays (N,)."""
         lengths = np.zeros(len(forms), dtype=np.int64)
@@ -122,7 +127,9 @@ class FixedParts:
                 if name == "text":
                     lengths[chosen] += text_lengths[chosen]
                 elif name == "codes":
-                    lengths[chosen] += self.vocabulary.image_lengths(code_lengths[chosen])
+                    lengths[chosen] += image_counts[chosen] * self.vocabulary.image_length
+                elif name == "images":
+                    lengths[chosen] += image_counts[chosen] * (self.vocabulary.image_length + 2)
                 elif name == "instruction":
                     lengths[chosen] += instruction_lengths[instructions[chosen]]
                 else:
@@ -155,7 +162,7 @@ def vqa_prompt_ids(
     """
     vocabulary.image_ids(np.asarray(codes))
     [(text, _)] = conversation_pieces([{"role": "user", "content": question}, {"role": "assistant", "content": ""}])[:1]
-    image = FixedParts(tokenizer, vocabulary).prompt(Format.IMAGE_CONVERSATION, NO_TEXT, np.asarray(codes))
+    image = FixedParts(tokenizer, vocabulary).prompt(Format.IMAGE_CONVERSATION, NO_TEXT, np.asarray(codes)[np.newaxis])
     return image + encode_texts(tokenizer, [text])[0]
 
 

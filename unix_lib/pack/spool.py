@@ -1,7 +1,7 @@
 """Keeps tokenized records and image codes on disk: tokenized once, put together anew in every epoch.
 
-They are read back through memory maps. A few bytes per record (kind, source, length, image, the hash of its id) stay in
-memory, its tokens don't. The codes of an image are there once, however many records show it.
+They are read back through memory maps. A few bytes per record (kind, source, length, images, the hash of its id) stay
+in memory, its tokens don't. The codes of an image are there once, however many records show it.
 """
 
 from array import array
@@ -12,8 +12,8 @@ from types import TracebackType
 import numpy as np
 
 from unix_lib.pack.draws import hash_text
-from unix_lib.pack.image_codes import ABSENT, ImageCodes
-from unix_lib.pack.sequences import NO_CODES, Format
+from unix_lib.pack.image_codes import ImageCodes
+from unix_lib.pack.sequences import Format
 from unix_lib.pack.tokenized import TokenizedRecord
 from unix_lib.records.schema import IMAGE_TEXT, TEXT
 from unix_lib.records.shards import Split
@@ -29,14 +29,13 @@ class Spool:
         forms: uint8 (N,), `Format`; an image with a caption stands as TEXT_TO_IMAGE.
         parts: int32 (N,), the mixture's part that the record came from.
         samples: uint64 (N,), hash of source and sample id.
-        images: int64 (N,), row of an image's codes, `ABSENT` without image.
-        text_lengths, code_lengths: int64 (N,), a record's own tokens, and its image's codes.
+        text_lengths, image_counts: int64 (N,), a record's own tokens, and the images that it shows.
     """
 
     def __init__(self, folder: Path, vocabulary: Vocabulary) -> None:
         self.folder, self.vocabulary = folder, vocabulary
         self._forms, self._parts, self._samples, self._images = array("B"), array("i"), array("Q"), array("q")
-        self._text_starts, self._code_rows = array("q", [0]), 0
+        self._text_starts, self._image_starts, self._code_rows = array("q", [0]), array("q", [0]), 0
         self.ids: list[str] = []
 
     def __enter__(self) -> "Spool":
@@ -64,12 +63,13 @@ class Spool:
         elif record.kind == TEXT:
             form = Format.TEXT
         else:
-            form = Format.CONVERSATION if record.image == ABSENT else Format.IMAGE_CONVERSATION
+            form = Format.IMAGE_CONVERSATION if record.images else Format.CONVERSATION
         self._forms.append(form)
         self._parts.append(part)
         self._samples.append(hash_text(f"{source}/{record.sample_id}"))
         self._text_starts.append(self._text_starts[-1] + len(record.text))
-        self._images.append(record.image)
+        self._images.extend(record.images)
+        self._image_starts.append(len(self._images))
         self.ids.append(record.sample_id)
         self._files["text"].write(record.text.tobytes())
         self._files["mask"].write(record.text_mask.tobytes())
@@ -81,10 +81,10 @@ class Spool:
         self.forms = np.array(self._forms, dtype=np.uint8)
         self.parts = np.array(self._parts, dtype=np.int32)
         self.samples = np.array(self._samples, dtype=np.uint64)
-        self.images = np.array(self._images, dtype=np.int64)
+        self._image_rows = np.array(self._images, dtype=np.int64)
         self._starts = np.array(self._text_starts, dtype=np.int64)
-        self.text_lengths = np.diff(self._starts)
-        self.code_lengths = (self.images != ABSENT) * self.vocabulary.codes_per_image
+        self._first_images = np.array(self._image_starts, dtype=np.int64)
+        self.text_lengths, self.image_counts = np.diff(self._starts), np.diff(self._first_images)
         self._text = self._map("text", np.int32)
         self._mask = self._map("mask", np.bool_)
         self._codes = self._map("codes", np.uint16).reshape(-1, self.vocabulary.codes_per_image)
@@ -99,6 +99,7 @@ class Spool:
         return len(self._forms)
 
     def tokens(self, record: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """A record's text (int32), its mask (bool) and its image's codes (uint16), none without image."""
-        text, image = slice(self._starts[record], self._starts[record + 1]), self.images[record]
-        return self._text[text], self._mask[text], NO_CODES if image == ABSENT else self._codes[image]
+        """A record's text (int32), its mask (bool) and its images' codes, uint16 (images, codes_per_image)."""
+        text = slice(self._starts[record], self._starts[record + 1])
+        images = self._image_rows[self._first_images[record] : self._first_images[record + 1]]
+        return self._text[text], self._mask[text], self._codes[images]

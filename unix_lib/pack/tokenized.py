@@ -19,7 +19,7 @@ from unix_lib.tokenizers.text import encode_texts
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
-COLUMNS = ["sample_id", "kind", "text", "messages", "image_id"]  # what packing needs of a record
+COLUMNS = ["sample_id", "kind", "text", "messages", "image_ids"]  # what packing needs of a record
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class TokenizedRecord:
     kind: str
     text: np.ndarray  # int32
     text_mask: np.ndarray  # bool
-    image: int  # row of its codes in the spool, `ABSENT` without image
+    images: list[int]  # rows of their codes in the spool, in order
 
 
 @dataclass(frozen=True)
@@ -47,13 +47,14 @@ def tokenize_batch(
 ) -> list[TokenizedRecord | UnusableRecord]:
     """Tokenize a batch of records, columns `COLUMNS`, in one call to the tokenizer; one entry per row, in order."""
     rows = batch.select(COLUMNS).to_pylist()
-    places = images.rows_of([row["image_id"] for row in rows])
-    checked = [_pieces_of(row, place, images) for row, place in zip(rows, places, strict=True)]
+    found = iter(images.rows_of([image_id for row in rows for image_id in row["image_ids"] or []]))
+    places = [[next(found) for _ in row["image_ids"] or []] for row in rows]
+    checked = [_pieces_of(row, shown, images) for row, shown in zip(rows, places, strict=True)]
     encoded = iter(
         encode_texts(tokenizer, [text for pieces in checked if isinstance(pieces, list) for text, _ in pieces])
     )
     records: list[TokenizedRecord | UnusableRecord] = []
-    for row, place, pieces in zip(rows, places, checked, strict=True):
+    for row, shown, pieces in zip(rows, places, checked, strict=True):
         if isinstance(pieces, UnusableRecord):
             records.append(pieces)
             continue
@@ -67,30 +68,33 @@ def tokenize_batch(
                 kind=row["kind"],
                 text=np.fromiter(chain.from_iterable(ids), dtype=np.int32),
                 text_mask=np.repeat(np.array(trained, dtype=bool), [len(piece) for piece in ids]),
-                image=place,
+                images=shown,
             )
         )
     return records
 
 
-def _pieces_of(row: Row, place: int, images: ImageCodes) -> list[tuple[str, bool]] | UnusableRecord:
+def _pieces_of(row: Row, places: list[int], images: ImageCodes) -> list[tuple[str, bool]] | UnusableRecord:
     """Texts of a record to be tokenized and whether they may be trained, or what is wrong with it."""
-    for reason, detail in _faults(row, place, images):
+    for reason, detail in _faults(row, places, images):
         return UnusableRecord(row["sample_id"], reason, detail)
     if row["kind"] == CONVERSATION:
         return conversation_pieces(row["messages"])
     return [(row["text"] if row["kind"] == TEXT else row["text"].strip(), True)]
 
 
-def _faults(row: Row, place: int, images: ImageCodes) -> Iterator[tuple[str, str]]:
+def _faults(row: Row, places: list[int], images: ImageCodes) -> Iterator[tuple[str, str]]:
     """What keeps a record from becoming a document: (reason, detail)."""
     kind = row["kind"]
     if kind not in (TEXT, IMAGE_TEXT, CONVERSATION):
         yield "unknown_kind", f"kind '{kind}'; known: {TEXT}, {IMAGE_TEXT}, {CONVERSATION}"
-    if kind == IMAGE_TEXT and row["image_id"] is None:
+    if kind == IMAGE_TEXT and not places:
         yield "no_image_codes", f"an {IMAGE_TEXT} record without image"
-    if row["image_id"] is not None and place == ABSENT:
-        yield images.fault_of(row["image_id"])
+    if kind == IMAGE_TEXT and len(places) > 1:
+        yield "several_images", f"an {IMAGE_TEXT} record shows one image, this one {len(places)}"
+    for image_id, place in zip(row["image_ids"] or [], places, strict=True):
+        if place == ABSENT:
+            yield images.fault_of(image_id)
     if kind == CONVERSATION:
         messages = row["messages"] or []
         for message in messages:

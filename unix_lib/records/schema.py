@@ -1,8 +1,8 @@
 """The schemas that data have on their way from sources to packs.
 
 A source writes records and, apart from them, the images that they show; encoding turns images into codes; packing
-joins records and codes by `image_id`. So a changed caption touches no image, and an image that several records show is
-decoded and encoded once.
+joins records and codes by an image's id. So a changed caption touches no image, and an image that several records show
+is decoded and encoded once.
 """
 
 from typing import Any
@@ -21,7 +21,7 @@ RECORD = pa.schema(
         pa.field("kind", pa.string(), nullable=False),  # text | image_text | conversation
         pa.field("text", pa.string()),  # the document, or the image's caption; null for a conversation
         pa.field("messages", pa.list_(MESSAGE)),  # turns of a conversation, roles "user" and "assistant"
-        pa.field("image_id", pa.string()),  # of the image that it shows; null without one
+        pa.field("image_ids", pa.list_(pa.string())),  # images that it shows, in order; null without one
         pa.field("source", pa.string(), nullable=False),  # name of the source in the config
     ]
 )

@@ -108,9 +108,11 @@ class Vocabulary:
         rows = ids.reshape(-1, self.separator_every)
         return np.insert(rows, self.separator_every, np.int32(self.separator_id or 0), axis=1).reshape(-1)
 
-    def image_lengths(self, code_counts: np.ndarray) -> np.ndarray:
-        """How many tokens images of so many codes are, separators included."""
-        return code_counts if self.separator_every is None else code_counts + code_counts // self.separator_every
+    @property
+    def image_length(self) -> int:
+        """How many tokens an image is between its markers, separators included."""
+        every = self.separator_every
+        return self.codes_per_image + (0 if every is None else self.codes_per_image // every)
 
     def is_image(self, ids: np.ndarray) -> np.ndarray:
         """Whether each id is an image code; bool, same shape."""

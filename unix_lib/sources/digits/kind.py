@@ -35,5 +35,5 @@ class DigitsSource(DigitsImages, SourceSettings):
 KIND = SourceKind(
     settings=DigitsSource,
     images=JobKind(PlannedDigits, "unix_lib.sources.digits.make:make_images", 2),
-    records=JobKind(PlannedDigits, "unix_lib.sources.digits.make:make_records", 3),
+    records=JobKind(PlannedDigits, "unix_lib.sources.digits.make:make_records", 4),
 )

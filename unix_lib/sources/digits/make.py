@@ -67,7 +67,7 @@ def make_records(job: Job[PlannedDigits, Execution]) -> Manifest:
                 "sample_id": f"{index:04d}",
                 "kind": IMAGE_TEXT,
                 "text": f"a photo of the digit {NAMES[label]}",
-                "image_id": image_id(rgb),
+                "image_ids": [image_id(rgb)],
                 "source": job.recipe.name,
             }
 

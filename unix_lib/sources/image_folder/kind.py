@@ -91,7 +91,7 @@ class ImageFolderSource(FolderImages, SourceSettings):
 KIND = SourceKind(
     settings=ImageFolderSource,
     images=JobKind(PlannedFolderImages, "unix_lib.sources.image_folder.make:make_images", 2),
-    records=JobKind(PlannedFolderRecords, "unix_lib.sources.image_folder.make:make_records", 2),
+    records=JobKind(PlannedFolderRecords, "unix_lib.sources.image_folder.make:make_records", 3),
     reads={"records": ("images",)},
     sharded=("images",),
 )

@@ -95,7 +95,7 @@ def make_records(job: Job[PlannedFolderRecords, Execution]) -> Manifest:
                 rejected.add(sample_id, origin, SET_ASIDE, set_aside[name])
                 continue
             image_id, split = images[name]
-            record = {"kind": IMAGE_TEXT, "text": row.caption, "image_id": image_id, "source": source}
+            record = {"kind": IMAGE_TEXT, "text": row.caption, "image_ids": [image_id], "source": source}
             (heldout if split == "heldout" else train).write({"sample_id": sample_id} | record)
     if (gone := images.keys() | set_aside.keys()) - named:
         raise SourceError(f"sources.{source}: {sorted(gone - named)[0]} is gone since the images were made; run again")

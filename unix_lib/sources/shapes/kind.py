@@ -70,6 +70,6 @@ class ShapesSource(ShapesRecords, ShapesBenchmarks, SourceSettings):
 KIND = SourceKind(
     settings=ShapesSource,
     images=JobKind(ShapesScenes, "unix_lib.sources.shapes.make:make_images", 1),
-    records=JobKind(ShapesRecords, "unix_lib.sources.shapes.make:make_records", 2),
+    records=JobKind(ShapesRecords, "unix_lib.sources.shapes.make:make_records", 3),
     benchmarks=JobKind(ShapesBenchmarks, "unix_lib.sources.shapes.make:make_benchmarks", 1),
 )

@@ -114,7 +114,7 @@ def conversations(space: ShapesRecords, held_out: HeldOut) -> Turns:
 
 def records_of(captioned: CaptionedScene, turns: list[tuple[str, str]], image_size: int, source: str) -> list[Row]:
     """Rows of `RECORD`: the captioned image and, where there are turns, the conversation about it."""
-    common = {"image_id": image_id(render_pixels(captioned.scene, image_size)), "source": source}
+    common = {"image_ids": [image_id(render_pixels(captioned.scene, image_size))], "source": source}
     rows: list[Row] = [
         {"sample_id": captioned.sample_id, "kind": IMAGE_TEXT, "text": captioned.caption.prompt} | common
     ]

@@ -144,7 +144,7 @@ class TextSource(TextDocuments, ClozeQuestions, SourceSettings):
 
 KIND = SourceKind(
     settings=TextSource,
-    records=JobKind(PlannedText, "unix_lib.sources.text.make:make_records", 3),
+    records=JobKind(PlannedText, "unix_lib.sources.text.make:make_records", 4),
     benchmarks=JobKind(ClozeQuestions, "unix_lib.sources.text.make:make_benchmarks", 1),
     reads={"benchmarks": ("records",)},
     sharded=("records",),
