@@ -153,7 +153,7 @@ def encoded_chunks(
 def given_codes(
     images: Images, split: Split, tokenizer: ImageTokenizer, writer: ShardWriter, rejected: RejectedSamples
 ) -> np.ndarray:
-    """Take over the codes of images that were encoded before they came here; how often each code is used, int64 (K,)."""
+    """Take over codes that came with their source; how often each code is used, int64 (K,)."""
     counts = np.zeros(tokenizer.codebook_size, np.int64)
     for batch in iterate_batches(images.given, split) if images.given.is_dir() else ():
         kept = []

@@ -55,7 +55,6 @@ def _sources(plan: Plan, outside: Outside) -> None:
             described = getattr(kind, job)
             if described is None or (job == "benchmarks" and not source.benchmarks()):
                 continue
-            inputs: Inputs = {role: list(_of_source(plan, name, role)) for role in kind.reads.get(job, ())}
             whole = name if job == "records" else f"{name}-{job}"
             shards = source.shards(outside) if job in kind.sharded else 1
             if shards > plan.experiment.most_shards:
@@ -64,6 +63,13 @@ def _sources(plan: Plan, outside: Outside) -> None:
                     "parts larger (its key that begins with 'shard_'), or raise most_shards"
                 )
             for shard in range(shards):
+                # A part of one job reads that part of another; a job that is not cut reads all of it.
+                inputs: Inputs = {
+                    role: _of_source(plan, name, role)[shard : shard + 1]
+                    if {job, role} <= {*kind.sharded}
+                    else list(_of_source(plan, name, role))
+                    for role in kind.reads.get(job, ())
+                }
                 planning = SourcePlanning(name, plan.experiment.held_out, shard)
                 settings = source.settings_of(described.settings, planning)
                 artefact, job_of = shard_name(whole, shard), f"{source.kind}/{job}"

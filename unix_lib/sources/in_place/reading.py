@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from unix_lib.artefacts.recipe import RECIPE, read_recipe
+from unix_lib.artefacts.recipe import recipe_of
 from unix_lib.config.file_hashes import FileHashes
 from unix_lib.config.outside import Outside
 from unix_lib.images.files import BadImage, square_rgb
@@ -123,7 +123,7 @@ class Images:
 
 
 def _settings_of(folder: Path) -> PlannedImages:
-    recipe = read_recipe(folder / RECIPE)
+    recipe = recipe_of(folder)
     settings = job_kind(recipe.stage, recipe.kind).settings.model_validate(recipe.settings)
     assert isinstance(settings, PlannedImages)
     return settings

@@ -1,8 +1,8 @@
 """The kind of source `jsonl`: the layout that was published with the paper, and LLaVA's, also as one JSON array.
 
 Published: `{"data_type": "t2i", "text": "a dog", "vqcode_512": "[17, 4, ...]"}`; `data_type` text, image_text, t2i,
-i2t or i2t_multi; turns in `conversations`, in the fields `instruction`, `input`, `output`, or in `text`, question and answer
-with `^^^pair_split^^^` between them, turns with `^^^turn_split^^^`. "no" stands for nothing.
+i2t or i2t_multi; turns in `conversations`, in the fields `instruction`, `input`, `output`, or in `text`, question and
+answer with `^^^pair_split^^^` between them, turns with `^^^turn_split^^^`. "no" stands for nothing.
 LLaVA's: `{"image": "coco/1.jpg", "conversations": [{"from": "human", "value": "<image>\nWhat is it?"}, ...]}`.
 """
 
