@@ -1,7 +1,8 @@
 """Which rows of a table are taken: filter lists as pyarrow has them, on any column of any kind of table.
 
 `[[column, operator, value], ...]` takes rows of which all hold; a list of such lists those of which any list holds.
-What is null holds for nothing but `not in`, as in pyarrow.
+What is null holds for nothing but `in` and `not in`, as in pyarrow. A text, such as a CSV file has for everything, is
+compared with a number as the number that it says.
 """
 
 import operator
@@ -9,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 Condition = tuple[str, str, Any]
+Plain = str | int | float | bool | None
 OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
     "==": operator.eq,
     "=": operator.eq,
@@ -40,6 +42,9 @@ def conditions_of(filter_: list[Any]) -> list[list[Condition]]:
                 raise ValueError(f"no operator '{condition[1]}'; known: {', '.join(OPERATORS)}")
             if condition[1].endswith("in") and not isinstance(condition[2], list | tuple):
                 raise ValueError(f"'{condition[1]}' takes a list of values, not {condition[2]!r}")
+            for value in _values_of(condition[2]):
+                if not isinstance(value, Plain):
+                    raise ValueError(f"{value!r} is no text, number, true or false; put it into quotes")
         conditions.append([(column, name, value) for column, name, value in group])
     return conditions
 
@@ -62,11 +67,17 @@ def _holds(values: Mapping[str, Any], condition: Condition) -> bool:
     column, name, wanted = condition
     value = values.get(column)
     if value is None:
-        return name == "not in"
+        return name.endswith("in") and OPERATORS[name](None, wanted)
     try:
+        if isinstance(value, str) and any(isinstance(other, int | float) for other in _values_of(wanted)):
+            value = float(value)
         return bool(OPERATORS[name](value, wanted))
-    except TypeError as error:
+    except (TypeError, ValueError) as error:
         raise TypeError(f"its '{column}' can't be compared with {wanted!r}") from error
+
+
+def _values_of(wanted: Any) -> list[Any] | tuple[Any, ...]:
+    return wanted if isinstance(wanted, list | tuple) else [wanted]
 
 
 def _is_condition(value: Any) -> bool:

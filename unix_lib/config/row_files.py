@@ -52,6 +52,11 @@ class RowSelection(StrictModel):
         """Columns that the filter asks for."""
         return columns_of(self.conditions)
 
+    @property
+    def one_job(self) -> bool:
+        """Whether one job reads all files, since what it takes of one depends on those before."""
+        return self.limit is not None
+
     def draws(self, key_: str) -> bool:
         """Whether a row is in the share that is taken, by its key."""
         if self.fraction >= 1:
@@ -94,8 +99,12 @@ class RowFiles(StrictModel):
         """The files in order, each with its name, which says nothing of the machine that it lies on."""
         return outside.once(("files", *self.files, self.repository, self.revision), lambda: self._found(outside.root))
 
+    def top(self, root: Path) -> Path:
+        """The folder below which relative patterns are looked for: the project's root, or the data set's own."""
+        return root if self.repository is None else hub_snapshot(self.repository, str(self.revision))
+
     def _found(self, root: Path) -> dict[Path, str]:
-        top = root if self.repository is None else hub_snapshot(self.repository, str(self.revision))
+        top = self.top(root)
         named: dict[Path, str] = {}
         for pattern in self.files:
             base = _fixed_part(top / pattern)
@@ -157,7 +166,7 @@ class PlannedRows(RowFiles, RowSelection, PlannedPart):
 
     def part(self, outside: Outside) -> list[Path]:
         """The files of the part."""
-        return nth_part(self.file_parts(outside, whole=self.limit is not None), self.shard)
+        return nth_part(self.file_parts(outside, whole=self.one_job), self.shard)
 
     def identify(self, outside: Outside) -> FilesIdentity:
         return self.identity_of(self.part(outside), outside)

@@ -42,28 +42,24 @@ class TableRow:
     fault: str | None = None
 
 
-def read_table(
-    path: Path, columns: Sequence[str], optional: Sequence[str] = (), in_header: Sequence[str] = ()
-) -> Iterator[TableRow]:
+def read_table(path: Path, columns: Sequence[str], optional: Sequence[str] = ()) -> Iterator[TableRow]:
     """Rows of a table, in order.
 
     Args:
         columns: those that are read; a row of JSON that lacks one is faulty, as a whole CSV or Parquet file is.
         optional: read where they are there.
-        in_header: read too; a CSV or Parquet file must have them, a row of JSON may lack them.
 
     Raises:
         TableError: of no known form, no table, or without one of the columns; names those that it has.
         OSError: the file can't be read.
     """
     suffix = table_suffix(path)
-    required, others = [*columns, *in_header], [*optional, *in_header]
     if suffix == ".parquet":
-        return _parquet_rows(path, required, optional)
+        return _parquet_rows(path, columns, optional)
     if suffix in (".csv", ".tsv"):
-        return _until_broken(_delimited_rows(path, "," if suffix == ".csv" else "\t", required, optional))
+        return _until_broken(_delimited_rows(path, "," if suffix == ".csv" else "\t", columns, optional))
     values = _array_values(path) if suffix == ".json" and _begins_an_array(path) else _line_values(path)
-    return _until_broken(_json_rows(values, columns, others))
+    return _until_broken(_json_rows(values, columns, optional))
 
 
 def table_suffix(path: Path) -> str:

@@ -6,7 +6,7 @@ of its bytes, so that whoever reads it in place can prove that it is the one tha
 
 import hashlib
 import io
-import logging
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -19,9 +19,10 @@ from unix_lib.jobs.job import Job
 from unix_lib.records.rejected import RejectedSamples
 from unix_lib.records.schema import CODES
 from unix_lib.records.shards import SPLITS, ShardWriter, Split
-from unix_lib.sources.in_place.rows import TakenRow, TakenRows
-from unix_lib.sources.in_place.samples import BadRow
+from unix_lib.records.tables import TableRow
+from unix_lib.sources.in_place.samples import BadRow, Reader
 from unix_lib.sources.in_place.settings import PlannedImages
+from unix_lib.sources.rows import TakenRows
 from unix_lib.sources.writing import Files, finish
 
 PLACES = "places"  # shards `places-00000.parquet`
@@ -39,8 +40,6 @@ PLACE = pa.schema(
     ]
 )
 
-_log = logging.getLogger(__name__)
-
 
 def image_id(data: bytes) -> str:
     """What an image is called that is read in place: 128 bits of SHA-256 over its bytes, hexadecimal."""
@@ -53,51 +52,57 @@ def make_images(job: Job[PlannedImages, Execution]) -> Manifest:
     A row of several images is held out when one of them is, with all of them; it is left out when one can't be used.
     """
     settings, rejected = job.settings, RejectedSamples()
-    reader = settings.reader
-    rows = TakenRows(settings, reader, job.outside, reader.image_columns(settings), rejected)
+    rows = TakenRows(settings, job.outside, rejected)
     seen: set[tuple[str, str]] = set()
     counts: dict[Split, int] = dict.fromkeys(SPLITS, 0)
     given: dict[Split, ShardWriter] = {split: ShardWriter(job.folder / GIVEN, split, CODES) for split in SPLITS}
     with ShardWriter(job.folder, PLACES, PLACE) as places, given["train"], given["heldout"]:
-        for taken in rows:
+        for file, place, row in rows_of(rows, settings.reader, settings.reader.image_columns(settings)):
             try:
-                codes, ids = _named(taken, settings)
+                codes, ids = _named(row, settings)
             except BadRow as fault:
-                rejected.add(taken.key, taken.key, fault.reason, fault.detail, cause=fault.__cause__)
+                rejected.add(place, place, fault.reason, fault.detail, cause=fault.__cause__)
                 continue
             split: Split = "heldout" if any(map(settings.held_out.holds_out, ids)) else "train"
             for item, name in enumerate(ids):
                 first = (split, name) not in seen
                 seen.add((split, name))
                 counts[split] += first
-                place = {"image_id": name, "file": taken.file, "row": taken.row.number, "item": item, "split": split}
-                places.write(place | {"first": first, "given": codes is not None})
+                of_image = {"image_id": name, "file": file, "row": row.number, "item": item, "split": split}
+                places.write(of_image | {"first": first, "given": codes is not None})
                 if first and codes is not None:
                     given[split].write({"image_id": name, "image_codes": codes})
     files: Files = dict(places.files)
     for split in SPLITS:
         files |= {f"{GIVEN}/{name}": count for name, count in given[split].files.items()}
     facts = {f"{split}_images": count for split, count in counts.items()}
-    return finish(job, files, facts | {"rows": rows.seen, "places": places.rows} | dict(rows.left_out), rejected)
+    return finish(job, files, facts | rows.facts | {"places": places.rows}, rejected)
 
 
-def _named(taken: TakenRow, settings: PlannedImages) -> tuple[list[int] | None, list[str]]:
+def _named(row: TableRow, settings: PlannedImages) -> tuple[list[int] | None, list[str]]:
     """The codes that came with a row, and what its images are called.
 
     Raises:
         BadRow: an image that can't be used.
     """
-    codes = settings.reader.codes(taken.row.values, settings)
+    codes = settings.reader.codes(row.values, settings)
     if codes is not None:
         return codes, [image_id(b"codes" + b"".join(code.to_bytes(2, "little") for code in codes))]
     ids = []
-    for data in settings.reader.images(taken.row.values, settings):
+    for data in settings.reader.images(row.values, settings):
         try:
             check_header(io.BytesIO(data), settings.max_pixels, settings.max_aspect_ratio)
         except BadImage as fault:
             raise BadRow(fault.reason, fault.detail) from fault.__cause__
         ids.append(image_id(data))
     return None, ids
+
+
+def rows_of(rows: TakenRows, reader: Reader, columns: Sequence[str]) -> Iterator[tuple[str, str, TableRow]]:
+    """(file, place, row) of every row that is taken."""
+    for path, name in rows.files():
+        for place, row in rows.rows(path, name, *reader.columns(columns), reader.rows):
+            yield name, place, row
 
 
 def images_of_rows(folders: list[Path]) -> dict[tuple[str, int], tuple[str, list[str]]]:

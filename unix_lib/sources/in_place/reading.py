@@ -96,18 +96,18 @@ class Images:
         settings, outside = self._settings, Outside(Path.cwd(), FileHashes(None))
         paths = {encodable(name): path for path, name in settings.named_files(outside).items()}
         places = (place for batch in self._places() for place in batch)
-        columns = settings.reader.image_columns(settings)
-        required, optional = ([], columns) if settings.reader.may_lack else (columns, [])
+        reader = settings.reader
+        columns = reader.columns(reader.image_columns(settings))
         for file, of_file in groupby(places, key=lambda place: str(place["file"])):
             rows: Iterator[Any] = iter(())
             row, images = None, list[bytes]()
             for place in of_file:
                 try:
                     if row is None:
-                        rows = settings.reader.rows(paths[file], required, optional, [])
+                        rows = reader.rows(paths[file], *columns)
                     if row != place["row"]:
                         values = next(found.values for found in rows if found.number == place["row"])
-                        row, images = place["row"], settings.reader.images(values, settings)
+                        row, images = place["row"], reader.images(values, settings)
                     data = images[place["item"]]
                 except (KeyError, StopIteration, IndexError, BadRow, TableError, OSError):
                     raise self._changed(file, place["row"]) from None

@@ -10,10 +10,12 @@ from unix_lib.jobs.job import Job
 from unix_lib.records.rejected import REJECTED_FILE, RejectedSamples
 from unix_lib.records.schema import IMAGE_TEXT, RECORD, Row
 from unix_lib.records.shards import ShardWriter
-from unix_lib.sources.in_place.images import images_of_rows
-from unix_lib.sources.in_place.rows import TakenRow, TakenRows
+from unix_lib.records.tables import TableRow
+from unix_lib.sources.errors import SourceError
+from unix_lib.sources.in_place.images import images_of_rows, rows_of
 from unix_lib.sources.in_place.samples import BadRow
 from unix_lib.sources.in_place.settings import PlannedRecords
+from unix_lib.sources.rows import TakenRows
 from unix_lib.sources.writing import finish
 
 SET_ASIDE = "image set aside"
@@ -30,7 +32,7 @@ def make_records(job: Job[PlannedRecords, Execution]) -> Manifest:
     """
     settings, rejected = job.settings, RejectedSamples()
     reader = settings.reader
-    rows = TakenRows(settings, reader, job.outside, reader.text_columns(settings), rejected)
+    rows = TakenRows(settings, job.outside, rejected)
     folders = job.inputs("images")
     shown = images_of_rows(folders)
     spoilt: dict[str, str] = {}
@@ -38,18 +40,18 @@ def make_records(job: Job[PlannedRecords, Execution]) -> Manifest:
         told = pq.read_table(folder / REJECTED_FILE, columns=["sample_id", "reason"]).to_pydict()
         spoilt |= zip(told["sample_id"], told["reason"], strict=True)
 
-    def records(taken: TakenRow) -> Iterator[tuple[str, Row]]:
+    def records(file: str, place: str, row: TableRow) -> Iterator[tuple[str, Row]]:
         """(split, record) of a row."""
-        if taken.key in spoilt:
-            raise BadRow(SET_ASIDE, spoilt[taken.key])
-        split, ids = shown.get((taken.file, taken.row.number), ("", []))
-        drafts = reader.drafts(taken.row.values, settings, taken.key)
+        if place in spoilt:
+            raise BadRow(SET_ASIDE, spoilt[place])
+        split, ids = shown.get((file, row.number), ("", []))
+        drafts = reader.drafts(row.values, settings, place)
         for number, draft in enumerate(drafts):
             if draft.kind == IMAGE_TEXT and not ids:
                 raise BadRow(NO_IMAGE)
             held_out = split == "heldout" if ids else settings.held_out.holds_out(draft.content)
             record = {
-                "sample_id": taken.key + (f"#{number}" if number else ""),
+                "sample_id": place + (f"#{number}" if number else ""),
                 "kind": draft.kind,
                 "text": draft.text,
                 "messages": draft.messages,
@@ -59,16 +61,27 @@ def make_records(job: Job[PlannedRecords, Execution]) -> Manifest:
             yield "heldout" if held_out else "train", record
 
     with ShardWriter(job.folder, "train", RECORD) as train, ShardWriter(job.folder, "heldout", RECORD) as heldout:
-        for taken in rows:
+        for file, place, row in rows_of(rows, reader, reader.text_columns(settings)):
             try:
-                of_row = list(records(taken))
+                of_row = list(records(file, place, row))
             except BadRow as fault:
-                rejected.add(taken.key, taken.key, fault.reason, fault.detail, cause=fault.__cause__)
+                rejected.add(place, place, fault.reason, fault.detail, cause=fault.__cause__)
                 continue
             for split, record in of_row:
                 (heldout if split == "heldout" else train).write(record)
-    if not train.rows + heldout.rows:
+    if not train.rows + heldout.rows and not rows.is_one_of_several_parts():
         rejected.write(job.folder)
-        raise rows.nothing_usable()
-    facts = {"train_records": train.rows, "heldout_records": heldout.rows, "rows": rows.seen} | dict(rows.left_out)
+        raise _nothing_usable(job, rows, rejected)
+    facts = {"train_records": train.rows, "heldout_records": heldout.rows} | rows.facts
     return finish(job, {**train.files, **heldout.files}, facts, rejected)
+
+
+def _nothing_usable(job: Job[PlannedRecords, Execution], rows: TakenRows, rejected: RejectedSamples) -> SourceError:
+    reasons = [f"{count} x {reason}" for reason, count in rejected.counts.items()]
+    reasons += [f"{rows.rows_left_out} left out"] * bool(rows.rows_left_out)
+    first = "" if rejected.first is None else f"; the first: {rejected.first}"
+    return SourceError(
+        f"sources.{job.settings.source}: no usable row in {job.settings.files_described()} "
+        f"({', '.join(reasons) or 'no rows'}{first}); mend the files, or correct files, columns and filter; every "
+        f"rejected row is in {job.folder / REJECTED_FILE}"
+    )

@@ -18,7 +18,6 @@ class BadRow(Exception):
         self.reason, self.detail = reason, detail
 
 
-MALFORMED = "malformed row"
 BAD_TEXT = "unusable text"
 
 
@@ -40,8 +39,8 @@ class Draft:
 class Reader:
     """How one kind of source reads its rows; `settings` are those of the kind's jobs."""
 
-    # Of a file: columns, optional ones, and those that a header must have while a row of JSON may lack them.
-    rows: Callable[[Path, Sequence[str], Sequence[str], Sequence[str]], Iterator[TableRow]]
+    # All rows of a file, of columns that each must have and of those that it may have.
+    rows: Callable[[Path, Sequence[str], Sequence[str]], Iterator[TableRow]]
     image_columns: Callable[[Any], Sequence[str]]
     text_columns: Callable[[Any], Sequence[str]]
     # From a row's values to its images as they are stored, in order. Raises BadRow.
@@ -51,6 +50,10 @@ class Reader:
     # The codes of an image that was encoded already, None without. Raises BadRow.
     codes: Callable[[dict[str, Any], Any], list[int] | None] = lambda values, settings: None
     may_lack: bool = False  # whether a row may lack any of the columns
+
+    def columns(self, wanted: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
+        """Columns that a row must have, and those that it may have."""
+        return ((), wanted) if self.may_lack else (wanted, ())
 
 
 def usable_text(value: Any, what: str) -> str:

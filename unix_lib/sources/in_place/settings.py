@@ -36,7 +36,7 @@ class RowSource(RowFiles, RowSelection, SourceSettings):
     """A source whose samples lie in files of rows."""
 
     def shards(self, outside: Outside) -> int:
-        return len(self.file_parts(outside, whole=self.limit is not None))
+        return len(self.file_parts(outside, whole=self.one_job))
 
     def needs(self, name: str) -> list[Need]:
         return self.file_needs(name)

@@ -18,20 +18,18 @@ LONGEST_MEMBER = 1 << 28  # bytes; a larger one is set aside unread
 _log = logging.getLogger(__name__)
 
 
-def read_tar(
-    path: Path, columns: Sequence[str], optional: Sequence[str] = (), in_header: Sequence[str] = ()
-) -> Iterator[TableRow]:
+def read_tar(path: Path, columns: Sequence[str], optional: Sequence[str] = ()) -> Iterator[TableRow]:
     """Samples of a shard, in order. Values: `image` (bytes), `txt`, and the keys of the sample's JSON.
 
     Args:
         columns: which a sample must have; only members that hold them are read.
-        optional, in_header: which it may have.
+        optional: which it may have.
 
     Raises:
         TableError: no tar file.
         OSError: the file can't be read.
     """
-    wanted = [*columns, *optional, *in_header]
+    wanted = [*columns, *optional]
     number = 0
     try:
         with tarfile.open(path) as tar:
