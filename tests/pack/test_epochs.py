@@ -13,6 +13,7 @@ from unix_lib.pack.epochs import HELDOUT, choose_documents, record_uses
 from unix_lib.pack.sequences import Format
 from unix_lib.pack.spool import Spool
 from unix_lib.pack.tokenized import TokenizedRecord
+from unix_lib.records.phrases import INSTRUCTIONS, phrases_of
 from unix_lib.tokenizers.vocabulary import build_vocabulary
 
 SETTINGS = PackSettings(pack_length=100, seed=218, parts=[MixturePart(source="scenes")])
@@ -23,17 +24,18 @@ VOCABULARY = build_vocabulary(
 
 
 def choices(names: list[str], folder: Path, epoch: int | str, **settings: Any) -> list[tuple[str, int, int]]:
-    """(sample, format, instruction) of an epoch's documents, in the epoch's order."""
+    """(sample, format, phrase) of an epoch's documents, in the epoch's order."""
     with Spool(folder, VOCABULARY) as spool:
         for name in names:
-            text, mask = np.arange(3, dtype=np.int32), np.ones(3, dtype=bool)
-            spool.append(TokenizedRecord(name, "image_text", text, mask, images=[0]), 0, "scenes")
+            text, flags = np.arange(3, dtype=np.int32), np.ones(3, dtype=np.uint8)
+            spool.append(TokenizedRecord(name, "image_text", text, flags, images=[0]), 0, "scenes")
         spool.seal()
-        drawn = choose_documents(spool, SETTINGS.model_copy(update=settings), epoch)
+        chosen = SETTINGS.model_copy(update=settings)
+        drawn = choose_documents(spool, chosen, epoch, np.array([part.weight for part in chosen.parts]))
         return [
-            (names[record], form, instruction)
-            for record, form, instruction in zip(
-                drawn.records.tolist(), drawn.forms.tolist(), drawn.instructions.tolist(), strict=True
+            (names[record], form, phrase)
+            for record, form, phrase in zip(
+                drawn.records.tolist(), drawn.forms.tolist(), drawn.phrases.tolist(), strict=True
             )
         ]
 
@@ -76,8 +78,32 @@ def test_rates_of_directions_and_of_dropout(tmp_path: Path) -> None:
         (Format.IMAGE_TO_TEXT, 0.2),
     ):
         assert abs(share[form] - expected) < 4 * (expected * (1 - expected) / len(drawn)) ** 0.5
-    counts = np.bincount([choice[2] for choice in drawn])
-    assert (np.abs(counts / len(drawn) - 1 / len(counts)) < 0.04).all()
+    for form, phrases in ((Format.TEXT_TO_IMAGE, len(INSTRUCTIONS)), (Format.IMAGE_TO_TEXT, 1)):
+        counts = np.bincount([phrase for _, own, phrase in drawn if own == form])
+        assert len(counts) == phrases
+        assert (np.abs(counts / counts.sum() - 1 / phrases) < 0.04).all()
+
+
+def test_phrases_of_all_languages_come_equally_often(tmp_path: Path) -> None:
+    drawn = choices(NAMES, tmp_path, 0, instruction_languages=["zh", "de", "en"], packing="sft")
+    for form, part in ((Format.TEXT_TO_IMAGE, "instruction"), (Format.IMAGE_QUESTION, "question")):
+        counts = np.bincount([phrase for _, own, phrase in drawn if own == form])
+        assert len(counts) == len(phrases_of(part, ["zh", "de", "en"])) == 9
+        assert (np.abs(counts / counts.sum() - 1 / 9) < 0.04).all()
+
+
+def test_a_source_has_its_own_share_of_directions(tmp_path: Path) -> None:
+    parts = [MixturePart(source="scenes", text_to_image_ratio=0.0)]
+    assert {form for _, form, _ in choices(NAMES, tmp_path, 0, parts=parts)} == {Format.IMAGE_TO_TEXT}
+
+
+@pytest.mark.parametrize("packing", ["none", "pretraining", "sft"])
+def test_what_packing_changes_of_the_choices_is_how_captions_are_asked_for(tmp_path: Path, packing: str) -> None:
+    plain = choices(NAMES, tmp_path / "plain", 2)
+    drawn = choices(NAMES, tmp_path / "drawn", 2, packing=packing)
+    from_image = Format.IMAGE_QUESTION if packing == "sft" else Format.IMAGE_TO_TEXT
+    asked = [(name, from_image if form == Format.IMAGE_TO_TEXT else form) for name, form, _ in plain]
+    assert [(name, form) for name, form, _ in drawn] == asked
 
 
 @pytest.mark.parametrize(("ratio", "form"), [(1.0, Format.TEXT_TO_IMAGE), (0.0, Format.IMAGE_TO_TEXT)])

@@ -1,5 +1,7 @@
 """The pack stage from records on disk to packs on disk."""
 
+import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,10 +23,13 @@ from tests.pack.experiment import (
     write_source,
 )
 from unix_lib.artefacts.manifest import Manifest, open_artefact
+from unix_lib.config.strict import ConfigError
 from unix_lib.pack import make
 from unix_lib.pack.make import make_pack
 from unix_lib.pack.planner import PackError
 from unix_lib.pack.reader import PackReader
+from unix_lib.pack.writer import COUNTS
+from unix_lib.records.phrases import phrases_of
 from unix_lib.tokenizers.vocabulary import Vocabulary
 
 
@@ -109,6 +114,15 @@ def test_manifest_counts_what_the_files_hold(packed: tuple[Manifest, Path], voca
     assert facts["trained_tokens"] == sum(pack.loss_mask.sum() for pack in packs)
     assert facts["documents"] == sum(facts["formats"].values()) == sum(len(pack.document_lengths) for pack in packs)
     assert facts["fill"] == pytest.approx(len(ids) / (len(packs) * 100), abs=1e-6)
+    expected: dict[str, Counter[str]] = {"scenes": Counter(), "prose": Counter()}
+    for document, loss_mask in documents(reader, stop=len(packs)):
+        seen = int(vocabulary.is_vision(document).sum())  # of the two sources one has images in all its records
+        counts = expected["scenes" if seen else "prose"]
+        counts.update(
+            documents=1, text_tokens=len(document) - seen, image_tokens=seen, trained_tokens=int(loss_mask.sum())
+        )
+    assert facts["parts"] == expected
+    assert manifest.facts["weights"] == {"scenes": 1.0, "prose": 1.0}
     assert open_artefact(folder).digest == manifest.digest
 
 
@@ -158,6 +172,122 @@ def test_weights_and_kinds(experiment: Experiment) -> None:
         assert count["text_to_image"] + count["unconditional"] + count["image_to_text"] == 120
     assert counts[0]["text"] + counts[1]["text"] == 40
     assert 8 <= counts[0]["text"] <= 32
+
+
+def shares_of(manifest: Manifest, epoch: int) -> dict[str, float]:
+    parts = manifest.facts["files"][f"epoch-{epoch:03d}.arrow"]["parts"]
+    tokens = {source: counts["text_tokens"] + counts["image_tokens"] for source, counts in parts.items()}
+    return {source: own / sum(tokens.values()) for source, own in tokens.items()}
+
+
+def test_parts_give_the_tokens_and_shares_that_they_are_asked_for(
+    experiment: Experiment, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Over a whole period: in one epoch which records a fraction takes is drawn."""
+    once, _ = experiment.pack(sources_of(experiment), epochs=1)
+    own = once.facts["files"]["epoch-000.arrow"]["parts"]["prose"]["text_tokens"]
+    parts = [{"source": "scenes", "share": 0.25}, {"source": "prose", "tokens": 3 * own}]
+    manifest, _ = experiment.pack(sources_of(experiment), parts=parts, epochs=8)
+    assert manifest.facts["weights"]["prose"] == pytest.approx(3)
+    mean = np.mean([shares_of(manifest, epoch)["scenes"] for epoch in range(8)])
+    assert mean == pytest.approx(0.25, abs=0.02)
+    assert "pack.mixtures.mixed: each record of source prose is used 3 times an epoch" in caplog.text
+    parts = [{"source": "scenes", "share": 0.5}, {"source": "prose", "share": 0.5}]
+    manifest, _ = experiment.pack(sources_of(experiment), parts=parts, epochs=8)
+    assert manifest.facts["weights"]["prose"] == 1.0 > manifest.facts["weights"]["scenes"]  # prose has fewer tokens
+    assert np.mean([shares_of(manifest, epoch)["prose"] for epoch in range(8)]) == pytest.approx(0.5, abs=0.02)
+
+
+def test_a_source_without_usable_records_is_said_to_be_one(
+    experiment: Experiment, caplog: pytest.LogCaptureFixture
+) -> None:
+    empty = write_source(experiment.results, "empty", [text_record(1) | {"text": " "}])
+    sources = {"prose": experiment.prose, "empty": empty}
+    manifest, _ = experiment.pack(sources)
+    assert "pack.mixtures.mixed: no training record of source empty is usable" in caplog.text
+    assert "nothing is text-to-image" in caplog.text
+    assert manifest.facts["files"]["epoch-000.arrow"]["parts"]["empty"] == dict.fromkeys(COUNTS, 0)
+    with pytest.raises(ConfigError, match="source empty is to give tokens and has no usable training record"):
+        experiment.pack(sources, parts=[{"source": "prose"}, {"source": "empty", "tokens": 100}])
+
+
+def test_without_packing_every_document_is_a_pack(experiment: Experiment, packed: tuple[Manifest, Path]) -> None:
+    manifest, folder = experiment.pack(sources_of(experiment), packing="none")
+    reader = PackReader(folder)
+    assert reader.packs_per_epoch == [130, 130]
+    assert all(len(pack.document_lengths) == 1 for pack in (reader[index] for index in range(len(reader))))
+    alone, together = (
+        sorted((ids.tolist(), mask.tolist()) for ids, mask in documents(PackReader(each)))
+        for each in (folder, packed[1])
+    )
+    assert alone == together  # the same documents, otherwise arranged
+    facts = [each.facts["files"]["epoch-000.arrow"] for each in (manifest, packed[0])]
+    assert [own["tokens"] for own in facts] == [facts[0]["tokens"]] * 2
+    assert facts[0]["fill"] < facts[1]["fill"]
+
+
+def test_sft_asks_for_captions_and_trains_answers(
+    experiment: Experiment, tokenizer: PreTrainedTokenizerFast, vocabulary: Vocabulary
+) -> None:
+    manifest, folder = experiment.pack(
+        {"scenes": experiment.scenes}, packing="sft", text_to_image_ratio=0.5, instruction_languages=["de"]
+    )
+    counts = manifest.facts["files"]["epoch-000.arrow"]["formats"]
+    assert counts["image_to_text"] == 0 < counts["image_question"]
+    questions = phrases_of("question", ["de"])
+    asked = 0
+    for ids, loss_mask in documents(PackReader(folder)):
+        prompt = text_of(ids[~loss_mask], tokenizer).replace("<|vision_start|><|vision_end|>", "")
+        if prompt.strip() in questions:
+            asked += 1
+            assert text_of(ids[loss_mask], tokenizer).startswith("a ")
+        elif vocabulary.is_image(ids[loss_mask]).any() and "<unconditional>" not in prompt:
+            assert any(
+                prompt.removesuffix("<|vision_start|>").endswith(each) for each in phrases_of("instruction", ["de"])
+            )
+    assert asked == sum(
+        manifest.facts["files"][f"epoch-00{epoch}.arrow"]["formats"]["image_question"] for epoch in (0, 1)
+    )
+
+
+def test_the_published_template_on_disk(experiment: Experiment, tokenizer: PreTrainedTokenizerFast) -> None:
+    messages = [{"role": "system", "content": "Be kind."}, *conversation_record(3)["messages"]]
+    source = write_source(experiment.results, "talks", [conversation_record(3) | {"messages": messages}])
+    seen = set()
+    _, folder = experiment.pack({"talks": source}, packing="sft", template="published", epochs=20)
+    for ids, loss_mask in documents(PackReader(folder)):
+        text, trained = text_of(ids, tokenizer), text_of(ids[loss_mask], tokenizer)
+        runs = re.fullmatch(
+            r"<\|vision_start\|><\|vision_end\|>(\n+)Be kind\.(\n+)What is in picture 3\?(\n+)a yellow circle number 3"
+            r"(\n+)Is there a dog\?(\n+)no<\|endoftext\|>",
+            text,
+        )
+        assert runs is not None
+        assert set(map(len, runs.groups())) <= {1, 2, 3}
+        assert trained == f"{runs[3]}a yellow circle number 3{runs[5]}no<|endoftext|>"
+        seen.add(tuple(map(len, runs.groups())))
+    assert len(seen) > 10  # every epoch draws anew
+
+
+def test_the_size_of_the_image_is_told_before_it_is_asked_for(
+    experiment: Experiment, tokenizer: PreTrainedTokenizerFast, vocabulary: Vocabulary
+) -> None:
+    _, folder = experiment.pack(
+        {"scenes": experiment.scenes}, image_size_prefix=True, image_size=64, text_to_image_ratio=1.0, epochs=1
+    )
+    prompts = [
+        text_of(ids[~loss_mask], tokenizer)
+        for ids, loss_mask in documents(PackReader(folder))
+        if vocabulary.is_image(ids[loss_mask]).any()
+    ]
+    told = "Image Size: Width is 64 Height is 64."
+    assert len(prompts) == 60
+    assert all(
+        prompt.startswith(f"{told} <unconditional>")
+        if "<unconditional>" in prompt
+        else re.match(rf"a .* {told} [A-Z]", prompt)
+        for prompt in prompts
+    )
 
 
 def test_bad_records_are_counted_and_the_rest_goes_on(experiment: Experiment) -> None:

@@ -1,9 +1,11 @@
 """The plan against a brute force, and what must hold of every plan."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
-from unix_lib.pack.planner import PackError, best_fit
+from unix_lib.pack.planner import PackError, best_fit, one_each
 
 
 def brute_force_free_space(lengths: np.ndarray, capacity: int) -> list[int]:
@@ -77,7 +79,13 @@ def test_no_documents_need_no_pack() -> None:
     assert best_fit(np.zeros(0, dtype=np.int64), 16).num_packs == 0
 
 
+def test_without_packing_each_document_has_a_pack() -> None:
+    plan = one_each(np.array([3, 16, 1]), 16)
+    assert (plan.pack_of.tolist(), plan.offset_of.tolist(), plan.num_packs) == ([0, 1, 2], [0, 0, 0], 3)
+
+
+@pytest.mark.parametrize("plan", [best_fit, one_each])
 @pytest.mark.parametrize(("lengths", "index"), [([3, 0, 99], 1), ([3, 17], 1), ([-1], 0)])
-def test_a_document_that_fits_no_pack_is_named(lengths: list[int], index: int) -> None:
+def test_a_document_that_fits_no_pack_is_named(plan: Any, lengths: list[int], index: int) -> None:
     with pytest.raises(PackError, match=f"document {index} has {lengths[index]} tokens, a pack takes 1 to 16"):
-        best_fit(np.array(lengths), 16)
+        plan(np.array(lengths), 16)

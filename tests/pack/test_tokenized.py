@@ -1,5 +1,6 @@
 """Records to tokens, and every reason to set a record aside."""
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,8 @@ import pytest
 from transformers import PreTrainedTokenizerFast
 
 from tests.pack.experiment import as_record, conversation_record, image_id_of, image_record, text_record, write_source
+from unix_lib.config.pack import Template
+from unix_lib.pack.sequences import TRAINED, TURN
 from unix_lib.pack.spool import Spool
 from unix_lib.pack.tokenized import TokenizedRecord, UnusableRecord, tokenize_batch
 from unix_lib.records.schema import RECORD
@@ -22,13 +25,13 @@ def spool(tmp_path: Path, vocabulary: Vocabulary) -> Iterator[Spool]:
 
 
 def tokenized(
-    rows: list[dict[str, Any]], spool: Spool, tokenizer: PreTrainedTokenizerFast
+    rows: list[dict[str, Any]], spool: Spool, tokenizer: PreTrainedTokenizerFast, template: Template = "ours"
 ) -> list[TokenizedRecord | UnusableRecord]:
     """The rows as a source of their own, whose images are encoded."""
     source = write_source(spool.folder, "test", rows)
     images = spool.add_codes([] if source.codes is None else [spool.folder / source.codes], "train")
     batch = pa.RecordBatch.from_pylist([as_record(row, "test") for row in rows], schema=RECORD)
-    return tokenize_batch(batch, images, tokenizer, spool.vocabulary.eos_id)
+    return tokenize_batch(batch, images, tokenizer, spool.vocabulary.eos_id, template)
 
 
 def test_records_become_their_own_tokens(spool: Spool, tokenizer: PreTrainedTokenizerFast) -> None:
@@ -39,12 +42,12 @@ def test_records_become_their_own_tokens(spool: Spool, tokenizer: PreTrainedToke
     assert isinstance(talk, TokenizedRecord)
     assert tokenizer.decode(image.text) == rows[0]["text"]
     assert tokenizer.decode(text.text) == rows[1]["text"]
-    assert text.text_mask.all()
+    assert text.flags.all()
     assert text.images == []
     question, answer = (message["content"] for message in rows[2]["messages"][:2])
     assert tokenizer.decode(talk.text) == f"{question}\n{answer}<|endoftext|>Is there a dog?\nno"
-    assert tokenizer.decode(talk.text[talk.text_mask]) == f"{answer}<|endoftext|>no"
-    assert len(talk.text_mask) == len(talk.text)
+    assert tokenizer.decode(talk.text[talk.flags == TRAINED]) == f"{answer}<|endoftext|>no"
+    assert len(talk.flags) == len(talk.text)
     for record in (image, text, talk):
         spool.append(record, 0, "test")
     spool.seal()
@@ -62,6 +65,29 @@ def test_a_conversation_shows_its_images_in_their_order(spool: Spool, tokenizer:
     spool.seal()
     assert [spool.tokens(record)[2].tolist() for record in range(1, 4)] == [row["image_codes"] for row in rows]
     assert spool.image_counts.tolist() == [1, 3, 3, 2]
+
+
+def test_in_the_published_template_each_turn_begins_where_it_is_flagged_and_none_is_ended(
+    spool: Spool, tokenizer: PreTrainedTokenizerFast
+) -> None:
+    turns = [
+        ("system", "Be kind. "),
+        ("user", "What?"),
+        ("user", "Tell me."),
+        ("assistant", "a dog"),
+        ("user", "Thanks"),
+    ]
+    messages = [{"role": role, "content": content} for role, content in turns]
+    caption, talk = tokenized(
+        [image_record(1), conversation_record(1) | {"messages": messages}], spool, tokenizer, "published"
+    )
+    assert isinstance(caption, TokenizedRecord)
+    assert isinstance(talk, TokenizedRecord)
+    assert set(caption.flags.tolist()) == {TRAINED}  # a caption is no turn where it stands before its image
+    starts = [*(talk.flags & TURN).nonzero()[0].tolist(), len(talk.text)]
+    pieces = [tokenizer.decode(talk.text[start:end]) for start, end in itertools.pairwise(starts)]
+    assert pieces == ["Be kind.", "What?", "Tell me.", "a dog"]  # what nobody answers is left out
+    assert tokenizer.decode(talk.text[(talk.flags & TRAINED) > 0]) == "a dog"
 
 
 def test_sources_without_images_have_no_codes(spool: Spool, tokenizer: PreTrainedTokenizerFast) -> None:
@@ -87,7 +113,7 @@ BAD = {
     "wrong_code_count": [changed(image_record(0), image_codes=[1, 2, 3]), changed(image_record(0), image_codes=[])],
     "code_out_of_range": [changed(image_record(0), image_codes=[1, 2, 3, 16])],
     "empty_text": [changed(text_record(0), text=" \n"), changed(image_record(0), text=None)],
-    "unknown_role": [changed(conversation_record(0), messages=[{"role": "system", "content": "Be kind."}])],
+    "unknown_role": [changed(conversation_record(0), messages=[{"role": "tool", "content": "Be kind."}])],
     "empty_turn": [
         changed(conversation_record(0), messages=[{"role": "user", "content": None}]),
         changed(conversation_record(0), messages=[{"role": "assistant", "content": "  "}]),

@@ -112,11 +112,7 @@ def _images(experiment: Experiment) -> Iterator[str]:
     if experiment.tokenizers.image is None:
         return
     shape = experiment.tokenizers.image.shape
-    with_images = {
-        name: source
-        for name, source in experiment.sources.items()
-        if find_kind("source", source.kind, SourceKind).images is not None
-    }
+    with_images = {name: experiment.sources[name] for name in experiment.sources_with_images()}
     if experiment.pack is not None and with_images:
         needed = _codes_and_separators(experiment) + SPECIAL_TOKENS_PER_IMAGE
         if experiment.pack.length <= needed:

@@ -9,7 +9,7 @@ from unix_lib.config.fetch import FetchConfig
 from unix_lib.config.figures import FiguresConfig
 from unix_lib.config.generate import GenerateConfig
 from unix_lib.config.jobs import JobShape
-from unix_lib.config.kinds import KindField
+from unix_lib.config.kinds import KindField, find_kind
 from unix_lib.config.models import DecoderShape, RunStart
 from unix_lib.config.outside import Outside
 from unix_lib.config.pack import Mixture, PackConfig
@@ -73,7 +73,18 @@ class Experiment(StrictModel):
 
     def notices(self, outside: Outside) -> list[str]:
         """What must be known before the experiment starts, a line each."""
-        return [line for name, source in self.sources.items() for line in source.notices(name, outside)]
+        lines = [line for name, source in self.sources.items() for line in source.notices(name, outside)]
+        with_images = self.sources_with_images()
+        compared = {self.runs[run].mixture for run in self.compared_runs()}
+        for name, mixture in self.mixtures.items():
+            if name in compared or not self.runs:  # a run that others start from may well learn text only
+                lines += mixture.notices(name, with_images)
+        return lines
+
+    def sources_with_images(self) -> list[str]:
+        """Sources of a kind that has images."""
+        kinds = {name: find_kind("source", source.kind, SourceKind) for name, source in self.sources.items()}
+        return [name for name, kind in kinds.items() if kind.images is not None]
 
     def compared_runs(self) -> list[str]:
         """Runs whose architectures are compared, in the order of the config."""

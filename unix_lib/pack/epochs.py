@@ -1,4 +1,4 @@
-"""Chooses an epoch's documents: how often each record comes, in which format, with which instruction.
+"""Chooses an epoch's documents: how often each record comes, in which format, with which phrase.
 
 Their order only depends on the seed and on the samples, so that neither the order of the records nor anything else
 about how they were read shows in the packs.
@@ -10,9 +10,8 @@ import numpy as np
 
 from unix_lib.config.pack import PackSettings
 from unix_lib.pack.draws import draw_bits, draw_uniform
-from unix_lib.pack.sequences import FORMATS, Format
+from unix_lib.pack.sequences import FORMATS, FixedParts, Format, phrase_counts
 from unix_lib.pack.spool import Spool
-from unix_lib.records.phrases import INSTRUCTIONS
 
 HELDOUT = "heldout"
 SHOWN = {"codes", "images"}  # parts of a document that are images
@@ -24,10 +23,23 @@ class Documents:
 
     records: np.ndarray  # int64, position in the spool
     forms: np.ndarray  # uint8, `Format`
-    instructions: np.ndarray  # int64, which instruction (text-to-image)
+    phrases: np.ndarray  # int64, which phrase of its format's
+    newlines: np.ndarray  # uint64, what decides how many newlines stand before each turn
 
     def only(self, chosen: np.ndarray) -> "Documents":
-        return Documents(self.records[chosen], self.forms[chosen], self.instructions[chosen])
+        return Documents(self.records[chosen], self.forms[chosen], self.phrases[chosen], self.newlines[chosen])
+
+    def lengths(self, spool: Spool, fixed: FixedParts) -> np.ndarray:
+        """Tokens of each document, int64."""
+        records = self.records
+        return fixed.lengths(
+            self.forms,
+            self.phrases,
+            self.newlines,
+            spool.text_lengths[records],
+            spool.turn_counts[records],
+            spool.image_counts[records],
+        )
 
     def vision_tokens(self, spool: Spool) -> np.ndarray:
         """Image codes, their separators and <|vision_start|> of each document, int64."""
@@ -54,14 +66,20 @@ def record_uses(samples: np.ndarray, weights: np.ndarray, seed: int, epoch: int)
     return np.asarray(np.floor(start + (epoch + 1) * weights) - np.floor(start + epoch * weights), dtype=np.int64)
 
 
-def choose_documents(spool: Spool, settings: PackSettings, epoch: int | str) -> Documents:
-    """Draw an epoch's documents; `HELDOUT` uses each record once."""
+def choose_documents(spool: Spool, settings: PackSettings, epoch: int | str, weights: np.ndarray) -> Documents:
+    """Draw an epoch's documents; `HELDOUT` uses each record once.
+
+    Args:
+        weights: float64, of each part of the mixture: uses of a record per epoch.
+    """
     seed = settings.seed
     if isinstance(epoch, int):
-        weights = np.array([part.weight for part in settings.parts], dtype=np.float64)
         uses = record_uses(spool.samples, weights[spool.parts], seed, epoch)
     else:
         uses = np.ones(len(spool), dtype=np.int64)
+    ratios = np.array([settings.ratio_of(part) for part in settings.parts])
+    from_image = Format.IMAGE_QUESTION if settings.packing == "sft" else Format.IMAGE_TO_TEXT
+    counts = phrase_counts(settings.instruction_languages)
     drawn = []
     order = []
     for repeat in range(int(uses.max(initial=0))):
@@ -70,14 +88,15 @@ def choose_documents(spool: Spool, settings: PackSettings, epoch: int | str) -> 
         label = f"{seed}/{epoch}/{repeat}"
         forms = spool.forms[records].copy()
         pairs = forms == Format.TEXT_TO_IMAGE
-        backward = draw_uniform(samples, f"{label}/direction") >= settings.text_to_image_ratio
+        backward = draw_uniform(samples, f"{label}/direction") >= ratios[spool.parts[records]]
         dropped = draw_uniform(samples, f"{label}/unconditional") < settings.unconditional_probability
         forms[pairs & dropped] = Format.UNCONDITIONAL
-        forms[pairs & backward] = Format.IMAGE_TO_TEXT
-        instructions = (draw_uniform(samples, f"{label}/instruction") * len(INSTRUCTIONS)).astype(np.int64)
-        drawn.append((records, forms, instructions))
+        forms[pairs & backward] = from_image
+        phrases = (draw_uniform(samples, f"{label}/instruction") * counts[forms]).astype(np.int64)
+        drawn.append((records, forms, phrases, draw_bits(samples, f"{label}/newlines")))
         order.append(draw_bits(samples, f"{label}/order"))
     if not drawn:
-        return Documents(np.zeros(0, np.int64), np.zeros(0, np.uint8), np.zeros(0, np.int64))
-    records, forms, instructions = (np.concatenate(column) for column in zip(*drawn, strict=True))
-    return Documents(records, forms, instructions).only(np.argsort(np.concatenate(order), kind="stable"))
+        return Documents(np.zeros(0, np.int64), np.zeros(0, np.uint8), np.zeros(0, np.int64), np.zeros(0, np.uint64))
+    return Documents(*map(np.concatenate, zip(*drawn, strict=True))).only(
+        np.argsort(np.concatenate(order), kind="stable")
+    )

@@ -32,6 +32,17 @@ class PackPlan:
     num_packs: int
 
 
+def one_each(lengths: np.ndarray, pack_length: int) -> PackPlan:
+    """A pack for each document, whose `lengths` are as `best_fit` takes them.
+
+    Raises:
+        PackError: as `best_fit` does.
+    """
+    return PackPlan(
+        np.arange(len(_checked(lengths, pack_length))), np.zeros(len(lengths), dtype=np.int64), len(lengths)
+    )
+
+
 def best_fit(lengths: np.ndarray, pack_length: int) -> PackPlan:
     """Assign documents to packs of `pack_length` tokens, leaving no document cut.
 
@@ -45,13 +56,7 @@ def best_fit(lengths: np.ndarray, pack_length: int) -> PackPlan:
     Raises:
         PackError: a document is empty or longer than `pack_length`; names the first such index.
     """
-    lengths = np.asarray(lengths, dtype=np.int64)
-    wrong = np.flatnonzero((lengths < 1) | (lengths > pack_length))
-    if len(wrong):
-        raise PackError(
-            f"document {wrong[0]} has {lengths[wrong[0]]} tokens, a pack takes 1 to {pack_length}; raise "
-            "pack.length or filter the source"
-        )
+    lengths = _checked(lengths, pack_length)
     pack_of, offset_of = [0] * len(lengths), [0] * len(lengths)
     packs_with: dict[int, list[int]] = {}  # free space -> packs
     spaces: list[int] = []  # its keys, ascending
@@ -76,3 +81,15 @@ def best_fit(lengths: np.ndarray, pack_length: int) -> PackPlan:
             packs_with[space] = [pack]
             insort(spaces, space)
     return PackPlan(np.array(pack_of, dtype=np.int64), np.array(offset_of, dtype=np.int64), num_packs)
+
+
+def _checked(lengths: np.ndarray, pack_length: int) -> np.ndarray:
+    """Lengths, int64, none of which is too long or too short for a pack."""
+    lengths = np.asarray(lengths, dtype=np.int64)
+    wrong = np.flatnonzero((lengths < 1) | (lengths > pack_length))
+    if len(wrong):
+        raise PackError(
+            f"document {wrong[0]} has {lengths[wrong[0]]} tokens, a pack takes 1 to {pack_length}; raise "
+            "pack.length or filter the source"
+        )
+    return lengths

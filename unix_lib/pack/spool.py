@@ -13,7 +13,7 @@ import numpy as np
 
 from unix_lib.pack.draws import hash_text
 from unix_lib.pack.image_codes import ImageCodes
-from unix_lib.pack.sequences import Format
+from unix_lib.pack.sequences import TURN, Format
 from unix_lib.pack.tokenized import TokenizedRecord
 from unix_lib.records.schema import IMAGE_TEXT, TEXT
 from unix_lib.records.shards import Split
@@ -30,17 +30,19 @@ class Spool:
         parts: int32 (N,), the mixture's part that the record came from.
         samples: uint64 (N,), hash of source and sample id.
         text_lengths, image_counts: int64 (N,), a record's own tokens, and the images that it shows.
+        turn_counts: int64 (N,), its turns, of records that are tokenized turn by turn.
     """
 
     def __init__(self, folder: Path, vocabulary: Vocabulary) -> None:
         self.folder, self.vocabulary = folder, vocabulary
         self._forms, self._parts, self._samples, self._images = array("B"), array("i"), array("Q"), array("q")
         self._text_starts, self._image_starts, self._code_rows = array("q", [0]), array("q", [0]), 0
+        self._turn_counts = array("i")
         self.ids: list[str] = []
 
     def __enter__(self) -> "Spool":
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._files = {name: open(self.folder / name, "wb") for name in ("text", "mask", "codes")}  # noqa: SIM115
+        self._files = {name: open(self.folder / name, "wb") for name in ("text", "flags", "codes")}  # noqa: SIM115
         return self
 
     def __exit__(
@@ -72,7 +74,8 @@ class Spool:
         self._image_starts.append(len(self._images))
         self.ids.append(record.sample_id)
         self._files["text"].write(record.text.tobytes())
-        self._files["mask"].write(record.text_mask.tobytes())
+        self._turn_counts.append(int(np.count_nonzero(record.flags & TURN)))
+        self._files["flags"].write(record.flags.tobytes())
 
     def seal(self) -> None:
         """End writing and map the files."""
@@ -86,7 +89,8 @@ class Spool:
         self._first_images = np.array(self._image_starts, dtype=np.int64)
         self.text_lengths, self.image_counts = np.diff(self._starts), np.diff(self._first_images)
         self._text = self._map("text", np.int32)
-        self._mask = self._map("mask", np.bool_)
+        self.turn_counts = np.array(self._turn_counts, dtype=np.int64)
+        self._flags = self._map("flags", np.uint8)
         self._codes = self._map("codes", np.uint16).reshape(-1, self.vocabulary.codes_per_image)
 
     def _map(self, name: str, dtype: type) -> np.ndarray:
@@ -99,7 +103,7 @@ class Spool:
         return len(self._forms)
 
     def tokens(self, record: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """A record's text (int32), its mask (bool) and its images' codes, uint16 (images, codes_per_image)."""
+        """A record's text (int32), its flags (uint8) and its images' codes, uint16 (images, codes_per_image)."""
         text = slice(self._starts[record], self._starts[record + 1])
         images = self._image_rows[self._first_images[record] : self._first_images[record + 1]]
-        return self._text[text], self._mask[text], self._codes[images]
+        return self._text[text], self._flags[text], self._codes[images]

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
+from unix_lib.config.pack import Template
 from unix_lib.pack.image_codes import ABSENT, ImageCodes
-from unix_lib.pack.sequences import conversation_pieces
-from unix_lib.records.schema import CONVERSATION, IMAGE_TEXT, TEXT, Row
+from unix_lib.pack.sequences import TRAINED, TURN, conversation_pieces
+from unix_lib.records.schema import CONVERSATION, IMAGE_TEXT, ROLES, TEXT, Row
 from unix_lib.tokenizers.text import encode_texts
 
 if TYPE_CHECKING:
@@ -24,12 +25,12 @@ COLUMNS = ["sample_id", "kind", "text", "messages", "image_ids"]  # what packing
 
 @dataclass(frozen=True)
 class TokenizedRecord:
-    """A record's own tokens; int32 ids, `text_mask` says which of `text` may be trained."""
+    """A record's own tokens, and the images that it shows."""
 
     sample_id: str
     kind: str
     text: np.ndarray  # int32
-    text_mask: np.ndarray  # bool
+    flags: np.ndarray  # uint8, `TRAINED` and `TURN` of `unix_lib.pack.sequences`
     images: list[int]  # rows of their codes in the spool, in order
 
 
@@ -43,13 +44,17 @@ class UnusableRecord:
 
 
 def tokenize_batch(
-    batch: pa.RecordBatch, images: ImageCodes, tokenizer: "PreTrainedTokenizerFast", eos_id: int
+    batch: pa.RecordBatch,
+    images: ImageCodes,
+    tokenizer: "PreTrainedTokenizerFast",
+    eos_id: int,
+    template: Template = "ours",
 ) -> list[TokenizedRecord | UnusableRecord]:
     """Tokenize a batch of records, columns `COLUMNS`, in one call to the tokenizer; one entry per row, in order."""
     rows = batch.select(COLUMNS).to_pylist()
     found = iter(images.rows_of([image_id for row in rows for image_id in row["image_ids"] or []]))
     places = [[next(found) for _ in row["image_ids"] or []] for row in rows]
-    checked = [_pieces_of(row, shown, images) for row, shown in zip(rows, places, strict=True)]
+    checked = [_pieces_of(row, shown, images, template) for row, shown in zip(rows, places, strict=True)]
     encoded = iter(
         encode_texts(tokenizer, [text for pieces in checked if isinstance(pieces, list) for text, _ in pieces])
     )
@@ -58,28 +63,34 @@ def tokenize_batch(
         if isinstance(pieces, UnusableRecord):
             records.append(pieces)
             continue
-        trained = [mask for _, mask in pieces]
+        flags = [TRAINED * trained for _, trained in pieces]
         ids = [next(encoded) for _ in pieces]
-        for answer in np.flatnonzero(trained[:-1]):  # the last part is ended by the document's own end
-            ids[answer].append(eos_id)
+        if template == "ours":
+            for answer in np.flatnonzero(flags[:-1]):  # the last part is ended by the document's own end
+                ids[answer].append(eos_id)
+        of_tokens = np.repeat(np.array(flags, dtype=np.uint8), [len(piece) for piece in ids])
+        if template == "published" and row["kind"] == CONVERSATION:
+            of_tokens[np.cumsum([0, *map(len, ids[:-1])])] |= TURN
         records.append(
             TokenizedRecord(
                 sample_id=row["sample_id"],
                 kind=row["kind"],
                 text=np.fromiter(chain.from_iterable(ids), dtype=np.int32),
-                text_mask=np.repeat(np.array(trained, dtype=bool), [len(piece) for piece in ids]),
+                flags=of_tokens,
                 images=shown,
             )
         )
     return records
 
 
-def _pieces_of(row: Row, places: list[int], images: ImageCodes) -> list[tuple[str, bool]] | UnusableRecord:
+def _pieces_of(
+    row: Row, places: list[int], images: ImageCodes, template: Template
+) -> list[tuple[str, bool]] | UnusableRecord:
     """Texts of a record to be tokenized and whether they may be trained, or what is wrong with it."""
     for reason, detail in _faults(row, places, images):
         return UnusableRecord(row["sample_id"], reason, detail)
     if row["kind"] == CONVERSATION:
-        return conversation_pieces(row["messages"])
+        return conversation_pieces(row["messages"], template)
     return [(row["text"] if row["kind"] == TEXT else row["text"].strip(), True)]
 
 
@@ -98,8 +109,8 @@ def _faults(row: Row, places: list[int], images: ImageCodes) -> Iterator[tuple[s
     if kind == CONVERSATION:
         messages = row["messages"] or []
         for message in messages:
-            if message["role"] not in ("user", "assistant"):
-                yield "unknown_role", f"role '{message['role']}'; known: user, assistant"
+            if message["role"] not in ROLES:
+                yield "unknown_role", f"role '{message['role']}'; known: {', '.join(ROLES)}"
             if not (message["content"] or "").strip():
                 yield "empty_turn", f"a turn of the {message['role']} without text"
         if not any(message["role"] == "assistant" for message in messages):

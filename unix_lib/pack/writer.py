@@ -28,16 +28,21 @@ FIELDS = [
 ]
 
 
-@dataclass
+COUNTS = ("documents", "text_tokens", "image_tokens", "trained_tokens")
+
+
+@dataclass(frozen=True)
 class WrittenTokens:
     """What an epoch's file holds."""
 
-    packs: int = 0
-    documents: int = 0
-    tokens: int = 0
-    trained_tokens: int = 0
-    image_tokens: int = 0  # tokens of the vision path: codes, separators and <|vision_start|>
-    text_tokens: int = 0
+    packs: int
+    # int64 (parts, counts): of each part of the mixture `COUNTS`. Image tokens are those of the vision path: codes,
+    # separators and <|vision_start|>.
+    by_part: np.ndarray
+
+    @property
+    def tokens(self) -> int:
+        return int(self.by_part[:, 1:3].sum())
 
 
 def write_packs(
@@ -49,6 +54,7 @@ def write_packs(
     pack_length: int,
     spool: Spool,
     fixed: FixedParts,
+    parts: int,
     label: str,
 ) -> WrittenTokens:
     """Write an epoch's packs in the order of `pack_order`; the file appears when it is whole.
@@ -57,6 +63,7 @@ def write_packs(
         documents: the epoch's documents, N of them.
         lengths: int64 (N,), their tokens.
         spool, fixed: their tokens; every id is checked against the spool's vocabulary.
+        parts: of the mixture.
         label: seed and epoch, for the order of the packs.
     """
     vocabulary = spool.vocabulary
@@ -70,19 +77,20 @@ def write_packs(
     rows = place[plan.pack_of]
     order = np.lexsort((plan.offset_of, rows))
     borders = np.searchsorted(rows[order], np.arange(0, plan.num_packs + packs_per_batch, packs_per_batch))
-    written = WrittenTokens(packs=plan.num_packs, documents=len(lengths))
+    by_part = np.zeros((parts, len(COUNTS)), dtype=np.int64)
     with atomic_path(path) as temporary, pa.ipc.new_file(str(temporary), schema) as writer:
         for start, stop in pairwise(borders.tolist()):
             chosen = order[start:stop]
             ids, loss_mask = _join(documents.only(chosen), lengths[chosen], spool, fixed)
             vocabulary.check(ids)
-            seen = int(vocabulary.is_vision(ids).sum())
-            written.tokens += len(ids)
-            written.trained_tokens += int(loss_mask.sum())
-            written.image_tokens += seen
-            written.text_tokens += len(ids) - seen
+            starts = np.cumsum(lengths[chosen]) - lengths[chosen]
+            seen, trained = (
+                np.add.reduceat(marked.astype(np.int64), starts) for marked in (vocabulary.is_vision(ids), loss_mask)
+            )
+            counts = np.stack([np.ones_like(starts), lengths[chosen] - seen, seen, trained], axis=1)
+            np.add.at(by_part, spool.parts[documents.records[chosen]], counts)
             writer.write_batch(_batch(ids, loss_mask, lengths[chosen], rows[chosen], schema))
-    return written
+    return WrittenTokens(plan.num_packs, by_part)
 
 
 def pack_order(vision_share: np.ndarray, label: str) -> np.ndarray:
@@ -111,9 +119,9 @@ def _join(documents: Documents, lengths: np.ndarray, spool: Spool, fixed: FixedP
     ids = np.empty(int(lengths.sum()), dtype=np.int32)
     loss_mask = np.empty(len(ids), dtype=bool)
     start = 0
-    columns = (documents.records, documents.forms, documents.instructions, lengths)
-    for record, form, instruction, length in zip(*(column.tolist() for column in columns), strict=True):
-        document_ids, document_mask = fixed.document(Format(form), instruction, *spool.tokens(record))
+    columns = (documents.records, documents.forms, documents.phrases, documents.newlines, lengths)
+    for record, form, phrase, newlines, length in zip(*(column.tolist() for column in columns), strict=True):
+        document_ids, document_mask = fixed.document(Format(form), phrase, newlines, *spool.tokens(record))
         if len(document_ids) != length:
             raise PackError(f"record {spool.ids[record]} gives {len(document_ids)} tokens where {length} were planned")
         ids[start : start + length] = document_ids

@@ -132,7 +132,9 @@ def _pack(plan: Plan) -> None:
             inputs[f"records:{part.source}"] = plan.records(part.source)
             if codes := plan.codes(part.source):
                 inputs[f"codes:{part.source}"] = codes
-        settings = mixture.narrowed(PackSettings, pack_length=config.length, seed=config.seed)
+        tokenizer = plan.experiment.tokenizers.image
+        size = tokenizer.shape.image_size if tokenizer is not None and mixture.image_size_prefix else None
+        settings = mixture.narrowed(PackSettings, pack_length=config.length, seed=config.seed, image_size=size)
         plan.add("pack", name, "packs", settings, inputs, config)
 
 

@@ -12,6 +12,7 @@ import pyarrow as pa
 Row = dict[str, Any]  # of a table, by column
 
 TEXT, IMAGE_TEXT, CONVERSATION = "text", "image_text", "conversation"
+ROLES = ("system", "user", "assistant")
 
 MESSAGE = pa.struct([pa.field("role", pa.string()), pa.field("content", pa.string())])
 
@@ -20,7 +21,7 @@ RECORD = pa.schema(
         pa.field("sample_id", pa.string(), nullable=False),  # unique within the source, stable between runs
         pa.field("kind", pa.string(), nullable=False),  # text | image_text | conversation
         pa.field("text", pa.string()),  # the document, or the image's caption; null for a conversation
-        pa.field("messages", pa.list_(MESSAGE)),  # turns of a conversation, roles "user" and "assistant"
+        pa.field("messages", pa.list_(MESSAGE)),  # turns of a conversation, each of one of `ROLES`
         pa.field("image_ids", pa.list_(pa.string())),  # images that it shows, in order; null without one
         pa.field("source", pa.string(), nullable=False),  # name of the source in the config
     ]
