@@ -46,6 +46,21 @@ def test_plan_says_what_is_done_what_would_run_and_why(project: Project) -> None
     assert "0/3" in unix_row
 
 
+def test_plan_says_what_an_epoch_has_of_each_source_and_what_is_repeated(project: Project) -> None:
+    parts = project.config["pack"]["mixtures"]["mixed"]["parts"]
+    parts[0]["weight"], parts[1]["tokens"] = 2.5, 10**9
+    project.write_config()
+    shown = command(project, "plan").stdout
+    rows = [line.split("│")[1:-1] for line in shown.splitlines() if line.startswith(("│ mixed", "│ text"))]
+    cells = {(row[0].strip(), row[1].strip()): [cell.strip() for cell in row[2:]] for row in rows}
+    assert cells.keys() == {("text", "prose"), ("mixed", "digits"), ("mixed", "prose"), ("mixed", "all")}
+    assert cells["mixed", "digits"][0] == "2.5"
+    assert cells["mixed", "prose"][2] == "~1B" and cells["mixed", "prose"][3] == "0"
+    assert "~ tokens: an estimate" in shown
+    assert "pack.mixtures.mixed: each record of source digits is used 2.5 times an epoch." in shown
+    assert "pack.mixtures.mixed: each record of source prose is used about" in shown
+
+
 def test_status_counts_what_is_done_and_refreshes_the_links(project: Project) -> None:
     shutil.rmtree(project.results / "current")
     shown = command(project, "status").stdout

@@ -13,7 +13,8 @@ from rich.table import Table
 
 from unix_lib.architectures.plans import architecture_label
 from unix_lib.commands.experiment import PlannedExperiment
-from unix_lib.commands.marks import marked
+from unix_lib.commands.marks import NOT_MEASURED, marked
+from unix_lib.commands.plan_mixtures import print_mixtures
 from unix_lib.recipes.changes import reason_of
 from unix_lib.recipes.costs import run_costs, run_tokens
 from unix_lib.recipes.disk import disk_bytes
@@ -24,7 +25,6 @@ from unix_lib.recipes.schedule import TimedJob, wall_seconds
 from unix_lib.recipes.workspace import unfinished
 
 OF_RUNS = ("train", "generate", "evaluate", "analyze")  # stages
-NOT_MEASURED = "~"
 
 
 @runtime_checkable
@@ -77,7 +77,7 @@ class Forecast:
             high=sum(each.seconds * each.spread for each in due.values()),
             gpu_hours=sum(e.seconds / 3600 * s.gpus * s.nodes for e, s in zip(due.values(), shapes, strict=True)),
             measured=all(each.measured for each in due.values()),
-            disk=sum(disk_bytes(self.plan, artefact) for artefact in due),
+            disk=sum(disk_bytes(self.plan, artefact, self.results) for artefact in due),
         )
 
     def wall_seconds(self, cores: int) -> float:
@@ -107,7 +107,8 @@ def run(path: Path, cores: int | None, console: Console) -> int:
     if experiment.config.train is not None:
         console.print(_runs_table(forecast))
     console.print(stages)
-    for line in (*_summary(forecast, cores or len(os.sched_getaffinity(0))), *experiment.plan.notices):
+    lines = print_mixtures(experiment.plan, experiment.results, console)
+    for line in (*lines, *_summary(forecast, cores or len(os.sched_getaffinity(0))), *experiment.plan.notices):
         console.print(line, soft_wrap=True, highlight=False)
     return 0
 

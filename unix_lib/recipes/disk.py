@@ -1,25 +1,28 @@
 """How much disk an artefact will take, where it takes much: weights, training states, packs and codes."""
 
+from pathlib import Path
+
 from unix_lib.config.pack import PackSettings
+from unix_lib.config.strict import ConfigError
 from unix_lib.config.train import CheckpointSettings
 from unix_lib.recipes.costs import run_costs
 from unix_lib.recipes.known_jobs import PlannedJobs
+from unix_lib.recipes.mixture_tokens import mixture_tokens
 from unix_lib.recipes.plan import Plan
-from unix_lib.recipes.work import QUESTION_TOKENS, things_of
+from unix_lib.recipes.work import things_of
 
 STATE_BYTES = 16  # per parameter: a float32 weight with its two moments, and what DeepSpeed keeps beside them
 PACKED_BYTES = 4.125  # per token: an int32 and a bit
 CODE_BYTES = 2
-DOCUMENT_TOKENS = 300  # ASSUME: of a record without an image
 
 
-def disk_bytes(plan: Plan, artefact: str) -> float:
+def disk_bytes(plan: Plan, artefact: str, results: Path) -> float:
     """Bytes of an artefact; 0 for those that are small beside the others."""
     job = plan.jobs[artefact]
     if isinstance(job.settings, CheckpointSettings):
         return _checkpoint(plan, job.settings)
     if isinstance(job.settings, PackSettings):
-        return _packs(plan, job.settings)
+        return _packs(plan, job.settings, results, job.recipe.name)
     if job.recipe.stage == "encode":
         return _images(plan, job.recipe.in_role("images")) * _codes(plan) * CODE_BYTES
     return 0.0
@@ -35,15 +38,12 @@ def _checkpoint(plan: Plan, settings: CheckpointSettings) -> float:
     return weights + STATE_BYTES * parameters * continued
 
 
-def _packs(plan: Plan, settings: PackSettings) -> float:
-    jobs = PlannedJobs(plan)
-    tokens = 0.0
-    for part in settings.parts:
-        if images := plan.images(part.source):
-            tokens += part.weight * _images(plan, images) * (_codes(plan) + QUESTION_TOKENS)
-        else:
-            tokens += part.weight * sum(things_of(name, jobs) for name in plan.records(part.source)) * DOCUMENT_TOKENS
-    return settings.epochs * tokens * PACKED_BYTES
+def _packs(plan: Plan, settings: PackSettings, results: Path, mixture: str) -> float:
+    try:
+        parts = mixture_tokens(plan, results, mixture)
+    except ConfigError:  # not known before its sources have data
+        return 0.0
+    return settings.epochs * sum(part.text_tokens + part.image_tokens for part in parts) * PACKED_BYTES
 
 
 def _images(plan: Plan, artefacts: list[str]) -> float:
