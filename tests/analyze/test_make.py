@@ -4,15 +4,15 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 import pytest
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
 
-from tests.analyze.tiny import image_document, text_document, tiny_model
+from tests.analyze.tiny import IMAGE_OFFSET, TEXT_IDS, image_document, text_document, tiny_model
 from tests.jobs.making import make_job
+from tests.pack.by_hand import write_packs
 from tests.records.making import DIGEST, write_splits
 from unix_lib.analyze.conflict_kind import ConflictSettings
 from unix_lib.analyze.entropy_kind import EntropySettings
@@ -20,10 +20,11 @@ from unix_lib.analyze.errors import AnalysisError
 from unix_lib.analyze.token_sequences import read_sequences
 from unix_lib.artefacts.manifest import write_manifest
 from unix_lib.config.jobs import Execution
+from unix_lib.config.tokenizers import VocabularySettings
 from unix_lib.jobs.job import Job
 from unix_lib.models.configuration import ModelError
-from unix_lib.pack.writer import FIELDS
 from unix_lib.records.schema import CODES, RECORD
+from unix_lib.tokenizers.vocabulary import build_vocabulary
 
 WORDS = [f"w{i}" for i in range(50)]
 Inputs = dict[str, str | list[str]]
@@ -136,16 +137,14 @@ def test_conflict_job(tmp_path: Path) -> None:
     rng = np.random.default_rng(1)
     documents = [make(rng) for _ in range(20) for make in (text_document, image_document)]
     packs = [documents[begin : begin + 4] for begin in range(0, 40, 4)]
-    rows = {
-        "input_ids": [[token for document in pack for token in document] for pack in packs],
-        "loss_mask": [[place > 0 for document in pack for place in range(len(document))] for pack in packs],
-        "document_lengths": [[len(document) for document in pack] for pack in packs],
-    }
+    targets = [[(document, [place > 0 for place in range(len(document))]) for document in pack] for pack in packs]
     folder = artefact(tmp_path, "pack/mixed-0")
-    schema = pa.schema(FIELDS, metadata={"length": "128", "packs_per_batch": "100"})
-    with pa.ipc.new_file(str(folder / "epoch-000.arrow"), schema) as writer:
-        writer.write_table(pa.table(rows, schema=schema))
-    write_manifest(folder, "r", {"epoch-000.arrow": len(packs)})
+    vocabulary = build_vocabulary(
+        {"<|vision_start|>": 0, "<|vision_end|>": 1, "<|endoftext|>": TEXT_IDS - 1},
+        VocabularySettings(codebook_size=16, codes_per_image=8, multiple=64, padded_text_vocabulary=IMAGE_OFFSET),
+    )
+    write_packs(folder, {"epoch-000": targets}, vocabulary, length=128)
+    write_manifest(folder, "r", {path.name: None for path in folder.iterdir()})
     folder = artefact(tmp_path, "train/shared-0")
     tiny_model({"preset": "shared"}).save_pretrained(folder / "model")
     facts = {"run": "shared", "step": 10, "tokens": 1000, "architecture": "shared", "seed": 218}

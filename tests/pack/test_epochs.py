@@ -10,7 +10,7 @@ from unix_lib.config.pack import MixturePart, PackSettings
 from unix_lib.config.tokenizers import VocabularySettings
 from unix_lib.pack.draws import draw_bits, draw_uniform, hash_text
 from unix_lib.pack.epochs import HELDOUT, choose_documents, record_uses
-from unix_lib.pack.sequences import Format
+from unix_lib.pack.formats import Format
 from unix_lib.pack.spool import Spool
 from unix_lib.pack.tokenized import TokenizedRecord
 from unix_lib.records.phrases import INSTRUCTIONS, phrases_of
@@ -25,13 +25,12 @@ VOCABULARY = build_vocabulary(
 
 def choices(names: list[str], folder: Path, epoch: int | str, **settings: Any) -> list[tuple[str, int, int]]:
     """(sample, format, phrase) of an epoch's documents, in the epoch's order."""
-    with Spool(folder, VOCABULARY) as spool:
+    with Spool(folder, "train", VOCABULARY) as spool:
         for name in names:
             text, flags = np.arange(3, dtype=np.int32), np.ones(3, dtype=np.uint8)
             spool.append(TokenizedRecord(name, "image_text", text, flags, images=[0]), 0, "scenes")
-        spool.seal()
         chosen = SETTINGS.model_copy(update=settings)
-        drawn = choose_documents(spool, chosen, epoch, np.array([part.weight for part in chosen.parts]))
+        drawn = choose_documents(spool.seal(), chosen, epoch, np.array([part.weight for part in chosen.parts]))
         return [
             (names[record], form, phrase)
             for record, form, phrase in zip(

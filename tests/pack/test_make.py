@@ -24,11 +24,11 @@ from tests.pack.experiment import (
 )
 from unix_lib.artefacts.manifest import Manifest, open_artefact
 from unix_lib.config.strict import ConfigError
-from unix_lib.pack import make
-from unix_lib.pack.make import make_pack
+from unix_lib.pack import make, splits
+from unix_lib.pack.make import COUNTS, make_pack
 from unix_lib.pack.planner import PackError
 from unix_lib.pack.reader import PackReader
-from unix_lib.pack.writer import COUNTS
+from unix_lib.pack.spool import Spool
 from unix_lib.records.phrases import phrases_of
 from unix_lib.tokenizers.vocabulary import Vocabulary
 
@@ -139,6 +139,7 @@ def test_two_runs_are_identical_and_the_order_of_records_does_not_show(
 ) -> None:
     manifest, folder = packed
     job = experiment.pack_job(sources_of(experiment))
+    before = [(ids.tolist(), mask.tolist()) for ids, mask in documents(PackReader(folder))]
     (folder / "manifest.json").unlink()
     assert make_pack(job).digest == manifest.digest
 
@@ -149,15 +150,17 @@ def test_two_runs_are_identical_and_the_order_of_records_does_not_show(
         assert artefact is not None
         (tmp_path / artefact).rename(experiment.results / f"{artefact}-shuffled")
     scenes = Source(f"{scenes.records}-shuffled", f"{scenes.codes}-shuffled")
-    again, _ = experiment.pack(sources_of(experiment) | {"scenes": scenes})
-    hashes = [{file.path: file.sha256 for file in m.files if file.path.endswith(".arrow")} for m in (manifest, again)]
-    assert hashes[0] == hashes[1]
-    assert len(hashes[0]) == 3
+    again, other = experiment.pack(sources_of(experiment) | {"scenes": scenes})
+    assert again.digest != manifest.digest  # tokens are stored in the order of the records ...
+    assert [(ids.tolist(), mask.tolist()) for ids, mask in documents(PackReader(other))] == before  # ... packs are not
+    heldout_packs = [list(documents(PackReader(each).heldout())) for each in (folder, other)]
+    assert [ids.tolist() for ids, _ in heldout_packs[0]] == [ids.tolist() for ids, _ in heldout_packs[1]]
 
 
 def test_another_seed_gives_other_packs(experiment: Experiment, packed: tuple[Manifest, Path]) -> None:
     other, _ = experiment.pack(sources_of(experiment), seed=219)
-    assert other.files[0].sha256 != packed[0].files[0].sha256
+    plans = [{file.path: file.sha256 for file in each.files}["epoch-000.arrow"] for each in (other, packed[0])]
+    assert plans[0] != plans[1]
 
 
 def test_weights_and_kinds(experiment: Experiment) -> None:
@@ -342,44 +345,49 @@ def test_a_mixture_without_heldout_records_has_no_heldout_packs(experiment: Expe
 
 
 def killed_at_the_third_epoch(experiment: Experiment, monkeypatch: pytest.MonkeyPatch) -> tuple[Any, str, list[str]]:
-    """A job that was killed, the digest it is to end with, and the files it writes, those to come too."""
+    """A job that was killed, the digest it is to end with, and the splits it tokenizes, those to come too."""
     sources = {"scenes": experiment.scenes}
     undisturbed, folder = experiment.pack(sources, epochs=3)
     for path in folder.iterdir():
         path.unlink()
     job = experiment.pack_job(sources, epochs=3)
-    write, written = make.write_packs, list[str]()
+    write, fill, filled = make.write_plan, splits._fill, list[str]()
 
-    def killed_at_the_third(path: Path, *arguments: Any, **keywords: Any) -> Any:
-        written.append(path.name)
-        if len(written) == 3:
+    def killed_at_the_third(path: Path, *arguments: Any, **keywords: Any) -> None:
+        if path.name == "epoch-002.arrow" and filled == ["train"]:
             (path.parent / f".{path.name}.abc.part").write_bytes(b"half a file")
             raise KeyboardInterrupt
-        return write(path, *arguments, **keywords)
+        write(path, *arguments, **keywords)
 
-    monkeypatch.setattr(make, "write_packs", killed_at_the_third)
+    def counted(spool: Spool, *arguments: Any) -> None:
+        filled.append(spool.split)
+        fill(spool, *arguments)
+
+    monkeypatch.setattr(make, "write_plan", killed_at_the_third)
+    monkeypatch.setattr(splits, "_fill", counted)
     with pytest.raises(KeyboardInterrupt):
         make_pack(job)
     assert not (folder / "manifest.json").exists()
-    return job, undisturbed.digest, written
+    monkeypatch.setattr(make, "write_plan", write)
+    return job, undisturbed.digest, filled
 
 
-def test_a_killed_job_keeps_its_finished_epochs(experiment: Experiment, monkeypatch: pytest.MonkeyPatch) -> None:
-    job, digest, written = killed_at_the_third_epoch(experiment, monkeypatch)
+def test_a_killed_job_tokenizes_nothing_again(experiment: Experiment, monkeypatch: pytest.MonkeyPatch) -> None:
+    job, digest, filled = killed_at_the_third_epoch(experiment, monkeypatch)
     assert make_pack(job).digest == digest
-    assert written == ["epoch-000.arrow", "epoch-001.arrow", "epoch-002.arrow", "epoch-002.arrow", "heldout.arrow"]
+    assert filled == ["train", "heldout"]
     assert not [path.name for path in job.folder.iterdir() if path.name.endswith(".part")]
     assert not job.work.exists()
 
 
 @pytest.mark.parametrize("how", DAMAGES)
-@pytest.mark.parametrize("file", ["facts.json", "hashes.json", "epoch-000.arrow"])
-def test_a_damaged_epoch_is_packed_again(
+@pytest.mark.parametrize("file", ["records.arrow", "ids.parquet", "rejected.parquet", "hashes.json", "train-text.bin"])
+def test_damaged_tokens_are_tokenized_again(
     experiment: Experiment, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, file: str, how: str
 ) -> None:
-    job, digest, written = killed_at_the_third_epoch(experiment, monkeypatch)
-    folder = job.folder if file.endswith(".arrow") else job.work / "epoch-000.arrow"
+    job, digest, filled = killed_at_the_third_epoch(experiment, monkeypatch)
+    folder = job.folder if file.endswith(".bin") else job.work / "train"
     damage(folder / file, how)
     assert make_pack(job).digest == digest
-    assert written[3:] == ["epoch-000.arrow", "epoch-002.arrow", "heldout.arrow"]
+    assert filled == ["train", "train", "heldout"]
     assert "damaged, and computed again: " in caplog.text

@@ -2,23 +2,16 @@
 
 import itertools
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from transformers import PreTrainedTokenizerFast
 
 from unix_lib.config.pack import Template
-from unix_lib.pack.sequences import (
-    NO_CODES,
-    TRAINED,
-    TURN,
-    FixedParts,
-    Format,
-    conversation_pieces,
-    phrase_counts,
-    text_to_image_prompt_ids,
-    vqa_prompt_ids,
-)
+from unix_lib.pack.formats import TRAINED, TURN, Format, conversation_pieces, phrase_counts
+from unix_lib.pack.records import Records
+from unix_lib.pack.sequences import NO_CODES, FixedParts, text_to_image_prompt_ids, vqa_prompt_ids
 from unix_lib.records.phrases import INSTRUCTIONS, phrases_of
 from unix_lib.tokenizers.vocabulary import Vocabulary, VocabularyError
 
@@ -44,28 +37,42 @@ def document(
     mask_instructions: bool = True,
 ) -> tuple[list[int], list[bool]]:
     ids = np.array(plain(tokenizer, text), dtype=np.int32)
-    fixed = FixedParts(tokenizer, vocabulary, mask_instructions)
+    fixed = FixedParts.of(tokenizer, vocabulary, mask_instructions)
     tokens, mask = fixed.document(form, phrase, 0, ids, np.full(len(ids), TRAINED, dtype=np.uint8), codes)
     assert (tokens.dtype, mask.dtype) == (np.int32, np.bool_)
     return tokens.tolist(), mask.tolist()
 
 
-def planned(
+def counted(
     fixed: FixedParts,
     forms: list[Format],
-    texts: list[int],
-    newlines: list[int] | None = None,
-    turns: list[int] | None = None,
+    flags: list[np.ndarray],
     *,
     phrases: list[int] | None = None,
+    newlines: list[int] | None = None,
     images: list[int] | None = None,
-) -> list[int]:
-    """Lengths of documents of so many own tokens; unless given the first phrase, no turns, one image."""
-    none, one = [0] * len(forms), [1] * len(forms)
-    columns = (forms, phrases or none, newlines or none, texts, turns or none, images or one)
-    kinds = (np.uint8, np.int64, np.uint64, np.int64, np.int64, np.int64)
-    lengths = fixed.lengths(*(np.array(column, dtype=kind) for column, kind in zip(columns, kinds, strict=True)))
-    return [int(length) for length in lengths]
+) -> list[tuple[int, int]]:
+    """Tokens and trained tokens of documents with such flags; unless given the first phrase and one image."""
+    none = [0] * len(forms)
+    turns = [own[own & TURN > 0] & TRAINED for own in flags]
+    own = Records(
+        forms=np.array(forms, dtype=np.uint8),
+        parts=np.array(none),
+        samples=np.array(none, dtype=np.uint64),
+        text_lengths=np.array([len(each) for each in flags]),
+        trained_lengths=np.array([(each & TRAINED).sum() for each in flags], dtype=np.int64),
+        first_trained=np.array([bool(each[0] & TRAINED) for each in flags]),
+        image_counts=np.array(images or [1] * len(forms)),
+        turn_counts=np.array([len(each) for each in turns]),
+        turns=np.concatenate(turns).astype(bool),
+    )
+    drawn = np.array(newlines or none, dtype=np.uint64)
+    columns = fixed.counts(own.forms, np.array(phrases or none), drawn, own)
+    return list(zip(*(column.tolist() for column in columns), strict=True))
+
+
+def trained_text(tokenizer: PreTrainedTokenizerFast, text: str) -> np.ndarray:
+    return np.full(len(plain(tokenizer, text)), TRAINED, dtype=np.uint8)
 
 
 @pytest.fixture(scope="module")
@@ -126,9 +133,8 @@ def test_separators_follow_every_second_code(
     assert mask == [False] * len(prompt) + [True] * 8
     question = vqa_prompt_ids(tokenizer, separated, CODES, "What is it?")
     assert question[:8] == special["start"] + image + special["end"]
-    assert planned(FixedParts(tokenizer, separated), [Format.TEXT_TO_IMAGE], [len(plain(tokenizer, CAPTION))]) == [
-        len(ids)
-    ]
+    flags = trained_text(tokenizer, CAPTION)
+    assert counted(FixedParts.of(tokenizer, separated), [Format.TEXT_TO_IMAGE], [flags]) == [(len(ids), sum(mask))]
 
 
 @pytest.mark.parametrize("form", list(Format))
@@ -141,23 +147,28 @@ def test_unmasked_instructions_train_everything_but_the_first_token(
     assert mask == [False] + [True] * (len(ids) - 1)
 
 
+@pytest.mark.parametrize("masked", [True, False])
 @pytest.mark.parametrize("form", list(Format))
-def test_planned_lengths_are_the_documents(
-    tokenizer: PreTrainedTokenizerFast, vocabulary: Vocabulary, form: Format
+def test_documents_have_the_tokens_that_were_counted(
+    tokenizer: PreTrainedTokenizerFast, vocabulary: Vocabulary, form: Format, masked: bool
 ) -> None:
     images = (1, 2, 5) if form in IMAGES_IN else (1,)
     cases = list(itertools.product(("a", CAPTION, CAPTION * 9), range(phrase_counts(["en"])[form]), images))
     texts, phrases, counts = (list(column) for column in zip(*cases, strict=True))
-    lengths = planned(
-        FixedParts(tokenizer, vocabulary),
+    said = counted(
+        FixedParts.of(tokenizer, vocabulary, masked),
         [form] * len(cases),
-        [len(plain(tokenizer, text)) for text in texts],
+        [trained_text(tokenizer, text) for text in texts],
         phrases=phrases,
         images=counts,
     )
-    for (text, phrase, count), length in zip(cases, lengths, strict=True):
-        codes = np.tile(CODES, (count, 1))
-        assert len(document(tokenizer, vocabulary, form, text, phrase=phrase, codes=codes)[0]) == length
+    made = [
+        document(
+            tokenizer, vocabulary, form, text, phrase=phrase, codes=np.tile(CODES, (count, 1)), mask_instructions=masked
+        )
+        for text, phrase, count in cases
+    ]
+    assert said == [(len(ids), sum(mask)) for ids, mask in made]
 
 
 def test_images_of_a_conversation_stand_before_its_turns_each_between_its_markers(
@@ -190,7 +201,7 @@ def test_the_published_template_puts_newlines_before_every_turn_and_one_end_behi
     tokenizer: PreTrainedTokenizerFast, vocabulary: Vocabulary, special: dict[str, list[int]]
 ) -> None:
     """Documents of many draws, each held against every text that the draws could give."""
-    fixed = FixedParts(tokenizer, vocabulary, template="published")
+    fixed = FixedParts.of(tokenizer, vocabulary, template="published")
     pieces = [(plain(tokenizer, text), trained) for text, trained in TURNS]
     text = np.array([token for ids, _ in pieces for token in ids], dtype=np.int32)
     of_tokens = [TRAINED * trained | TURN * (place == 0) for ids, trained in pieces for place in range(len(ids))]
@@ -209,7 +220,7 @@ def test_the_published_template_puts_newlines_before_every_turn_and_one_end_behi
         ids, mask = fixed.document(Format.IMAGE_CONVERSATION, 0, draw, text, flags, CODES[np.newaxis])
         drawn, trained = expected[tuple(ids.tolist())]
         assert mask.tolist() == trained
-        assert planned(fixed, [Format.IMAGE_CONVERSATION], [len(text)], [draw], [len(TURNS)]) == [len(ids)]
+        assert counted(fixed, [Format.IMAGE_CONVERSATION], [flags], newlines=[draw]) == [(len(ids), mask.sum())]
         seen.append(drawn)
     for turn in range(len(TURNS)):
         assert (np.abs(np.bincount([drawn[turn] for drawn in seen])[1:] / len(seen) - 1 / 3) < 0.15).all()
@@ -219,16 +230,17 @@ def test_the_published_template_puts_newlines_before_every_turn_and_one_end_behi
 def test_a_published_question_has_newlines_on_both_sides(
     tokenizer: PreTrainedTokenizerFast, vocabulary: Vocabulary, special: dict[str, list[int]]
 ) -> None:
-    fixed = FixedParts(tokenizer, vocabulary, template="published", languages=["zh"])
+    fixed = FixedParts.of(tokenizer, vocabulary, template="published", languages=["zh"])
     questions = phrases_of("question", ["zh"])
     caption = np.array(plain(tokenizer, CAPTION), dtype=np.int32)
     image = special["start"] + special["codes"] + special["end"]
     seen = set()
     for draw in range(100):
         ids, mask = fixed.document(
-            Format.IMAGE_QUESTION, 1, draw, caption, np.full(len(caption), TRAINED, np.uint8), CODES[np.newaxis]
+            Format.IMAGE_QUESTION, 1, draw, caption, trained_text(tokenizer, CAPTION), CODES[np.newaxis]
         )
-        assert planned(fixed, [Format.IMAGE_QUESTION], [len(caption)], [draw], phrases=[1]) == [len(ids)]
+        said = counted(fixed, [Format.IMAGE_QUESTION], [trained_text(tokenizer, CAPTION)], newlines=[draw], phrases=[1])
+        assert said == [(len(ids), mask.sum())]
         prompt = tokenizer.decode(ids[len(image) :][~mask[len(image) :]])
         answer = tokenizer.decode(ids[mask])
         assert (prompt.strip("\n"), answer.strip("\n")) == (questions[1], f"{CAPTION}<|endoftext|>")
@@ -236,40 +248,43 @@ def test_a_published_question_has_newlines_on_both_sides(
     assert seen == set(itertools.product((1, 2, 3), repeat=2))
 
 
-def test_lengths_of_documents_of_all_formats_together(
-    tokenizer: PreTrainedTokenizerFast, vocabulary: Vocabulary
+@pytest.mark.parametrize("masked", [True, False])
+@pytest.mark.parametrize("template", ["ours", "published"])
+def test_counts_of_documents_of_all_formats_together(
+    tokenizer: PreTrainedTokenizerFast, vocabulary: Vocabulary, template: Template, masked: bool
 ) -> None:
-    """A batch of random documents of the published template against each put together by itself."""
+    """A batch of random documents against each put together by itself."""
     rng = np.random.default_rng(1)
-    fixed = FixedParts(tokenizer, vocabulary, template="published", languages=["de", "zh"])
-    counts = phrase_counts(["de", "zh"])
+    fixed = FixedParts.of(tokenizer, vocabulary, masked, template=template, languages=["de", "zh"], image_size=32)
     forms = [Format(form) for form in rng.integers(0, len(Format), 300)]
-    texts, newlines = rng.integers(8, 40, 300), rng.integers(0, 2**63, 300)
-    talks = np.isin(forms, [Format.CONVERSATION, Format.IMAGE_CONVERSATION])
-    turns = np.where(talks, rng.integers(1, 8, 300), 0)
-    phrases = (rng.random(300) * counts[forms]).astype(int)
-    images = np.where(np.isin(forms, IMAGES_IN), rng.integers(1, 4, 300), 1)
-    lengths = planned(
-        fixed,
-        forms,
-        texts.tolist(),
-        newlines.tolist(),
-        turns.tolist(),
-        phrases=phrases.tolist(),
-        images=images.tolist(),
-    )
-    for row, form in enumerate(forms):
-        flags = np.full(texts[row], TRAINED, dtype=np.uint8)
-        flags[: turns[row]] |= TURN
-        ids, mask = fixed.document(
-            form,
-            phrases[row],
-            newlines[row],
-            np.arange(texts[row], dtype=np.int32),
-            flags,
-            np.tile(CODES, (images[row], 1)),
-        )
-        assert len(ids) == len(mask) == lengths[row]
+    newlines = rng.integers(0, 2**63, 300).tolist()
+    phrases = (rng.random(300) * phrase_counts(["de", "zh"])[forms]).astype(int).tolist()
+    images = np.where(np.isin(forms, IMAGES_IN), rng.integers(1, 4, 300), 1).tolist()
+    flags = []
+    for form in forms:
+        lengths = rng.integers(1, 9, rng.integers(1, 8))
+        talk = form in (Format.CONVERSATION, Format.IMAGE_CONVERSATION)
+        own = np.repeat(rng.integers(0, 2, len(lengths)) if talk else np.ones(len(lengths), int), lengths) * TRAINED
+        if talk and template == "published":
+            own[np.cumsum(lengths) - lengths] |= TURN
+        flags.append(own.astype(np.uint8))
+    said = counted(fixed, forms, flags, phrases=phrases, newlines=newlines, images=images)
+    for row, (form, own) in enumerate(zip(forms, flags, strict=True)):
+        codes = np.tile(CODES, (images[row], 1))
+        ids, mask = fixed.document(form, phrases[row], newlines[row], np.arange(len(own), dtype=np.int32), own, codes)
+        assert said[row] == (len(ids), mask.sum())
+
+
+def test_fixed_parts_come_back_from_disk(
+    tokenizer: PreTrainedTokenizerFast, vocabulary: Vocabulary, tmp_path: Path
+) -> None:
+    fixed = FixedParts.of(tokenizer, vocabulary, False, template="published", languages=["zh"])
+    fixed.write(tmp_path)
+    again = FixedParts.read(tmp_path)
+    assert (again.vocabulary, again.mask_instructions) == (vocabulary, False)
+    for name, parts in fixed.parts.items():
+        assert [ids.tolist() for ids in again.parts[name]] == [ids.tolist() for ids in parts]
+        assert all(ids.dtype == np.int32 for ids in again.parts[name])
 
 
 @pytest.mark.parametrize("template", ["ours", "published"])

@@ -5,14 +5,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from transformers import PreTrainedTokenizerFast
 
 from tests.pack.experiment import as_record, conversation_record, image_id_of, image_record, text_record, write_source
 from unix_lib.config.pack import Template
-from unix_lib.pack.sequences import TRAINED, TURN
+from unix_lib.pack.formats import TRAINED, TURN
 from unix_lib.pack.spool import Spool
+from unix_lib.pack.store import TokenStore
 from unix_lib.pack.tokenized import TokenizedRecord, UnusableRecord, tokenize_batch
 from unix_lib.records.schema import RECORD
 from unix_lib.tokenizers.vocabulary import Vocabulary
@@ -20,7 +22,7 @@ from unix_lib.tokenizers.vocabulary import Vocabulary
 
 @pytest.fixture
 def spool(tmp_path: Path, vocabulary: Vocabulary) -> Iterator[Spool]:
-    with Spool(tmp_path / "spool", vocabulary) as spool:
+    with Spool(tmp_path / "spool", "train", vocabulary) as spool:
         yield spool
 
 
@@ -29,7 +31,7 @@ def tokenized(
 ) -> list[TokenizedRecord | UnusableRecord]:
     """The rows as a source of their own, whose images are encoded."""
     source = write_source(spool.folder, "test", rows)
-    images = spool.add_codes([] if source.codes is None else [spool.folder / source.codes], "train")
+    images = spool.add_codes([] if source.codes is None else [spool.folder / source.codes])
     batch = pa.RecordBatch.from_pylist([as_record(row, "test") for row in rows], schema=RECORD)
     return tokenize_batch(batch, images, tokenizer, spool.vocabulary.eos_id, template)
 
@@ -50,10 +52,18 @@ def test_records_become_their_own_tokens(spool: Spool, tokenizer: PreTrainedToke
     assert len(talk.flags) == len(talk.text)
     for record in (image, text, talk):
         spool.append(record, 0, "test")
-    spool.seal()
-    codes = [spool.tokens(record)[2].tolist() for record in range(3)]
+    sealed = spool.seal()
+    store = TokenStore(spool.folder, "train", codes_per_image=4)
+    codes = [store.tokens(record)[2].tolist() for record in range(3)]
     assert codes == [[rows[0]["image_codes"]], [], [rows[2]["image_codes"]]]
-    assert spool.image_counts.tolist() == [1, 0, 1]
+    assert sealed.image_counts.tolist() == [1, 0, 1]
+    for number, record in enumerate((image, text, talk)):
+        ids, flags, _ = store.tokens(number)
+        assert (ids.tolist(), flags.tolist()) == (record.text.tolist(), record.flags.tolist())
+        assert (ids.dtype, flags.dtype) == (np.int32, np.uint8)
+        assert sealed.text_lengths[number] == len(ids)
+        assert sealed.trained_lengths[number] == (flags & TRAINED).sum()
+        assert sealed.first_trained[number] == bool(flags[0])
 
 
 def test_a_conversation_shows_its_images_in_their_order(spool: Spool, tokenizer: PreTrainedTokenizerFast) -> None:
@@ -62,9 +72,10 @@ def test_a_conversation_shows_its_images_in_their_order(spool: Spool, tokenizer:
     for record in tokenized([image_record(1), *rows], spool, tokenizer):
         assert isinstance(record, TokenizedRecord)
         spool.append(record, 0, "test")
-    spool.seal()
-    assert [spool.tokens(record)[2].tolist() for record in range(1, 4)] == [row["image_codes"] for row in rows]
-    assert spool.image_counts.tolist() == [1, 3, 3, 2]
+    sealed = spool.seal()
+    store = TokenStore(spool.folder, "train", codes_per_image=4)
+    assert [store.tokens(record)[2].tolist() for record in range(1, 4)] == [row["image_codes"] for row in rows]
+    assert sealed.image_counts.tolist() == [1, 3, 3, 2]
 
 
 def test_in_the_published_template_each_turn_begins_where_it_is_flagged_and_none_is_ended(

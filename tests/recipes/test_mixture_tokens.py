@@ -8,7 +8,7 @@ import pytest
 from tests.recipes.finished import small_plan
 from unix_lib.artefacts.manifest import write_manifest
 from unix_lib.config.strict import ConfigError
-from unix_lib.recipes.disk import PACKED_BYTES, disk_bytes
+from unix_lib.recipes.disk import disk_bytes
 from unix_lib.recipes.mixture_tokens import BYTES_PER_TOKEN, MARKERS, image_length, mixture_tokens
 from unix_lib.recipes.plan import Plan
 from unix_lib.records.schema import RECORD
@@ -40,7 +40,8 @@ def test_before_there_are_records_it_says_so_and_counts_what_the_sources_are_kno
     assert digits.image_tokens == digits.documents * image_length(plan) > 0
     assert digits.documents == pytest.approx(3 * 1797, rel=0.2)
     assert prose.image_tokens == 0 < prose.text_tokens
-    packed = sum(own.text_tokens + own.image_tokens for own in (digits, prose)) * PACKED_BYTES
+    packed = digits.text_tokens / 3 * 4 + digits.image_tokens / 3 * 2 + prose.text_tokens * 4  # each token once
+    packed += (digits.documents / 3 + prose.documents) * 16 + (digits.documents + prose.documents) * 6
     assert disk_bytes(plan, plan.pack("mixed"), tmp_path) == pytest.approx(packed)
 
 

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from tests.jobs.making import make_job
+from tests.pack.by_hand import Document, write_packs
 from unix_lib.artefacts.files import digest_of
 from unix_lib.artefacts.manifest import MANIFEST, Manifest, write_manifest
 from unix_lib.artefacts.names import checkpoint_name
@@ -19,7 +19,6 @@ from unix_lib.config.models import DecoderShape, FreshStart, StartConfig, UnixPl
 from unix_lib.config.tokenizers import VocabularySettings
 from unix_lib.config.train import CheckpointSettings, RunSettings, TrainExecution
 from unix_lib.jobs.job import Job
-from unix_lib.pack.writer import FIELDS
 from unix_lib.recipes.workspace import execution_path
 from unix_lib.tokenizers.vocabulary import build_vocabulary
 
@@ -37,9 +36,10 @@ OPTIMIZATION = {
 }  # fmt: skip
 
 
-def _documents(generator: np.random.Generator, vocabulary: Any) -> list[tuple[list[int], list[bool]]]:
+def _documents(generator: np.random.Generator, vocabulary: Any) -> list[Document]:
     """Documents of at most LENGTH tokens together: counting texts and images of one repeated code."""
-    documents, left = [], LENGTH
+    documents: list[Document] = []
+    left = LENGTH
     while left >= CODES + 8:
         if generator.random() < 0.5:
             begin, size = int(generator.integers(20, 60)), int(generator.integers(4, 12))
@@ -53,17 +53,8 @@ def _documents(generator: np.random.Generator, vocabulary: Any) -> list[tuple[li
     return documents
 
 
-def _write_packs(path: Path, count: int, seed: int, vocabulary: Any) -> None:
-    packs = [_documents(np.random.default_rng([seed, index]), vocabulary) for index in range(count)]
-    columns = [
-        [[token for ids, _ in pack for token in ids] for pack in packs],
-        [[target for _, mask in pack for target in mask] for pack in packs],
-        [[len(ids) for ids, _ in pack] for pack in packs],
-    ]
-    schema = pa.schema(FIELDS, metadata={"length": str(LENGTH), "packs_per_batch": str(max(1, count))})
-    arrays = [pa.array(column, field.type) for column, field in zip(columns, FIELDS, strict=True)]
-    with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, schema) as writer:
-        writer.write_batch(pa.record_batch(arrays, schema=schema))
+def _packs(count: int, seed: int, vocabulary: Any) -> list[list[Document]]:
+    return [_documents(np.random.default_rng([seed, index]), vocabulary) for index in range(count)]
 
 
 class Experiment:
@@ -88,8 +79,8 @@ class Experiment:
         vocabulary.write(folder)
         self._seal(folder)
         folder = self._folder("pack/mixed-000000000000")
-        for name, count, seed in (("epoch-000", packs - 2, 1), ("epoch-001", 2, 2), ("heldout", 3, 3)):
-            _write_packs(folder / f"{name}.arrow", count, seed, vocabulary)
+        files = (("epoch-000", packs - 2, 1), ("epoch-001", 2, 2), ("heldout", 3, 3))
+        write_packs(folder, {name: _packs(count, seed, vocabulary) for name, count, seed in files}, vocabulary, LENGTH)
         self._seal(folder)
 
     @classmethod

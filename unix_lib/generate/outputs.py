@@ -32,7 +32,8 @@ from unix_lib.generate.sampling import check_guidance, check_sampling
 from unix_lib.generate.text import generate_text
 from unix_lib.images.files import MAX_ASPECT_RATIO, MAX_PIXELS, BadImage, check_header, square_rgb
 from unix_lib.models.configuration import ModelError
-from unix_lib.pack.sequences import NO_TEXT, FixedParts, Format, text_to_image_prompt_ids, vqa_prompt_ids
+from unix_lib.pack.formats import Format
+from unix_lib.pack.sequences import NO_TEXT, FixedParts, text_to_image_prompt_ids, vqa_prompt_ids
 from unix_lib.records.rejected import encodable
 from unix_lib.tokenizers.coded_images import decode_images, encode_images
 from unix_lib.tokenizers.text import encode_texts
@@ -149,7 +150,7 @@ class Texts(Outputs):
         codes = self._codes_of[request.image]
         if request.prompt.strip():
             return vqa_prompt_ids(tokenizer, vocabulary, codes, request.prompt)
-        return FixedParts(tokenizer, vocabulary).prompt(Format.IMAGE_TO_TEXT, NO_TEXT, codes[np.newaxis])
+        return FixedParts.of(tokenizer, vocabulary).prompt(Format.IMAGE_TO_TEXT, NO_TEXT, codes[np.newaxis])
 
     def _encode(self, path: Path) -> np.ndarray:
         """Codes (codes_per_image,) of a user's image, prepared as training images are."""

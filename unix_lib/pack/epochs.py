@@ -10,8 +10,10 @@ import numpy as np
 
 from unix_lib.config.pack import PackSettings
 from unix_lib.pack.draws import draw_bits, draw_uniform
-from unix_lib.pack.sequences import FORMATS, FixedParts, Format, phrase_counts
-from unix_lib.pack.spool import Spool
+from unix_lib.pack.formats import FORMATS, Format, phrase_counts
+from unix_lib.pack.records import Records
+from unix_lib.pack.sequences import FixedParts
+from unix_lib.tokenizers.vocabulary import Vocabulary
 
 HELDOUT = "heldout"
 SHOWN = {"codes", "images"}  # parts of a document that are images
@@ -21,7 +23,7 @@ SHOWN = {"codes", "images"}  # parts of a document that are images
 class Documents:
     """An epoch's documents, arrays of one length."""
 
-    records: np.ndarray  # int64, position in the spool
+    records: np.ndarray  # int64, position among the records
     forms: np.ndarray  # uint8, `Format`
     phrases: np.ndarray  # int64, which phrase of its format's
     newlines: np.ndarray  # uint64, what decides how many newlines stand before each turn
@@ -29,22 +31,14 @@ class Documents:
     def only(self, chosen: np.ndarray) -> "Documents":
         return Documents(self.records[chosen], self.forms[chosen], self.phrases[chosen], self.newlines[chosen])
 
-    def lengths(self, spool: Spool, fixed: FixedParts) -> np.ndarray:
-        """Tokens of each document, int64."""
-        records = self.records
-        return fixed.lengths(
-            self.forms,
-            self.phrases,
-            self.newlines,
-            spool.text_lengths[records],
-            spool.turn_counts[records],
-            spool.image_counts[records],
-        )
+    def counts(self, records: Records, fixed: FixedParts) -> tuple[np.ndarray, np.ndarray]:
+        """Tokens of each document, and how many of them are trained, int64."""
+        return fixed.counts(self.forms, self.phrases, self.newlines, records.only(self.records))
 
-    def vision_tokens(self, spool: Spool) -> np.ndarray:
+    def vision_tokens(self, records: Records, vocabulary: Vocabulary) -> np.ndarray:
         """Image codes, their separators and <|vision_start|> of each document, int64."""
         with_images = np.isin(self.forms, [form for form, parts in FORMATS.items() if SHOWN & dict(parts).keys()])
-        vision: np.ndarray = with_images * spool.image_counts[self.records] * (spool.vocabulary.image_length + 1)
+        vision: np.ndarray = with_images * records.image_counts[self.records] * (vocabulary.image_length + 1)
         return vision
 
 
@@ -66,7 +60,7 @@ def record_uses(samples: np.ndarray, weights: np.ndarray, seed: int, epoch: int)
     return np.asarray(np.floor(start + (epoch + 1) * weights) - np.floor(start + epoch * weights), dtype=np.int64)
 
 
-def choose_documents(spool: Spool, settings: PackSettings, epoch: int | str, weights: np.ndarray) -> Documents:
+def choose_documents(records: Records, settings: PackSettings, epoch: int | str, weights: np.ndarray) -> Documents:
     """Draw an epoch's documents; `HELDOUT` uses each record once.
 
     Args:
@@ -74,26 +68,26 @@ def choose_documents(spool: Spool, settings: PackSettings, epoch: int | str, wei
     """
     seed = settings.seed
     if isinstance(epoch, int):
-        uses = record_uses(spool.samples, weights[spool.parts], seed, epoch)
+        uses = record_uses(records.samples, weights[records.parts], seed, epoch)
     else:
-        uses = np.ones(len(spool), dtype=np.int64)
+        uses = np.ones(len(records), dtype=np.int64)
     ratios = np.array([settings.ratio_of(part) for part in settings.parts])
     from_image = Format.IMAGE_QUESTION if settings.packing == "sft" else Format.IMAGE_TO_TEXT
     counts = phrase_counts(settings.instruction_languages)
     drawn = []
     order = []
     for repeat in range(int(uses.max(initial=0))):
-        records = np.flatnonzero(uses > repeat)
-        samples = spool.samples[records]
+        rows = np.flatnonzero(uses > repeat)
+        samples = records.samples[rows]
         label = f"{seed}/{epoch}/{repeat}"
-        forms = spool.forms[records].copy()
+        forms = records.forms[rows]
         pairs = forms == Format.TEXT_TO_IMAGE
-        backward = draw_uniform(samples, f"{label}/direction") >= ratios[spool.parts[records]]
+        backward = draw_uniform(samples, f"{label}/direction") >= ratios[records.parts[rows]]
         dropped = draw_uniform(samples, f"{label}/unconditional") < settings.unconditional_probability
         forms[pairs & dropped] = Format.UNCONDITIONAL
         forms[pairs & backward] = from_image
         phrases = (draw_uniform(samples, f"{label}/instruction") * counts[forms]).astype(np.int64)
-        drawn.append((records, forms, phrases, draw_bits(samples, f"{label}/newlines")))
+        drawn.append((rows, forms, phrases, draw_bits(samples, f"{label}/newlines")))
         order.append(draw_bits(samples, f"{label}/order"))
     if not drawn:
         return Documents(np.zeros(0, np.int64), np.zeros(0, np.uint8), np.zeros(0, np.int64), np.zeros(0, np.uint64))

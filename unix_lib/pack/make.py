@@ -1,62 +1,53 @@
 """Packs a mixture's records, joined with the codes of their images, for every epoch planned ahead.
 
-The packs are in `epoch-000.arrow` ..., and `heldout.arrow`. Records are tokenized once; each epoch draws its documents,
-plans on their lengths and writes. Parts of the mixture that are to give so many tokens, or a share of them, get weights
-by what their records were tokenized to. A job that was killed keeps the epochs it finished, each proven by a sealed
-folder in its work folder.
+Their tokens are stored once (`unix_lib.pack.store`), for the training records and for those held out.
+`epoch-000.arrow` ... and `heldout.arrow` are plans: which records stand in which pack, in which format. Parts of the
+mixture that are to give so many tokens, or a share of them, get weights by what their records were tokenized to.
 """
 
-import json
 import logging
 import os
 import time
 from dataclasses import dataclass
-from itertools import chain
-from typing import TYPE_CHECKING
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
-from unix_lib.artefacts.files import write_json
 from unix_lib.artefacts.manifest import Facts, Manifest
-from unix_lib.artefacts.sealed import is_whole, sealed_folder
 from unix_lib.config.jobs import Execution
 from unix_lib.config.mixture_weights import epoch_weights
 from unix_lib.config.pack import PackSettings
 from unix_lib.jobs.job import Job
 from unix_lib.pack.epochs import HELDOUT, Documents, choose_documents
+from unix_lib.pack.formats import Format
 from unix_lib.pack.planner import PackError, best_fit, one_each
 from unix_lib.pack.reader import HELDOUT_FILE, epoch_file
-from unix_lib.pack.sequences import FixedParts, Format
-from unix_lib.pack.spool import Spool
-from unix_lib.pack.tokenized import COLUMNS, UnusableRecord, tokenize_batch
-from unix_lib.pack.writer import COUNTS, WrittenTokens, write_packs
+from unix_lib.pack.records import Records
+from unix_lib.pack.sequences import FIXED_PARTS_FILE, FixedParts
+from unix_lib.pack.splits import TokenizedSplit, tokenize_split
+from unix_lib.pack.store import STORE_FILES, store_file
+from unix_lib.pack.writer import pack_order, write_plan
 from unix_lib.records.rejected import RejectedSamples
-from unix_lib.records.shards import Split, count_rows, iterate_batches
+from unix_lib.records.shards import SPLITS, Split
 from unix_lib.tokenizers.text import load_text_tokenizer
 from unix_lib.tokenizers.vocabulary import Vocabulary
 
-if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerFast
-
 _log = logging.getLogger(__name__)
-FACTS_FILE = "facts.json"
-LOG_SECONDS = 10.0
+COUNTS = ("documents", "text_tokens", "image_tokens", "trained_tokens")  # image tokens are those of the vision path
 
 
 def make_pack(job: Job[PackSettings, Execution]) -> Manifest:
-    """Make `pack/<mixture>`: every epoch's packs and those of the held-out records.
+    """Make `pack/<mixture>`: tokens and plans of every epoch, and of the held-out records.
 
     Raises:
         PackError: the mixture has no usable training record, or none that fits a pack.
+        ConfigError: a part that is to give tokens has none.
     """
     # The tokenizer's thread pool reads this when it starts.
     os.environ.setdefault("RAYON_NUM_THREADS", str(job.shape.threads))
+    settings = job.settings
     tokenizer = load_text_tokenizer(job.input("text_tokenizer"))
     vocabulary = Vocabulary.read(job.input("vocabulary"))
-    settings = job.settings
-    fixed = FixedParts(
+    fixed = FixedParts.of(
         tokenizer,
         vocabulary,
         settings.mask_instructions,
@@ -64,38 +55,30 @@ def make_pack(job: Job[PackSettings, Execution]) -> Manifest:
         languages=settings.instruction_languages,
         image_size=settings.image_size,
     )
-    rejected = RejectedSamples()
     for leftover in job.folder.glob(".*.part"):  # of a job that was killed while writing
         leftover.unlink()
+    fixed.write(job.folder)
 
+    rejected = RejectedSamples()
     epochs: dict[str, Facts] = {}
-    plans: list[tuple[Split, list[int | str]]] = [
-        ("train", list(range(settings.epochs))),
-        ("heldout", [HELDOUT]),
-    ]
-    speed, weights = 0.0, [1.0] * len(settings.parts)
-    for split, labels in plans:
+    weights, speed = [1.0] * len(settings.parts), 0.0
+    labels: dict[Split, list[int | str]] = {"train": list(range(settings.epochs)), "heldout": [HELDOUT]}
+    for split, of_split in labels.items():
         started = time.monotonic()
-        with Spool(job.work / "spool", vocabulary) as spool:
-            _fill(spool, job, split, tokenizer, rejected)
-            if split == "train":
-                weights = _weights(job, spool, fixed)
-            mixed = _Mixed(job, spool, fixed, np.array(weights))
-            overlong: set[int] = set()
-            for label in labels:
-                file = HELDOUT_FILE if label == HELDOUT else epoch_file(int(label))
-                epochs[file] = _epoch(mixed, file, label, overlong)
-            for record in sorted(overlong):
-                rejected.add(
-                    spool.ids[record],
-                    f"{settings.parts[spool.parts[record]].source}/{split}",
-                    "longer_than_pack",
-                    f"longer than pack.length {settings.pack_length}",
-                )
+        tokenized = tokenize_split(job, split, tokenizer, vocabulary)
+        rejected.extend(tokenized.rejected)
+        if split == "train":
+            weights = _weights(job, tokenized.records, fixed)
+        mixed = _Mixed(job, tokenized.records, fixed, np.array(weights))
+        overlong: set[int] = set()
+        for label in of_split:
+            epochs[HELDOUT_FILE if label == HELDOUT else epoch_file(int(label))] = _epoch(mixed, label, overlong)
+        _set_aside(tokenized, overlong, rejected, job, split)
         if split == "train":
             _require_packs(job, epochs, len(overlong))
-            speed = sum(epochs[file]["documents"] for file in epochs) / (time.monotonic() - started)
+            speed = sum(facts["documents"] for facts in epochs.values()) / (time.monotonic() - started)
     files: dict[str, int | None] = {file: facts["packs"] for file, facts in epochs.items()}
+    files |= dict.fromkeys([FIXED_PARTS_FILE, *(store_file(split, name) for split in SPLITS for name in STORE_FILES)])
     files |= rejected.write(job.folder)
     used = {part.source: round(weight, 6) for part, weight in zip(settings.parts, weights, strict=True)}
     manifest = job.finish(
@@ -108,31 +91,40 @@ def make_pack(job: Job[PackSettings, Execution]) -> Manifest:
     return manifest
 
 
-def _weights(job: Job[PackSettings, Execution], spool: Spool, fixed: FixedParts) -> list[float]:
-    """Uses of each part's records per epoch.
-
-    Raises:
-        PackError: none of the mixture's records is usable.
-        ConfigError: a part that is to give tokens has none.
-    """
+def _weights(job: Job[PackSettings, Execution], records: Records, fixed: FixedParts) -> list[float]:
+    """Uses of each part's records per epoch."""
     parts, where = job.settings.parts, f"pack.mixtures.{job.recipe.name}"
-    if not len(spool):
+    if not len(records):
         raise PackError(f"{where}: none of its training records is usable; see parts")
     tokens: np.ndarray = np.zeros(len(parts))
     if not all(part.weighted for part in parts):
-        once = choose_documents(spool, job.settings, 0, np.ones(len(parts)))
-        lengths = once.lengths(spool, fixed)
+        once = choose_documents(records, job.settings, 0, np.ones(len(parts)))
+        lengths, _ = once.counts(records, fixed)
         fits = lengths <= job.settings.pack_length
-        tokens = np.bincount(spool.parts[once.records[fits]], lengths[fits], minlength=len(parts))
+        tokens = np.bincount(records.parts[once.records[fits]], lengths[fits], minlength=len(parts))
     weights = epoch_weights(job.recipe.name, parts, tokens.tolist())
-    for part, weight, records in zip(parts, weights, np.bincount(spool.parts, minlength=len(parts)), strict=True):
-        if not records:
+    for part, weight, count in zip(parts, weights, np.bincount(records.parts, minlength=len(parts)), strict=True):
+        if not count:
             _log.warning("%s: no training record of source %s is usable", where, part.source)
         elif weight > 1:
             _log.warning("%s: each record of source %s is used %.4g times an epoch", where, part.source, weight)
-    if not (spool.forms == Format.TEXT_TO_IMAGE).any():
+    if not (records.forms == Format.TEXT_TO_IMAGE).any():
         _log.warning("%s: no training record has an image with a caption: nothing is text-to-image", where)
     return weights
+
+
+def _set_aside(
+    tokenized: TokenizedSplit,
+    overlong: set[int],
+    rejected: RejectedSamples,
+    job: Job[PackSettings, Execution],
+    split: Split,
+) -> None:
+    """Records that some epoch made longer than a pack."""
+    for record in sorted(overlong):
+        source = job.settings.parts[tokenized.records.parts[record]].source
+        detail = f"longer than pack.length {job.settings.pack_length}"
+        rejected.add(tokenized.ids[record].as_py(), f"{source}/{split}", "longer_than_pack", detail)
 
 
 def _require_packs(job: Job[PackSettings, Execution], epochs: dict[str, Facts], overlong: int) -> None:
@@ -144,97 +136,63 @@ def _require_packs(job: Job[PackSettings, Execution], epochs: dict[str, Facts], 
         )
 
 
-def _fill(
-    spool: Spool,
-    job: Job[PackSettings, Execution],
-    split: Split,
-    tokenizer: "PreTrainedTokenizerFast",
-    rejected: RejectedSamples,
-) -> None:
-    """Tokenize one split of all parts of the mixture; unusable records are set aside."""
-    parts, records, codes = job.settings.parts, job.roles("records"), job.roles("codes")
-    total = sum(count_rows(folder, split) for part in parts for folder in records[part.source])
-    started = logged = time.monotonic()
-    done = 0
-    for number, part in enumerate(parts):
-        images = spool.add_codes(codes.get(part.source, []), split)
-        for batch in chain.from_iterable(iterate_batches(folder, split, COLUMNS) for folder in records[part.source]):
-            chosen = batch.filter(pc.is_in(batch["kind"], pa.array(part.kinds))) if part.kinds else batch
-            for record in tokenize_batch(chosen, images, tokenizer, spool.vocabulary.eos_id, job.settings.template):
-                if isinstance(record, UnusableRecord):
-                    rejected.add(record.sample_id, f"{part.source}/{split}", record.reason, record.detail)
-                else:
-                    spool.append(record, number, part.source)
-            done += batch.num_rows
-            now = time.monotonic()
-            if now - logged >= LOG_SECONDS:
-                rate = done / (now - started)
-                _log.info("%s: %d of %d records, %.0f/s, %.0f s left", split, done, total, rate, (total - done) / rate)
-                logged = now
-    spool.seal()
-    _log.info("%s: %d records in %.1f s", split, done, time.monotonic() - started)
-
-
 @dataclass(frozen=True)
 class _Mixed:
     """What epochs are packed from."""
 
     job: Job[PackSettings, Execution]
-    spool: Spool
+    records: Records
     fixed: FixedParts
     weights: np.ndarray  # float64, of each part
 
 
-def _epoch(mixed: _Mixed, file: str, epoch: int | str, overlong: set[int]) -> Facts:
-    """Plan and write one epoch unless it is there already; returns its facts, adds to the overlong records."""
-    job, settings = mixed.job, mixed.job.settings
-    documents = choose_documents(mixed.spool, settings, epoch, mixed.weights)
-    lengths = documents.lengths(mixed.spool, mixed.fixed)
+def _epoch(mixed: _Mixed, epoch: int | str, overlong: set[int]) -> Facts:
+    """Plan and write one epoch; returns its facts, adds to the overlong records."""
+    started = time.monotonic()
+    settings, records = mixed.job.settings, mixed.records
+    documents = choose_documents(records, settings, epoch, mixed.weights)
+    lengths, trained = documents.counts(records, mixed.fixed)
     fits = lengths <= settings.pack_length
     overlong.update(documents.records[~fits].tolist())
-    documents, lengths = documents.only(fits), lengths[fits]
-    kept = job.work / file
-    if is_whole(kept):
-        facts: Facts = json.loads((kept / FACTS_FILE).read_text(encoding="utf-8"))
-        return facts
-    started = time.monotonic()
-    plan = one_each if settings.packing == "none" else best_fit
-    with sealed_folder(kept, also=[job.folder / file]) as folder:
-        written = write_packs(
-            job.folder / file,
-            documents,
-            lengths,
-            plan(lengths, settings.pack_length),
-            pack_length=settings.pack_length,
-            spool=mixed.spool,
-            fixed=mixed.fixed,
-            parts=len(settings.parts),
-            label=f"{settings.seed}/{epoch}",
-        )
-        facts = _facts(written, documents, settings)
-        write_json(folder / FACTS_FILE, facts)
+    documents, lengths, trained = documents.only(fits), lengths[fits], trained[fits]
+    vision = documents.vision_tokens(records, mixed.fixed.vocabulary)
+    plan = (one_each if settings.packing == "none" else best_fit)(lengths, settings.pack_length)
+    seen, tokens = (np.bincount(plan.pack_of, counts, minlength=plan.num_packs) for counts in (vision, lengths))
+    order = pack_order(seen / tokens, f"{settings.seed}/{epoch}")
+    file = HELDOUT_FILE if epoch == HELDOUT else epoch_file(int(epoch))
+    newlines = settings.template == "published"
+    write_plan(mixed.job.folder / file, documents, plan, order, settings.pack_length, newlines=newlines)
+    by_part = np.zeros((len(settings.parts), len(COUNTS)), dtype=np.int64)
+    counts = np.stack([np.ones_like(lengths), lengths - vision, vision, trained], axis=1)
+    np.add.at(by_part, records.parts[documents.records], counts)
+    facts = _facts(documents, plan.num_packs, by_part, settings)
     _log.info(
         "%s: %d documents in %d packs, %.2f%% full, %.1f s",
         file,
         facts["documents"],
-        written.packs,
+        plan.num_packs,
         100 * facts["fill"],
         time.monotonic() - started,
     )
     return facts
 
 
-def _facts(written: WrittenTokens, documents: Documents, settings: PackSettings) -> Facts:
-    """What an epoch holds: of all sources, of each, and of each format."""
+def _facts(documents: Documents, packs: int, by_part: np.ndarray, settings: PackSettings) -> Facts:
+    """What an epoch holds: of all sources, of each, and of each format.
+
+    Args:
+        by_part: int64 (parts, counts), `COUNTS` of each part.
+    """
     forms = np.bincount(documents.forms, minlength=len(Format)).tolist()
+    tokens = int(by_part[:, 1:3].sum())
     return {
-        "packs": written.packs,
-        "tokens": written.tokens,
-        **dict(zip(COUNTS, written.by_part.sum(axis=0).tolist(), strict=True)),
-        "fill": round(written.tokens / max(1, written.packs * settings.pack_length), 6),
+        "packs": packs,
+        "tokens": tokens,
+        **dict(zip(COUNTS, by_part.sum(axis=0).tolist(), strict=True)),
+        "fill": round(tokens / max(1, packs * settings.pack_length), 6),
         "formats": {form.name.lower(): forms[form] for form in Format},
         "parts": {
             part.source: dict(zip(COUNTS, counts, strict=True))
-            for part, counts in zip(settings.parts, written.by_part.tolist(), strict=True)
+            for part, counts in zip(settings.parts, by_part.tolist(), strict=True)
         },
     }

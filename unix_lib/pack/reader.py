@@ -1,10 +1,11 @@
-"""Reads packs from disk: row `i` of all epochs, without reading or copying any other.
+"""Reads packs from disk: row `i` of all epochs, without reading any other.
 
-A training run's position is one integer, the number of packs it has taken.
+A row is a plan: which records, in which format. They are put together here, from the tokens that are stored once. A
+training run's position is one integer, the number of packs it has taken.
 """
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
@@ -13,7 +14,11 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from unix_lib.pack.formats import Format
 from unix_lib.pack.planner import PackError
+from unix_lib.pack.sequences import FIXED_PARTS_FILE, FixedParts
+from unix_lib.pack.store import TokenStore
+from unix_lib.records.shards import Split
 
 HELDOUT_FILE = "heldout.arrow"
 
@@ -27,7 +32,7 @@ def epoch_file(epoch: int) -> str:
 class Pack:
     """One pack of T tokens in D documents that must not see each other."""
 
-    input_ids: np.ndarray  # int32 (T,), a view of the memory map, read-only
+    input_ids: np.ndarray  # int32 (T,)
     loss_mask: np.ndarray  # bool (T,): token t is a target
     document_lengths: np.ndarray  # int32 (D,), their sum is T
 
@@ -47,7 +52,10 @@ class PackReader(Sequence[Pack]):
         names = sorted(path.name for path in folder.glob("epoch-*.arrow")) if files is None else files
         if not names:
             raise PackError(f"{folder}: no epoch-*.arrow here; run the pack stage")
-        self._files = [_PackFile(folder / name) for name in names]
+        self._files = [_PlanFile(folder / name) for name in names]
+        self._fixed = _fixed_parts(folder)
+        split: Split = "heldout" if names == [HELDOUT_FILE] else "train"
+        self._store = TokenStore(folder, split, self._fixed.vocabulary.codes_per_image)
         self._ends = list(accumulate(file.packs for file in self._files))
 
     def heldout(self) -> "PackReader":
@@ -71,10 +79,27 @@ class PackReader(Sequence[Pack]):
         if not 0 <= index < len(self):
             raise IndexError(f"pack {index} of {len(self)}")
         file = bisect_right(self._ends, index)
-        return self._files[file].pack(index - (self._ends[file - 1] if file else 0))
+        ids, masks = [], []
+        for record, form, phrase, newlines in self._files[file].documents(
+            index - (self._ends[file - 1] if file else 0)
+        ):
+            document = self._fixed.document(Format(form), phrase, newlines, *self._store.tokens(record))
+            ids.append(document[0])
+            masks.append(document[1])
+        lengths = np.array([len(document) for document in ids], dtype=np.int32)
+        return Pack(np.concatenate(ids), np.concatenate(masks), lengths)
 
 
-class _PackFile:
+def _fixed_parts(folder: Path) -> FixedParts:
+    try:
+        return FixedParts.read(folder)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        path = folder / FIXED_PARTS_FILE
+        reason = "missing" if isinstance(error, FileNotFoundError) else "damaged"
+        raise PackError(f"{path}: {reason}; delete {folder} and run the pack stage again") from error
+
+
+class _PlanFile:
     """One memory-mapped Arrow file."""
 
     def __init__(self, path: Path) -> None:
@@ -108,11 +133,9 @@ class _PackFile:
             self._batches[number] = self._open.get_batch(number)
         return self._batches[number]
 
-    def pack(self, index: int) -> Pack:
+    def documents(self, index: int) -> Iterator[tuple[int, ...]]:
+        """Record, format, phrase and newlines of each document of a pack."""
         batch = self._batch(index // self._packs_per_batch)
-        row = index % self._packs_per_batch
-        return Pack(
-            input_ids=batch.column(0)[row].values.to_numpy(),
-            loss_mask=batch.column(1)[row].values.to_numpy(zero_copy_only=False),
-            document_lengths=batch.column(2)[row].values.to_numpy(),
-        )
+        columns = [column[index % self._packs_per_batch].values.to_numpy().tolist() for column in batch.columns]
+        newlines = columns[3] if len(columns) > 3 else [0] * len(columns[0])
+        return zip(*columns[:3], newlines, strict=True)

@@ -12,8 +12,8 @@ import numpy as np
 import pyarrow as pa
 
 from unix_lib.config.pack import Template
+from unix_lib.pack.formats import TRAINED, TURN, conversation_pieces
 from unix_lib.pack.image_codes import ABSENT, ImageCodes
-from unix_lib.pack.sequences import TRAINED, TURN, conversation_pieces
 from unix_lib.records.schema import CONVERSATION, IMAGE_TEXT, ROLES, TEXT, Row
 from unix_lib.tokenizers.text import encode_texts
 
@@ -30,7 +30,7 @@ class TokenizedRecord:
     sample_id: str
     kind: str
     text: np.ndarray  # int32
-    flags: np.ndarray  # uint8, `TRAINED` and `TURN` of `unix_lib.pack.sequences`
+    flags: np.ndarray  # uint8, `TRAINED` and `TURN` of `unix_lib.pack.formats`
     images: list[int]  # rows of their codes in the spool, in order
 
 

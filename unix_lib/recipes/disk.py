@@ -12,8 +12,8 @@ from unix_lib.recipes.plan import Plan
 from unix_lib.recipes.work import things_of
 
 STATE_BYTES = 16  # per parameter: a float32 weight with its two moments, and what DeepSpeed keeps beside them
-PACKED_BYTES = 4.125  # per token: an int32 and a bit
-CODE_BYTES = 2
+TEXT_BYTES, CODE_BYTES = 4, 2  # per token
+RECORD_BYTES, PLANNED_BYTES = 16, 6  # of packs: where a record's tokens are; a document in the plan of an epoch
 
 
 def disk_bytes(plan: Plan, artefact: str, results: Path) -> float:
@@ -43,7 +43,11 @@ def _packs(plan: Plan, settings: PackSettings, results: Path, mixture: str) -> f
         parts = mixture_tokens(plan, results, mixture)
     except ConfigError:  # not known before its sources have data
         return 0.0
-    return settings.epochs * sum(part.text_tokens + part.image_tokens for part in parts) * PACKED_BYTES
+    per_use = [part.text_tokens * TEXT_BYTES + part.image_tokens * CODE_BYTES for part in parts]
+    return sum(
+        (own + part.documents * RECORD_BYTES) / part.weight + settings.epochs * part.documents * PLANNED_BYTES
+        for own, part in zip(per_use, parts, strict=True)
+    )
 
 
 def _images(plan: Plan, artefacts: list[str]) -> float:

@@ -102,7 +102,7 @@ def things_of(artefact: str, jobs: Jobs) -> float:
     if recipe.stage == "evaluate":
         return sum(_questions(name, jobs) for name in _inputs(recipe, "answers"))
     if isinstance(settings, PackSettings):
-        return settings.epochs * sum(things_of(name, jobs) for name in _inputs(recipe, "records"))
+        return sum(things_of(name, jobs) for name in _inputs(recipe, "records"))  # tokenized once, whatever the epochs
     if recipe.stage in ("sources", "tokenizers"):
         return sum(things_of(name, jobs) for name in recipe.upstream) if recipe.upstream else 1
     return 1
