@@ -26,7 +26,7 @@ RUN    := $(VENV)/bin/python
 SNAKEMAKE := $(VENV)/bin/snakemake --cores $(CORES) --quiet rules --configfile
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run smoke plan figures doctor test test-slurm torture benchmark-model lint schema clean
+.PHONY: help setup run smoke plan figures doctor test test-slurm torture benchmark-model benchmark-data lint schema clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -80,6 +80,9 @@ torture: setup ## damage an experiment in every way we know, write docs/reliabil
 
 benchmark-model: setup ## time training and decoding beside transformers' own model, in one table
 	@$(VENV)/bin/unix-lib benchmark-model
+
+benchmark-data: setup ## time samples to packs, plans and images beside plain loops, in one table
+	@$(VENV)/bin/unix-lib benchmark-data
 
 lint: setup ## ruff, snakefmt, mypy
 	$(VENV)/bin/ruff check .

@@ -239,6 +239,20 @@ def benchmark_model(
     raise typer.Exit(command.run(order, device, console))
 
 
+@app.command("benchmark-data")
+def benchmark_data(
+    *,
+    vocabulary: Annotated[int, typer.Option(min=300, help="tokens of the BPE")] = 32_768,
+    documents: Annotated[int, typer.Option(min=1, help="lengths that are planned")] = 1_000_000,
+    photographs: Annotated[int, typer.Option(min=2)] = 96,
+    rounds: Annotated[int, typer.Option(min=1, help="times that each contender runs")] = 3,
+) -> None:
+    """Time samples to packs, plans and images beside plain loops; one table. Minutes on two cores."""
+    from unix_lib.commands import benchmark_data as command
+
+    raise typer.Exit(command.run(vocabulary, documents, photographs, rounds, console))
+
+
 @app.command()
 def export(
     checkpoint: CheckpointPath, output: Annotated[Path, typer.Argument(help="new folder for the Qwen checkpoint")]

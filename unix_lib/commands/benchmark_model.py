@@ -52,7 +52,7 @@ def run(order: Order, device: str, console: Console) -> int:
     rows = [] if device == "cuda" else list(_cpu_rows(order))
     if gpu:
         rows += _gpu_rows(order)
-    console.print(table_of(rows, f"{described}. {CAPTION.format(rounds=order.rounds)}"))
+    console.print(table_of("Model benchmark", rows, f"{described}. {CAPTION.format(rounds=order.rounds)}"))
     return 0
 
 
@@ -97,9 +97,9 @@ def _separate(size: DecoderSize) -> tuple[int, int]:
     return size.layers // 3, size.layers // 6
 
 
-def table_of(rows: list[Row], caption: str) -> Table:
+def table_of(title: str, rows: list[Row], caption: str) -> Table:
     """One table, a section per measure and size."""
-    table = Table(title="Model benchmark", title_justify="left", caption=caption, caption_justify="left")
+    table = Table(title=title, title_justify="left", caption=caption, caption_justify="left")
     table.add_column("contender", no_wrap=True)
     for heading in ("median", "lowest to highest", "relative", "peak MB", "of peak"):
         table.add_column(heading, justify="right", no_wrap=True)

@@ -4,7 +4,7 @@ In place an image is proven by its name, which is a hash of its bytes; nothing e
 """
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import groupby
@@ -63,17 +63,13 @@ class Images:
 
     def decoded(self, data: list[bytes], threads: int = 1) -> Iterator[np.ndarray | BadImage]:
         """uint8 (3, S, S) of each, or what is wrong with it, in order."""
-        with ThreadPoolExecutor(threads) as pool:  # Pillow works without holding the interpreter's lock
-            yield from pool.map(self._decode, data)
+        return decoded(data, self._decode, threads)
 
-    def _decode(self, data: bytes) -> np.ndarray | BadImage:
-        try:
-            if self._settings is None:
-                return rgb_from_bytes(data, self.image_size)
-            rgb = square_rgb(io.BytesIO(data), self.image_size, self._settings.resize)
-            return np.ascontiguousarray(rgb.transpose(2, 0, 1))
-        except BadImage as fault:
-            return fault
+    def _decode(self, data: bytes) -> np.ndarray:
+        if self._settings is None:
+            return rgb_from_bytes(data, self.image_size)
+        rgb = square_rgb(io.BytesIO(data), self.image_size, self._settings.resize)
+        return np.ascontiguousarray(rgb.transpose(2, 0, 1))
 
     def _places(self) -> Iterator[list[dict[str, Any]]]:
         for batch in iterate_batches(self.folder, PLACES):
@@ -120,6 +116,19 @@ class Images:
             f"{file}, row {row}: the image is not the one that {self.folder.name} has in its index; put the file back, "
             "or run again, which indexes it anew"
         )
+
+
+def decoded(data: list[bytes], decode: Callable[[bytes], np.ndarray], threads: int) -> Iterator[np.ndarray | BadImage]:
+    """What `decode` makes of each image, or the `BadImage` that it raises, in order."""
+
+    def one(image: bytes) -> np.ndarray | BadImage:
+        try:
+            return decode(image)
+        except BadImage as fault:
+            return fault
+
+    with ThreadPoolExecutor(threads) as pool:  # Pillow works without holding the interpreter's lock
+        yield from pool.map(one, data)
 
 
 def _settings_of(folder: Path) -> PlannedImages:

@@ -1,0 +1,24 @@
+"""`benchmark-data`: one table of how fast data come in, beside the tokenizer alone, plain loops and plain Pillow."""
+
+import logging
+
+import torch
+from rich.console import Console
+
+from unix_lib.commands.benchmark_model import table_of
+from unix_lib.speed.data import image_rows, planner_rows, text_rows
+from unix_lib.speed.measuring import machine
+
+CAPTION = (
+    "Medians of {rounds} rounds in which the contenders took turns; relative: times as fast as the first of each "
+    "measure, or as the greedy cutter, median of the ratios within a round."
+)
+
+
+def run(vocabulary: int, documents: int, photographs: int, rounds: int, console: Console) -> int:
+    """Measure and print."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    described = machine(torch.device("cpu"))
+    rows = text_rows(vocabulary, rounds) + planner_rows(documents, rounds) + image_rows(photographs, rounds)
+    console.print(table_of("Data benchmark", rows, f"{described}. {CAPTION.format(rounds=rounds)}"))
+    return 0

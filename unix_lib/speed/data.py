@@ -1,0 +1,176 @@
+"""Times what brings data in: samples to packs beside the tokenizer alone, plans, images prepared beside plain Pillow.
+
+Beside them runs what anybody would write first: a loop over samples with a greedy cutter, a loop over files.
+"""
+
+import io
+import shutil
+import tempfile
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from unix_lib.config.experiment import Experiment
+from unix_lib.images.files import square_rgb
+from unix_lib.jobs.job import Job
+from unix_lib.pack.planner import best_fit
+from unix_lib.recipes.plan import Plan
+from unix_lib.recipes.resolve import resolve
+from unix_lib.recipes.workspace import write_plan
+from unix_lib.records.shards import iterate_rows
+from unix_lib.sources.in_place.reading import decoded
+from unix_lib.speed.measuring import Open, Times, take_turns
+from unix_lib.speed.model import Row
+from unix_lib.tokenizers.text import encode_texts, load_text_tokenizer
+
+CPU = torch.device("cpu")
+PACK_LENGTH = 20_480  # PAPER: packing length
+TOKENIZER_BATCH = 1024  # texts
+DOCUMENT_CHARACTERS = 400
+PHOTOGRAPH = (1600, 1200)  # pixels
+SIDE = 512  # PAPER: of a prepared image
+
+
+def text_rows(vocabulary: int, rounds: int) -> list[Row]:
+    """Samples to packs, of texts as long as captions and short answers, with a byte-level BPE trained on them."""
+    with tempfile.TemporaryDirectory() as folder:
+        results = Path(folder) / "results"
+        plan = _planned(results, vocabulary)
+        records, pack = _made(plan, results, plan.records("texts")[0]), plan.pack("texts")
+        tokenizer = load_text_tokenizer(_made(plan, results, plan.text_tokenizer()))
+        _made(plan, results, plan.named("tokenizers", "vocabulary"))
+        texts = [row["text"] for row in iterate_rows(records, "train", ["text"])]
+
+        def alone() -> None:
+            for first in range(0, len(texts), TOKENIZER_BATCH):
+                encode_texts(tokenizer, texts[first : first + TOKENIZER_BATCH])
+
+        def packs() -> None:
+            shutil.rmtree(results / pack, ignore_errors=True)
+            _made(plan, results, pack)
+
+        def plain() -> None:
+            filled: list[int] = []
+            for text in texts:
+                filled += tokenizer(text)["input_ids"]
+                while len(filled) >= PACK_LENGTH:  # the sample at the border is cut
+                    filled = filled[PACK_LENGTH:]
+
+        contenders: dict[str, Open] = {
+            "tokenizer alone": lambda: alone,
+            "samples to packs": lambda: packs,
+            "plain loop": lambda: plain,
+        }
+        times = take_turns(contenders, rounds, CPU, "samples to packs")
+    characters = sum(map(len, texts)) // len(texts)
+    described = f"{len(texts):,} texts of {characters} characters, {len(tokenizer):,} tokens"
+    return list(_rows("samples/s", described, times, len(texts), "tokenizer alone"))
+
+
+def planner_rows(documents: int, rounds: int) -> list[Row]:
+    """Plans of packs over log-normal lengths."""
+    lengths = np.random.default_rng(0).lognormal(5.5, 1.2, documents).astype(np.int64).clip(1, PACK_LENGTH)
+    times = take_turns(
+        {
+            "best fit": lambda: partial(best_fit, lengths, PACK_LENGTH),
+            "greedy cutter": lambda: partial(_greedy, lengths),
+        },
+        rounds,
+        CPU,
+        "planner",
+    )
+    plan = best_fit(lengths, PACK_LENGTH)
+    fill = lengths.sum() / (plan.num_packs * PACK_LENGTH)
+    described = f"{documents:,} lengths, {fill:.2%} full"
+    return list(_rows("documents planned/s", described, times, documents, "greedy cutter"))
+
+
+def image_rows(photographs: int, rounds: int) -> list[Row]:
+    """Photographs as JPEG, decoded, resized and cropped by one worker and by two."""
+    data = [_photograph(seed) for seed in range(photographs)]
+
+    def prepared(threads: int) -> None:
+        for _ in decoded(data, lambda one: square_rgb(io.BytesIO(one), SIDE), threads):
+            pass
+
+    def plain() -> None:
+        for one in data:
+            _plain(one)
+
+    with ProcessPoolExecutor(2) as pool:
+
+        def processes() -> None:
+            list(pool.map(_plain, data, chunksize=max(1, len(data) // 8)))
+
+        contenders: dict[str, Open] = {
+            "Pillow": lambda: plain,
+            "prepared": lambda: partial(prepared, 1),
+            "Pillow, 2 processes": lambda: processes,
+            "prepared, 2 threads": lambda: partial(prepared, 2),
+        }
+        times = take_turns(contenders, rounds, CPU, "images")
+    width, height = PHOTOGRAPH
+    return list(_rows("images/s", f"{len(data)} JPEGs of {width} x {height} to {SIDE}", times, len(data), "Pillow"))
+
+
+def _rows(measure: str, size: str, times: dict[str, Times], amount: float, base: str) -> Iterator[Row]:
+    for contender, of_contender in times.items():
+        yield Row(measure, size, contender, *of_contender.speeds(amount), relative=of_contender.over(times[base]))
+
+
+def _greedy(lengths: np.ndarray) -> int:
+    """Packs that are filled in the order of the documents, each cut where the pack ends."""
+    packs = filled = 0
+    for length in lengths.tolist():
+        filled += length
+        while filled >= PACK_LENGTH:
+            packs, filled = packs + 1, filled - PACK_LENGTH
+    return packs
+
+
+def _plain(data: bytes) -> int:
+    with Image.open(io.BytesIO(data)) as image:
+        rgb = image.convert("RGB")
+        scale = SIDE / min(rgb.size)
+        resized = rgb.resize((round(rgb.width * scale), round(rgb.height * scale)), Image.Resampling.LANCZOS)
+        left, top = (resized.width - SIDE) // 2, (resized.height - SIDE) // 2
+        return int(np.asarray(resized.crop((left, top, left + SIDE, top + SIDE)))[0, 0, 0])
+
+
+def _photograph(seed: int) -> bytes:
+    """A JPEG of smooth noise, which compresses about as a photograph does."""
+    small = np.random.default_rng(seed).integers(0, 256, (150, 200, 3), dtype=np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(small).resize(PHOTOGRAPH, Image.Resampling.BICUBIC).save(buffer, "JPEG", quality=90)
+    return buffer.getvalue()
+
+
+def _planned(results: Path, vocabulary: int) -> Plan:
+    """An experiment that packs the reference of Python, in short documents."""
+    values: dict[str, Any] = {
+        "experiment": "benchmark",
+        "sources": {"texts": {"kind": "text", "document_characters": DOCUMENT_CHARACTERS, "cloze_questions": 0}},
+        "held_out": {"share": 0.001},
+        "tokenizers": {
+            "text": {"kind": "train_bpe", "vocabulary_size": vocabulary, "sources": ["texts"]},
+            "image": {"kind": "pretrained", "path": "none", "shape": {}},  # is not made
+        },
+        "pack": {"length": PACK_LENGTH, "mixtures": {"texts": {"parts": [{"source": "texts"}]}}},
+    }
+    plan = resolve(Experiment.model_validate(values), results.parent)
+    write_plan(plan, results)
+    return plan
+
+
+def _made(plan: Plan, results: Path, artefact: str) -> Path:
+    """Make an artefact; its folder."""
+    planned = plan.jobs[artefact]
+    job = Job[Any, Any].of(planned.recipe, results, planned.execution)
+    job.make()
+    return job.folder
