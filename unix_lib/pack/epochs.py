@@ -25,7 +25,7 @@ class Documents:
 
     records: np.ndarray  # int64, position among the records
     forms: np.ndarray  # uint8, `Format`
-    phrases: np.ndarray  # int64, which phrase of its format's
+    phrases: np.ndarray  # uint8, which phrase of its format's
     newlines: np.ndarray  # uint64, what decides how many newlines stand before each turn
 
     def only(self, chosen: np.ndarray) -> "Documents":
@@ -86,11 +86,11 @@ def choose_documents(records: Records, settings: PackSettings, epoch: int | str,
         dropped = draw_uniform(samples, f"{label}/unconditional") < settings.unconditional_probability
         forms[pairs & dropped] = Format.UNCONDITIONAL
         forms[pairs & backward] = from_image
-        phrases = (draw_uniform(samples, f"{label}/instruction") * counts[forms]).astype(np.int64)
+        phrases = (draw_uniform(samples, f"{label}/instruction") * counts[forms]).astype(np.uint8)
         drawn.append((rows, forms, phrases, draw_bits(samples, f"{label}/newlines")))
         order.append(draw_bits(samples, f"{label}/order"))
     if not drawn:
-        return Documents(np.zeros(0, np.int64), np.zeros(0, np.uint8), np.zeros(0, np.int64), np.zeros(0, np.uint64))
+        return Documents(np.zeros(0, np.int64), np.zeros(0, np.uint8), np.zeros(0, np.uint8), np.zeros(0, np.uint64))
     return Documents(*map(np.concatenate, zip(*drawn, strict=True))).only(
         np.argsort(np.concatenate(order), kind="stable")
     )

@@ -121,10 +121,11 @@ def _set_aside(
     split: Split,
 ) -> None:
     """Records that some epoch made longer than a pack."""
-    for record in sorted(overlong):
+    records = sorted(overlong)
+    detail = f"longer than pack.length {job.settings.pack_length}"
+    for record, sample_id in zip(records, tokenized.ids_of(records) if records else [], strict=True):
         source = job.settings.parts[tokenized.records.parts[record]].source
-        detail = f"longer than pack.length {job.settings.pack_length}"
-        rejected.add(tokenized.ids[record].as_py(), f"{source}/{split}", "longer_than_pack", detail)
+        rejected.add(sample_id, f"{source}/{split}", "longer_than_pack", detail)
 
 
 def _require_packs(job: Job[PackSettings, Execution], epochs: dict[str, Facts], overlong: int) -> None:

@@ -14,11 +14,11 @@ class Records:
     forms: np.ndarray  # uint8 (N,), `Format`; an image with a caption stands as TEXT_TO_IMAGE
     parts: np.ndarray  # int32 (N,), the mixture's part that it came from
     samples: np.ndarray  # uint64 (N,), hash of source and sample id
-    text_lengths: np.ndarray  # int64 (N,), own tokens
-    trained_lengths: np.ndarray  # int64 (N,), those of them that may be trained
+    text_lengths: np.ndarray  # int32 (N,), own tokens
+    trained_lengths: np.ndarray  # int32 (N,), those of them that may be trained
     first_trained: np.ndarray  # bool (N,), whether the first of them may
-    image_counts: np.ndarray  # int64 (N,), images that it shows
-    turn_counts: np.ndarray  # int64 (N,), turns of a record that is tokenized turn by turn
+    image_counts: np.ndarray  # int32 (N,), images that it shows
+    turn_counts: np.ndarray  # int32 (N,), turns of a record that is tokenized turn by turn
     turns: np.ndarray  # bool (sum of turn_counts,), whether a turn may be trained
 
     def __len__(self) -> int:

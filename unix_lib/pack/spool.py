@@ -20,10 +20,10 @@ from unix_lib.records.schema import IMAGE_TEXT, TEXT
 from unix_lib.records.shards import Split
 from unix_lib.tokenizers.vocabulary import Vocabulary
 
-# Columns of `Records` that grow as records come, and of the store what is written at the end.
+# Columns of `Records`, which grow as records come, and the types that `array` has for them.
 _GROWING = {
-    "forms": "B", "parts": "i", "samples": "Q", "text_lengths": "q", "trained_lengths": "q", "first_trained": "b",
-    "image_counts": "q", "turn_counts": "q", "turns": "b",
+    "forms": "B", "parts": "i", "samples": "Q", "text_lengths": "i", "trained_lengths": "i", "first_trained": "b",
+    "image_counts": "i", "turn_counts": "i", "turns": "b",
 }  # fmt: skip
 
 
@@ -32,9 +32,8 @@ class Spool:
 
     def __init__(self, folder: Path, split: Split, vocabulary: Vocabulary) -> None:
         self.folder, self.split, self.vocabulary = folder, split, vocabulary
-        self.ids: list[str] = []
         self._columns = {name: array(code) for name, code in _GROWING.items()}
-        self._images, self._code_rows = array("q"), 0
+        self._images, self._code_rows = array("i"), 0
 
     def __enter__(self) -> "Spool":
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -77,7 +76,6 @@ class Spool:
             self._columns[name].append(value)
         self._columns["turns"].extend(turns.tolist())
         self._images.extend(record.images)
-        self.ids.append(record.sample_id)
         self._text.write(with_flags(record.text, record.flags).tobytes())
 
     def seal(self) -> Records:
@@ -87,7 +85,7 @@ class Spool:
         columns = {name: np.array(values) for name, values in self._columns.items()}
         columns |= {name: columns[name].astype(np.bool_) for name in ("first_trained", "turns")}
         lengths = np.stack([columns["text_lengths"], columns["image_counts"]], axis=1)
-        ends = np.concatenate([np.zeros((1, 2), dtype=np.int64), np.cumsum(lengths, axis=0)])
+        ends = np.concatenate([np.zeros((1, 2), dtype=np.int64), np.cumsum(lengths, axis=0, dtype=np.int64)])
         for name, values in (("images", np.array(self._images)), ("ends", ends)):
             values.astype(DTYPES[name]).tofile(self.folder / store_file(self.split, name))
         return Records(**columns)
