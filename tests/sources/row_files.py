@@ -71,12 +71,12 @@ def _tar(path: Path, count: int) -> None:
                 tar.addfile(member, io.BytesIO(data))
 
 
-def _published(path: Path, count: int) -> None:
+def published(path: Path, count: int, codes_per_image: int = 16) -> None:
     rows = []
     for index in range(count):
         data_type = ("t2i", "i2t_multi", "text")[index % 3]
         text = f"q {index}^^^pair_split^^^a^^^turn_split^^^r^^^pair_split^^^b" if index % 3 == 1 else f"text {index}"
-        codes = "no" if index % 3 == 2 else json.dumps([(index >> place) % 2 for place in range(16)])
+        codes = "no" if index % 3 == 2 else json.dumps([(index >> place) % 2 for place in range(codes_per_image)])
         rows.append({"data_type": data_type, "text": text, "length": len(text), "vqcode_512": codes, "width": "no"})
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
 
@@ -99,7 +99,7 @@ LAYOUTS = {
         "image_pairs", "pairs.parquet", _pairs_parquet, {"image_column": "picture", "caption_column": "text"}
     ),
     "webdataset": Layout("webdataset", "000.tar", _tar, {}),
-    "published": Layout("jsonl", "data.jsonl", _published, {}, lambda index: index % 3 != 2),
+    "published": Layout("jsonl", "data.jsonl", published, {}, lambda index: index % 3 != 2),
     "llava": Layout("jsonl", "llava.json", _llava, {"image_folder": "pictures"}),
 }
 

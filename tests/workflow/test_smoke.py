@@ -12,9 +12,11 @@ from typing import Any
 
 import pandas as pd
 import pytest
+import yaml
 
 from tests.artefacts.damage import DAMAGES, damage, files_in
 from tests.artefacts.test_verify import assert_every_flip_is_found
+from tests.sources.row_files import LAYOUTS, config_of, published
 from unix_lib.artefacts.manifest import MANIFEST, Manifest, read_manifest
 from unix_lib.artefacts.recipe import Recipe, read_recipe
 from unix_lib.artefacts.verify import verify
@@ -23,16 +25,33 @@ from unix_lib.jobs.job import Job
 from unix_lib.recipes.workspace import execution_path
 
 ROOT = Path(__file__).resolve().parents[2]
+CONFIG = "config/with-row-files.yaml"
 
 
 @pytest.fixture(scope="module")
 def smoke(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the project in which `config/smoke.yaml` ran to its report."""
+    """A copy of the project in which `config/smoke.yaml`, with a small file of every layout, ran to its report."""
     folder = tmp_path_factory.mktemp("smoke") / "clone"
     for name in ("workflow", "rules", "scripts", "unix_lib", "config"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"), symlinks=True)
+    (folder / CONFIG).write_text(yaml.safe_dump(with_row_files(folder)), encoding="utf-8")
     run_chain(folder)
     return folder
+
+
+def with_row_files(folder: Path) -> dict[str, Any]:
+    """The smoke config with a source of every kind that reads files of rows, all of them in the mixture."""
+    sources: dict[str, Any] = {}
+    for name, layout in LAYOUTS.items():
+        place = folder / "data" / name
+        place.mkdir(parents=True)
+        sources[layout.kind] = config_of(name, place, count=12)
+        if name == "published":
+            published(place / layout.file, 12, codes_per_image=64)
+    smoke = yaml.safe_load((folder / "config/smoke.yaml").read_text(encoding="utf-8"))
+    laptop = yaml.safe_load((folder / "config/laptop.yaml").read_text(encoding="utf-8"))
+    parts = [*laptop["pack"]["mixtures"]["mixed"]["parts"], *({"source": name} for name in sources)]
+    return smoke | {"sources": smoke["sources"] | sources, "pack": {"mixtures": {"mixed": {"parts": parts}}}}
 
 
 def environment(folder: Path) -> dict[str, str]:
@@ -54,7 +73,7 @@ def run_module(folder: Path, *arguments: str) -> str:
 
 
 def run_chain(folder: Path) -> str:
-    return run_module(folder, "snakemake", "--cores", "2", "--configfile", "config/smoke.yaml", "--", "all")
+    return run_module(folder, "snakemake", "--cores", "2", "--configfile", CONFIG, "--", "all")
 
 
 @pytest.mark.slow
@@ -162,7 +181,7 @@ def test_the_claims_say_what_was_not_decided(smoke: Path) -> None:
 @pytest.mark.slow
 def test_tables_are_copied_for_git_and_figures_drawn_on_demand(smoke: Path) -> None:
     for command in ("summarize", "figures", "plan"):
-        run_module(smoke, "unix_lib", command, "config/smoke.yaml")
+        run_module(smoke, "unix_lib", command, CONFIG)
     summary = smoke / "results" / "smoke" / "summary"
     assert {"claims.csv", "metrics.json", "wall_times.csv"} <= {path.name for path in summary.iterdir()}
     assert json.loads((summary / "metrics.json").read_text())
