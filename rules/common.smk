@@ -93,12 +93,17 @@ def made_up_to(artefacts):
 
 
 def single_targets():
-    """Artefacts by the name of a target of their own: `figure_<name>`, `analysis_<name>`, `run_<name>`."""
-    own = {"figures": "figure", "analyze": "analysis", "train": "run"} if PLAN else {}
+    """Artefacts by the name of a target of their own: `figure_<name>`, `analysis_<name>`, `run_<name>`, `translation_<name>`."""
+    own = {
+        "figures": "figure",
+        "analyze": "analysis",
+        "train": "run",
+        "translate": "translation",
+    }
     return {
         f"{what}_{name}": artefacts
         for stage, what in own.items()
-        for name, artefacts in PLAN.parts(stage).items()
+        for name, artefacts in (PLAN.parts(stage).items() if PLAN else ())
     }
 
 

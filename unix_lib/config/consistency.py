@@ -25,7 +25,7 @@ def faults(experiment: Experiment) -> list[str]:
         if found:
             return found
     found = []
-    for check in (_images, _plans, _benchmarks, _prompts, _analyses, _machines):
+    for check in (_images, _plans, _translations, _benchmarks, _prompts, _analyses, _machines):
         found += check(experiment)
     return found
 
@@ -34,6 +34,7 @@ def _names(experiment: Experiment) -> Iterator[str]:
     named: dict[str, Iterable[str]] = {
         "experiment": [experiment.experiment],
         "sources": experiment.sources,
+        "translate.translations": experiment.translations,
         "pack.mixtures": experiment.mixtures,
         "train.runs": experiment.runs,
         "evaluate.groups": experiment.evaluate.groups if experiment.evaluate else [],
@@ -46,37 +47,46 @@ def _names(experiment: Experiment) -> Iterator[str]:
                 yield f"{where}: '{name}' can't be a folder name; use a-z, 0-9, '.', '_' and single '-'"
             elif len(name) > LONGEST_NAME:
                 yield f"{where}: '{name}' is longer than {LONGEST_NAME} characters; a folder's name holds several"
-    for name in experiment.sources:
+    # Both stand where records are named.
+    sources = [*experiment.sources, *experiment.translations]
+    for name in sources:
+        where = "translate.translations" if name in experiment.translations else "sources"
         owner, _, job = name.rpartition("-")
-        if owner in experiment.sources and job in SourceKind.JOBS:
-            yield f"sources: '{name}' is what the {job} of source '{owner}' are called; rename it"
-        elif owner in experiment.sources and len(job) == 4 and job.isdigit():
-            yield f"sources: '{name}' is what a part of source '{owner}' is called; rename it"
+        if sources.count(name) > 1:
+            yield f"translate.translations: '{name}' is the name of a source; rename one of them"
+        elif owner in sources and job in SourceKind.JOBS:
+            yield f"{where}: '{name}' is what the {job} of source '{owner}' are called; rename it"
+        elif owner in sources and len(job) == 4 and job.isdigit():
+            yield f"{where}: '{name}' is what a part of source '{owner}' is called; rename it"
 
 
 def _references(experiment: Experiment) -> Iterator[str]:
     tokenizers, sources = experiment.tokenizers, list(experiment.sources)
+    translations = experiment.translations
+    with_records = sources + [name for name, translation in translations.items() if translation.records]
     mixtures, runs = list(experiment.mixtures), list(experiment.runs)
     judges = list(experiment.evaluate.all_judges()) if experiment.evaluate else []
     used: list[tuple[str, str, str, list[str]]] = []  # where, what, name, known
-    for kind, tokenizer in (("text", tokenizers.text), ("image", tokenizers.image)):
+    used += [(f"translate.translations.{name}.source", "source", t.source, sources) for name, t in translations.items()]
+    for kind, tokenizer, known in (("text", tokenizers.text, with_records), ("image", tokenizers.image, sources)):
         trained_on = tokenizer.trained_on() if tokenizer else []
-        used += [(f"tokenizers.{kind}.sources", "source", name, sources) for name in trained_on]
+        used += [(f"tokenizers.{kind}.sources", "source", name, known) for name in trained_on]
     for name, mixture in experiment.mixtures.items():
-        used += [(f"pack.mixtures.{name}.parts", "source", part.source, sources) for part in mixture.parts]
+        used += [(f"pack.mixtures.{name}.parts", "source", part.source, with_records) for part in mixture.parts]
     for name, run in experiment.runs.items():
         used.append((f"train.runs.{name}.mixture", "mixture", run.mixture, mixtures))
         if isinstance(run.start, RunStart):
             used.append((f"train.runs.{name}.start.run", "run", run.start.run, runs))
     for name, benchmark in experiment.benchmarks.items():
         if benchmark.source is not None:
-            used.append((f"evaluate.benchmarks.{name}.source", "source", benchmark.source, sources))
+            known = [*sources, *translations]
+            used.append((f"evaluate.benchmarks.{name}.source", "source", benchmark.source, known))
         if isinstance(benchmark, JudgedBenchmark):
             used.append((f"evaluate.benchmarks.{name}.judge", "judge", benchmark.judge, judges))
-    known = {"sources": ("source", sources), "mixture": ("mixture", mixtures), "runs": ("run", runs)}
+    named_by = {"sources": ("source", with_records), "mixture": ("mixture", mixtures), "runs": ("run", runs)}
     for analysis, settings in experiment.analyze.analyses.items():
         for what, names in settings.names().items():
-            used += [(f"analyze.{analysis}.{what}", known[what][0], n, known[what][1]) for n in names]
+            used += [(f"analyze.{analysis}.{what}", named_by[what][0], n, named_by[what][1]) for n in names]
     for where, what, name, names in used:
         if name not in names:
             yield f"{where}: unknown {what} '{name}'; {nearest(name, names)}"
@@ -142,13 +152,25 @@ def _plans(experiment: Experiment) -> Iterator[str]:
             yield f"train.runs.{name}.plan: {fault}"
 
 
+def _translations(experiment: Experiment) -> Iterator[str]:
+    for name, translation in experiment.translations.items():
+        made = experiment.benchmarks_of(translation.source)
+        for benchmark in translation.benchmarks:
+            if benchmark not in made:
+                yield (
+                    f"translate.translations.{name}.benchmarks: source '{translation.source}' makes no {benchmark} "
+                    f"benchmark, but {', '.join(made) or 'none'}; leave it out"
+                )
+
+
 def _benchmarks(experiment: Experiment) -> Iterator[str]:
     for name, benchmark in experiment.benchmarks.items():
         if benchmark.source is None:
             continue
-        made = experiment.sources[benchmark.source].benchmarks()
+        made = experiment.benchmarks_of(benchmark.source)
         if benchmark.made() not in made:
-            makers = [n for n, source in experiment.sources.items() if benchmark.made() in source.benchmarks()]
+            sources = [*experiment.sources, *experiment.translations]
+            makers = [n for n in sources if benchmark.made() in experiment.benchmarks_of(n)]
             does = f"source '{makers[0]}' does" if makers else "no source here does, so give 'file'"
             yield (
                 f"evaluate.benchmarks.{name}.source: '{benchmark.source}' makes no {benchmark.made()} benchmark, but "
@@ -181,6 +203,7 @@ def _machines(experiment: Experiment) -> Iterator[str]:
     """Jobs ask for what they use; else a cluster would hold GPUs and nodes that stand idle."""
     on_cpu = {
         "sources_job": experiment.sources_job,
+        "translate.job": experiment.translate.job,
         "tokenizers.job": experiment.tokenizers.job,
         "figures.job": experiment.figures.job,
         "pack.job": experiment.pack.job if experiment.pack else JobShape(),

@@ -18,6 +18,7 @@ from unix_lib.config.sources import HeldOut, SourceKind, SourceSettings
 from unix_lib.config.strict import StrictModel, key
 from unix_lib.config.tokenizers import TokenizersConfig
 from unix_lib.config.train import Run, TrainConfig
+from unix_lib.config.translate import TranslateConfig, Translation
 
 
 class Experiment(StrictModel):
@@ -30,6 +31,7 @@ class Experiment(StrictModel):
     held_out: HeldOut = key("what every source holds out", HeldOut())
     most_shards: int = key("most parts that a job of a source is cut into", 100, kind="operational", ge=1, le=10_000)
     sources_job: JobShape = key("shape of a source job", JobShape(runtime_minutes=120), kind="operational")
+    translate: TranslateConfig = key("sources in other languages", TranslateConfig())
     tokenizers: TokenizersConfig = key("tokenizers", TokenizersConfig())
     encode: EncodeConfig = key("image encoding", EncodeConfig())
     pack: PackConfig | None = key("packs of tokens", None)
@@ -40,6 +42,21 @@ class Experiment(StrictModel):
     figures: FiguresConfig = key("figures and tables", FiguresConfig())
     report: ReportConfig | None = key("the one-page summary", None)
     fetch: FetchConfig = key("what `unix-lib fetch` downloads", FetchConfig(), kind="operational")
+
+    @property
+    def translations(self) -> dict[str, Translation]:
+        """Translations by name."""
+        return self.translate.translations
+
+    def origin_of(self, source: str) -> str:
+        """The source that a translation is of; of a source itself."""
+        return self.translations[source].source if source in self.translations else source
+
+    def benchmarks_of(self, source: str) -> tuple[str, ...]:
+        """The benchmarks that a source or a translation makes."""
+        if source in self.translations:
+            return tuple(self.translations[source].benchmarks)
+        return self.sources[source].benchmarks()
 
     @property
     def mixtures(self) -> dict[str, Mixture]:

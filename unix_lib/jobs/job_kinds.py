@@ -17,8 +17,11 @@ from unix_lib.config.sources import SourceKind
 from unix_lib.config.strict import ConfigError
 from unix_lib.config.tokenizers import VOCABULARY, TokenizerKind
 from unix_lib.config.train import CHECKPOINT
+from unix_lib.config.translate import BENCHMARKS, RECORDS
 
 FIXED: dict[str, JobKind[Any]] = {
+    "translate/records": RECORDS,
+    "translate/benchmarks": BENCHMARKS,
     "tokenizers/vocabulary": VOCABULARY,
     "encode/codes": CODES,
     "pack/packs": PACKS,

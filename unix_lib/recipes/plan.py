@@ -14,6 +14,7 @@ from unix_lib.jobs.job_kinds import job_kind
 
 STAGES = (
     "sources",
+    "translate",
     "tokenizers",
     "encode",
     "pack",
@@ -137,16 +138,21 @@ class Plan:
     # -- what analyses ask for
 
     def records(self, source: str) -> list[str]:
-        """The records of a source."""
-        return self._parts["sources", source]
+        """The records of a source, or of a translation."""
+        return self._parts["translate" if source in self.experiment.translations else "sources", source]
 
     def images(self, source: str) -> list[str]:
-        """The images of a source, none where it has none."""
-        return self._parts.get(("sources", f"{source}-images"), [])
+        """The images of a source, which are a translation's too, none where it has none."""
+        return self._parts.get(("sources", f"{self.experiment.origin_of(source)}-images"), [])
 
     def codes(self, source: str) -> list[str]:
-        """The codes of a source's images."""
-        return self._parts.get(("encode", source), [])
+        """The codes of these images."""
+        return self._parts.get(("encode", self.experiment.origin_of(source)), [])
+
+    def benchmarks(self, source: str) -> str:
+        """The benchmarks of a source, or of a translation."""
+        stage = "translate" if source in self.experiment.translations else "sources"
+        return self.named(stage, f"{source}-benchmarks")
 
     def text_tokenizer(self) -> str:
         return self.named("tokenizers", "text")

@@ -25,6 +25,7 @@ from unix_lib.config.sources import SourceKind, SourcePlanning, shard_name
 from unix_lib.config.strict import ConfigError
 from unix_lib.config.tokenizers import TokenizerKind, VocabularySettings
 from unix_lib.config.train import CHECKPOINT, CheckpointSettings, TrainConfig
+from unix_lib.config.translate import TranslatedBenchmarks, TranslatedRecords
 from unix_lib.recipes.plan import Plan
 from unix_lib.recipes.scale import scale_of, title_of
 
@@ -34,6 +35,7 @@ def resolve(experiment: Experiment, root: Path, hashes: FileHashes | None = None
     outside = Outside(root, hashes or FileHashes(None))
     plan = Plan(experiment, notices=experiment.notices(outside), outside=outside)
     _sources(plan, outside)
+    _translate(plan)
     _tokenizers(plan)
     _encode(plan)
     _pack(plan)
@@ -74,6 +76,20 @@ def _sources(plan: Plan, outside: Outside) -> None:
                 settings = source.settings_of(described.settings, planning)
                 artefact, job_of = shard_name(whole, shard), f"{source.kind}/{job}"
                 plan.add("sources", artefact, job_of, settings, inputs, execution, part_of=whole)
+
+
+def _translate(plan: Plan) -> None:
+    config = plan.experiment.translate
+    for name, translation in config.translations.items():
+        if translation.records:
+            settings = translation.narrowed(TranslatedRecords, translation=name)
+            for shard, records in enumerate(plan.records(translation.source)):
+                part = shard_name(name, shard)
+                plan.add("translate", part, "records", settings, {"records": records}, config, part_of=name)
+        if translation.benchmarks:
+            asked = translation.narrowed(TranslatedBenchmarks, translation=name)
+            inputs: Inputs = {"benchmarks": plan.benchmarks(translation.source)}
+            plan.add("translate", f"{name}-benchmarks", "benchmarks", asked, inputs, config)
 
 
 def _of_source(plan: Plan, name: str, job: str) -> list[str]:
@@ -198,7 +214,7 @@ def _evaluate(plan: Plan) -> None:
                 f"ceiling/{benchmark.scorer}",
                 scoring.narrowed(kind.ceiling.settings, **others),
                 {
-                    "benchmark": plan.named("sources", f"{benchmark.source}-benchmarks"),
+                    "benchmark": plan.benchmarks(benchmark.source),
                     "image_tokenizer": plan.named("tokenizers", "image"),
                 },
                 config.narrowed(kind.ceiling.execution, batch_size=plan.experiment.generate.batch_size),
@@ -219,7 +235,7 @@ def _scores(plan: Plan, config: EvaluateConfig, run: str, step: int, group: str)
         if kind.has_images:
             inputs["image_tokenizer"] = plan.named("tokenizers", "image")
         if benchmark.source is not None:
-            inputs["benchmark"] = plan.named("sources", f"{benchmark.source}-benchmarks")
+            inputs["benchmark"] = plan.benchmarks(benchmark.source)
             scores[f"benchmark:{benchmark_name}"] = inputs["benchmark"]
         asked = benchmark.generation(kind.generate.settings, generate)
         answers = plan.add("generate", f"{name}-{benchmark_name}", benchmark.scorer, asked, inputs, generate)
@@ -290,7 +306,7 @@ def _report(plan: Plan, roles: dict[str, list[str]]) -> None:
         return
     inputs: Inputs = {
         "figures": plan.of_stage("figures"),
-        "data": plan.of_stage("sources", "tokenizers", "encode", "pack"),
+        "data": plan.of_stage("sources", "translate", "tokenizers", "encode", "pack"),
     }
     inputs |= {role: roles[role] for role in ("evaluations", "ceilings", "checkpoints") if roles[role]}
     settings = ReportSettings(title=title_of(plan.experiment), scale=scale_of(plan.experiment))

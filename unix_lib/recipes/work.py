@@ -103,7 +103,7 @@ def things_of(artefact: str, jobs: Jobs) -> float:
         return sum(_questions(name, jobs) for name in _inputs(recipe, "answers"))
     if isinstance(settings, PackSettings):
         return sum(things_of(name, jobs) for name in _inputs(recipe, "records"))  # tokenized once, whatever the epochs
-    if recipe.stage in ("sources", "tokenizers"):
+    if recipe.stage in ("sources", "translate", "tokenizers"):
         return sum(things_of(name, jobs) for name in recipe.upstream) if recipe.upstream else 1
     return 1
 

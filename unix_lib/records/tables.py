@@ -42,12 +42,12 @@ class TableRow:
     fault: str | None = None
 
 
-def read_table(path: Path, columns: Sequence[str], optional: Sequence[str] = ()) -> Iterator[TableRow]:
+def read_table(path: Path, columns: Sequence[str], optional: Sequence[str] | None = ()) -> Iterator[TableRow]:
     """Rows of a table, in order.
 
     Args:
         columns: those that are read; a row of JSON that lacks one is faulty, as a whole CSV or Parquet file is.
-        optional: read where they are there.
+        optional: read where they are there; None reads all.
 
     Raises:
         TableError: of no known form, no table, or without one of the columns; names those that it has.
@@ -109,7 +109,7 @@ def _array_values(path: Path) -> Iterator[Value]:
         yield number + 1, None, BREAKS_OFF
 
 
-def _json_rows(values: Iterator[Value], columns: Sequence[str], optional: Sequence[str]) -> Iterator[TableRow]:
+def _json_rows(values: Iterator[Value], columns: Sequence[str], optional: Sequence[str] | None) -> Iterator[TableRow]:
     for number, value, fault in values:
         if fault is not None:
             yield TableRow(number, {}, fault)
@@ -117,7 +117,7 @@ def _json_rows(values: Iterator[Value], columns: Sequence[str], optional: Sequen
             yield TableRow(number, {}, f"not an object with {', '.join(map(repr, columns)) or 'columns'}")
         else:
             lacking = next((column for column in columns if column not in value), None)
-            known = {column: value[column] for column in (*columns, *optional) if column in value}
+            known = {column: value[column] for column in _wanted(columns, optional, list(value))}
             yield TableRow(number, known, None if lacking is None else f"has no '{lacking}'")
 
 
@@ -129,14 +129,16 @@ def _begins_an_array(path: Path) -> bool:
             return False
 
 
-def _delimited_rows(path: Path, delimiter: str, columns: Sequence[str], optional: Sequence[str]) -> Iterator[TableRow]:
+def _delimited_rows(
+    path: Path, delimiter: str, columns: Sequence[str], optional: Sequence[str] | None
+) -> Iterator[TableRow]:
     # A field may hold an image in base64. A record over several lines that has the header's width is believed.
     records = read_delimited(path, delimiter, lambda number, lines, fields: None, longest_field=LONGEST_FIELD)
     header = next(records, None)
     if header is None or header.fault is not None:
         raise TableError(f"its first line names no columns; it needs {', '.join(columns)}")
     _require(columns, header.fields)
-    wanted = [column for column in (*columns, *optional) if column in header.fields]
+    wanted = _wanted(columns, optional, header.fields)
     for record in records:
         values = dict(zip(header.fields, record.fields, strict=False))
         fault = record.fault
@@ -145,7 +147,7 @@ def _delimited_rows(path: Path, delimiter: str, columns: Sequence[str], optional
         yield TableRow(record.line, {column: values[column] for column in wanted if column in values}, fault)
 
 
-def _parquet_rows(path: Path, columns: Sequence[str], optional: Sequence[str]) -> Iterator[TableRow]:
+def _parquet_rows(path: Path, columns: Sequence[str], optional: Sequence[str] | None) -> Iterator[TableRow]:
     for first, batch in parquet_batches(path, columns, optional):
         if isinstance(batch, int):
             yield from (TableRow(first + index + 1, {}, UNREADABLE_ROW) for index in range(batch))
@@ -155,7 +157,7 @@ def _parquet_rows(path: Path, columns: Sequence[str], optional: Sequence[str]) -
 
 
 def parquet_batches(
-    path: Path, columns: Sequence[str], optional: Sequence[str] = (), batch_rows: int = BATCH_ROWS
+    path: Path, columns: Sequence[str], optional: Sequence[str] | None = (), batch_rows: int = BATCH_ROWS
 ) -> Iterator[tuple[int, pa.RecordBatch | int]]:
     """(first row from 0, batch) of a Parquet file in order; of rows that can't be read, how many they are.
 
@@ -171,7 +173,7 @@ def parquet_batches(
     with file:
         names = file.schema_arrow.names
         _require(columns, names)
-        wanted = [column for column in (*columns, *optional) if column in names]
+        wanted = _wanted(columns, optional, names)
         first = 0
         for group in range(file.num_row_groups):
             rows, done = file.metadata.row_group(group).num_rows, 0
@@ -194,6 +196,11 @@ def _rows_of(batch: pa.RecordBatch) -> list[dict[str, Any] | None]:
         if len(batch) == 1:
             return [None]
         return [row for index in range(len(batch)) for row in _rows_of(batch.slice(index, 1))]
+
+
+def _wanted(columns: Sequence[str], optional: Sequence[str] | None, there: Sequence[str]) -> list[str]:
+    """Those columns that are there."""
+    return list(there) if optional is None else [column for column in (*columns, *optional) if column in there]
 
 
 def _require(columns: Sequence[str], there: Sequence[str]) -> None:

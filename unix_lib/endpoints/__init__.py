@@ -1,0 +1,1 @@
+"""Models behind HTTP addresses, as judges and translations ask them."""
