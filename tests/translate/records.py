@@ -10,7 +10,6 @@ from unix_lib.jobs.job import Job
 from unix_lib.records.schema import CONVERSATION, IMAGE_TEXT, RECORD, TEXT, Row
 from unix_lib.records.shards import SPLITS, ShardWriter, iterate_rows
 
-
 SOURCE = "sources/photos-000000000000"
 
 
