@@ -6,15 +6,14 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 import unix_lib
 from unix_lib.artefacts.errors import UserError
+from unix_lib.commands import translate_options
+from unix_lib.commands.screen import console
 from unix_lib.commands.unexpected import in_one_line
 
 app = typer.Typer(name="unix-lib", no_args_is_help=True, add_completion=True, pretty_exceptions_enable=False)
-# Nothing in a path or a name is a colour or a picture.
-console = Console(width=None if sys.stdout.isatty() else 120, markup=False, emoji=False)
 
 ConfigPath = Annotated[Path, typer.Argument(help="a config, config/<experiment>.yaml")]
 ResultsPath = Annotated[Path, typer.Argument(help="results/<experiment>")]
@@ -22,6 +21,7 @@ LAPTOP = Path("config/laptop.yaml")
 
 generate = typer.Typer(no_args_is_help=True, help="Images from prompts, or texts from prompts and images.")
 app.add_typer(generate, name="generate")
+app.add_typer(translate_options.app, name="translate")
 CheckpointPath = Annotated[Path, typer.Argument(help="results/<experiment>/current/train/<run>-step-<step>")]
 Prompts = Annotated[list[str] | None, typer.Argument(help="prompts")]
 PromptFile = Annotated[

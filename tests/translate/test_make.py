@@ -17,7 +17,7 @@ from tests.endpoints.fake import Body, Reply, completion, endpoint
 from tests.translate.records import records, rows_of, translation_job, write_source
 from unix_lib.artefacts.files import canonical_json
 from unix_lib.artefacts.manifest import MANIFEST, read_manifest
-from unix_lib.endpoints import client
+from unix_lib.endpoints.client import Endpoint
 from unix_lib.jobs.job import Job
 from unix_lib.recipes.workspace import execution_path
 from unix_lib.records.rejected import REJECTED_FILE
@@ -144,9 +144,8 @@ def test_a_killed_job_repeats_only_what_was_under_way(source: str, tmp_path: Pat
 
 
 def set_aside(folder: Path) -> dict[str, tuple[str, str]]:
-    return {
-        row["sample_id"]: (row["reason"], row["detail"]) for row in pq.read_table(folder / REJECTED_FILE).to_pylist()
-    }
+    rows = pq.read_table(folder / REJECTED_FILE).to_pylist()
+    return {row["sample_id"]: (row["reason"], row["detail"]) for row in rows}
 
 
 def test_what_has_no_translation_that_counts_is_set_aside_with_the_reason(tmp_path: Path) -> None:
@@ -183,9 +182,8 @@ def test_what_has_no_translation_that_counts_is_set_aside_with_the_reason(tmp_pa
         job = translation_job(tmp_path / "results", source, server.url, tmp_path / "answers")
         manifest = job.make()
     assert [row["text"] for row in rows_of(job.folder)] == ["ein Hund"]
-    assert set_aside(job.folder) == {
-        name: told for name, (_, *told_) in texts.items() if (told := tuple(told_)) != ("", "")
-    }
+    told = {name: (reason, detail) for name, (_, reason, detail) in texts.items() if reason}
+    assert set_aside(job.folder) == told
     assert sum(manifest.rejected.values()) == len(texts) - 1
     asked = [body["messages"][0]["content"] for body in server.seen if body["messages"][-1]["content"] == "it is [[1]]"]
     assert len(asked) == 2 and "refused (placeholder lost): it has '{here}' 0 times" in asked[1]
@@ -212,17 +210,15 @@ def test_a_damaged_answer_is_asked_for_again(source: str, tmp_path: Path) -> Non
         kept.write_bytes(b"".join(lines)[:-20])  # and the last one was being written
         shutil.rmtree(job.folder)
         asked = len(server.seen)
-        assert (
-            translation_job(tmp_path / "results", source, server.url, tmp_path / "answers").make().digest
-            == first.digest
-        )
+        again = translation_job(tmp_path / "results", source, server.url, tmp_path / "answers")
+        assert again.make().digest == first.digest
         assert len(server.seen) == asked + 2
 
 
 def test_an_endpoint_that_is_not_there_is_one_line(
     source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(client, "FIRST_WAIT", 0.01)
+    monkeypatch.setattr(Endpoint, "rest", lambda *_: None)
     with endpoint(obedient) as server:
         url = server.url
     job = translation_job(tmp_path / "results", source, url, tmp_path / "answers")

@@ -58,6 +58,11 @@ class RejectedSamples:
         return len(self._rows)
 
     @property
+    def rows(self) -> list[dict[str, str | None]]:
+        """The samples by column, in the order in which they were met."""
+        return list(self._rows)
+
+    @property
     def counts(self) -> dict[str, int]:
         """Reason -> samples, sorted by reason."""
         return dict(sorted(Counter(str(row["reason"]) for row in self._rows).items()))

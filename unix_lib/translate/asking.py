@@ -16,7 +16,8 @@ from unix_lib.translate.errors import Unfaithful
 from unix_lib.translate.protected import Protected
 
 COMPLETE = "stop"  # the finish reason of an answer that is whole
-UNFINISHED = {"length": "cut off", "content_filter": "content filter"}
+REFUSED = "refused"  # ours, of a request that a batch was not given an answer to
+UNFINISHED = {"length": "cut off", "content_filter": "content filter", REFUSED: "refused by the endpoint"}
 NO_TEXT, LENGTH = "no text", "length"
 SLACK = 24  # ASSUME: bytes by which a name or a single word may be longer than its text, whatever the ratio
 

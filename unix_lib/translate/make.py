@@ -14,9 +14,9 @@ from unix_lib.jobs.job import Job
 from unix_lib.records.rejected import REJECTED_FILE, RejectedSamples
 from unix_lib.records.schema import RECORD
 from unix_lib.records.shards import SPLITS, ShardWriter, Split, iterate_rows
-from unix_lib.translate.benchmark_files import write_benchmark
+from unix_lib.translate.benchmark_files import LAYOUTS, NOTHING, benchmark_items, write_benchmark
 from unix_lib.translate.errors import TranslateError
-from unix_lib.translate.rows import Item, translated
+from unix_lib.translate.rows import Item, texts_of, translated
 from unix_lib.translate.translator import Translator
 
 RECORD_PATHS = {"text": "text", "messages.content": "messages"}
@@ -51,6 +51,18 @@ def make_benchmarks(job: Job[TranslatedBenchmarks, TranslateExecution]) -> Manif
         for name in job.settings.benchmarks:
             files |= write_benchmark(name, source, job.folder, translator.translate, rejected)
     return _finish(job, translator, files, rejected)
+
+
+def texts_of_job(settings: TranslatedRecords, folder: Path) -> Iterator[str]:
+    """All texts that a job translates; `folder` is its input."""
+    if isinstance(settings, TranslatedBenchmarks):
+        for name in settings.benchmarks:
+            for item in benchmark_items(name, folder):
+                yield from (text for text in texts_of(item, LAYOUTS[name].columns) if text not in NOTHING)
+    else:
+        for split in SPLITS:
+            for item in record_items(folder, split):
+                yield from texts_of(item, RECORD_PATHS)
 
 
 def translator_of(job: Job[Any, TranslateExecution]) -> Translator:

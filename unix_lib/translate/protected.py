@@ -83,8 +83,14 @@ def _mark(index: int) -> str:
 @cache
 def _pattern(keep: tuple[str, ...]) -> re.Pattern[str]:
     """A group that matches what is protected, the longest of the words to keep first."""
-    words = [re.escape(word) for word in sorted(keep, key=len, reverse=True)]
+    words = [_whole(word) for word in sorted(keep, key=len, reverse=True)]
     return re.compile("(" + "|".join((*words, *TOKENS, *OTHERS)) + ")")
+
+
+def _whole(word: str) -> str:
+    """The pattern of a word that is no part of a longer one, in scripts that have spaces."""
+    begins, ends = (r"(?<!\w)" if word[0].isascii() else "", r"(?!\w)" if word[-1].isascii() else "")
+    return begins + re.escape(word) + ends
 
 
 def _is_token(span: str) -> bool:

@@ -3,7 +3,7 @@
 import logging
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from pathlib import Path
 from types import TracebackType
@@ -14,13 +14,13 @@ from unix_lib.endpoints.client import Endpoint, Unreadable
 from unix_lib.endpoints.errors import EndpointError, NoAnswer, Refused
 from unix_lib.records.lines import BadLine, text_of, value_of
 from unix_lib.translate.answers import Answers
-from unix_lib.translate.asking import Answer, Request, settled
+from unix_lib.translate.asking import REFUSED, UNFINISHED, Answer, Request, settled
 from unix_lib.translate.errors import TranslateError, Unfaithful
 from unix_lib.translate.protected import Protected, protect
 
 OF_THE_TEXT = (400, 413, 422)  # statuses of a refusal that another text may not meet
 MOST_REFUSALS = 20  # before the first answer: then it is the request that is wrong, not the texts
-REFUSED, SILENT = "refused by the endpoint", "no answer from the endpoint"
+SILENT = "no answer from the endpoint"
 LOG_SECONDS = 10.0
 
 _log = logging.getLogger(__name__)
@@ -77,17 +77,15 @@ class Translator:
                 raise error
         return {text: self._known(each) for text, each in protected.items()}
 
-    def missing(self, texts: Iterable[str]) -> dict[str, Request]:
-        """The next request, by its key, of each text that has neither a translation nor a last word yet."""
-        requests: dict[str, Request] = {}
+    def missing(self, texts: Iterable[str]) -> Iterator[Request]:
+        """The next request of each text that has neither a translation nor a last word yet."""
         for text in texts:
             try:
                 found = settled(protect(text, self.wording.keep), self.wording, self._answer_to)
             except Unfaithful:
                 continue
             if isinstance(found, Request):
-                requests[found.key] = found
-        return requests
+                yield found
 
     def _known(self, text: Protected) -> Outcome:
         try:
@@ -123,7 +121,7 @@ class Translator:
         except Refused as error:
             if error.status not in OF_THE_TEXT:
                 raise self._stopped(f"{error}; correct its address, key or model") from None
-            self._fail(request, REFUSED, f"status {error.status}")
+            self._fail(request, UNFINISHED[REFUSED], f"status {error.status}")
             if not endpoint.answered and len(self._failed) >= MOST_REFUSALS:
                 raise self._stopped(f"{error}, as all before it; correct the parameters") from None
         except NoAnswer as error:
