@@ -99,7 +99,7 @@ def test_texts_in_lists_are_found_by_their_path(tmp_path: Path) -> None:
     assert code == 0 and "1 rows translated" in shown
     (row,) = json.loads((tmp_path / "llava-translated.json").read_text())
     values = ["<image>\nein What is it?", "ein A dog."]
-    assert row == {"id": "1", "image": "a.jpg", "conversations": [t | {"value": v} for t, v in zip(turns, values)]}
+    assert row == {"id": "1", "image": "a.jpg", "conversations": [t | {"value": v} for t, v in zip(turns, values, strict=True)]}
     (aside,) = map(json.loads, (tmp_path / "llava-translated-rejected.jsonl").read_text().splitlines())
     assert (aside["origin"], aside["detail"]) == ("llava.json:2", "has no 'conversations'")
 
