@@ -68,7 +68,7 @@ class Handler(BaseHTTPRequestHandler):
         if reply is None:
             return
         data = reply.text.encode()
-        self.send_response(reply.status)
+        self.send_response_only(reply.status)  # without a Date: a test may have one of its own
         for name, value in reply.headers.items():
             self.send_header(name, value)
         self.send_header("Content-Length", str(len(data)))

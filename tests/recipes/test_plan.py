@@ -155,7 +155,7 @@ def test_a_local_pretrained_folder_is_part_of_the_recipe_and_a_hub_id_is_not(tmp
     assert first[base].settings["start"]["identity"] == first["tokenizers/text"].settings["identity"]
     (model / "model.safetensors").write_bytes(b"two")
     assert {name for name, recipe in recipes().items() if recipe.digest == first[name].digest} == {
-        name for name in first if name.startswith(("sources/", "encode/", "tokenizers/image"))
+        name for name in first if name.startswith(("sources/", "translate/", "encode/", "tokenizers/image"))
     }
 
 
@@ -296,10 +296,16 @@ def test_how_answers_are_scored_generates_nothing_again() -> None:
 @pytest.mark.parametrize(
     ("left_out", "stages"),
     [
-        (["pack", "train", "evaluate", "report"], {"sources", "tokenizers", "encode", "analyze", "figures"}),
-        (["evaluate", "analyze", "report"], {"sources", "tokenizers", "encode", "pack", "train", "figures"}),
-        (["pack", "train", "evaluate", "analyze", "report"], {"sources", "tokenizers", "encode"}),
-        (["tokenizers", "pack", "train", "evaluate", "analyze", "report"], {"sources"}),
+        (
+            ["translate", "pack", "train", "evaluate", "report"],
+            {"sources", "tokenizers", "encode", "analyze", "figures"},
+        ),
+        (
+            ["evaluate", "analyze", "report"],
+            {"sources", "translate", "tokenizers", "encode", "pack", "train", "figures"},
+        ),
+        (["pack", "train", "evaluate", "analyze", "report"], {"sources", "translate", "tokenizers", "encode"}),
+        (["tokenizers", "pack", "train", "evaluate", "analyze", "report"], {"sources", "translate"}),
     ],
     ids=["entropy", "one run", "data", "sources"],
 )

@@ -6,13 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.torture.campaign import Case, all_cases, run_cases
+from tests.torture.campaign import TORTURED, Case, all_cases, run_cases
 from tests.torture.clone import Clone, Ended, open_folder
 from tests.torture.outcome import VERDICTS, clear_errors
 from tests.torture.reference import Reference, make_reference
 from tests.torture.room import Room
 from unix_lib.artefacts.manifest import read_manifest, write_manifest
-from unix_lib.recipes.plan import STAGES
 
 SEED = 218
 SHORT = Path("tests/torture/short.yaml")
@@ -35,7 +34,7 @@ def test_nothing_is_lost_and_nothing_silently_wrong(reference: Reference, folder
     by_stage: dict[str, list[Case]] = {}
     for case in all_cases(1, SEED):
         by_stage.setdefault(case.stage, []).append(case)
-    assert set(STAGES) < set(by_stage)
+    assert set(TORTURED) < set(by_stage)
     cases = [draw.choice(of_stage) for of_stage in by_stage.values()]
     outcomes = run_cases(
         cases, reference, folder, seed=SEED, workers=2, seconds=3600, report=lambda case, outcome: None

@@ -98,8 +98,8 @@ def test_texts_in_lists_are_found_by_their_path(tmp_path: Path) -> None:
         code, shown = run(*command(tmp_path, file, "--column", "conversations.value", "--url", server.url))
     assert code == 0 and "1 rows translated" in shown
     (row,) = json.loads((tmp_path / "llava-translated.json").read_text())
-    values = ["<image>\nein What is it?", "ein A dog."]
-    assert row == {"id": "1", "image": "a.jpg", "conversations": [t | {"value": v} for t, v in zip(turns, values, strict=True)]}
+    new = [turns[0] | {"value": "<image>\nein What is it?"}, turns[1] | {"value": "ein A dog."}]
+    assert row == {"id": "1", "image": "a.jpg", "conversations": new}
     (aside,) = map(json.loads, (tmp_path / "llava-translated-rejected.jsonl").read_text().splitlines())
     assert (aside["origin"], aside["detail"]) == ("llava.json:2", "has no 'conversations'")
 

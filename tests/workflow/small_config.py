@@ -14,6 +14,7 @@ RUN = {
 _CONFIG = {
     "experiment": "tiny",
     "sources": {"digits": {"kind": "digits"}, "prose": {"kind": "text"}},
+    "translate": {"translations": {"prose-de": {"source": "prose", "language": "German", "model": "some-model"}}},
     "tokenizers": {
         "text": {"kind": "train_bpe", "sources": ["prose"]},
         "image": {"kind": "train_vqgan", "shape": {**VQGAN, "channel_multipliers": [1, 2, 2]}, "sources": ["digits"]},

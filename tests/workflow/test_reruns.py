@@ -24,7 +24,8 @@ def test_a_first_run_makes_everything_once(finished_project: tuple[Project, list
     project, made = finished_project
     assert len(made) == len(set(made))
     assert {name.split("/")[0] for name in made} == {
-        "sources", "tokenizers", "encode", "pack", "train", "generate", "evaluate", "analyze", "figures", "report",
+        "sources", "translate", "tokenizers", "encode", "pack", "train", "generate", "evaluate", "analyze", "figures",
+        "report",
     }  # fmt: skip
     assert sum(name.startswith("train/") for name in made) == 7
     link = project.results / "current" / "train" / "unix-step-00010"

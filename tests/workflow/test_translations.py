@@ -118,6 +118,6 @@ def test_an_endpoint_that_is_away_fails_the_job_with_one_line(project: Project) 
     assert failed.returncode != 0
     told = [line for line in failed.stderr.splitlines() if line.startswith("TranslateError")]
     assert told == [
-        f"TranslateError: shapes-zh: endpoint {server.url}: can't be reached, 1 times; start it, or correct "
+        f"TranslateError: shapes-zh: endpoint {server.url}: can't be reached, 1 time; start it, or correct "
         "translate.endpoint.url; what it has answered is kept, so run again"
     ]

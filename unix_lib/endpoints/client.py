@@ -91,7 +91,8 @@ class Endpoint:
             answer: Answer = retrying(self._once, body, read)
             return answer
         except _Busy as busy:
-            raise NoAnswer(f"{busy}, {self.patience.attempts} times") from None
+            attempts = self.patience.attempts
+            raise NoAnswer(f"{busy}, {attempts} time{'s' * (attempts > 1)}") from None
 
     def _once(self, body: dict[str, Any], read: Callable[[bytes], Answer]) -> Answer:
         if (seconds := self._pace.turn()) > 0:

@@ -1,23 +1,16 @@
 """Asks a model behind an HTTP address, with patience where it is busy."""
 
-import logging
-import os
-import time
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import requests
 
+from unix_lib.endpoints.client import Endpoint
+from unix_lib.endpoints.errors import EndpointError, Refused
 from unix_lib.judges.endpoint import EndpointJudge
 from unix_lib.judges.judge import Detection, JudgeError
 from unix_lib.judges.messages import base64_png, objects_from, reply_in, request_of, unreadable
 from unix_lib.records.lines import fault_of
-
-log = logging.getLogger(__name__)
-FIRST_WAIT = 1.0  # seconds; doubled from attempt to attempt
-LONGEST_WAIT = 60.0
-LONGEST_COMPLAINT = 200  # characters of an error's body in a message
 
 
 class EndpointRunner:
@@ -31,11 +24,10 @@ class EndpointRunner:
         """
         self.settings = settings
         self.name = f"judge endpoint {settings.url}"
-        self._session = requests.Session()
-        if settings.key_variable is not None:
-            if not os.environ.get(settings.key_variable):
-                raise JudgeError(f"{self.name}: set the environment variable {settings.key_variable} to its key")
-            self._session.headers["Authorization"] = f"Bearer {os.environ[settings.key_variable]}"
+        try:
+            self._endpoint = Endpoint(self.name, settings.url, settings)
+        except EndpointError as error:
+            raise JudgeError(f"{self.name}: {error}") from None
 
     def objects(self, images: np.ndarray) -> list[list[Detection]]:
         """See `ObjectFinder`.
@@ -63,32 +55,9 @@ class EndpointRunner:
         return answers
 
     def _post(self, body: dict[str, Any]) -> Any:
-        wait, fault = FIRST_WAIT, ""
-        for attempt in range(self.settings.attempts):
-            if attempt:
-                log.info("%s: %s; asked again in %.1f s", self.name, fault, wait)
-                time.sleep(wait)
-                wait = min(2 * wait, LONGEST_WAIT)
-            try:
-                response = self._session.post(self.settings.url, json=body, timeout=self.settings.seconds)
-            except requests.Timeout:
-                fault = f"no answer within {self.settings.seconds:g} s"
-                continue
-            except requests.ConnectionError:
-                fault = "can't be reached"
-                continue
-            if response.status_code == requests.codes.too_many_requests or response.status_code >= 500:
-                fault = f"status {response.status_code}"
-                wait = _asked_to_wait(response) or wait
-                continue
-            if not response.ok:
-                said = response.text[:LONGEST_COMPLAINT]
-                raise JudgeError(f"{self.name}: refused with status {response.status_code} ({said}); correct the judge")
-            return reply_in(response.content, self.name, "JSON")
-        raise JudgeError(f"{self.name}: {fault}, {self.settings.attempts} times; run again when it is there")
-
-
-def _asked_to_wait(response: requests.Response) -> float | None:
-    """Seconds of a Retry-After header, within reason; its other form, a date, is not read."""
-    asked = response.headers.get("Retry-After", "")
-    return min(float(asked), LONGEST_WAIT) if asked.isdecimal() else None
+        try:
+            return self._endpoint.post(body, lambda reply: reply_in(reply, self.name, "JSON"))
+        except Refused as error:
+            raise JudgeError(f"{self.name}: {error}; correct the judge") from None
+        except EndpointError as error:
+            raise JudgeError(f"{self.name}: {error}; run again when it is there") from None
