@@ -29,6 +29,7 @@ OTHER_LINES = {
     "unix_lib.figures.drawn_table": "cells that are drawn",
     "unix_lib.commands.summarize": "a table of this project that was checked",
     "unix_lib.report.gather": "tables of this project that were checked",
+    "unix_lib.translate.benchmark_files": "files of this project, a line for each row of a benchmark",
     "unix_lib.speed.measuring": "what the system says of its processor",
 }
 

@@ -1,10 +1,12 @@
 """Translations in a config: jobs beside their sources, used wherever a source's records are, faults named."""
 
 import copy
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.workflow.small_config import CONFIG
 from unix_lib.config.load import parse_experiment
@@ -24,6 +26,14 @@ def planned(**translations: dict[str, Any]) -> Plan:
         values["pack"]["mixtures"]["mixed"]["parts"].append({"source": name})
         values["analyze"]["entropy"]["sources"].append(name)
     return resolve(parse_experiment(values, "test", ROOT), ROOT)
+
+
+def test_the_example_of_the_docs_loads() -> None:
+    example = re.search(r"```yaml\n(.*?)```", (ROOT / "docs" / "translation.md").read_text(), re.DOTALL)
+    assert example is not None
+    experiment = parse_experiment(yaml.safe_load(example.group(1)), "docs", ROOT / "config")
+    assert experiment.translations["photos-zh"].parameters == {"max_tokens": 512}
+    assert experiment.translate.endpoint.url == "http://localhost:8000/v1/chat/completions"
 
 
 def test_a_translation_has_the_images_of_its_source() -> None:

@@ -23,6 +23,7 @@ START_SECONDS = 5.0  # ASSUME: of a process that imports torch, before it does a
 # tokens are generated one at a time.
 CORE_OPERATIONS, GPU_OPERATIONS, GENERATED_SHARE = 20e9, 0.4 * 989e12, 0.1
 THINGS_PER_SECOND = 1000.0  # ASSUME: documents, images, questions
+ANSWERS_PER_SECOND = 10.0  # ASSUME: captions that an endpoint on one GPU translates
 # How far an estimate may be off, as a factor: own measurements at least, other experiments' at least, none.
 LEAST_SPREAD, FOREIGN_SPREAD, UNMEASURED_SPREAD = 1.2, 2.0, 5.0
 
@@ -104,7 +105,7 @@ def _computed(work: Work, shape: JobShape, stage: str) -> float:
     """Seconds from work alone."""
     share = share_of_processor(work, shape)
     if work.unit != "operations":
-        return START_SECONDS + share / THINGS_PER_SECOND
+        return START_SECONDS + share / (ANSWERS_PER_SECOND if stage == "translate" else THINGS_PER_SECOND)
     if not shape.gpus:
         return START_SECONDS + share / CORE_OPERATIONS
     return START_SECONDS + share / (GPU_OPERATIONS * (GENERATED_SHARE if stage == "generate" else 1))

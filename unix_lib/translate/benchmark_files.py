@@ -51,14 +51,14 @@ def write_benchmark(
     folder: Path,
     translate: Callable[[Iterable[str]], Mapping[str, Outcome]],
     rejected: RejectedSamples,
-) -> dict[str, int]:
+) -> dict[str, int | None]:
     """Translate a benchmark of the artefact `source` into the artefact `folder`; returns its files with their rows."""
     layout = LAYOUTS[name]
     items = list(benchmark_items(name, source))
     paths = {column: column for column in layout.columns}
     kept = list(translated(items, paths, translate, rejected, as_they_are=NOTHING))
     numbers = {item.number for item in kept}
-    files = {f"benchmarks/{layout.file}": len(kept)}
+    files: dict[str, int | None] = {f"benchmarks/{layout.file}": len(kept)}
     write_items(folder / "benchmarks" / layout.file, _with_images(kept, items), source / "benchmarks" / layout.file)
     for other in layout.beside:
         if (source / "benchmarks" / other).is_file():
@@ -70,7 +70,7 @@ def write_benchmark(
         if (source / other).is_file():
             with atomic_path(folder / other) as temporary:
                 shutil.copyfile(source / other, temporary)
-            files[other] = len((source / other).read_bytes().splitlines())
+            files[other] = None
     return files
 
 

@@ -29,14 +29,16 @@ def make_records(job: Job[TranslatedRecords, TranslateExecution]) -> Manifest:
         TranslateError: an endpoint that is not there or refuses, or not one record whose translation counts.
     """
     records, rejected = job.input("records"), RejectedSamples()
-    files: dict[str, int] = {}
+    files: dict[str, int | None] = {}
+    facts: dict[str, int] = {}
     with translator_of(job) as translator:
         for split in SPLITS:
             with ShardWriter(job.folder, split, RECORD) as writer:
                 for item in translated(record_items(records, split), RECORD_PATHS, translator.translate, rejected):
                     writer.write(item.values | {"source": job.settings.translation})
             files |= writer.files
-    return _finish(job, translator, files, rejected)
+            facts[f"{split}_records"] = writer.rows
+    return _finish(job, translator, files, facts, rejected)
 
 
 def make_benchmarks(job: Job[TranslatedBenchmarks, TranslateExecution]) -> Manifest:
@@ -46,11 +48,14 @@ def make_benchmarks(job: Job[TranslatedBenchmarks, TranslateExecution]) -> Manif
         TranslateError: as in `make_records`, or the source has no such file.
     """
     source, rejected = job.input("benchmarks"), RejectedSamples()
-    files: dict[str, int] = {}
+    files: dict[str, int | None] = {}
+    facts: dict[str, int] = {}
     with translator_of(job) as translator:
         for name in job.settings.benchmarks:
-            files |= write_benchmark(name, source, job.folder, translator.translate, rejected)
-    return _finish(job, translator, files, rejected)
+            written = write_benchmark(name, source, job.folder, translator.translate, rejected)
+            files |= written
+            facts[name] = written[f"benchmarks/{LAYOUTS[name].file}"] or 0
+    return _finish(job, translator, files, facts, rejected)
 
 
 def texts_of_job(settings: TranslatedRecords, folder: Path) -> Iterator[str]:
@@ -77,10 +82,13 @@ def record_items(folder: Path, split: Split) -> Iterator[Item]:
 
 
 def _finish(
-    job: Job[Any, TranslateExecution], translator: Translator, files: dict[str, int], rejected: RejectedSamples
+    job: Job[Any, TranslateExecution],
+    translator: Translator,
+    files: dict[str, int | None],
+    facts: dict[str, int],
+    rejected: RejectedSamples,
 ) -> Manifest:
-    rows = sum(files.values())
-    if len(rejected) and not rows:
+    if len(rejected) and not any(facts.values()):
         rejected.write(job.folder)
         reasons = ", ".join(f"{count} x {reason}" for reason, count in rejected.counts.items())
         raise TranslateError(
@@ -90,6 +98,6 @@ def _finish(
     return job.finish(
         {**files, **rejected.write(job.folder)},
         rejected=rejected.counts,
-        facts={"rows": rows},
+        facts={**facts},
         metrics=translator.metrics,
     )
