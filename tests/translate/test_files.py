@@ -1,7 +1,7 @@
 """`unix-lib translate file`: tables of every form, all columns kept, rows in = rows translated + rows set aside."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +11,14 @@ import pytest
 from typer.testing import CliRunner
 
 from tests.endpoints.fake import Body, Reply, completion, endpoint
+from tests.records.mutations import damaged
 from unix_lib.__main__ import app
 from unix_lib.artefacts.errors import UserError
+from unix_lib.records.rejected import RejectedSamples
 from unix_lib.records.tables import read_table
+from unix_lib.translate.files import read_items, write_items
+from unix_lib.translate.rows import translated
+from unix_lib.translate.translator import Outcome
 
 Rows = list[dict[str, Any]]
 ROWS: Rows = [{"image": f"{number}.png", "caption": f'a "dog", {number} times', "score": number} for number in range(9)]
@@ -106,14 +111,41 @@ def test_texts_in_lists_are_found_by_their_path(tmp_path: Path) -> None:
 
 def test_rows_that_are_none_are_set_aside_and_counted(tmp_path: Path) -> None:
     file = tmp_path / "captions.jsonl"
-    damaged = [b"{not json\n", json_lines([{"caption": 7}]), b'{"caption": "half \\ud83d"}\n', b'{"image": "x"}\n']
-    file.write_bytes(json_lines(ROWS) + b"".join(damaged) + b'{"caption": null, "other": "\\ud83d"}\n')
+    faulty = [b"{not json\n", json_lines([{"caption": 7}]), b'{"caption": "half \\ud83d"}\n', b'{"image": "x"}\n']
+    file.write_bytes(json_lines(ROWS) + b"".join(faulty) + b'{"caption": null, "other": "\\ud83d"}\n')
     with endpoint(german) as server:
         code, shown = run(*command(tmp_path, file, "--column", "caption", "--url", server.url))
     assert code == 0
     assert "10 rows translated" in shown and "2 not a text, 2 unreadable row" in shown
-    assert len((tmp_path / "captions-translated-rejected.jsonl").read_text().splitlines()) == len(damaged)
+    assert len((tmp_path / "captions-translated-rejected.jsonl").read_text().splitlines()) == len(faulty)
     assert table(tmp_path / "captions-translated.jsonl")[:-1] == as_texts(TRANSLATED)
+
+
+@pytest.mark.parametrize("suffix", FORMS)
+def test_no_row_is_lost_whatever_is_done_to_a_file(suffix: str, tmp_path: Path) -> None:
+    file, output = tmp_path / f"damaged{suffix}", tmp_path / f"new{suffix}"
+    whole, used, set_aside = FORMS[suffix](ROWS * 3), 0, 0
+    for number in range(150):
+        data = damaged(whole, f"{suffix}/{number}")
+        file.write_bytes(data)
+        rejected = RejectedSamples()
+        try:
+            items = translated(read_items(file, ["caption"]), {"caption": "caption"}, same, rejected)
+            kept = write_items(output, items, file)
+        except UserError as error:
+            assert "None" not in str(error)
+            continue
+        rows = list(read_table(file, ["caption"], optional=None))
+        assert kept + len(rejected) == len(rows)
+        if kept:
+            assert len(list(read_table(output, ["caption"]))) == kept
+        used, set_aside = used + 1, set_aside + len(rejected)
+    assert used > 75 or suffix == ".parquet"
+    assert set_aside > 0
+
+
+def same(texts: Iterable[str]) -> dict[str, Outcome]:
+    return {text: text for text in texts}
 
 
 @pytest.mark.parametrize(

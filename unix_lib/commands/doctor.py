@@ -73,6 +73,11 @@ def run(config: Path, console: Console) -> int:
             row(ok, "SLURM job states", "squeue" if ok else "sacct, without accounting", remedy, needed=False)
         sited = any(line.startswith("slurm_account:") for line in lines)
         row(sited, "SLURM account", "set" if sited else "not set", f"set slurm_account in {profile}", needed=False)
+    where = experiment.translate.endpoint
+    if experiment.translations and where.key_variable is not None:
+        there = bool(os.environ.get(where.key_variable))
+        told = "set" if there else "not set"
+        row(there, f"key to {where.url}", told, f"export {where.key_variable}=...", needed=False)
     free = shutil.disk_usage(".").free / 1e9
     row(free > 5, "free disk", f"{free:.0f} GB", "the default experiment takes about 1 GB")
     for need in needs_of(experiment):

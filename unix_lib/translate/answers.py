@@ -64,7 +64,7 @@ class Answers:
             values = _values(line)
             if values is not None:
                 self._places.setdefault(_short(values["key"]), self._place(len(line)))
-            damaged += values is None
+            damaged += values is None and line.endswith(b"\n")  # else it is being written, or its process was killed
             self._end += len(line)
         if damaged:
             _log.warning("%s: %d damaged lines; what they said is asked for again", path, damaged)

@@ -28,7 +28,7 @@ def read_items(path: Path, columns: Sequence[str]) -> Iterator[Item]:
         for row in read_table(path, columns, optional=None):
             yield Item(f"row-{row.number}", f"{path.name}:{row.number}", row.number, row.values, row.fault)
     except (TableError, OSError) as error:
-        told = error.strerror if isinstance(error, OSError) else error
+        told = (error.strerror or "it can't be read") if isinstance(error, OSError) else error
         raise TranslateError(f"{path}: {told}") from None
 
 
@@ -44,8 +44,7 @@ def write_items(path: Path, items: Iterable[Item], like: Path, new_columns: Sequ
     rows = _Counted(item.values for item in items)
     with atomic_path(path) as temporary:
         if suffix == ".parquet":
-            added = [pa.field(column, pa.string()) for column in new_columns]
-            _write_parquet(temporary, rows, pa.schema([*pq.read_schema(like), *added]))
+            _write_parquet(temporary, rows, like, new_columns)
         elif suffix in (".csv", ".tsv"):
             _write_delimited(temporary, rows, "," if suffix == ".csv" else "\t")
         else:
@@ -66,16 +65,21 @@ class _Counted:
         return row
 
 
-def _write_parquet(path: Path, rows: Iterator[Row], schema: pa.Schema) -> None:
+def _write_parquet(path: Path, rows: Iterator[Row], like: Path, new_columns: Sequence[str]) -> None:
+    group = list(islice(rows, ROW_GROUP_ROWS))  # now it is known that `like` can be read
+    schema = pq.read_schema(like)
+    if new_columns:  # of which the file's own metadata, such as a data set's features, know nothing
+        schema = pa.schema([*schema, *(pa.field(column, pa.string()) for column in new_columns)])
     with pq.ParquetWriter(path, schema, compression="zstd") as file:
-        while group := list(islice(rows, ROW_GROUP_ROWS)):
+        while group:
             file.write_table(pa.Table.from_pylist(group, schema=schema))
+            group = list(islice(rows, ROW_GROUP_ROWS))
 
 
 def _write_delimited(path: Path, rows: Iterable[Row], delimiter: str) -> None:
     # Bytes that are not UTF-8, in a column that is not translated, go out as they came in.
     with open(path, "w", encoding="utf-8", errors="surrogateescape", newline="") as file:
-        table = csv.writer(file, delimiter=delimiter, lineterminator="\n")
+        table = csv.writer(file, delimiter=delimiter, lineterminator="\r\n")  # so both are quoted in a field
         for index, row in enumerate(rows):
             if not index:
                 table.writerow(row)

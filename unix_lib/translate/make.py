@@ -98,6 +98,6 @@ def _finish(
     return job.finish(
         {**files, **rejected.write(job.folder)},
         rejected=rejected.counts,
-        facts={**facts},
+        facts={"model": job.settings.model, "language": job.settings.language, **facts},
         metrics=translator.metrics,
     )
