@@ -23,6 +23,7 @@ from unix_lib.recipes.workspace import execution_path
 from unix_lib.records.rejected import REJECTED_FILE
 from unix_lib.records.schema import RECORD, Row
 from unix_lib.translate.errors import TranslateError
+from unix_lib.translate.translator import MOST_REFUSALS
 
 ROOT = Path(__file__).resolve().parents[2]
 ROWS = 120
@@ -234,7 +235,7 @@ def test_an_endpoint_that_knows_no_such_model_is_asked_no_more(source: str, tmp_
             TranslateError, match=r"refused with status 404 \(no model some-model\); correct its address"
         ):
             job.make()
-    assert len(server.seen) <= 4 + 1
+    assert len(server.seen) <= 4  # as many as may be under way
 
 
 def test_parameters_that_no_request_may_have_stop_the_job(source: str, tmp_path: Path) -> None:
@@ -242,7 +243,7 @@ def test_parameters_that_no_request_may_have_stop_the_job(source: str, tmp_path:
         job = translation_job(tmp_path / "results", source, server.url, tmp_path / "answers")
         with pytest.raises(TranslateError, match=r"status 400 \(no seed\), as all before it; correct the parameters"):
             job.make()
-    assert len(server.seen) < 40
+    assert len(server.seen) <= MOST_REFUSALS + 4
 
 
 def test_without_endpoint_an_answer_that_is_missing_is_an_error(source: str, tmp_path: Path) -> None:

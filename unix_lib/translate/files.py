@@ -27,9 +27,10 @@ def read_items(path: Path, columns: Sequence[str]) -> Iterator[Item]:
     try:
         for row in read_table(path, columns, optional=None):
             yield Item(f"row-{row.number}", f"{path.name}:{row.number}", row.number, row.values, row.fault)
-    except (TableError, OSError) as error:
-        told = (error.strerror or "it can't be read") if isinstance(error, OSError) else error
-        raise TranslateError(f"{path}: {told}") from None
+    except TableError as error:
+        raise TranslateError(f"{path}: {error}") from None
+    except OSError as error:
+        raise TranslateError(f"{path}: {error.strerror or 'a damaged file'}") from None
 
 
 def write_items(path: Path, items: Iterable[Item], like: Path, new_columns: Sequence[str] = ()) -> int:

@@ -36,6 +36,7 @@ class Translator:
         self.answers = Answers(folder, name)
         self.endpoint: Endpoint | None = None
         self._failed: dict[str, Unfaithful] = {}  # by the key of a request that gets no answer
+        self._end: TranslateError | None = None
         self._counting = threading.Lock()
         self._logged = time.monotonic()
 
@@ -115,6 +116,8 @@ class Translator:
                 f"{self.name}: a text has no answer in {self.answers.folder}, and no endpoint is named; set "
                 "translate.endpoint.url, or export a batch file, have it answered and import that"
             )
+        if self._end is not None:
+            raise self._end
         before = endpoint.answered
         try:
             self.answers.add(request.key, endpoint.post(request.body, answer_in))
@@ -132,7 +135,9 @@ class Translator:
         self._tell()
 
     def _stopped(self, why: str) -> TranslateError:
-        return TranslateError(f"{self.name}: endpoint {self.where.url}: {why}")
+        """The error that ends the job: nothing more is asked."""
+        self._end = TranslateError(f"{self.name}: endpoint {self.where.url}: {why}")
+        return self._end
 
     def _fail(self, request: Request, reason: str, detail: str) -> None:
         with self._counting:
