@@ -187,7 +187,8 @@ def test_what_has_no_translation_that_counts_is_set_aside_with_the_reason(tmp_pa
     assert set_aside(job.folder) == told
     assert sum(manifest.rejected.values()) == len(texts) - 1
     asked = [body["messages"][0]["content"] for body in server.seen if body["messages"][-1]["content"] == "it is [[1]]"]
-    assert len(asked) == 2 and "refused (placeholder lost): it has '{here}' 0 times" in asked[1]
+    assert len(asked) == 2 and "refused (placeholder lost): it has [[1]] 0 times" in asked[1]
+    assert not any("<|" in text["content"] for body in server.seen for text in body["messages"])
 
 
 def test_a_deleted_artefact_comes_back_without_a_request(source: str, tmp_path: Path) -> None:

@@ -73,7 +73,7 @@ def settled(text: Protected, wording: Wording, answer_to: Callable[[Request], An
 def request_of(shown: str, wording: Wording, refusals: list[Unfaithful]) -> Request:
     """What a model is asked, after so many answers that did not count."""
     told = [wording.instructions.replace(LANGUAGE, wording.language)]
-    told += [f"An earlier translation was refused ({each.reason}): {each.detail}." for each in refusals]
+    told += [f"An earlier translation was refused ({each.reason}): {each.told}." for each in refusals]
     sampling = {"temperature": wording.temperature, "seed": wording.seed}
     return Request(
         wording.model,

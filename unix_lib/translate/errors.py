@@ -8,8 +8,11 @@ class TranslateError(UserError):
 
 
 class Unfaithful(Exception):
-    """A text whose translation is set aside: why, in words that repeat."""
+    """A text whose translation is set aside: why, in words that repeat.
 
-    def __init__(self, reason: str, detail: str) -> None:
+    What the model is told of it names no token or placeholder, which it must not see.
+    """
+
+    def __init__(self, reason: str, detail: str, told: str | None = None) -> None:
         super().__init__(reason)
-        self.reason, self.detail = reason, detail
+        self.reason, self.detail, self.told = reason, detail, told or detail

@@ -26,6 +26,7 @@ OTHERS = (
     r"%\(\w+\)[sdf]|%[sd]\b",
     r"https?://[^\s<>\"']+",
 )
+WORD = re.compile(r"[^\W\d_]{2}|[^\W\d_a-zA-Z]")  # not the letter of an option
 LOST, INVENTED = "placeholder lost", "placeholder invented"
 
 
@@ -49,11 +50,13 @@ class Protected:
         marks = {_mark(index): span for index, span in enumerate(self.spans)}
         for mark, span in marks.items():
             if named[mark] != 1:
-                raise Unfaithful(LOST, f"it has '{span}' {named[mark]} times, the text once")
+                times = f"{named[mark]} times, the text once"
+                raise Unfaithful(LOST, f"it has '{span}' {times}", f"it has {mark} {times}")
         inner = re.sub(r"\[\[\d+\]\]", lambda mark: marks.get(mark[0], mark[0]), answer.strip())
         for span, count in Counter(_pattern(self.keep).findall(inner)).items():
             if count > self.spans.count(span):
-                raise Unfaithful(INVENTED, f"it has '{span}', which the text has not so often")
+                told = "it has a tag or a mark that the text has not"
+                raise Unfaithful(INVENTED, f"it has '{span}', which the text has not so often", told)
         return self.before + inner + self.after
 
 
@@ -71,7 +74,7 @@ def protect(text: str, keep: Sequence[str] = ()) -> Protected:
     shown = marked.strip()
     begins = marked.index(shown) if shown else len(marked)
     before, after = marked[:begins], marked[begins + len(shown) :]
-    if not any(character.isalpha() for piece in inner[::2] for character in piece):
+    if not any(WORD.search(piece) for piece in inner[::2]):
         return Protected(text, "", "", (), tuple(keep))
     return Protected("".join(pieces[:first]) + before, shown, after + "".join(pieces[last + 1 :]), spans, tuple(keep))
 
