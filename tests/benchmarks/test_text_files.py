@@ -10,7 +10,7 @@ from unix_lib.benchmarks.errors import BenchmarkError
 from unix_lib.benchmarks.geneval_prompts import GenEvalError, read_prompts
 from unix_lib.evaluate.scene_files import read_scenes
 
-QUESTION = {"question": "a", "choices": ["b", "c"], "answer": 1}
+QUESTION = {"question": "a", "choices": ["b", "c"], "answer": 1, "delimiter": " "}
 PROMPT = {"tag": "colors", "prompt": "a", "include": [{"class": "circle", "count": 1}]}
 
 

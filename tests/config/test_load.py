@@ -137,7 +137,6 @@ def test_the_schema_is_up_to_date_and_describes_every_field() -> None:
         ({"evaluate.job": {"nodes": 2}}, ["evaluate.job.nodes is 2, and only training uses several"]),
         ({"train.runs.unix.optimization.learning_rate": math.inf}, ["runs.unix.optimization.learning_rate", "finite"]),
         ({"evaluate.benchmarks.cloze.chance": math.nan}, ["evaluate.benchmarks.cloze.chance", "finite"]),
-        ({"sources.prose": {"kind": "text", "corpus": "files", "files": ["/a/*.txt"]}}, ["'/a/*.txt' is absolute"]),
         ({"sources.prose": {"kind": "text", "corpus": "files", "files": [""]}}, ["'' is no glob pattern"]),
         ({"sources.prose": {"kind": "text", "corpus": "files", "files": ["a**b"]}}, ["'a**b' is no glob pattern"]),
     ],

@@ -11,20 +11,24 @@ from typing import Any, get_args
 
 from tests.images.pictures import noise
 from tests.records.mutations import physical_lines
+from unix_lib.artefacts.errors import UserError
 from unix_lib.benchmarks.cloze import read_cloze
 from unix_lib.benchmarks.geneval_prompts import read_prompts
 from unix_lib.benchmarks.question_files import LAYOUTS, read_questions
 from unix_lib.benchmarks.settings import Layout
 from unix_lib.config.file_hashes import FileHashes
 from unix_lib.config.outside import Outside
+from unix_lib.config.sources import HeldOut
 from unix_lib.evaluate.scene_files import read_scenes
 from unix_lib.generate.requests import requests_of
 from unix_lib.records.rejected import RejectedSamples
 from unix_lib.sources.image_folder.rows import judged_rows
-from unix_lib.sources.text.corpus import user_files
-from unix_lib.sources.text.documents import cut_into_documents
+from unix_lib.sources.rows import NO_TABLE, TakenRows
+from unix_lib.sources.text.files import documents_in
+from unix_lib.sources.text.kind import PlannedText
 
 ROWS = 40
+TABLES = "unix_lib.records.tables"
 Counts = tuple[int, int]  # rows kept, rows set aside
 
 
@@ -78,6 +82,7 @@ def readers(folder: Path) -> list[Reader]:
     clauses = [{"class": "dog", "count": 1, "color": "red"}, {"class": "cat", "count": 1, "position": ["left of", 0]}]
     prompts = [{"tag": "position", "prompt": f"a dog é {index}", "include": clauses} for index in range(ROWS)]
     asked = [{"prompt": f"a dog é {index}", "seed": index} for index in range(ROWS)]
+    texts = [{"id": index, "text": f'a "dog", é, {index}'} for index in range(ROWS)]
     text = "".join(f"Paragraph {index} of é words.\nAnother line.\n\n" for index in range(ROWS))
     return [
         *(_question_reader(layout) for layout in get_args(Layout)),
@@ -97,7 +102,17 @@ def readers(folder: Path) -> list[Reader]:
             lambda path: _judged(path, folder),
             folder_kinds,
         ),
-        TextReader("prose.txt", "unix_lib.sources.text.corpus", text.encode(), _characters, ("source text",)),
+        TextReader("prose.txt", "unix_lib.sources.text.files", text.encode(), _characters, ("source text",)),
+        Reader("texts.jsonl", TABLES, _json_lines(texts), _texts, ("source text",)),
+        Reader(
+            "texts.tsv",
+            TABLES,
+            "\n".join(["id\ttext", *(f'{index}\t"a ""dog"", é, {index}"' for index in range(ROWS)), ""]).encode(),
+            _texts,
+            ("source text",),
+            heading=1,
+            begins=rb"\d+\t",
+        ),
         Reader(
             "cloze.jsonl", "unix_lib.benchmarks.rows", _json_lines(cloze), _counted(read_cloze), ("scorer lm_eval",)
         ),
@@ -170,9 +185,23 @@ def _requested(path: Path) -> Counts:
     return kept, len(requests) - kept
 
 
+def _texts(path: Path) -> Counts:
+    texts, rejected = _documents(path)
+    if NO_TABLE in rejected.counts:  # of several files it is one that is set aside
+        raise UserError(str(rejected.counts))
+    return len(texts), len(rejected)
+
+
 def _characters(path: Path) -> Counts:
-    rejected = RejectedSamples()
-    texts = list(user_files([path], Outside(path.parent, FileHashes(None)), rejected))
-    kept = [document for text in texts for document in cut_into_documents(text.text, 100)]
+    texts, rejected = _documents(path)
     whole = len("".join(path.read_bytes().decode("utf-8-sig", "replace").split()))
-    return sum(len("".join(document.split())) for document in kept), whole if len(rejected) else 0
+    kept = sum(len("".join(document.split())) for documents in texts for document in documents)
+    return kept, whole if len(rejected) else 0
+
+
+def _documents(path: Path) -> tuple[list[list[str]], RejectedSamples]:
+    """The documents of each text of a file."""
+    rejected = RejectedSamples()
+    settings = PlannedText(source="texts", shard=0, held_out=HeldOut(), corpus="files", files=[path.name])
+    taken = TakenRows(settings, Outside(path.parent, FileHashes(None)), rejected)
+    return [list(documents) for _, documents in documents_in(taken, "text", 100)], rejected

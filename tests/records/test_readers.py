@@ -41,7 +41,16 @@ def all_readers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Reader]:
 
 NAMES = (
     *(f"{layout}.tsv" for layout in ("pope", "mme", "mmbench", "seed")),
-    *("captions.csv", "captions.jsonl", "prose.txt", "cloze.jsonl", "geneval.jsonl", "scenes.jsonl"),
+    *(
+        "captions.csv",
+        "captions.jsonl",
+        "prose.txt",
+        "texts.jsonl",
+        "texts.tsv",
+        "cloze.jsonl",
+        "geneval.jsonl",
+        "scenes.jsonl",
+    ),
     *("asked.jsonl", "asked.txt"),
 )
 
@@ -115,7 +124,7 @@ def test_every_module_that_cuts_files_into_rows_is_tried(all_readers: dict[str, 
         if module not in ("unix_lib.records.lines", "unix_lib.records.delimited") and list(_cut_by_hand(tree)):
             by_hand.add(module)
     tried = {reader.module for reader in all_readers.values()}
-    assert cutting == tried - {"unix_lib.sources.text.corpus"}  # whose files are texts, not rows
+    assert cutting == tried - {"unix_lib.sources.text.files"}  # whose files are texts, not rows
     assert by_hand == set(OTHER_LINES), "cut files with `numbered_lines` or `read_delimited`, and try it here"
 
 

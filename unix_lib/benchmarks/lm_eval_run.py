@@ -22,7 +22,7 @@ def work_offline() -> None:
 
 
 def run_zero_shot(loaded: Loaded, respond: Respond, limit: int | None) -> dict[str, list[Any]]:
-    """Let lm-eval ask for everything that its tasks need; its record of each sample, by task.
+    """Let lm-eval ask for everything that its tasks need; its record of each sample, by task. No tasks, no samples.
 
     Args:
         respond: called once, with the requests of all tasks in lm-eval's order.
@@ -31,6 +31,8 @@ def run_zero_shot(loaded: Loaded, respond: Respond, limit: int | None) -> dict[s
     Raises:
         BenchmarkError: a task that is not scored by the likelihoods of choices.
     """
+    if not loaded["tasks"]:
+        return {}
     from lm_eval.api.model import LM  # importing these takes seconds
     from lm_eval.evaluator import evaluate
 

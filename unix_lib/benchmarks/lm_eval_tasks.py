@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from lm_eval.tasks import TaskManager
 
 METRICS = ("acc", "acc_norm")  # of lm-eval; the second divides a choice's log-likelihood by its bytes
+UNSPACED = "-unspaced"  # end of the name of a task whose choices follow without a space
 Loaded = dict[str, Any]  # lm-eval's `{"tasks": ..., "groups": ...}`
 
 
@@ -49,17 +50,25 @@ def load_registered(name: str) -> Loaded:
 def load_cloze(name: str, path: Path) -> tuple[Loaded, list[RejectedRow]]:
     """Cloze questions as a task of lm-eval, which gets the benchmark's name, and the lines set aside.
 
+    Questions without a space before their choices are a task of their own. A file without questions gives no task.
+
     Raises:
-        BenchmarkError: not one usable question.
+        BenchmarkError: lines of which not one is a usable question.
     """
     rows, rejected = read_cloze(path)
+    spaced, unspaced = ([row for row in rows if row["delimiter"] == delimiter] for delimiter in (" ", ""))
+    tasks = [_cloze_task(name, spaced, " ")] * bool(spaced)
+    tasks += [_cloze_task(f"{name}{UNSPACED}", unspaced, "")] * bool(unspaced)
+    return task_manager(False).load(tasks) if tasks else {"tasks": {}}, rejected
 
+
+def _cloze_task(name: str, rows: list[dict[str, Any]], delimiter: str) -> dict[str, Any]:
     def dataset(**_: Any) -> dict[str, Any]:
         import datasets
 
         return {"test": datasets.Dataset.from_list(rows)}
 
-    config = {
+    return {
         "task": name,
         "custom_dataset": dataset,  # in memory: lm-eval's own JSON loader writes a cache into the user's home
         "test_split": "test",
@@ -67,11 +76,15 @@ def load_cloze(name: str, path: Path) -> tuple[Loaded, list[RejectedRow]]:
         "doc_to_text": "{{question}}",
         "doc_to_choice": "choices",
         "doc_to_target": "answer",
-        "target_delimiter": " ",
+        "target_delimiter": delimiter,
         "metric_list": [{"metric": metric, "aggregation": "mean", "higher_is_better": True} for metric in METRICS],
         "num_fewshot": 0,
     }
-    return task_manager(False).load([config]), rejected
+
+
+def is_unspaced(task: str) -> bool:
+    """Whether a task's choices follow without a space, so that a token could span the border."""
+    return task.endswith(UNSPACED)
 
 
 def data_set_of(task: Any) -> str:

@@ -9,6 +9,11 @@ import operator
 from collections.abc import Callable, Mapping
 from typing import Any
 
+
+class NotComparableError(Exception):
+    """A value that a filter can't be asked about, in words that repeat."""
+
+
 Condition = tuple[str, str, Any]
 Plain = str | int | float | bool | None
 OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
@@ -58,7 +63,7 @@ def passes(values: Mapping[str, Any], conditions: list[list[Condition]]) -> bool
     """Whether a row is taken.
 
     Raises:
-        TypeError: a value can't be compared with the filter's; says which.
+        NotComparableError: a value can't be compared with the filter's; says which.
     """
     return not conditions or any(all(_holds(values, condition) for condition in group) for group in conditions)
 
@@ -73,7 +78,7 @@ def _holds(values: Mapping[str, Any], condition: Condition) -> bool:
             value = float(value)
         return bool(OPERATORS[name](value, wanted))
     except (TypeError, ValueError) as error:
-        raise TypeError(f"its '{column}' can't be compared with {wanted!r}") from error
+        raise NotComparableError(f"its '{column}' can't be compared with {wanted!r}") from error
 
 
 def _values_of(wanted: Any) -> list[Any] | tuple[Any, ...]:

@@ -3,6 +3,7 @@
 lm-eval runs as it would on a model, but is answered from the store; our own part is the samples' table and intervals.
 """
 
+import logging
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,6 +26,8 @@ from unix_lib.records.schema import Row
 
 if TYPE_CHECKING:
     from lm_eval.api.instance import Instance
+
+_log = logging.getLogger(__name__)
 
 PROTOCOL = "lm-eval, zero-shot, likeliest choice"
 
@@ -55,7 +58,9 @@ def score_text(answers: Answers[LmEvalScoring]) -> BenchmarkResult:
         for task, samples in sorted(by_task.items())
         for sample in sorted(samples, key=lambda sample: sample["doc_id"])
     ]
-    if not documents:
+    if not tasks["tasks"]:
+        _log.warning("%s: its source made no questions, so nothing is scored; see the source's log", answers.name)
+    elif not documents:
         raise BenchmarkError(f"evaluate.benchmarks.{answers.name}: no documents were scored; raise 'limit'")
     return BenchmarkResult(
         text_scores(documents, settings.chance),

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from unix_lib.artefacts.manifest import Manifest
 from unix_lib.benchmarks.lm_eval_run import run_zero_shot, work_offline
-from unix_lib.benchmarks.lm_eval_tasks import data_sets_of, load_cloze, load_registered
+from unix_lib.benchmarks.lm_eval_tasks import data_sets_of, is_unspaced, load_cloze, load_registered
 from unix_lib.benchmarks.settings import LikelihoodSettings
 from unix_lib.benchmarks.tables import LIKELIHOODS, LIKELIHOODS_FILE
 from unix_lib.checkpoints.loaded import Checkpoint
@@ -48,7 +48,17 @@ def _likelihoods(checkpoint: Checkpoint, requests: Sequence["Instance"]) -> list
     """Rows of `LIKELIHOODS`, by lm-eval's own model class."""
     from lm_eval.models.huggingface import HFLM
 
-    model = HFLM(pretrained=checkpoint.model, tokenizer=checkpoint.tokenizer, batch_size=checkpoint.batch_size)
+    apart = {request.args for request in requests if is_unspaced(request.task_name)}
+
+    class Model(HFLM):  # type: ignore[misc]  # untyped
+        def _encode_pair(self, context: str, continuation: str) -> tuple[list[int], list[int]]:
+            """Ids of both. Without a space between them a token may span the border, and leave no continuation."""
+            if (context, continuation) in apart:
+                return self.tok_encode(context), self.tok_encode(continuation, add_special_tokens=False)
+            ids: tuple[list[int], list[int]] = super()._encode_pair(context, continuation)
+            return ids
+
+    model = Model(pretrained=checkpoint.model, tokenizer=checkpoint.tokenizer, batch_size=checkpoint.batch_size)
     return [
         {
             "context": request.args[0],

@@ -5,11 +5,14 @@ the file's width and pass its reader's own check; else only its first line is sp
 """
 
 import csv
+import io
 import logging
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from unix_lib.records.lines import opened
 
 BLANK = " \r\n"  # characters of a line that is no record
 LONGEST_FIELD = 131_072  # characters
@@ -35,10 +38,10 @@ def read_delimited(path: Path, delimiter: str, doubt: Doubt, longest_field: int 
     """The header, which says the width and must be a single line, then every record; blank lines are none.
 
     Raises:
-        OSError: the file can't be read.
+        OSError, EOFError, zlib.error: the file can't be read, see `opened`.
     """
     csv.field_size_limit(longest_field)
-    with open(path, encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
+    with io.TextIOWrapper(opened(path), encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
         lines, number, header = _Lines(file), 1, None
         while True:
             lines.taken = []

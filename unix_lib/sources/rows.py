@@ -10,7 +10,7 @@ from typing import Any
 
 from unix_lib.artefacts.manifest import Facts
 from unix_lib.config.file_hashes import UNREADABLE
-from unix_lib.config.filters import passes
+from unix_lib.config.filters import NotComparableError, passes
 from unix_lib.config.folders import is_regular, matching
 from unix_lib.config.outside import Outside
 from unix_lib.config.row_files import PlannedRows
@@ -107,7 +107,7 @@ class TakenRows:
         self.rows_read += 1
         try:
             taken = passes(values, self._conditions) and self.settings.draws(place)
-        except TypeError as error:
+        except NotComparableError as error:
             self.rejected.add(place, place, NOT_COMPARABLE, str(error))
             return False
         self.rows_taken += taken

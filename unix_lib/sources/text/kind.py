@@ -1,29 +1,34 @@
 """The kind of source `text`: the reference topics and docstrings of CPython, or a user's files."""
 
 import platform
-from pathlib import Path, PurePosixPath
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import field_validator, model_validator
+from pydantic import model_validator
 
-from unix_lib.config.folders import matching
 from unix_lib.config.kinds import JobKind
 from unix_lib.config.needs import Need
 from unix_lib.config.outside import FilesIdentity, Outside
-from unix_lib.config.row_files import cut_into_parts
-from unix_lib.config.sources import PlannedPart, SourceKind, SourceSettings, nth_part
-from unix_lib.config.strict import StrictModel, key
+from unix_lib.config.row_files import PlannedRows, RowFiles, RowSelection
+from unix_lib.config.sources import SourceKind, SourcePlanning, SourceSettings
+from unix_lib.config.strict import Model, StrictModel, key
 
 CLOZE_BLOCK = 4  # cloze questions are made in blocks of this many
+FILE_RULES = 1  # raised when files give other documents; the reference's have the job's logic version alone
 
 
-class TextDocuments(StrictModel):
+class TextDocuments(RowFiles, RowSelection):
     """What decides the documents."""
 
     corpus: Literal["python-reference", "files"] = key(
-        "python-reference: pydoc topics and docstrings", "python-reference"
+        "python-reference: pydoc topics and docstrings; files: a user's, which is meant where `files` are named",
+        "python-reference",
     )
-    files: list[str] = key("glob patterns of UTF-8 text files (corpus: files)", [])
+    files: list[str] = key(
+        "glob patterns, below the project's root, absolute, or below the data set's top, of UTF-8 text files, a file a "
+        "text, and of tables (.jsonl, .json, .csv, .tsv, .parquet), a row a text; all but .parquet also with .gz",
+        [],
+    )
+    text_column: str = key("column of tables that has the texts", "text", sparse=True)
     document_characters: int = key(
         "longest document; longer texts are cut at paragraph borders", 1200, ge=100, le=1_000_000_000
     )
@@ -31,34 +36,26 @@ class TextDocuments(StrictModel):
         "stop after this many characters in all; null takes everything", None, ge=1, le=10**15
     )
     shard_megabytes: int = key(
-        "files that a job reads, MB: the larger, the fewer jobs; with max_characters one job reads all",
+        "files that a job reads, MB: the larger, the fewer jobs; with max_characters or a limit one job reads all",
         256,
         ge=1,
         le=1_000_000,
     )
 
-    def file_shards(self, outside: Outside) -> list[list[Path]]:
-        """The user's files below the project's root, part by part."""
-        megabytes = self.shard_megabytes if self.max_characters is None else None
-        found = sorted({path for pattern in self.files for path in matching(pattern, outside.root)})
-        return outside.once((*self.files, megabytes), lambda: cut_into_parts(found, megabytes))
+    @property
+    def one_job(self) -> bool:
+        return super().one_job or self.max_characters is not None
 
 
-class PlannedText(TextDocuments, PlannedPart):
+class PlannedText(TextDocuments, PlannedRows):
     """The job of one part of the records; the identity may be that of the reference's texts."""
 
-    sets_aside = True
-
-    named_by = "files"
-
-    def part(self, outside: Outside) -> list[Path]:
-        """The user's files of the part."""
-        return nth_part(self.file_shards(outside), self.shard)
+    rules: int = key("version of the rules by which files are read and cut; 0 of the reference", 0, ge=0, sparse=True)
 
     def identify(self, outside: Outside) -> FilesIdentity:
-        from unix_lib.sources.text.corpus import reference_identity
+        from unix_lib.sources.text.reference import reference_identity
 
-        return outside.files(self.part(outside)) if self.files else reference_identity(outside.hashes)
+        return super().identify(outside) if self.files else reference_identity(outside.hashes)
 
     def named(self) -> str:
         here = f"corpus {self.corpus}, here that of Python {platform.python_version()},"
@@ -85,23 +82,19 @@ class ClozeQuestions(StrictModel):
 
 
 class TextSource(TextDocuments, ClozeQuestions, SourceSettings):
-    """Plain text: the reference topics and docstrings of the running CPython, or a user's files."""
+    """Plain text: the reference topics and docstrings of the running CPython, a user's files, or a data set of the hub.
+
+    A row of a table is a text of its own, whose documents hold nothing of another's.
+    """
 
     kind: Literal["text"]
 
-    @field_validator("files")
+    @model_validator(mode="before")
     @classmethod
-    def _patterns_mean_something(cls, patterns: list[str]) -> list[str]:
-        for pattern in patterns:
-            path = PurePosixPath(pattern)
-            if path.is_absolute():
-                raise ValueError(
-                    f"'{pattern}' is absolute; give patterns relative to the project's root, where a symbolic link may "
-                    "lead elsewhere"
-                )
-            if not path.parts or any("**" in part and part != "**" for part in path.parts):
-                raise ValueError(f"'{pattern}' is no glob pattern; write one like 'data/text/*.txt' or 'data/**/*.txt'")
-        return patterns
+    def _files_are_meant(cls, values: Any) -> Any:
+        if isinstance(values, dict) and values.get("files") and "corpus" not in values:
+            return values | {"corpus": "files"}
+        return values
 
     @model_validator(mode="after")
     def _cloze_fills_a_block(self) -> "TextSource":
@@ -116,21 +109,32 @@ class TextSource(TextDocuments, ClozeQuestions, SourceSettings):
     def _files_when_asked(self) -> "TextSource":
         if (self.corpus == "files") != bool(self.files):
             raise ValueError("'files' goes with 'corpus: files', and the other way round")
+        for name in ("repository", "filter", "limit"):
+            if not self.files and getattr(self, name):
+                raise ValueError(f"'{name}' goes with 'files': Python's reference has no rows to choose from")
         return self
 
+    def settings_of(self, model: type[Model], planning: SourcePlanning) -> Model:
+        settings = super().settings_of(model, planning)
+        return (
+            settings.model_copy(update={"rules": FILE_RULES})
+            if "rules" in model.model_fields and self.files
+            else settings
+        )
+
     def shards(self, outside: Outside) -> int:
-        return 1 if self.corpus == "python-reference" else len(self.file_shards(outside))
+        return len(self.file_parts(outside, whole=self.one_job)) if self.files else 1
 
     def benchmarks(self) -> tuple[str, ...]:
         return ("cloze",) if self.cloze_questions else ()
 
     def needs(self, name: str) -> list[Need]:
-        return [Need(f"source {name}: {pattern}", local=Path(pattern)) for pattern in self.files]
+        return self.file_needs(name)
 
     def notices(self, name: str, outside: Outside) -> list[str]:
-        from unix_lib.sources.text.corpus import reference_identity
+        from unix_lib.sources.text.reference import reference_identity
 
-        if self.corpus != "python-reference":
+        if self.files:
             return []
         return [
             f"sources.{name}: the prose is the reference of Python {platform.python_version()}, known by its content "
@@ -139,7 +143,7 @@ class TextSource(TextDocuments, ClozeQuestions, SourceSettings):
         ]
 
     def described(self) -> str:
-        return "Python's own reference" if self.corpus == "python-reference" else f"text of {', '.join(self.files)}"
+        return f"text of {self.files_described()}" if self.files else "Python's own reference"
 
 
 KIND = SourceKind(

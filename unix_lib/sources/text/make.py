@@ -1,7 +1,7 @@
 """Makes a `text` source: documents of plain text, and cloze questions from those held out.
 
-A part of the corpus is held in memory, which is what the removal of copies costs; copies in other parts stay, on the
-same side of the split.
+Documents are written as they are read; what is kept of each in memory is a digest, by which copies are known. Copies in
+other parts stay, on the same side of the split.
 """
 
 import hashlib
@@ -11,112 +11,128 @@ from collections.abc import Iterable, Iterator
 
 from unix_lib.artefacts.files import write_text
 from unix_lib.artefacts.manifest import Manifest
-from unix_lib.config.folders import matching
 from unix_lib.config.jobs import Execution
-from unix_lib.config.outside import Outside
 from unix_lib.jobs.job import Job
 from unix_lib.records.rejected import REJECTED_FILE, RejectedSamples
-from unix_lib.records.schema import TEXT, Row
-from unix_lib.records.shards import SPLITS, Split, iterate_rows
-from unix_lib.sources.errors import SourceError
+from unix_lib.records.schema import RECORD, TEXT
+from unix_lib.records.shards import ShardWriter, iterate_rows
+from unix_lib.sources.copies import Seen
+from unix_lib.sources.errors import nothing_usable
+from unix_lib.sources.rows import TakenRows
 from unix_lib.sources.text.cloze import make_cloze
-from unix_lib.sources.text.corpus import Text, python_reference, user_files
 from unix_lib.sources.text.documents import cut_into_documents
-from unix_lib.sources.text.kind import ClozeQuestions, PlannedText, TextDocuments
-from unix_lib.sources.writing import finish, write_records
+from unix_lib.sources.text.files import documents_in
+from unix_lib.sources.text.kind import ClozeQuestions, PlannedText
+from unix_lib.sources.text.reference import python_reference
+from unix_lib.sources.writing import finish
 
+MOST_CHARACTERS = 1 << 25  # held out, that cloze questions are made from
 DUPLICATE = "duplicate document"
 
 _log = logging.getLogger(__name__)
 
 
 def make_records(job: Job[PlannedText, Execution]) -> Manifest:
-    """Make `sources/<source>`; `files` are looked for below the project's root.
+    """Make a part of `sources/<source>`.
 
     Raises:
-        SourceError: too little text, or a pattern that matches no file.
+        SourceError: no usable text, unless other parts may have some, or a pattern that matches no file.
     """
     settings, name = job.settings, job.settings.source
     rejected = RejectedSamples()
-    documents, ended = gather_documents(read_corpus(settings, job.outside, rejected), settings, rejected)
-    if not documents:
-        rejected.write(job.folder)
-        reasons = [f"{count} x {reason}" for reason, count in rejected.counts.items()]
-        reasons += [f"max_characters {settings.max_characters} leaves out the rest"] * ended
-        raise SourceError(
-            f"sources.{name}: no usable text "
-            f"({', '.join(reasons) or 'nothing was set aside'}); add text, or raise max_characters where it is set; "
-            f"every rejected sample is in {job.folder / REJECTED_FILE}"
-        )
-
-    def rows_of(split: Split) -> Iterator[Row]:
-        for sample_id, text in documents:
-            if settings.held_out.holds_out(text) == (split == "heldout"):
-                yield {"sample_id": sample_id, "kind": TEXT, "text": text, "source": name}
-
-    files, facts = write_records(job.folder, rows_of)
+    longest = settings.document_characters
+    taken = TakenRows(settings, job.outside, rejected) if settings.files else None
+    texts: Iterable[tuple[str, Iterable[str]]]
+    if taken is None:
+        texts = ((text.name, cut_into_documents(text.text, longest)) for text in python_reference(rejected))
+    else:
+        texts = documents_in(taken, settings.text_column, longest)
+    documents = Documents(texts, settings.max_characters, rejected)
     corpus = hashlib.sha256()
-    for _, text in documents:
-        corpus.update(text.encode() + b"\0")
-    facts["corpus_sha256"] = corpus.hexdigest()
-    for split in SPLITS:
-        facts[f"{split}_characters"] = sum(len(row["text"]) for row in rows_of(split))
-    _log.info("%d documents, %d characters", len(documents), sum(len(text) for _, text in documents))
-    return finish(job, files, facts, rejected)
+    with ShardWriter(job.folder, "train", RECORD) as train, ShardWriter(job.folder, "heldout", RECORD) as heldout:
+        characters = {"train": 0, "heldout": 0}
+        for sample_id, text in documents:
+            writer = heldout if settings.held_out.holds_out(text) else train
+            writer.write({"sample_id": sample_id, "kind": TEXT, "text": text, "source": name})
+            characters[writer.split] += len(text)
+            corpus.update(text.encode() + b"\0")
+    if not train.rows + heldout.rows:
+        reasons = [f"{count} x {reason}" for reason, count in rejected.counts.items()]
+        reasons += [f"max_characters {settings.max_characters} leaves out the rest"] * documents.ended
+        reasons += [f"{taken.rows_left_out} x left out by filter or fraction"] if taken and taken.rows_left_out else []
+        if taken is None or not taken.is_one_of_several_parts():
+            rejected.write(job.folder)
+            remedy = "add text, or raise max_characters where it is set"
+            raise nothing_usable(name, "text", reasons, remedy, job.folder / REJECTED_FILE)
+        _log.warning("sources.%s: no usable text in part %d (%s)", name, settings.shard, ", ".join(reasons))
+    facts = {
+        "train_records": train.rows,
+        "heldout_records": heldout.rows,
+        "corpus_sha256": corpus.hexdigest(),
+        "train_characters": characters["train"],
+        "heldout_characters": characters["heldout"],
+    }
+    _log.info("%d documents, %d characters", train.rows + heldout.rows, sum(characters.values()))
+    return finish(job, {**train.files, **heldout.files}, facts | (taken.facts if taken else {}), rejected)
 
 
 def make_benchmarks(job: Job[ClozeQuestions, Execution]) -> Manifest:
     """Make `sources/<source>-benchmarks`: cloze questions from the records' held-out documents.
 
-    Raises:
-        SourceError: no document that a question can be made of.
+    Where they give none, the benchmark is empty, and what asks it says so.
     """
-    documents = [
+    texts = (
         row["text"] for records in job.inputs("records") for row in iterate_rows(records, "heldout", columns=["text"])
-    ]
-    questions = make_cloze(documents, job.settings.cloze_questions, job.settings.seed)
-    if job.settings.cloze_questions and not questions:
-        raise SourceError(
-            f"sources.{job.recipe.name.removesuffix('-benchmarks')}: the held-out text is too short for a cloze "
-            "question; add text, or set cloze_questions: 0"
+    )
+    questions = make_cloze(first_documents(texts), job.settings.cloze_questions, job.settings.seed)
+    if not questions:
+        _log.warning(
+            "sources.%s: the held-out text gives no cloze question; add text, or set cloze_questions: 0",
+            job.recipe.name.removesuffix("-benchmarks"),
         )
     lines = [json.dumps(question, ensure_ascii=False) + "\n" for question in questions]
     write_text(job.folder / "benchmarks" / "cloze.jsonl", "".join(lines))
     return finish(job, {"benchmarks/cloze.jsonl": len(questions)}, {"cloze_questions": len(questions)})
 
 
-def read_corpus(settings: PlannedText, outside: Outside, rejected: RejectedSamples) -> Iterable[Text]:
-    """The texts of the corpus.
-
-    Raises:
-        SourceError: a pattern that matches no file.
-    """
-    if settings.corpus == "python-reference":
-        return python_reference(rejected)
-    for pattern in settings.files:
-        if not matching(pattern, outside.root):
-            raise SourceError(
-                f"sources.{settings.source}.files: '{pattern}' matches no file below {outside.root}; correct it"
-            )
-    return user_files(settings.part(outside), outside, rejected)
-
-
-def gather_documents(
-    texts: Iterable[Text], settings: TextDocuments, rejected: RejectedSamples
-) -> tuple[list[tuple[str, str]], bool]:
-    """(sample id, text) of every document, each text once, and whether `max_characters` ended the corpus."""
-    documents: list[tuple[str, str]] = []
-    seen: set[str] = set()
-    total = 0
+def first_documents(texts: Iterable[str]) -> list[str]:
+    """As many texts as cloze questions are made from, which have to be in memory."""
+    documents: list[str] = []
+    characters = 0
     for text in texts:
-        for number, document in enumerate(cut_into_documents(text.text, settings.document_characters)):
-            sample_id = f"{text.name}#{number}"
-            if document in seen:
-                rejected.add(sample_id, text.name, DUPLICATE)
-                continue
-            total += len(document)
-            if settings.max_characters is not None and total > settings.max_characters:
-                return documents, True
-            seen.add(document)
-            documents.append((sample_id, document))
-    return documents, False
+        if characters > MOST_CHARACTERS:
+            break
+        documents.append(text)
+        characters += len(text)
+    return documents
+
+
+class Documents:
+    """(sample id, text) of every document, each text once.
+
+    Args:
+        texts: (name, documents) of each.
+        max_characters: the corpus ends before the document with which it would have more.
+        rejected: gets what came before.
+    """
+
+    def __init__(
+        self, texts: Iterable[tuple[str, Iterable[str]]], max_characters: int | None, rejected: RejectedSamples
+    ) -> None:
+        self.ended = False  # whether `max_characters` ended the corpus
+        self._texts, self._left, self._rejected = texts, max_characters, rejected
+        self._seen = Seen()
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        for name, documents in self._texts:
+            for number, document in enumerate(documents):
+                sample_id = f"{name}#{number}"
+                if self._seen.before(document):
+                    self._rejected.add(sample_id, name, DUPLICATE)
+                    continue
+                if self._left is not None:
+                    self._left -= len(document)
+                    if self._left < 0:
+                        self.ended = True
+                        return
+                yield sample_id, document

@@ -1,4 +1,4 @@
-"""Reads a corpus: CPython's reference topics and docstrings, or a user's files.
+"""Reads CPython's own prose: its reference topics and docstrings.
 
 Docstrings are read from the library's source files without importing them: importing runs code, and what it leaves
 behind depends on the machine. Order and content depend on the Python version only.
@@ -17,17 +17,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from unix_lib.config.file_hashes import UNREADABLE, FileHashes
-from unix_lib.config.outside import FilesIdentity, Outside
-from unix_lib.records.lines import fault_of
+from unix_lib.config.file_hashes import FileHashes
+from unix_lib.config.outside import FilesIdentity
 from unix_lib.records.rejected import RejectedSamples
-from unix_lib.sources.errors import SourceError
 
 UNDECODABLE = "not UTF-8"
 UNPARSABLE = "not Python"
-EMPTY = "empty text"
-NOT_TEXT = "not plain text"
-UNREADABLE_FILE = "unreadable file"
 
 # Folders of the standard library that hold tests, tools, third parties' packages or no prose.
 SKIPPED_FOLDERS = frozenset(
@@ -55,7 +50,7 @@ SKIPPED_FILES = ("sitecustomize.py", "usercustomize.py", "_sysconfigdata", "_sys
 class Text:
     """One text before it is cut."""
 
-    name: str  # of the topic, module or file
+    name: str  # of the topic or module
     text: str
 
 
@@ -158,32 +153,3 @@ def docstrings_of(source: str) -> list[str]:
 
     visit(tree)
     return found
-
-
-def user_files(paths: list[Path], outside: Outside, rejected: RejectedSamples) -> Iterator[Text]:
-    """UTF-8 text files below the project's root; others are set aside.
-
-    Raises:
-        SourceError: a fault of the disk in a file that could be read before.
-    """
-    for path in paths:
-        name = path.relative_to(outside.root).as_posix()
-        if outside.hashes.of(path) == UNREADABLE:
-            rejected.add(
-                name, name, UNREADABLE_FILE, "no file, a link that leads to none, no access, or a fault of the disk"
-            )
-            continue
-        try:
-            text = path.read_text(encoding="utf-8-sig")
-        except OSError as error:
-            raise SourceError(f"{name}: {error.strerror} while it was being read; run again") from None
-        except UnicodeDecodeError as error:
-            rejected.add(name, name, UNDECODABLE, f"not UTF-8 at byte {error.start}")
-            continue
-        fault = fault_of(text)
-        if not text.strip():
-            rejected.add(name, name, EMPTY)
-        elif fault is not None:
-            rejected.add(name, name, NOT_TEXT, f"it {fault}")
-        else:
-            yield Text(name, text)
