@@ -11,7 +11,7 @@ from unix_lib.records.rejected import REJECTED_FILE, RejectedSamples
 from unix_lib.records.schema import IMAGE_TEXT, RECORD, Row
 from unix_lib.records.shards import ShardWriter
 from unix_lib.records.tables import TableRow
-from unix_lib.sources.errors import SourceError
+from unix_lib.sources.errors import nothing_usable
 from unix_lib.sources.in_place.images import images_of_rows, rows_of
 from unix_lib.sources.in_place.samples import BadRow
 from unix_lib.sources.in_place.settings import PlannedRecords
@@ -71,17 +71,10 @@ def make_records(job: Job[PlannedRecords, Execution]) -> Manifest:
                 (heldout if split == "heldout" else train).write(record)
     if not train.rows + heldout.rows and not rows.is_one_of_several_parts():
         rejected.write(job.folder)
-        raise _nothing_usable(job, rows, rejected)
+        reasons = [f"{count} x {reason}" for reason, count in rejected.counts.items()]
+        reasons += [f"{rows.rows_left_out} left out"] * bool(rows.rows_left_out)
+        reasons += [f"the first: {rejected.first}"] * bool(rejected.first)
+        what, remedy = f"row in {settings.files_described()}", "mend the files, or correct files, columns and filter"
+        raise nothing_usable(settings.source, what, reasons, remedy, job.folder / REJECTED_FILE)
     facts = {"train_records": train.rows, "heldout_records": heldout.rows} | rows.facts
     return finish(job, {**train.files, **heldout.files}, facts, rejected)
-
-
-def _nothing_usable(job: Job[PlannedRecords, Execution], rows: TakenRows, rejected: RejectedSamples) -> SourceError:
-    reasons = [f"{count} x {reason}" for reason, count in rejected.counts.items()]
-    reasons += [f"{rows.rows_left_out} left out"] * bool(rows.rows_left_out)
-    first = "" if rejected.first is None else f"; the first: {rejected.first}"
-    return SourceError(
-        f"sources.{job.settings.source}: no usable row in {job.settings.files_described()} "
-        f"({', '.join(reasons) or 'no rows'}{first}); mend the files, or correct files, columns and filter; every "
-        f"rejected row is in {job.folder / REJECTED_FILE}"
-    )
