@@ -113,7 +113,7 @@ def test_damaged_and_missing_files_are_named(tmp_path: Path, folder: Path) -> No
     for name in ("train-text.bin", "train-ends.bin", FIXED_PARTS_FILE):
         kept = (tmp_path / name).read_bytes()
         (tmp_path / name).unlink()
-        with pytest.raises(PackError, match=rf"{name}: missing; delete .* and run the pack stage again"):
+        with pytest.raises(PackError, match=rf"{name}: missing; delete .* and run again"):
             PackReader(tmp_path)[0]
         (tmp_path / name).write_bytes(kept[:-3])
         with pytest.raises(PackError, match=rf"{name}: damaged"):

@@ -17,12 +17,15 @@ from unix_lib.benchmarks.geneval_prompts import read_prompts
 from unix_lib.benchmarks.question_files import LAYOUTS, read_questions
 from unix_lib.benchmarks.settings import Layout
 from unix_lib.config.file_hashes import FileHashes
+from unix_lib.config.kinds import find_kind
 from unix_lib.config.outside import Outside
-from unix_lib.config.sources import HeldOut
+from unix_lib.config.sources import HeldOut, SourceKind
 from unix_lib.evaluate.scene_files import read_scenes
 from unix_lib.generate.requests import requests_of
 from unix_lib.records.rejected import RejectedSamples
 from unix_lib.sources.image_folder.rows import judged_rows
+from unix_lib.sources.in_place.images import rows_of
+from unix_lib.sources.in_place.samples import BadRow
 from unix_lib.sources.rows import NO_TABLE, TakenRows
 from unix_lib.sources.text.files import documents_in
 from unix_lib.sources.text.kind import PlannedText
@@ -114,6 +117,24 @@ def readers(folder: Path) -> list[Reader]:
             begins=rb"\d+\t",
         ),
         Reader(
+            "pairs.tsv",
+            TABLES,
+            "\n".join(
+                ["image\tcaption", *(f"aW1hZ2U{index:02}\ta dog é {index}" for index in range(ROWS)), ""]
+            ).encode(),
+            lambda path: _drafted(path, "image_pairs"),
+            ("source image_pairs",),
+            heading=1,
+            begins=rb"aW1hZ2U\d\d\t",
+        ),
+        Reader(
+            "lines.jsonl",
+            TABLES,
+            _json_lines([{"data_type": "text", "text": f'a "dog", é, {index}'} for index in range(ROWS)]),
+            lambda path: _drafted(path, "jsonl"),
+            ("source jsonl",),
+        ),
+        Reader(
             "cloze.jsonl", "unix_lib.benchmarks.rows", _json_lines(cloze), _counted(read_cloze), ("scorer lm_eval",)
         ),
         Reader(
@@ -190,6 +211,23 @@ def _texts(path: Path) -> Counts:
     if NO_TABLE in rejected.counts:  # of several files it is one that is set aside
         raise UserError(str(rejected.counts))
     return len(texts), len(rejected)
+
+
+def _drafted(path: Path, kind: str) -> Counts:
+    """Rows of a source in place that records are made of, and those that are set aside."""
+    described = find_kind("source", kind, SourceKind).records.settings
+    settings = described(source="rows", shard=0, held_out=HeldOut(), files=[path.name])
+    rejected, kept = RejectedSamples(), 0
+    taken = TakenRows(settings, Outside(path.parent, FileHashes(None)), rejected)
+    for _, place, row in rows_of(taken, settings.reader, settings.reader.text_columns(settings)):
+        try:
+            settings.reader.drafts(row.values, settings, place)
+            kept += 1
+        except BadRow as fault:
+            rejected.add(place, place, fault.reason, fault.detail)
+    if NO_TABLE in rejected.counts:
+        raise UserError(str(rejected.counts))
+    return kept, len(rejected)
 
 
 def _characters(path: Path) -> Counts:

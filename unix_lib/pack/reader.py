@@ -17,7 +17,7 @@ import pyarrow as pa
 from unix_lib.pack.formats import Format
 from unix_lib.pack.planner import PackError
 from unix_lib.pack.sequences import FIXED_PARTS_FILE, FixedParts
-from unix_lib.pack.store import TokenStore
+from unix_lib.pack.store import TokenStore, missing_or_damaged
 from unix_lib.records.shards import Split
 
 HELDOUT_FILE = "heldout.arrow"
@@ -95,8 +95,7 @@ def _fixed_parts(folder: Path) -> FixedParts:
         return FixedParts.read(folder)
     except (OSError, ValueError, KeyError, TypeError) as error:
         path = folder / FIXED_PARTS_FILE
-        reason = "missing" if isinstance(error, FileNotFoundError) else "damaged"
-        raise PackError(f"{path}: {reason}; delete {folder} and run the pack stage again") from error
+        raise PackError(f"{path}: {missing_or_damaged(path)}; delete {folder} and run again") from error
 
 
 class _PlanFile:

@@ -31,6 +31,11 @@ def with_flags(ids: np.ndarray, flags: np.ndarray) -> np.ndarray:
     return both
 
 
+def missing_or_damaged(path: Path) -> str:
+    """What is wrong with a file that can't be read."""
+    return "damaged" if path.exists() else "missing"
+
+
 class TokenStore:
     """The tokens of a split, by record."""
 
@@ -73,5 +78,4 @@ class TokenStore:
             # A plain array: slicing a memmap object is slow.
             return np.asarray(np.memmap(path, dtype=DTYPES[name], mode="r"))
         except (OSError, ValueError) as error:
-            reason = "missing" if isinstance(error, FileNotFoundError) else "damaged"
-            raise PackError(f"{path}: {reason}; delete {path.parent} and run the pack stage again") from error
+            raise PackError(f"{path}: {missing_or_damaged(path)}; delete {path.parent} and run again") from error

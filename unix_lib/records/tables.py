@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from unix_lib.artefacts.errors import UserError
-from unix_lib.records.delimited import read_delimited
+from unix_lib.records.delimited import fields_of, read_delimited
 from unix_lib.records.json_arrays import array_items
 from unix_lib.records.lines import GZIP, BadLine, numbered_lines, opened, text_of, value_of
 
@@ -132,12 +132,25 @@ def _begins_an_array(path: Path) -> bool:
 def _delimited_rows(
     path: Path, delimiter: str, columns: Sequence[str], optional: Sequence[str] | None
 ) -> Iterator[TableRow]:
-    # A field may hold an image in base64. A record over several lines that has the header's width is believed.
-    records = read_delimited(path, delimiter, lambda number, lines, fields: None, longest_field=LONGEST_FIELD)
+    width = 0
+
+    def swallowed(number: int, lines: Sequence[str], fields: Sequence[str]) -> str | None:
+        """Why a record of several lines is none: those behind the first are rows by themselves.
+
+        A comma is common in a text, a tab is not: so a single line with the tabs of a row is believed to be one.
+        """
+        rows = [len(fields_of(line, delimiter)) == width for line in lines[1:]]
+        if any(rows) if delimiter == "\t" else all(rows):
+            return f"a quote that is not closed before line {number + 1 + rows.index(True)}, which is a row by itself"
+        return None
+
+    # A field may hold an image in base64.
+    records = read_delimited(path, delimiter, swallowed, longest_field=LONGEST_FIELD)
     header = next(records, None)
     if header is None or header.fault is not None:
         raise TableError(f"its first line names no columns; it needs {', '.join(columns)}")
     _require(columns, header.fields)
+    width = len(header.fields)
     wanted = _wanted(columns, optional, header.fields)
     for record in records:
         values = dict(zip(header.fields, record.fields, strict=False))
