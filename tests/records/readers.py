@@ -23,6 +23,8 @@ from unix_lib.config.sources import HeldOut, SourceKind
 from unix_lib.evaluate.scene_files import read_scenes
 from unix_lib.generate.requests import requests_of
 from unix_lib.records.rejected import RejectedSamples
+from unix_lib.sources.conversations.kind import PlannedConversations
+from unix_lib.sources.conversations.layouts import UnusableConversationError, messages_of, named_columns
 from unix_lib.sources.image_folder.rows import judged_rows
 from unix_lib.sources.in_place.images import rows_of
 from unix_lib.sources.in_place.samples import BadRow
@@ -86,6 +88,10 @@ def readers(folder: Path) -> list[Reader]:
     prompts = [{"tag": "position", "prompt": f"a dog é {index}", "include": clauses} for index in range(ROWS)]
     asked = [{"prompt": f"a dog é {index}", "seed": index} for index in range(ROWS)]
     texts = [{"id": index, "text": f'a "dog", é, {index}'} for index in range(ROWS)]
+    chats = [
+        {"conversations": [{"from": "human", "value": f"a dog é {index}"}, {"from": "gpt", "value": "yes"}]}
+        for index in range(ROWS)
+    ]
     text = "".join(f"Paragraph {index} of é words.\nAnother line.\n\n" for index in range(ROWS))
     return [
         *(_question_reader(layout) for layout in get_args(Layout)),
@@ -116,6 +122,7 @@ def readers(folder: Path) -> list[Reader]:
             heading=1,
             begins=rb"\d+\t",
         ),
+        Reader("chats.jsonl", TABLES, _json_lines(chats), _conversations, ("source conversations",)),
         Reader(
             "pairs.tsv",
             TABLES,
@@ -227,6 +234,18 @@ def _drafted(path: Path, kind: str) -> Counts:
             rejected.add(place, place, fault.reason, fault.detail)
     if NO_TABLE in rejected.counts:
         raise UserError(str(rejected.counts))
+    return kept, len(rejected)
+
+
+def _conversations(path: Path) -> Counts:
+    rejected, kept = RejectedSamples(), 0
+    settings = PlannedConversations(source="chats", shard=0, held_out=HeldOut(), files=[path.name])
+    taken = TakenRows(settings, Outside(path.parent, FileHashes(None)), rejected)
+    for _, row in taken.rows(path, path.name, [], named_columns(settings.layout, settings.columns)):
+        try:
+            kept += bool(messages_of(row.values, settings.layout, settings.columns))
+        except UnusableConversationError as fault:
+            rejected.add(path.name, path.name, fault.reason, fault.detail)
     return kept, len(rejected)
 
 

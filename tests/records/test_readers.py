@@ -51,6 +51,7 @@ NAMES = (
         "texts.tsv",
         "pairs.tsv",
         "lines.jsonl",
+        "chats.jsonl",
         "cloze.jsonl",
         "geneval.jsonl",
         "scenes.jsonl",

@@ -193,9 +193,14 @@ def cut_into_parts(paths: Iterable[Path], megabytes: int | None) -> list[list[Pa
 
 def hub_snapshot(repository: str, revision: str) -> Path:
     """Folder of a data set's revision in the hub's cache, whether it is there or not; huggingface_hub's own layout."""
-    home = os.environ.get("HF_HOME") or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "huggingface"
-    cache = Path(os.environ.get("HF_HUB_CACHE") or Path(home) / "hub")
-    return cache / f"datasets--{repository.replace('/', '--')}" / "snapshots" / revision
+    home = os.getenv("HF_HOME", os.path.join(os.getenv("XDG_CACHE_HOME", "~/.cache"), "huggingface"))
+    cache = os.getenv("HF_HUB_CACHE", os.getenv("HUGGINGFACE_HUB_CACHE", os.path.join(home, "hub")))
+    return (
+        Path(os.path.expandvars(os.path.expanduser(cache)))
+        / f"datasets--{repository.replace('/', '--')}"
+        / "snapshots"
+        / revision
+    )
 
 
 def _fixed_part(pattern: Path) -> Path:

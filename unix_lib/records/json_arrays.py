@@ -1,10 +1,11 @@
 """Reads a file that is one JSON array, item by item, however large: only the item under way is in memory."""
 
 import codecs
+import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import Any, cast
 
 from unix_lib.records.lines import BadLine, keys_once, opened
 
@@ -23,7 +24,7 @@ def array_items(path: Path) -> Iterator[Any]:
         OSError: the file can't be read.
     """
     with opened(path) as file:
-        text = _Text(file)
+        text = _Text(cast(io.BufferedIOBase, file))
         text.expect("[")
         if text.next_is("]"):
             return
@@ -37,13 +38,13 @@ def array_items(path: Path) -> Iterator[Any]:
 class _Text:
     """What of a file is read, and where reading goes on."""
 
-    def __init__(self, file: IO[bytes]) -> None:
+    def __init__(self, file: io.BufferedIOBase) -> None:
         self._file, self._buffer, self._place = file, "", 0
         self._decode = codecs.getincrementaldecoder("utf-8-sig")("surrogateescape")
 
     def _more(self) -> bool:
         """Read as much again as there is unread, so that time grows with length alone; whether there was any."""
-        data = self._file.read(max(BLOCK, len(self._buffer) - self._place))
+        data = self._file.read1(max(BLOCK, len(self._buffer) - self._place))  # gives what comes before a break
         self._buffer = self._buffer[self._place :] + self._decode.decode(data, final=not data)
         self._place = 0
         return bool(data)

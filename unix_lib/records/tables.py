@@ -180,7 +180,9 @@ def parquet_batches(
     """
     try:
         file = pq.ParquetFile(path, page_checksum_verification=True)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+    except (pa.ArrowException, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # the disk's, not of what the file holds
         _log.info("%s: %s", path, error)
         raise TableError("no Parquet file, or one whose end is missing") from None
     with file:

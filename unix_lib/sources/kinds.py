@@ -9,4 +9,5 @@ KINDS = {
     "webdataset": "unix_lib.sources.webdataset.kind",
     "jsonl": "unix_lib.sources.jsonl.kind",
     "text": "unix_lib.sources.text.kind",
+    "conversations": "unix_lib.sources.conversations.kind",
 }

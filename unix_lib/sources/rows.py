@@ -88,7 +88,7 @@ class TakenRows:
         """
         wanted = [*dict.fromkeys([*columns, *self.settings.filtered_columns])]
         try:
-            for row in read(path, wanted, optional):
+            for row in read(path, wanted, [name for name in optional if name not in wanted]):
                 place = f"{name}:{row.number}"
                 if row.fault is not None:
                     self.rows_read += 1

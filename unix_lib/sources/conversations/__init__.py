@@ -1,0 +1,1 @@
+"""The kind of source `conversations`: turns of users and assistants in the layouts of public data sets."""
