@@ -11,9 +11,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tests.evaluate.small import BENCHMARKS, SmallEvaluation, SmallExperiment
+from tests.evaluate.small import BENCHMARKS, SmallEvaluation, SmallExperiment, finished, made_by_a_test
 from tests.jobs.making import make_job
 from unix_lib.artefacts.errors import UserError
+from unix_lib.artefacts.files import write_text
 from unix_lib.artefacts.manifest import MANIFEST, open_artefact, read_manifest, write_manifest
 from unix_lib.benchmarks.cloze import read_cloze
 from unix_lib.benchmarks.errors import BenchmarkError
@@ -152,6 +153,34 @@ def test_cloze_answers_are_those_of_the_highest_likelihood(small: SmallExperimen
         assert sample["prediction"] == row["choices"][int(of_choices.argmax())]
         assert sample["answer"] == row["choices"][row["answer"]]
         assert sample["value"] == float(sample["prediction"] == sample["answer"])
+
+
+def test_a_source_that_made_no_questions_has_no_scores_and_stops_nothing(small: SmallExperiment) -> None:
+    source = _cloze_of(small, "wordless", [])
+    job = small.evaluation("pope", "cloze", group="wordless", sources={"prose": source}).make()
+    scores = [row for row in table(job, "scores.parquet").to_pylist() if row["benchmark"] == "cloze"]
+    assert scores and all(row["value"] is None and row["n"] == 0 for row in scores)
+    assert table(job, "samples/cloze.parquet").num_rows == 0 < table(job, "samples/pope.parquet").num_rows
+
+
+def test_choices_without_a_space_before_them_are_asked_as_they_stand(small: SmallExperiment) -> None:
+    chinese = {"question": "我们的中国人", "choices": ["民很", "天上", "水下", "山中"], "answer": 0, "delimiter": ""}
+    english = {"question": "we went to the", "choices": ["sea", "tea", "pea", "bee"], "answer": 0}
+    evaluation = small.evaluation(
+        "cloze", group="both", sources={"prose": _cloze_of(small, "both", [chinese, english])}
+    )
+    job = evaluation.make()
+    asked = [row["continuation"] for row in table(evaluation.members["cloze"], "likelihoods.parquet").to_pylist()]
+    assert sorted(asked) == sorted([*chinese["choices"], *(f" {choice}" for choice in english["choices"])])
+    assert {row["answer"] for row in table(job, "samples/cloze.parquet").to_pylist()} == {"民很", "sea"}
+
+
+def _cloze_of(small: SmallExperiment, name: str, questions: list[dict[str, Any]]) -> str:
+    """An artefact of a source's benchmarks with these questions."""
+    artefact = small.results / made_by_a_test("sources", f"{name}-benchmarks").artefact
+    lines = "".join(json.dumps(question, ensure_ascii=False) + "\n" for question in questions)
+    write_text(artefact / "benchmarks" / "cloze.jsonl", lines)
+    return finished(small.results, "sources", f"{name}-benchmarks").artefact
 
 
 def test_a_request_that_was_never_answered_is_named(small: SmallExperiment) -> None:

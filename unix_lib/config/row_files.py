@@ -193,14 +193,10 @@ def cut_into_parts(paths: Iterable[Path], megabytes: int | None) -> list[list[Pa
 
 def hub_snapshot(repository: str, revision: str) -> Path:
     """Folder of a data set's revision in the hub's cache, whether it is there or not; huggingface_hub's own layout."""
-    home = os.getenv("HF_HOME", os.path.join(os.getenv("XDG_CACHE_HOME", "~/.cache"), "huggingface"))
-    cache = os.getenv("HF_HUB_CACHE", os.getenv("HUGGINGFACE_HUB_CACHE", os.path.join(home, "hub")))
-    return (
-        Path(os.path.expandvars(os.path.expanduser(cache)))
-        / f"datasets--{repository.replace('/', '--')}"
-        / "snapshots"
-        / revision
-    )
+    home = Path(os.getenv("HF_HOME", Path(os.getenv("XDG_CACHE_HOME", "~/.cache"), "huggingface")))
+    cache = os.getenv("HF_HUB_CACHE", os.getenv("HUGGINGFACE_HUB_CACHE", str(home / "hub")))
+    whole = Path(os.path.expandvars(Path(cache).expanduser()))
+    return whole / f"datasets--{repository.replace('/', '--')}" / "snapshots" / revision
 
 
 def _fixed_part(pattern: Path) -> Path:
