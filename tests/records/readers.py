@@ -24,10 +24,10 @@ from unix_lib.evaluate.scene_files import read_scenes
 from unix_lib.generate.requests import requests_of
 from unix_lib.records.rejected import RejectedSamples
 from unix_lib.sources.conversations.kind import PlannedConversations
-from unix_lib.sources.conversations.layouts import UnusableConversationError, messages_of, named_columns
+from unix_lib.sources.conversations.layouts import messages_of, named_columns
+from unix_lib.sources.errors import BadRow
 from unix_lib.sources.image_folder.rows import judged_rows
 from unix_lib.sources.in_place.images import rows_of
-from unix_lib.sources.in_place.samples import BadRow
 from unix_lib.sources.rows import NO_TABLE, TakenRows
 from unix_lib.sources.text.files import documents_in
 from unix_lib.sources.text.kind import PlannedText
@@ -244,7 +244,7 @@ def _conversations(path: Path) -> Counts:
     for _, row in taken.rows(path, path.name, [], named_columns(settings.layout, settings.columns)):
         try:
             kept += bool(messages_of(row.values, settings.layout, settings.columns))
-        except UnusableConversationError as fault:
+        except BadRow as fault:
             rejected.add(path.name, path.name, fault.reason, fault.detail)
     return kept, len(rejected)
 

@@ -10,8 +10,8 @@ import pytest
 from tests.sources.making import make
 from unix_lib.records.shards import read_split
 from unix_lib.sources.conversations.kind import ConversationColumns
-from unix_lib.sources.conversations.layouts import UnusableConversationError, messages_of
-from unix_lib.sources.errors import SourceError
+from unix_lib.sources.conversations.layouts import messages_of
+from unix_lib.sources.errors import BadRow, SourceError
 
 TURNS = [("system", "Be brief."), ("user", "Was ist das?"), ("assistant", "一只狗。")]
 MESSAGES = [{"role": role, "content": content} for role, content in TURNS]
@@ -73,7 +73,7 @@ BAD = [
 
 @pytest.mark.parametrize(("row", "reason"), BAD, ids=lambda value: value if isinstance(value, str) else "")
 def test_a_bad_row_is_told_by_its_reason(row, reason):
-    with pytest.raises(UnusableConversationError) as caught:
+    with pytest.raises(BadRow) as caught:
         read(row)
     assert caught.value.reason == reason
 

@@ -201,23 +201,23 @@ def test_bad_images_set_their_rows_aside(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "texts",
+    ("texts", "reason"),
     [
-        None,
-        [],
-        [{"user": "What?", "assistant": None}],
-        [{"user": "", "assistant": "This."}],
-        [{"user": "a\0b", "assistant": "This."}],
+        (None, "turns that can't be read"),
+        ([], "turns that can't be read"),
+        ([{"user": "What?", "assistant": None}], "turns that can't be read"),
+        ([{"user": "", "assistant": "This."}], "empty turn"),
+        ([{"user": "a\0b", "assistant": "This."}], "not plain text"),
     ],
 )
-def test_bad_turns_set_their_rows_aside(texts: Any, tmp_path: Path) -> None:
+def test_bad_turns_set_their_rows_aside(texts: Any, reason: str, tmp_path: Path) -> None:
     rows = [
         {"images": [{"bytes": picture(0), "path": None}], "texts": turns}
         for turns in (texts, [{"user": "What?", "assistant": "This."}])
     ]
     pq.write_table(pa.Table.from_pylist(rows), tmp_path / "a.parquet")
     made = make(tmp_path / "results", "mine", kind="finevision", files=[str(tmp_path / "a.parquet")])
-    assert made["records"].manifest.rejected == {"unusable text": 1} and accounted(made)
+    assert made["records"].manifest.rejected == {reason: 1} and accounted(made)
 
 
 def test_captions_are_the_longest_a_random_one_or_all(tmp_path: Path) -> None:

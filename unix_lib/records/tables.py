@@ -23,6 +23,7 @@ from unix_lib.records.lines import GZIP, BadLine, numbered_lines, opened, text_o
 SUFFIXES = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet")
 BREAKS_OFF = "the file breaks off or is damaged here; what follows is not read"
 UNREADABLE_ROW = "can't be read: the file is damaged here"
+NO_PARQUET = "no Parquet file, or one whose end is missing"
 BATCH_ROWS = 256
 LONGEST_FIELD = 1 << 26  # characters: an image of 48 MB in base64
 
@@ -180,11 +181,12 @@ def parquet_batches(
     """
     try:
         file = pq.ParquetFile(path, page_checksum_verification=True)
-    except (pa.ArrowException, OSError) as error:
-        if isinstance(error, OSError) and error.errno is not None:
+    except pa.ArrowException as error:
+        raise TableError(NO_PARQUET) from error
+    except OSError as error:
+        if error.errno is not None:
             raise  # the disk's, not of what the file holds
-        _log.info("%s: %s", path, error)
-        raise TableError("no Parquet file, or one whose end is missing") from None
+        raise TableError(NO_PARQUET) from error
     with file:
         names = file.schema_arrow.names
         _require(columns, names)

@@ -1,4 +1,4 @@
-"""The error of the `sources` stage."""
+"""The errors of the `sources` stage."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -8,6 +8,14 @@ from unix_lib.artefacts.errors import UserError
 
 class SourceError(UserError):
     """A source that can't be made as configured: what was wrong, where, what to do."""
+
+
+class BadRow(Exception):
+    """A row that is set aside: `reason` is fixed, so that it can be counted, `detail` is not; both repeat."""
+
+    def __init__(self, reason: str, detail: str | None = None) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason, self.detail = reason, detail
 
 
 def nothing_usable(source: str, what: str, reasons: Iterable[str], remedy: str, rejected: Path) -> SourceError:

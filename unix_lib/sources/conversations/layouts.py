@@ -8,6 +8,7 @@ from typing import Any
 
 from unix_lib.records.lines import BadLine, fault_of, value_of
 from unix_lib.sources.conversations.kind import ConversationColumns, Layout
+from unix_lib.sources.errors import BadRow
 
 SYSTEM, USER, ASSISTANT = "system", "user", "assistant"
 # What the sets call who speaks.
@@ -36,14 +37,6 @@ NOT_TEXT = "not plain text"
 Message = dict[str, str]  # role, content
 
 
-class UnusableConversationError(Exception):
-    """Why a row is no conversation: a reason that can be counted, and what exactly is wrong."""
-
-    def __init__(self, reason: str, detail: str) -> None:
-        super().__init__(detail)
-        self.reason, self.detail = reason, detail
-
-
 def named_columns(layout: str, columns: ConversationColumns) -> list[str]:
     """What the files call all columns that a layout, or any (auto), reads."""
     layouts = REQUIRED if layout == "auto" else [layout]
@@ -55,13 +48,20 @@ def messages_of(row: Mapping[str, Any], layout: str, columns: ConversationColumn
     """The checked messages of a row: a system's turn or none, then users and assistants in turn, an answer last.
 
     Raises:
-        UnusableConversationError: it has none; says why.
+        BadRow: it has none; says why.
     """
     values = {name: row.get(getattr(columns, name)) for name in ConversationColumns.model_fields}
     found = layout if layout != "auto" else _layout_of(values)
-    turns = list(_turns(values, found))
-    _check(turns)
-    return [{"role": role, "content": content} for role, content in turns]
+    return _checked(list(_turns(values, found)))
+
+
+def checked_messages(turns: Any) -> list[Message]:
+    """Messages of a list of turns, each with `role` and `content` or with `from` and `value`; see `messages_of`.
+
+    Raises:
+        BadRow: they are none; says why.
+    """
+    return _checked([_turn(turn, number) for number, turn in enumerate(_listed(turns), start=1)])
 
 
 def _layout_of(values: Mapping[str, Any]) -> str:
@@ -69,7 +69,7 @@ def _layout_of(values: Mapping[str, Any]) -> str:
         if all(values[name] is not None for name in required):
             return layout
     there = ", ".join(name for name, value in values.items() if value is not None)
-    raise UnusableConversationError(NO_LAYOUT, f"of the layouts' columns it has {there or 'none'}")
+    raise BadRow(NO_LAYOUT, f"of the layouts' columns it has {there or 'none'}")
 
 
 def _turns(values: Mapping[str, Any], layout: str) -> Iterator[tuple[str, str]]:
@@ -99,7 +99,7 @@ def _listed(turns: Any) -> list[Any]:
         except BadLine:
             turns = None
     if not isinstance(turns, list) or not turns:
-        raise UnusableConversationError(BAD_TURNS, "not a list of turns, or an empty one")
+        raise BadRow(BAD_TURNS, "not a list of turns, or an empty one")
     return turns
 
 
@@ -110,9 +110,9 @@ def _turn(turn: Any, number: int) -> tuple[str, str]:
         case {"from": str(role), "value": content}:
             pass
         case _:
-            raise UnusableConversationError(BAD_TURNS, f"turn {number} has no role with content, nor from with value")
+            raise BadRow(BAD_TURNS, f"turn {number} has no role with content, nor from with value")
     if role.lower() not in ROLES:
-        raise UnusableConversationError(UNKNOWN_ROLE, f"turn {number} is of '{role[:40]}'; known: {', '.join(ROLES)}")
+        raise BadRow(UNKNOWN_ROLE, f"turn {number} is of '{role[:40]}'; known: {', '.join(ROLES)}")
     return ROLES[role.lower()], _text(content, f"turn {number}")
 
 
@@ -123,28 +123,29 @@ def _text(content: Any, where: str) -> str:
             part.get("text") if isinstance(part, dict) and part.get("type") == "text" else None for part in content
         ]
         if not all(isinstance(part, str) for part in parts):
-            raise UnusableConversationError(NOT_TEXT, f"{where} has a part that is no text")
+            raise BadRow(NOT_TEXT, f"{where} has a part that is no text")
         content = "".join(map(str, parts))
     if not isinstance(content, str):
         what = "null" if content is None else type(content).__name__
-        raise UnusableConversationError(NOT_TEXT, f"{where} is {what}, not a text")
+        raise BadRow(NOT_TEXT, f"{where} is {what}, not a text")
     if (fault := fault_of(content)) is not None:
-        raise UnusableConversationError(NOT_TEXT, f"{where} {fault}")
+        raise BadRow(NOT_TEXT, f"{where} {fault}")
     if not content.strip():
-        raise UnusableConversationError(EMPTY_TURN, f"{where} is empty")
+        raise BadRow(EMPTY_TURN, f"{where} is empty")
     return content
 
 
-def _check(turns: list[tuple[str, str]]) -> None:
+def _checked(turns: list[tuple[str, str]]) -> list[Message]:
     roles = [role for role, _ in turns]
     if ASSISTANT not in roles:
-        raise UnusableConversationError(NO_ANSWER, f"{len(turns)} turns, none of the assistant")
+        raise BadRow(NO_ANSWER, f"{len(turns)} turns, none of the assistant")
     spoken = roles[1:] if roles[0] == SYSTEM else roles
     if SYSTEM in spoken:
-        raise UnusableConversationError(ODD_ORDER, "a system's turn that is not the first")
+        raise BadRow(ODD_ORDER, "a system's turn that is not the first")
     expected = [USER, ASSISTANT] * (len(spoken) // 2 + 1)
     for number, (role, wanted) in enumerate(zip(spoken, expected, strict=False), start=len(roles) - len(spoken) + 1):
         if role != wanted:
-            raise UnusableConversationError(ODD_ORDER, f"turn {number} is the {role}'s, not the {wanted}'s")
+            raise BadRow(ODD_ORDER, f"turn {number} is the {role}'s, not the {wanted}'s")
     if spoken[-1] != ASSISTANT:
-        raise UnusableConversationError(NO_ANSWER, "the last turn has no answer")
+        raise BadRow(NO_ANSWER, "the last turn has no answer")
+    return [{"role": role, "content": content} for role, content in turns]

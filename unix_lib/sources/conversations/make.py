@@ -10,9 +10,9 @@ from unix_lib.records.rejected import REJECTED_FILE, RejectedSamples
 from unix_lib.records.schema import CONVERSATION, RECORD
 from unix_lib.records.shards import ShardWriter
 from unix_lib.sources.conversations.kind import PlannedConversations
-from unix_lib.sources.conversations.layouts import UnusableConversationError, messages_of, named_columns
+from unix_lib.sources.conversations.layouts import messages_of, named_columns
 from unix_lib.sources.copies import Seen
-from unix_lib.sources.errors import nothing_usable
+from unix_lib.sources.errors import BadRow, nothing_usable
 from unix_lib.sources.rows import TakenRows
 from unix_lib.sources.writing import finish
 
@@ -36,7 +36,7 @@ def make_records(job: Job[PlannedConversations, Execution]) -> Manifest:
             for place, row in taken.rows(path, file, [], columns):
                 try:
                     messages = messages_of(row.values, settings.layout, settings.columns)
-                except UnusableConversationError as fault:
+                except BadRow as fault:
                     rejected.add(place, place, fault.reason, fault.detail)
                     continue
                 content = json.dumps([[turn["role"], turn["content"]] for turn in messages], ensure_ascii=False)

@@ -2,10 +2,12 @@
 
 from typing import Any
 
+from unix_lib.records.schema import CONVERSATION
 from unix_lib.records.tables import read_table
+from unix_lib.sources.conversations.layouts import checked_messages
 from unix_lib.sources.finevision.kind import ImageColumn, TextColumn
 from unix_lib.sources.in_place.cells import image_bytes
-from unix_lib.sources.in_place.samples import BAD_TEXT, BadRow, Draft, Reader, conversation
+from unix_lib.sources.in_place.samples import Draft, Reader
 
 
 def _images(values: dict[str, Any], settings: ImageColumn) -> list[bytes]:
@@ -14,9 +16,13 @@ def _images(values: dict[str, Any], settings: ImageColumn) -> list[bytes]:
 
 def _drafts(values: dict[str, Any], settings: TextColumn, key: str) -> list[Draft]:
     turns = values[settings.text_column]
-    if not isinstance(turns, list) or not all(isinstance(turn, dict) for turn in turns):
-        raise BadRow(BAD_TEXT, f"'{settings.text_column}' is no list of turns")
-    return [conversation([(role, turn.get(role)) for turn in turns for role in ("user", "assistant")])]
+    if isinstance(turns, list):  # a struct is a question and its answer
+        turns = [
+            {"role": role, "content": turn.get(role)} if isinstance(turn, dict) else turn
+            for turn in turns
+            for role in ("user", "assistant")
+        ]
+    return [Draft(CONVERSATION, messages=checked_messages(turns))]
 
 
 READER = Reader(

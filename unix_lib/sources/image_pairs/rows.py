@@ -7,9 +7,10 @@ from typing import Any
 
 from unix_lib.records.schema import IMAGE_TEXT
 from unix_lib.records.tables import read_table
+from unix_lib.sources.errors import BadRow
 from unix_lib.sources.image_pairs.kind import CaptionColumn, ImageColumn
 from unix_lib.sources.in_place.cells import image_bytes
-from unix_lib.sources.in_place.samples import BAD_TEXT, BadRow, Draft, Reader, usable_text
+from unix_lib.sources.in_place.samples import BAD_TEXT, Draft, Reader, usable_text
 
 
 def _images(values: dict[str, Any], settings: ImageColumn) -> list[bytes]:

@@ -5,7 +5,7 @@ import binascii
 from pathlib import Path
 from typing import Any
 
-from unix_lib.sources.in_place.samples import BadRow
+from unix_lib.sources.errors import BadRow
 
 NO_BYTES = "image without bytes"
 NOT_BASE64 = "not base64"

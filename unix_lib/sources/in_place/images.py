@@ -20,7 +20,8 @@ from unix_lib.records.rejected import RejectedSamples
 from unix_lib.records.schema import CODES
 from unix_lib.records.shards import SPLITS, ShardWriter, Split
 from unix_lib.records.tables import TableRow
-from unix_lib.sources.in_place.samples import BadRow, Reader
+from unix_lib.sources.errors import BadRow
+from unix_lib.sources.in_place.samples import Reader
 from unix_lib.sources.in_place.settings import PlannedImages
 from unix_lib.sources.rows import TakenRows
 from unix_lib.sources.writing import Files, finish

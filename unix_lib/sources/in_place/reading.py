@@ -22,9 +22,8 @@ from unix_lib.jobs.job_kinds import job_kind
 from unix_lib.records.rejected import encodable
 from unix_lib.records.shards import SPLITS, count_rows, iterate_batches
 from unix_lib.records.tables import TableError
-from unix_lib.sources.errors import SourceError
+from unix_lib.sources.errors import BadRow, SourceError
 from unix_lib.sources.in_place.images import GIVEN, PLACES, image_id
-from unix_lib.sources.in_place.samples import BadRow
 from unix_lib.sources.in_place.settings import PlannedImages
 
 

@@ -11,9 +11,8 @@ from unix_lib.records.rejected import REJECTED_FILE, RejectedSamples
 from unix_lib.records.schema import IMAGE_TEXT, RECORD, Row
 from unix_lib.records.shards import ShardWriter
 from unix_lib.records.tables import TableRow
-from unix_lib.sources.errors import nothing_usable
+from unix_lib.sources.errors import BadRow, nothing_usable
 from unix_lib.sources.in_place.images import images_of_rows, rows_of
-from unix_lib.sources.in_place.samples import BadRow
 from unix_lib.sources.in_place.settings import PlannedRecords
 from unix_lib.sources.rows import TakenRows
 from unix_lib.sources.writing import finish

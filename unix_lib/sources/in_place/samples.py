@@ -6,17 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from unix_lib.records.lines import fault_of
-from unix_lib.records.schema import CONVERSATION
 from unix_lib.records.tables import TableRow
-
-
-class BadRow(Exception):
-    """A row that is set aside: `reason` is fixed, `detail` is not; both repeat."""
-
-    def __init__(self, reason: str, detail: str | None = None) -> None:
-        super().__init__(f"{reason}: {detail}")
-        self.reason, self.detail = reason, detail
-
+from unix_lib.sources.errors import BadRow
 
 BAD_TEXT = "unusable text"
 
@@ -68,21 +59,6 @@ def usable_text(value: Any, what: str) -> str:
     if fault is not None:
         raise BadRow(BAD_TEXT, f"{what} {fault}")
     return value.strip()
-
-
-def conversation(turns: list[tuple[str, Any]]) -> Draft:
-    """A conversation of turns (role, text).
-
-    Raises:
-        BadRow: a turn without text, or no turn of the assistant.
-    """
-    messages = [
-        {"role": role, "content": usable_text(text, f"turn {number} ({role})")}
-        for number, (role, text) in enumerate(turns, 1)
-    ]
-    if not any(message["role"] == "assistant" for message in messages):
-        raise BadRow(BAD_TEXT, "no turn of the assistant")
-    return Draft(CONVERSATION, messages=messages)
 
 
 def _named(value: Any) -> str:

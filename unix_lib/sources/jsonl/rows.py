@@ -5,15 +5,17 @@ from pathlib import Path
 from typing import Any
 
 from unix_lib.records.phrases import CAPTION_PHRASE
-from unix_lib.records.schema import IMAGE_TEXT, TEXT
+from unix_lib.records.schema import CONVERSATION, IMAGE_TEXT, TEXT
 from unix_lib.records.tables import read_table
+from unix_lib.sources.conversations.kind import ConversationColumns
+from unix_lib.sources.conversations.layouts import checked_messages, messages_of
+from unix_lib.sources.errors import BadRow
 from unix_lib.sources.in_place.cells import image_bytes
-from unix_lib.sources.in_place.samples import BAD_TEXT, BadRow, Draft, Reader, conversation, usable_text
+from unix_lib.sources.in_place.samples import BAD_TEXT, Draft, Reader, usable_text
 from unix_lib.sources.jsonl.kind import RowImage
 
 PAIR, TURN = "^^^pair_split^^^", "^^^turn_split^^^"
 PLACEHOLDER = "<image>"  # of an image in a turn; images come first here
-ROLES = {"human": "user", "user": "user", "gpt": "assistant", "assistant": "assistant", "system": "system"}
 ABSENT = (None, "", "no")  # what stands where there is nothing
 CAPTIONED, ASKED, PLAIN = ("image_text", "t2i"), ("i2t", "i2t_multi"), ("text", "text_pretrain")
 TEXT_COLUMNS = ("data_type", "text", "caption", "conversations", "instruction", "input", "output")
@@ -50,12 +52,12 @@ def _drafts(values: dict[str, Any], settings: object, key: str) -> list[Draft]:
     if text in ABSENT:
         text = values.get("caption")
     if values.get("conversations") not in (*ABSENT, []):
-        return [conversation(_turns(values["conversations"]))]
+        return [Draft(CONVERSATION, messages=checked_messages(_without_placeholders(values["conversations"])))]
     if values.get("instruction") not in ABSENT:
-        asked = "\n".join(part for part in (values["instruction"], values.get("input")) if part not in ABSENT)
-        return [conversation([("user", asked), ("assistant", values.get("output"))])]
+        return [Draft(CONVERSATION, messages=messages_of(values, "alpaca", ConversationColumns()))]
     if data_type in ASKED:
-        return [conversation(_split_turns(usable_text(text, "the text")))]
+        turns = _split_turns(usable_text(text, "the text"))
+        return [Draft(CONVERSATION, messages=checked_messages(turns))]
     if data_type in CAPTIONED:
         return [Draft(IMAGE_TEXT, text=usable_text(text, "the caption"))]
     if data_type in PLAIN or data_type in ABSENT:
@@ -64,28 +66,26 @@ def _drafts(values: dict[str, Any], settings: object, key: str) -> list[Draft]:
     raise BadRow("unknown data_type", f"{str(data_type)[:50]!r}; known: {known}")
 
 
-def _turns(turns: Any) -> list[tuple[str, Any]]:
-    if not isinstance(turns, list) or not all(isinstance(turn, dict) for turn in turns):
-        raise BadRow(BAD_TEXT, "'conversations' is no list of turns")
-    named = []
-    for number, turn in enumerate(turns, start=1):
-        role, value = ROLES.get(str(turn.get("from"))), turn.get("value")
-        if role is None:
-            raise BadRow(BAD_TEXT, f"turn {number} is from {str(turn.get('from'))[:50]!r}; known: {', '.join(ROLES)}")
-        named.append((role, value.replace(PLACEHOLDER, "").strip() if isinstance(value, str) else value))
-    return named
+def _without_placeholders(turns: Any) -> Any:
+    """Turns without what stands for an image in them, which comes first here."""
+    if isinstance(turns, list):
+        return [_without_placeholders(turn) for turn in turns]
+    if isinstance(turns, dict):
+        return {name: _without_placeholders(value) for name, value in turns.items()}
+    return turns.replace(PLACEHOLDER, "").strip() if isinstance(turns, str) else turns
 
 
-def _split_turns(text: str) -> list[tuple[str, Any]]:
+def _split_turns(text: str) -> list[dict[str, str]]:
     """Turns of a text: question and answer each; an answer alone is a caption."""
-    turns: list[tuple[str, Any]] = []
+    turns = []
     for number, pair in enumerate(text.split(TURN), start=1):
         question, split, answer = pair.partition(PAIR)
         if not split:
             question, answer = "", pair
         if PAIR in answer:
             raise BadRow(BAD_TEXT, f"turn {number} has more than one {PAIR}")
-        turns += [("user", question if question.strip() else CAPTION_PHRASE), ("assistant", answer)]
+        turns.append({"role": "user", "content": question if question.strip() else CAPTION_PHRASE})
+        turns.append({"role": "assistant", "content": answer})
     return turns
 
 
