@@ -10,6 +10,7 @@ from pathlib import Path
 
 import yaml
 
+from tests.sources.row_files import LAYOUTS
 from tests.torture import outcome
 from tests.torture.clone import Ended
 from tests.torture.damage import flip, truncate
@@ -103,6 +104,33 @@ def captioned(room: Room, rows: int) -> Outcome:
         return plan
     names = [name for what in ("photos-images", "photos") for name in plan.parts("sources")[what]]
     return accounted(room, names, plan, rows, lambda made: rows_of(made, "train-", "heldout-"))
+
+
+@kind("tables are mutated", "data", times=5)
+def tables(room: Room) -> Outcome:
+    path = room.clone.folder / "data" / LAYOUTS["pairs.tsv"].file
+    rows = mutate_lines(path, room.random, header=True)
+    return in_place(room, "pairs", rows)
+
+
+@kind("files of rows are cut or have flipped bits", "data", times=5)
+def files_of_rows(room: Room) -> Outcome:
+    """Of what is cut off nobody knows how many rows it had."""
+    name, layout = room.random.choice([("vision", "finevision"), ("pairs", "pairs.tsv")])
+    room.random.choice([truncate, flip])(room.clone.folder / "data" / LAYOUTS[layout].file, room.random)
+    return in_place(room, name, 0)
+
+
+def in_place(room: Room, source: str, rows: int) -> Outcome:
+    """Make a source whose samples lie in files of rows, and encode its images."""
+    plan = planned(room)
+    if isinstance(plan, Outcome):
+        return plan
+    names = [name for what in (f"{source}-images", source) for name in plan.parts("sources")[what]]
+    made = accounted(room, names, plan, rows, lambda made: rows_of(made, "train-", "heldout-"))
+    return (
+        made if made.verdict != "recomputed" else accounted(room, plan.parts("encode")[source], plan, 0, lambda made: 0)
+    )
 
 
 @kind("captions are mutated", "data", times=8)

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from tests.sources.row_files import LAYOUTS
 from tests.torture.clone import Clone, Event
 from unix_lib.artefacts.manifest import MANIFEST, read_manifest
 from unix_lib.artefacts.verify import verify
@@ -109,7 +110,7 @@ def is_finished(clone: Clone, artefact: str) -> bool:
 
 
 def write_data(folder: Path) -> None:
-    """A user's own files: images with captions, and texts."""
+    """A user's own files: images with captions, texts, and files of rows."""
     draw = random.Random(218)
     (folder / "photos").mkdir(parents=True)
     with open(folder / "captions.csv", "w", encoding="utf-8", newline="") as file:
@@ -124,3 +125,5 @@ def write_data(folder: Path) -> None:
     for number in range(NOTES):
         paragraphs = [" ".join(draw.choices(WORDS, k=80)).capitalize() + "." for _ in range(12)]
         (folder / "notes" / f"{number}.txt").write_text("\n\n".join(paragraphs) + "\n", encoding="utf-8")
+    for layout in ("finevision", "pairs.tsv"):
+        LAYOUTS[layout].write(folder / LAYOUTS[layout].file, PHOTOS)
