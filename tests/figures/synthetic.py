@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+from tests.figures import own_data
 from unix_lib.artefacts.files import canonical_json, write_json
 from unix_lib.artefacts.manifest import MANIFEST, write_manifest
 from unix_lib.artefacts.recipe import RECIPE, Recipe, write_recipe
@@ -63,6 +64,8 @@ class SyntheticExperiment:
         self.inputs: dict[str, list[str]] = {
             role: [] for role in ("evaluations", "ceilings", "images", "checkpoints", "conflict", "entropy")
         }
+        for name, tables in (("reconstructions", own_data.reconstructions()), ("text_cost", own_data.text_cost())):
+            self.inputs[name] = [self.add(Recipe("analyze", name, name, 1, {}), tables)]
         skill = skill or {"shared": 0.3, "unix": 0.5, "mot": 0.4, "moe": 0.35}
         for preset, architecture in (architectures or ARCHITECTURES).items():
             for seed in seeds:

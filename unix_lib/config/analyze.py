@@ -3,7 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any, Literal, Protocol
 
 from pydantic import model_validator
 
@@ -19,8 +19,11 @@ Inputs = dict[str, str | list[str]]  # role -> artefact(s), "stage/name-digest"
 class Planned(Protocol):
     """What an analysis may build on, as far as the plan has got: artefacts, "stage/name-digest"."""
 
+    def sources(self) -> list[str]: ...
     def records(self, source: str) -> list[str]: ...
+    def images(self, source: str) -> list[str]: ...
     def codes(self, source: str) -> list[str]: ...
+    def tokenizer(self, of: Literal["text", "image"]) -> str | None: ...
     def text_tokenizer(self) -> str: ...
     def pack(self, mixture: str) -> str: ...
     def checkpoint(self, run: str, step: int) -> str: ...
@@ -61,9 +64,14 @@ class AnalysisSettings(StrictModel):
 
 @dataclass(frozen=True)
 class AnalysisKind(Kind[Any]):
-    """A kind of analysis: figures read what it makes in the role of its name."""
+    """A kind of analysis: figures read what it makes in the role of its name.
+
+    One that is `of_every_experiment` is made without being named, for the figures that read it: what it needs no word
+    for are the user's own data.
+    """
 
     job: JobKind[Any] = field(kw_only=True)
+    of_every_experiment: bool = False
 
 
 class AnalyzeConfig(Execution):

@@ -48,6 +48,21 @@ KINDS = dict(
             *("evaluations", "checkpoints"),
         ),
         _figure(
+            "reconstructions",
+            "What the image tokenizer leaves of the images",
+            "Held-out images of each source, drawn by chance, above what the image tokenizer makes of their codes: no "
+            "model that speaks in these codes can draw better. PSNR is measured in decibels, and six more halve the "
+            "error; a source that uses few codes has images that look alike to the models.",
+            "reconstructions",
+        ),
+        _figure(
+            "text_cost",
+            "What a character costs",
+            "Tokens per character of held-out texts, by source and script. A script that the text tokenizer never "
+            "learned from is spelled out byte by byte, which fills packs with spelling: a bar in red says so.",
+            "text_cost",
+        ),
+        _figure(
             "gradient_conflict",
             "Where text and images disagree",
             "The higher the curve, the more text and images pull the same weights in different directions, but "

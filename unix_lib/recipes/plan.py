@@ -1,7 +1,7 @@
 """The plan of an experiment: one recipe per job, and what each job may use of the machine."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from unix_lib.artefacts.names import checkpoint_name
 from unix_lib.artefacts.recipe import Recipe
@@ -137,6 +137,9 @@ class Plan:
 
     # -- what analyses ask for
 
+    def sources(self) -> list[str]:
+        return list(self.experiment.sources)
+
     def records(self, source: str) -> list[str]:
         """The records of a source, or of a translation."""
         return self._parts["translate" if source in self.experiment.translations else "sources", source]
@@ -153,6 +156,10 @@ class Plan:
         """The benchmarks of a source, or of a translation."""
         stage = "translate" if source in self.experiment.translations else "sources"
         return self.named(stage, f"{source}-benchmarks")
+
+    def tokenizer(self, of: Literal["text", "image"]) -> str | None:
+        """A tokenizer, where the config has one."""
+        return self._named.get(("tokenizers", of))
 
     def text_tokenizer(self) -> str:
         return self.named("tokenizers", "text")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from unix_lib.artefacts.files import digest_of
 from unix_lib.artefacts.names import checkpoint_name
-from unix_lib.config.analyze import Inputs
+from unix_lib.config.analyze import AnalysisKind, AnalysisSettings, Inputs
 from unix_lib.config.encode import EncodeSettings
 from unix_lib.config.evaluate import EvaluateConfig, ScorerKind, ScoresSettings
 from unix_lib.config.experiment import Experiment
@@ -254,9 +254,19 @@ def _scores(plan: Plan, config: EvaluateConfig, run: str, step: int, group: str)
 
 def _analyze(plan: Plan) -> None:
     config = plan.experiment.analyze
-    for name, analysis in config.analyses.items():
+    for name, analysis in (_of_every_experiment(plan) | config.analyses).items():
         for job in analysis.jobs(name, plan):
             plan.add("analyze", job.name, analysis.kind, job.settings, job.inputs, config, part_of=name)
+
+
+def _of_every_experiment(plan: Plan) -> dict[str, AnalysisSettings]:
+    """Analyses that the config doesn't name, for figures that it draws."""
+    names = plan.experiment.figures.names
+    figures = known_kinds("figure") if names is None else [figure.kind for figure in names]
+    read = {role for figure in figures for role in find_kind("figure", figure, FigureKind).reads}
+    read -= {analysis.kind for analysis in plan.experiment.analyze.analyses.values()}
+    kinds = {name: find_kind("analysis", name, AnalysisKind) for name in known_kinds("analysis") if name in read}
+    return {name: kind.settings(kind=name) for name, kind in kinds.items() if kind.of_every_experiment}
 
 
 def _results_by_role(plan: Plan) -> dict[str, list[str]]:
@@ -270,7 +280,7 @@ def _results_by_role(plan: Plan) -> dict[str, list[str]]:
             plan.checkpoint(name, run.checkpoints[-1]) for name, run in (train.runs.items() if train else ())
         ],
     }
-    for kind in sorted({analysis.kind for analysis in plan.experiment.analyze.analyses.values()}):
+    for kind in sorted({plan.jobs[artefact].recipe.kind for artefact in plan.of_stage("analyze")}):
         role = kind.rpartition(".")[2]
         if role in roles:
             raise ConfigError(f"analyze: figures read something else as '{role}'; rename the module of kind '{kind}'")

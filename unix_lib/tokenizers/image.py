@@ -27,6 +27,7 @@ from unix_lib.images.pixels import pixels_from_rgb
 from unix_lib.jobs.job import Job
 from unix_lib.records.shards import Split
 from unix_lib.sources.in_place.reading import Images
+from unix_lib.tokenizers.fidelity import code_perplexity, psnr_db
 from unix_lib.tokenizers.pretrained_vqgan import PlannedPretrainedVQGAN
 from unix_lib.tokenizers.train_vqgan import train_vqgan
 from unix_lib.tokenizers.trained_vqgan import VQGANExecution, VQGANTraining
@@ -55,6 +56,11 @@ class ImageTokenizer:
     @property
     def codebook_size(self) -> int:
         return self.model.config.num_embeddings
+
+    @property
+    def has_decoder(self) -> bool:
+        """Whether it also makes images of codes."""
+        return self.model.decoder is not None
 
     @property
     def image_size(self) -> int:
@@ -193,10 +199,8 @@ def quality(tokenizer: ImageTokenizer, images: np.ndarray) -> Facts:
         levels = ((tokenizer.decode(codes).double().numpy() + 1.0) * 127.5).round()
         squared_error += float(np.square(levels - batch).sum())
         counts += np.bincount(codes.numpy().ravel(), minlength=tokenizer.codebook_size)
-    shares = counts[counts > 0] / counts.sum()
-    mean_squared_error = max(squared_error / images.size, 1e-9)  # lossless would be infinite, which JSON can't say
     return facts | {
-        "heldout_psnr_db": round(float(10 * np.log10(255.0**2 / mean_squared_error)), 3),
+        "heldout_psnr_db": round(psnr_db(squared_error, images.size), 3),
         "codes_used": int((counts > 0).sum()),
-        "code_perplexity": round(float(np.exp(-(shares * np.log(shares)).sum())), 3),
+        "code_perplexity": round(code_perplexity(counts), 3),
     }

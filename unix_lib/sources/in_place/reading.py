@@ -4,7 +4,7 @@ In place an image is proven by its name, which is a hash of its bytes; nothing e
 """
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import groupby
@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from unix_lib.artefacts.recipe import recipe_of
 from unix_lib.config.file_hashes import FileHashes
@@ -20,11 +22,13 @@ from unix_lib.images.files import BadImage, square_rgb
 from unix_lib.images.pixels import rgb_from_bytes
 from unix_lib.jobs.job_kinds import job_kind
 from unix_lib.records.rejected import encodable
-from unix_lib.records.shards import SPLITS, count_rows, iterate_batches
+from unix_lib.records.shards import SPLITS, Split, count_rows, iterate_batches
 from unix_lib.records.tables import TableError
 from unix_lib.sources.errors import BadRow, SourceError
 from unix_lib.sources.in_place.images import GIVEN, PLACES, image_id
 from unix_lib.sources.in_place.settings import PlannedImages
+
+Places = Iterator[list[dict[str, Any]]]  # rows of PLACE, in batches
 
 
 @dataclass(frozen=True)
@@ -54,11 +58,24 @@ class Images:
     def chunks(self, size: int) -> Iterator[Chunk]:
         """All of them; of those that are stored the training split comes first."""
         if self.in_place:
-            yield from self._read_in_place(size)
+            yield from self._read_in_place(size, self._places())
             return
         for split in SPLITS:
             for rows in iterate_batches(self.folder, split, ["image_id", "image"], batch_rows=size):
                 yield Chunk(rows["image_id"].to_pylist(), [split] * len(rows), rows["image"].to_pylist())
+
+    def some(self, ids: Collection[str], split: Split) -> dict[str, bytes]:
+        """Those of a split that have such ids, as they are stored; one whose codes came with it is not among them."""
+        if self.in_place:
+            places = ([place for place in batch if place["split"] == split] for batch in self._places())
+            wanted = ([place for place in batch if place["image_id"] in ids] for batch in places)
+            chunks = list(self._read_in_place(len(ids) + 1, wanted))
+            return {name: data for chunk in chunks for name, data in zip(chunk.ids, chunk.data, strict=True)}
+        values, found = pa.array(list(ids), pa.string()), dict[str, bytes]()
+        for batch in iterate_batches(self.folder, split, ["image_id", "image"]):
+            rows = batch.filter(pc.is_in(batch["image_id"], value_set=values))
+            found |= dict(zip(rows["image_id"].to_pylist(), rows["image"].to_pylist(), strict=True))
+        return found
 
     def decoded(self, data: list[bytes], threads: int = 1) -> Iterator[np.ndarray | BadImage]:
         """uint8 (3, S, S) of each, or what is wrong with it, in order."""
@@ -70,13 +87,13 @@ class Images:
         rgb = square_rgb(io.BytesIO(data), self.image_size, self._settings.resize)
         return np.ascontiguousarray(rgb.transpose(2, 0, 1))
 
-    def _places(self) -> Iterator[list[dict[str, Any]]]:
+    def _places(self) -> Places:
         for batch in iterate_batches(self.folder, PLACES):
             yield [place for place in batch.to_pylist() if place["first"] and not place["given"]]
 
-    def _read_in_place(self, size: int) -> Iterator[Chunk]:
+    def _read_in_place(self, size: int, places: Places) -> Iterator[Chunk]:
         chunk = Chunk([], [], [])
-        for place, data in self._bytes_in_place():
+        for place, data in self._bytes_in_place(places):
             chunk.ids.append(place["image_id"])
             chunk.splits.append(place["split"])
             chunk.data.append(data)
@@ -86,11 +103,11 @@ class Images:
         if chunk.ids:
             yield chunk
 
-    def _bytes_in_place(self) -> Iterator[tuple[dict[str, Any], bytes]]:
+    def _bytes_in_place(self, batches: Places) -> Iterator[tuple[dict[str, Any], bytes]]:
         assert self._settings is not None
         settings, outside = self._settings, Outside(Path.cwd(), FileHashes(None))
         paths = {encodable(name): path for path, name in settings.named_files(outside).items()}
-        places = (place for batch in self._places() for place in batch)
+        places = (place for batch in batches for place in batch)
         reader = settings.reader
         columns = reader.columns(reader.image_columns(settings))
         for file, of_file in groupby(places, key=lambda place: str(place["file"])):

@@ -1,0 +1,40 @@
+"""Made-up tables of what a config's own data are: images behind their tokenizer, costs of texts."""
+
+import numpy as np
+import pandas as pd
+
+from tests.images.pictures import png
+
+
+def reconstructions(images: int = 12, shown: int = 4) -> dict[str, pd.DataFrame]:
+    """Two sources whose images are measured, and one that has nothing but codes."""
+    rng = np.random.default_rng(1)
+    rows = [
+        {
+            "source": source,
+            "split": split,
+            "image_id": f"{source}-{number}",
+            "psnr_db": psnr + rng.normal(),
+            "original": png(rng.integers(0, 255, (3, 32, 32), np.uint8)) if number < shown else None,
+            "reconstruction": png(rng.integers(0, 255, (3, 32, 32), np.uint8)) if number < shown else None,
+        }
+        for source, split, psnr in (("photos", "heldout", 21.0), ("scans", "train", 30.0))
+        for number in range(images)
+    ]
+    used = [("photos", "heldout", 40, 150, 90.0), ("scans", "train", 12, 60, 22.0), ("codes", "heldout", 9, 192, 180.0)]
+    columns = ["source", "split", "images", "codes_used", "code_perplexity"]
+    codebook = pd.DataFrame(used, columns=columns).assign(codebook_size=192)
+    return {"reconstructions.parquet": pd.DataFrame(rows), "codebook.parquet": codebook}
+
+
+def text_cost() -> dict[str, pd.DataFrame]:
+    """A source in two scripts, one of them spelled out, and a single text of another source."""
+    rows = [
+        ("photos", "Latin", 30, 1200, 480, 0.01, False, False),
+        ("photos", "Han", 20, 300, 888, 0.02, False, True),
+        ("prose", "Latin", 1, 90, 45, None, True, False),
+    ]
+    columns = ["source", "script", "texts", "characters", "tokens", "standard_error", "learned_from", "costly"]
+    table = pd.DataFrame(rows, columns=columns).assign(split="heldout")
+    table = table.assign(tokens_per_character=table.tokens / table.characters)
+    return {"text_cost.parquet": table.astype({"standard_error": float, "learned_from": object})}

@@ -1,0 +1,39 @@
+"""A random sample of a source's held-out rows that nobody picked, at a cost that does not grow with the source.
+
+Of at most `PARTS` of the source's parts, spread evenly, it takes the rows whose names have the smallest hashes. Where
+nothing is held out it takes training rows, and says so.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from unix_lib.pack.draws import hash_text
+from unix_lib.records.shards import Split, count_rows, iterate_batches, read_split
+
+PARTS = 4  # ASSUME: enough of a source that is cut into hundreds
+
+
+def split_looked_at(folders: Sequence[Path]) -> Split:
+    """The held-out rows, where any of these artefacts has some."""
+    return "heldout" if any(count_rows(folder, "heldout") for folder in folders) else "train"
+
+
+def some_parts(parts: int) -> list[int]:
+    """Which of so many parts are looked at."""
+    count = min(parts, PARTS)
+    return [index * parts // count for index in range(count)]
+
+
+def sampled_rows(folders: Sequence[Path], split: Split, columns: list[str], count: int) -> pa.Table:
+    """At most `count` rows of a split; the first of `columns` is what a row is called."""
+    kept: pa.Table | None = None
+    for folder in folders:
+        for batch in iterate_batches(folder, split, columns):
+            rows = pa.Table.from_batches([batch])
+            rows = rows.append_column("order", pa.array([hash_text(name.as_py()) for name in rows[0]], pa.uint64()))
+            rows = rows if kept is None else pa.concat_tables([kept, rows])
+            kept = rows.take(np.argsort(rows["order"].to_numpy(), kind="stable")[:count])
+    return read_split(folders[0], split, columns) if kept is None else kept.select(columns)
