@@ -38,3 +38,21 @@ def text_cost() -> dict[str, pd.DataFrame]:
     table = pd.DataFrame(rows, columns=columns).assign(split="heldout")
     table = table.assign(tokens_per_character=table.tokens / table.characters)
     return {"text_cost.parquet": table.astype({"standard_error": float, "learned_from": object})}
+
+
+def heldout_loss(architectures: dict[str, str], seed: int) -> dict[str, pd.DataFrame]:
+    """Two checkpoints of each architecture, on a source with both modalities and one of a single held-out document."""
+    rows = [
+        (run, step, architecture, source, modality, loss / (1 + step / 400) + 0.02 * place, error, documents)
+        for place, (run, architecture) in enumerate(architectures.items())
+        for step in (200, 400)
+        for source, modality, loss, error, documents in (
+            ("photos", "text", 4.0, 0.1, 30),
+            ("photos", "image", 5.0, 0.05, 90),
+            ("prose", "text", 6.0, None, 1),
+        )
+    ]
+    columns = ["run", "step", "architecture", "source", "modality", "loss", "standard_error", "documents"]
+    table = pd.DataFrame(rows, columns=columns).assign(seed=seed)
+    table = table.assign(tokens=table.step * 2000, targets=table.documents * 20)
+    return {"heldout_loss.parquet": table.astype({"standard_error": float})}

@@ -64,10 +64,15 @@ class SyntheticExperiment:
         self.inputs: dict[str, list[str]] = {
             role: [] for role in ("evaluations", "ceilings", "images", "checkpoints", "conflict", "entropy")
         }
-        for name, tables in (("reconstructions", own_data.reconstructions()), ("text_cost", own_data.text_cost())):
+        architectures = architectures or ARCHITECTURES
+        for name, tables in (
+            ("reconstructions", own_data.reconstructions()),
+            ("text_cost", own_data.text_cost()),
+            ("heldout_loss", own_data.heldout_loss(architectures, seeds[0])),
+        ):
             self.inputs[name] = [self.add(Recipe("analyze", name, name, 1, {}), tables)]
         skill = skill or {"shared": 0.3, "unix": 0.5, "mot": 0.4, "moe": 0.35}
-        for preset, architecture in (architectures or ARCHITECTURES).items():
+        for preset, architecture in architectures.items():
             for seed in seeds:
                 run = preset if len(seeds) == 1 else f"{preset}-seed{seed}"
                 for step in steps:

@@ -5,6 +5,7 @@ from typing import Literal
 
 from pydantic import model_validator
 
+from unix_lib.analyze.checkpoints import steps_that_are_none
 from unix_lib.artefacts.names import checkpoint_name
 from unix_lib.config.analyze import AnalysisJob, AnalysisKind, AnalysisSettings, Planned
 from unix_lib.config.kinds import JobKind
@@ -60,14 +61,7 @@ class ConflictAnalysis(ConflictMeasurement, AnalysisSettings):
         if train is None:
             yield "runs: there is no training run to analyse; give train.runs"
             return
-        for name in self.runs or [name for name, run in train.runs.items() if run.compare]:
-            checkpoints = train.runs[name].checkpoints
-            for step in self.steps:
-                if step not in checkpoints:
-                    yield (
-                        f"steps: {step} is no checkpoint of run '{name}', which has {checkpoints}; add it there or "
-                        "take it out here"
-                    )
+        yield from steps_that_are_none(train, self.runs, self.steps)
 
     def jobs(self, name: str, planned: Planned) -> Iterator[AnalysisJob]:
         for run in self.runs or planned.compared_runs():

@@ -3,6 +3,7 @@
 KINDS = {
     "conflict": "unix_lib.analyze.conflict_kind",
     "entropy": "unix_lib.analyze.entropy_kind",
+    "heldout_loss": "unix_lib.analyze.heldout_loss_kind",
     "reconstructions": "unix_lib.analyze.reconstructions_kind",
     "text_cost": "unix_lib.analyze.text_cost_kind",
 }

@@ -86,6 +86,13 @@ KINDS = dict(
             "checkpoints",
         ),
         _figure(
+            "heldout_loss",
+            "Held-out loss of each source",
+            "Lower is better: nats per token that a model did not see in training, of each source's text and images. "
+            "Only losses of the same tokens compare: those of one source and modality.",
+            "heldout_loss",
+        ),
+        _figure(
             "table1_text",
             "Text benchmarks",
             "Published models in the first block, this experiment's below. Scores on questions that an experiment "

@@ -61,12 +61,15 @@ def make_pack(job: Job[PackSettings, Execution]) -> Manifest:
 
     rejected = RejectedSamples()
     epochs: dict[str, Facts] = {}
+    records: dict[str, dict[str, int]] = {}
     weights, speed = [1.0] * len(settings.parts), 0.0
     labels: dict[Split, list[int | str]] = {"train": list(range(settings.epochs)), "heldout": [HELDOUT]}
     for split, of_split in labels.items():
         started = time.monotonic()
         tokenized = tokenize_split(job, split, tokenizer, vocabulary)
         rejected.extend(tokenized.rejected)
+        counts = np.bincount(tokenized.records.parts, minlength=len(settings.parts)).tolist()
+        records[split] = {part.source: count for part, count in zip(settings.parts, counts, strict=True)}
         if split == "train":
             weights = _weights(job, tokenized.records, fixed)
         mixed = _Mixed(job, tokenized.records, fixed, np.array(weights))
@@ -84,7 +87,7 @@ def make_pack(job: Job[PackSettings, Execution]) -> Manifest:
     manifest = job.finish(
         files,
         rejected=rejected.counts,
-        facts={"files": epochs, "weights": used},
+        facts={"files": epochs, "weights": used, "records": records},
         metrics={"documents_per_second": round(speed)},
     )
     job.clear_work()

@@ -75,19 +75,27 @@ class PackReader(Sequence[Pack]):
     def __len__(self) -> int:
         return self._ends[-1]
 
+    def records(self, index: int) -> list[int]:
+        """Which records of the split the documents of a pack are; its sources' follow each other, see its facts."""
+        file, first = self._file_of(index)
+        return [record for record, *_ in self._files[file].documents(index - first)]
+
     def __getitem__(self, index: int) -> Pack:  # type: ignore[override]
-        if not 0 <= index < len(self):
-            raise IndexError(f"pack {index} of {len(self)}")
-        file = bisect_right(self._ends, index)
+        file, first = self._file_of(index)
         ids, masks = [], []
-        for record, form, phrase, newlines in self._files[file].documents(
-            index - (self._ends[file - 1] if file else 0)
-        ):
+        for record, form, phrase, newlines in self._files[file].documents(index - first):
             document = self._fixed.document(Format(form), phrase, newlines, *self._store.tokens(record))
             ids.append(document[0])
             masks.append(document[1])
         lengths = np.array([len(document) for document in ids], dtype=np.int32)
         return Pack(np.concatenate(ids), np.concatenate(masks), lengths)
+
+    def _file_of(self, index: int) -> tuple[int, int]:
+        """The file that has a pack, and its first pack."""
+        if not 0 <= index < len(self):
+            raise IndexError(f"pack {index} of {len(self)}")
+        file = bisect_right(self._ends, index)
+        return file, self._ends[file - 1] if file else 0
 
 
 def _fixed_parts(folder: Path) -> FixedParts:

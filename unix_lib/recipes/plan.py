@@ -167,6 +167,10 @@ class Plan:
     def pack(self, mixture: str) -> str:
         return self.named("pack", mixture)
 
+    def pack_of(self, run: str) -> str:
+        """The packs that a run trains on."""
+        return self.pack(self.experiment.runs[run].mixture)
+
     def checkpoint(self, run: str, step: int) -> str:
         return self.named("train", checkpoint_name(run, step))
 

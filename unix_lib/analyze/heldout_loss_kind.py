@@ -1,0 +1,64 @@
+"""The analysis `heldout_loss`: a checkpoint's loss on held-out documents, of each source and modality."""
+
+from collections.abc import Iterator
+from typing import Literal
+
+from unix_lib.analyze.checkpoints import steps_that_are_none
+from unix_lib.artefacts.names import checkpoint_name
+from unix_lib.config.analyze import AnalysisJob, AnalysisKind, AnalysisSettings, Planned
+from unix_lib.config.kinds import JobKind
+from unix_lib.config.strict import StrictModel, key
+from unix_lib.config.train import Step, TrainConfig
+
+
+class HeldoutLossMeasurement(StrictModel):
+    """How a checkpoint is measured."""
+
+    documents: int = key("held-out documents of each source", 128, ge=1, le=1_000_000)
+    seed: int = key("seed of the choice of documents", 218, ge=0, lt=2**64)
+
+
+class HeldoutLossSettings(HeldoutLossMeasurement):
+    """The measurement of one checkpoint."""
+
+    run: str = key("name of the run")
+    step: int = key("step of the checkpoint")
+
+    def work(self) -> float:
+        """Documents of a source."""
+        return self.documents
+
+
+class HeldoutLossAnalysis(HeldoutLossMeasurement, AnalysisSettings):
+    """Held-out loss of the checkpoints of some runs."""
+
+    kind: Literal["heldout_loss"]
+    runs: list[str] = key("runs measured; empty takes every compared run", [], kind="operational")
+    steps: list[Step] = key(
+        "checkpoint steps measured, of every one of these runs; empty takes all but 0", [], kind="operational"
+    )
+
+    def names(self) -> dict[str, list[str]]:
+        return {"runs": self.runs}
+
+    def faults(self, train: TrainConfig | None) -> Iterator[str]:
+        if train is None:
+            yield "runs: there is no training run to measure; give train.runs"
+        else:
+            yield from steps_that_are_none(train, self.runs, self.steps)
+
+    def jobs(self, name: str, planned: Planned) -> Iterator[AnalysisJob]:
+        for run in self.runs or planned.compared_runs():
+            for step in self.steps or [step for step in planned.checkpoint_steps(run) if step]:
+                yield AnalysisJob(
+                    f"{name}-{checkpoint_name(run, step)}",
+                    self.narrowed(HeldoutLossSettings, run=run, step=step),
+                    {"checkpoint": planned.checkpoint(run, step), "pack": planned.pack_of(run)},
+                )
+
+
+KIND = AnalysisKind(
+    settings=HeldoutLossAnalysis,
+    job=JobKind(HeldoutLossSettings, "unix_lib.analyze.heldout_loss:make_heldout_loss", 1),
+    of_every_experiment=True,
+)
