@@ -52,7 +52,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Manifest, Re
     for name in reversed(KINDS):
         recipe = experiment.figure_recipe(name, SCALE)
         figures.append(recipe.artefact)
-        if name == "claims":
+        if name in {"claims", "text_cost"}:
             run_job(recipe, results, make_figure)
         else:
             add_figure(experiment, recipe)
@@ -145,3 +145,11 @@ def test_an_experiment_that_only_measures_entropy_has_a_page(tmp_path: Path, mon
     assert page.index('id="conditional_entropy"') < page.index('id="forecast">My forecast') < page.index('id="data"')
     for absent in ('id="claims"', 'id="models"', 'id="judge"'):
         assert absent not in page
+
+
+def test_page_warns_of_a_script_that_is_spelled_out(report: tuple[Path, Manifest, Recipe]) -> None:
+    results, _, recipe = report
+    page = (results / recipe.artefact / "index.html").read_text()
+    assert "Han text of source photos costs 2.96 tokens a character" in page
+    assert "the text tokenizer did not learn from it: add it to tokenizers.text.sources" in page
+    assert page.count("tokens a character</strong>") == 1

@@ -14,6 +14,7 @@ import torch
 
 from unix_lib.analyze.heldout_loss_kind import HeldoutLossSettings
 from unix_lib.artefacts.manifest import Manifest, read_manifest
+from unix_lib.artefacts.recipe import recipe_of
 from unix_lib.config.jobs import Execution
 from unix_lib.evaluate.tables import null_for_nan, origin_of, write_table
 from unix_lib.jobs.job import Job
@@ -64,8 +65,9 @@ def make_heldout_loss(job: Job[HeldoutLossSettings, Execution]) -> Manifest:
 
 def heldout_documents(pack: Path, settings: HeldoutLossSettings) -> dict[str, list[Documents]]:
     """Held-out documents of each source of a mixture, from packs in a seeded order."""
-    records = read_manifest(pack).facts["records"]["heldout"]  # by source, in the order in which they are stored
-    sources, ends = list(records), np.cumsum(list(records.values()))
+    records = read_manifest(pack).facts["records"]["heldout"]
+    sources = [part["source"] for part in recipe_of(pack).settings["parts"]]  # in the order of their records
+    ends = np.cumsum([records[source] for source in sources])
     reader = PackReader(pack, [HELDOUT_FILE])
     wanted = {source: min(count, settings.documents) for source, count in records.items()}
     found: dict[str, list[Documents]] = {source: [] for source in sources}

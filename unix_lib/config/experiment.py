@@ -91,6 +91,8 @@ class Experiment(StrictModel):
     def notices(self, outside: Outside) -> list[str]:
         """What must be known before the experiment starts, a line each."""
         lines = [line for name, source in self.sources.items() for line in source.notices(name, outside)]
+        packed = {part.source for mixture in self.mixtures.values() for part in mixture.parts}
+        lines += self.tokenizers.notices([name for name in self.sources if name in packed])
         with_images = self.sources_with_images()
         compared = {self.runs[run].mixture for run in self.compared_runs()}
         for name, mixture in self.mixtures.items():

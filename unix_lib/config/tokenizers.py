@@ -1,5 +1,6 @@
 """Config of the `tokenizers` stage: the text tokenizer, the image tokenizer, the vocabulary."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
@@ -118,6 +119,17 @@ class TokenizersConfig(Execution):
         sparse=True,
     )
     job: JobShape = key("shape of a tokenizer job", JobShape(threads=1, runtime_minutes=120), kind="operational")
+
+    def notices(self, packed: list[str]) -> Iterator[str]:
+        """What must be known of them before sources are packed, a line each."""
+        learned_from = self.text.trained_on() if self.text else []
+        others = [source for source in packed if source not in learned_from]
+        if learned_from and others:
+            yield (
+                f"tokenizers.text does not learn from {', '.join(others)}, and what it never saw is spelled out: up to "
+                "three tokens for a Chinese character. Texts in another language or script than those of "
+                f"{', '.join(learned_from)} belong into tokenizers.text.sources; the figure text_cost measures it."
+            )
 
     @model_validator(mode="after")
     def _separators_fit(self) -> "TokenizersConfig":

@@ -76,7 +76,7 @@ class PackReader(Sequence[Pack]):
         return self._ends[-1]
 
     def records(self, index: int) -> list[int]:
-        """Which records of the split the documents of a pack are; its sources' follow each other, see its facts."""
+        """Which records of the split a pack's documents are; those of a mixture's parts follow each other, in order."""
         file, first = self._file_of(index)
         return [record for record, *_ in self._files[file].documents(index - first)]
 

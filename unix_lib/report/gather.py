@@ -19,6 +19,7 @@ from unix_lib.figures.style import architecture_name, ordered_architectures, pre
 from unix_lib.records.schema import Row
 
 CLAIMS = "claims"  # the kind of figure that the page shows as a table, first
+TEXT_COST = "text_cost"
 MOST_ROWS = 60  # of a CSV shown on the page; longer ones are named with their number of rows
 
 
@@ -49,6 +50,16 @@ def claims_rows(inputs: Inputs) -> list[Row]:
         if inputs.recipe(artefact).kind == CLAIMS:
             table = pd.read_csv(inputs.results / artefact / "claims.csv", keep_default_na=False)
             rows: list[Row] = table.to_dict("records")
+            return rows
+    return []
+
+
+def costly_texts(inputs: Inputs) -> list[Row]:
+    """Rows of `text_cost.csv` that warn of a script that is spelled out."""
+    for artefact in inputs.existing.get("figures", []):
+        if inputs.recipe(artefact).kind == TEXT_COST:
+            table = pd.read_csv(inputs.results / artefact / f"{TEXT_COST}.csv", keep_default_na=False)
+            rows: list[Row] = table[table.warning != ""].to_dict("records")
             return rows
     return []
 

@@ -19,6 +19,7 @@ from unix_lib.jobs.job import Job
 from unix_lib.report.gather import (
     blind_rows,
     claims_rows,
+    costly_texts,
     data_rows,
     figures_on_page,
     final_score_metrics,
@@ -55,6 +56,7 @@ def render_page(inputs: Inputs, settings: ReportSettings) -> str:
         claims=claims_rows(inputs),
         figures=figures_on_page(inputs),
         data=data_rows(inputs),
+        costly=costly_texts(inputs),
         fitness=fitness_rows(inputs),
         blind=blind_rows(inputs),
         rivals=rivals(inputs),
