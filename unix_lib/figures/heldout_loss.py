@@ -47,7 +47,7 @@ def draw(inputs: Inputs, settings: DrawnFigure) -> Drawing:
     handles = {
         label: handle for axes in panels for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
     }
-    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=len(handles))
+    figure.legend(handles.values(), handles.keys(), loc="outside upper right", ncols=len(handles))
     return Drawing(table[COLUMNS].sort_values(COLUMNS[1:7], kind="stable"), figure)
 
 
