@@ -40,9 +40,7 @@ if workflow.is_main_process:
         paths = workflow.configfiles or [DEFAULT_CONFIG]
         experiment = load_experiment(*paths, overrides=overrides)
         results = Path("results") / experiment.experiment
-        PLAN = resolve(
-            experiment, Path.cwd(), FileHashes(results / ".file-hashes.json")
-        )
+        PLAN = resolve(experiment, Path.cwd(), FileHashes.of_plan(results))
         marked_before = marked(results)
         UNFINISHED = set(unfinished(PLAN, results))
     except UserError as error:

@@ -121,6 +121,20 @@ def fetch(config: ConfigPath) -> None:
 
 
 @app.command()
+def inventory(
+    config: ConfigPath,
+    readers: Annotated[int | None, typer.Option(min=1, help="files read at a time; default: a core each")] = None,
+) -> None:
+    """Hash the files from outside that a config names, many at a time, so that planning only looks at sizes and times.
+
+    What was hashed is kept beside the files, in .unix-inventory; after a kill it goes on where it was.
+    """
+    from unix_lib.commands import inventory as command
+
+    raise typer.Exit(command.run(config, readers, console))
+
+
+@app.command()
 def schema(
     output: Annotated[Path, typer.Argument(help="file of the schema")] = Path("config/schema.json"),
     reference: Annotated[Path, typer.Option(help="file of the reference of all keys")] = Path("docs/config.md"),

@@ -17,9 +17,10 @@ def sha256_of(path: Path, advance: Callable[[int], None] = lambda size: None) ->
     """SHA-256 of a file's bytes, hexadecimal; `advance` is told how many were read, piece by piece."""
     digest = hashlib.sha256()
     with open(path, "rb", buffering=0) as file:
-        while chunk := file.read(CHUNK):
-            digest.update(chunk)
-            advance(len(chunk))
+        view = memoryview(bytearray(min(CHUNK, max(4096, os.fstat(file.fileno()).st_size + 1))))
+        while size := file.readinto(view):
+            digest.update(view[:size])
+            advance(size)
     return digest.hexdigest()
 
 

@@ -85,7 +85,7 @@ def run(config: Path, console: Console) -> int:
         remedy = f"unix-lib fetch {config}" if need.local is None else "put it there"
         row(reason is None, " ".join([need.what, *_about(need)]), reason or "there", remedy)
     console.print(table)
-    known = FileHashes(Path("results") / experiment.experiment / ".file-hashes.json")
+    known = FileHashes.of_plan(Path("results") / experiment.experiment)
     for line in experiment.notices(Outside(Path.cwd(), known)):
         console.print(line, soft_wrap=True, highlight=False)
     return 1 if needed_missing else 0

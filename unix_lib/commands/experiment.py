@@ -23,5 +23,5 @@ class PlannedExperiment:
         require_library(Path.cwd())
         config = load_experiment(path)
         results = Path("results") / config.experiment
-        plan = resolve(config, Path.cwd(), FileHashes(results / ".file-hashes.json"))
+        plan = resolve(config, Path.cwd(), FileHashes.of_plan(results))
         return cls(config, plan, results)

@@ -1,10 +1,13 @@
 """SHA-256 of files from outside, remembered from plan to plan: a plan over a million images costs a stat each.
 
 A digest is remembered with size, times of content and of status: the last can't be set, so that an edit that puts the
-modification time back is seen.
+modification time back is seen. What an inventory says of a file (`config.inventory`) goes before that.
 """
 
 import contextlib
+import logging
+import os
+import stat
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,36 +15,53 @@ from typing import Any
 
 from unix_lib.artefacts.files import sha256_of, write_text
 from unix_lib.artefacts.sealed import SealError, open_sealed, sealed_text
-from unix_lib.config.folders import is_regular
+from unix_lib.config.inventory import Inventories, stamp_of
 
 UNREADABLE = "unreadable"  # in place of a digest
 UNSETTLED = 2_000_000_000  # nanoseconds in which another edit may get the same times from the file system
+MUCH = 20 * 10**9  # bytes: a minute's reading of a fast disk
+
+logger = logging.getLogger(__name__)
 
 
 class FileHashes:
     """Digests of files, kept in a file between plans; `None` keeps them no longer than this object."""
 
-    def __init__(self, cache: Path | None) -> None:
+    def __init__(self, cache: Path | None, inventories: Inventories | None = None) -> None:
         self._cache = cache
+        self._inventories = inventories
+        self._bytes_read = 0
         self._known = {} if cache is None else _read(cache)
         self._changed = False
         self._unsettled: set[str] = set()  # not kept
         self._looked_at: dict[str, list[int]] = {}
 
+    @classmethod
+    def of_plan(cls, results: Path) -> "FileHashes":
+        """Those that a plan of `results/<experiment>` remembers, and those of inventories."""
+        return cls(results / ".file-hashes.json", Inventories(results.parent.parent))
+
+    @property
+    def faults(self) -> list[str]:
+        """Inventories that are not believed, a line each."""
+        return [] if self._inventories is None else self._inventories.faults
+
     def of(self, path: Path) -> str:
         """A file's digest, hexadecimal; see `size_and_digest`."""
         return self.size_and_digest(path)[1]
 
-    def size_and_digest(self, path: Path) -> tuple[int, str]:
+    def size_and_digest(self, path: Path | str) -> tuple[int, str]:
         """Bytes and SHA-256 of a file; 0 and `UNREADABLE` of what can't be read to an end."""
         name = str(path)
         try:
-            if is_regular(path):
-                stamp = _stamp(path)
-                digest = self.remembered(name, stamp, lambda: self._digest(path, stamp))
+            status = os.stat(name)  # noqa: PTH116  # a path as text: a plan may speak of millions
+            if stat.S_ISREG(status.st_mode):
+                stamp = [status.st_size, status.st_mtime_ns, status.st_ctime_ns]
+                digest = self._inventories.digest(name, stamp_of(status)) if self._inventories is not None else None
+                digest = digest or self.remembered(name, stamp, lambda: self._digest(name, stamp))
                 self._looked_at[name] = stamp
-                return stamp[0], digest
-        except OSError:
+                return status.st_size, digest
+        except (OSError, ValueError):  # no such file, no access, a name that no file can have
             self._known.pop(name, None)
         return 0, UNREADABLE
 
@@ -73,12 +93,19 @@ class FileHashes:
                 write_text(self._cache, sealed_text({"files": kept}, indent=None))
             self._changed = False
 
-    def _digest(self, path: Path, stamp: list[int]) -> str:
-        digest = sha256_of(path)
-        if _stamp(path) != stamp or abs(time.time_ns() - stamp[1]) < UNSETTLED:
-            self._unsettled.add(str(path))
+    def _digest(self, path: str, stamp: list[int]) -> str:
+        before, self._bytes_read = self._bytes_read, self._bytes_read + stamp[0]
+        if self._inventories is not None and before <= MUCH < self._bytes_read:
+            logger.warning(
+                "planning reads more than %d GB of files from outside, one after the other; stop it and run `python -m "
+                "unix_lib inventory CONFIG`, which reads them side by side, once, and goes on where it stopped",
+                MUCH // 10**9,
+            )
+        digest = sha256_of(Path(path))
+        if _stamp(Path(path)) != stamp or abs(time.time_ns() - stamp[1]) < UNSETTLED:
+            self._unsettled.add(path)
         else:
-            self._unsettled.discard(str(path))
+            self._unsettled.discard(path)
         return digest
 
 

@@ -2,7 +2,7 @@
 
 Every folder is entered once, by its own path where it has one below the top, so that links may lead in circles. What
 is listed may turn out to be unreadable: a link that leads nowhere, a pipe, a folder that lets nobody in. Whoever reads
-it sets it aside.
+it sets it aside. Inventories, which are this project's own, are not listed.
 """
 
 import os
@@ -12,6 +12,8 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePath
+
+INVENTORY = ".unix-inventory"  # what is known of the files of a folder, see `config.inventory`
 
 
 def is_folder(path: Path) -> bool:
@@ -81,7 +83,7 @@ def _entered(top: Path) -> Iterator[tuple[Path, list[Path]]]:
 def _names_in(folder: Path) -> list[str] | None:
     """Sorted; None where they can't be seen."""
     try:
-        return sorted(path.name for path in folder.iterdir())
+        return sorted(path.name for path in folder.iterdir() if INVENTORY not in path.name)
     except OSError:
         return None
 

@@ -6,6 +6,7 @@ artefact has them checked before the first and after the last of them is read, s
 
 import hashlib
 import os
+import stat
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any, ClassVar, TypeVar
 
 from unix_lib.artefacts.errors import UserError
 from unix_lib.config.file_hashes import UNREADABLE, FileHashes
-from unix_lib.config.folders import files_below, is_folder
+from unix_lib.config.folders import files_below
 from unix_lib.config.needs import is_hub_id
 from unix_lib.config.strict import Model, StrictModel, key
 
@@ -37,21 +38,25 @@ class Outside:
     unreadable: list[Path] = field(default_factory=list)
     _found: dict[Hashable, Any] = field(default_factory=dict)
 
-    def files(self, paths: Iterable[Path]) -> FilesIdentity:
+    def files(self, paths: Iterable[Path | str]) -> FilesIdentity:
         """Identity of files by their names below the root, folders opened, each once, in a fixed order.
 
         A path that does not exist yet counts as no file: a plan can be looked at before the data are there, and
         the identity changes when they arrive. So it does when a file that can't be read can be.
         """
-        files: dict[Path, None] = {}
-        for path in paths:
-            whole = self.root / path
-            files |= dict.fromkeys(files_below(whole) if is_folder(whole) else [whole] * os.path.lexists(whole))
-        return self.named(
-            {path: str(path.relative_to(self.root) if path.is_relative_to(self.root) else path) for path in files}
-        )
+        begins = str(self.root / "_")[:-1]  # what paths below the root begin with
+        files: dict[str, None] = {}
+        for path in map(str, paths):  # as text: a plan may speak of millions
+            whole = path if path.startswith("/") else begins + path if path != "." else str(self.root)
+            try:
+                is_a_folder = stat.S_ISDIR(os.stat(whole).st_mode)  # noqa: PTH116
+            except (OSError, ValueError):
+                files |= dict.fromkeys([whole] * os.path.lexists(whole))
+            else:
+                files |= dict.fromkeys(map(str, files_below(Path(whole)))) if is_a_folder else {whole: None}
+        return self.named({path: path.removeprefix(begins) for path in files})
 
-    def named(self, names: Mapping[Path, str]) -> FilesIdentity:
+    def named(self, names: Mapping[Path, str] | Mapping[str, str]) -> FilesIdentity:
         """Identity of files by names of their own, which don't say where they lie; see `files`."""
         whole_digest, total = hashlib.sha256(), 0
         for path, name in names.items():

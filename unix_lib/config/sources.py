@@ -3,12 +3,14 @@
 import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from unix_lib.config.kinds import JobKind, Kind
 from unix_lib.config.needs import Need
 from unix_lib.config.outside import Outside, ReadsOutside
 from unix_lib.config.strict import Model, StrictModel, key
+
+File = TypeVar("File", Path, str)
 
 
 class HeldOut(StrictModel):
@@ -96,7 +98,7 @@ class SourceKind(Kind[Any]):
     JOBS: ClassVar[tuple[str, ...]] = ("images", "records", "benchmarks")  # in the order of the flow
 
 
-def nth_part(parts: list[list[Path]], shard: int) -> list[Path]:
+def nth_part(parts: list[list[File]], shard: int) -> list[File]:
     """The files of a part; none where there are fewer parts now than when the plan was made."""
     return parts[shard] if shard < len(parts) else []
 

@@ -46,6 +46,7 @@ def resolve(experiment: Experiment, root: Path, hashes: FileHashes | None = None
     _figures(plan, roles)
     _report(plan, roles)
     outside.hashes.save()
+    plan.notices += [f"{fault}; run `python -m unix_lib inventory CONFIG`" for fault in outside.hashes.faults]
     return plan
 
 

@@ -35,7 +35,7 @@ class FolderImages(FolderPaths):
         "images that a job prepares and encodes: the larger, the fewer jobs", 50_000, ge=1, le=1_000_000_000
     )
 
-    def image_shards(self, outside: Outside) -> list[list[Path]]:
+    def image_shards(self, outside: Outside) -> list[list[str]]:
         """Image files that the captions name, part by part, in the order of the rows, at least one part.
 
         So a row behind all others changes the last part or adds one, and no part before it.
@@ -51,8 +51,8 @@ class PlannedFolderImages(FolderImages, PlannedPart):
     named_by = "folder"
     sets_aside = True
 
-    def part(self, outside: Outside) -> list[Path]:
-        """The image files of the part."""
+    def part(self, outside: Outside) -> list[str]:
+        """Paths of the part's image files."""
         return nth_part(self.image_shards(outside), self.shard)
 
     def identify(self, outside: Outside) -> FilesIdentity:

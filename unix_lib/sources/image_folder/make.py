@@ -23,7 +23,7 @@ from unix_lib.records.shards import ShardWriter
 from unix_lib.sources.errors import SourceError
 from unix_lib.sources.image_folder.decoding import ImageFile, decoded, with_good_headers
 from unix_lib.sources.image_folder.kind import PlannedFolderImages, PlannedFolderRecords
-from unix_lib.sources.image_folder.rows import file_named, judged_rows
+from unix_lib.sources.image_folder.rows import Naming, judged_rows
 from unix_lib.sources.writing import Files, ImageWriter, finish
 
 SET_ASIDE = "image set aside"
@@ -47,7 +47,9 @@ def make_images(job: Job[PlannedFolderImages, Execution]) -> Manifest:
     """
     settings = job.settings
     rejected = RejectedSamples()
-    files = _different_files(settings.part(job.outside), Path.cwd() / settings.folder, job.outside.hashes)
+    files = _different_files(
+        [Path(path) for path in settings.part(job.outside)], Path.cwd() / settings.folder, job.outside.hashes
+    )
     files = with_good_headers(files, settings.max_pixels, settings.max_aspect_ratio, rejected)
     names: list[dict[str, str]] = []
     with ImageWriter(job.folder, "train") as train, ImageWriter(job.folder, "heldout") as heldout:
@@ -70,7 +72,8 @@ def make_records(job: Job[PlannedFolderRecords, Execution]) -> Manifest:
         SourceError: no folder or no caption file, or images that came or went after they were made.
     """
     settings, source = job.settings, job.recipe.name
-    captions, root = Path(settings.captions), Path(settings.folder).resolve()
+    captions, naming = Path(settings.captions), Naming(Path(settings.folder))
+    root = naming.root
     images, set_aside = _images_by_name(job.inputs("images"))
     rejected = RejectedSamples()
     mentioned: set[str] = set()  # files, also by rows that can't be used
@@ -83,11 +86,11 @@ def make_records(job: Job[PlannedFolderRecords, Execution]) -> Manifest:
             sample_id = row.image or f"row-{row.line}"
             if row.image and times[row.image] > 1:
                 sample_id += f"#{times[row.image]}"
-            mentioned.add(str(judged.path))
+            mentioned.add(judged.file)
             if judged.reason is not None:
                 rejected.add(sample_id, origin, judged.reason, judged.detail)
                 continue
-            name = _name_below(root, judged.path)
+            name = _name_below(root, Path(judged.file))
             named.add(name)
             if name not in images:
                 if name not in set_aside:
@@ -101,7 +104,7 @@ def make_records(job: Job[PlannedFolderRecords, Execution]) -> Manifest:
         raise SourceError(f"sources.{source}: {sorted(gone - named)[0]} is gone since the images were made; run again")
     for path in files_below(root):
         name = path.relative_to(root).as_posix()
-        if path.suffix.lower() in EXTENSIONS and is_regular(path) and str(file_named(name, root)) not in mentioned:
+        if path.suffix.lower() in EXTENSIONS and is_regular(path) and naming.file(name)[0] not in mentioned:
             rejected.add(name, name, UNCAPTIONED, f"no row in {captions.name} names it")
     facts = {"train_records": train.rows, "heldout_records": heldout.rows}
     return finish(job, {**train.files, **heldout.files}, facts, rejected)

@@ -4,8 +4,11 @@ The plan and both jobs ask here, so that all three speak of the same files. An i
 below one, as data are that DVC manages; a name may not leave the folder by itself (`../`).
 """
 
+import os
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path, PurePath
 
 from unix_lib.config.folders import is_folder, is_regular
@@ -23,7 +26,7 @@ class JudgedRow:
     """A row and the image file that it names; `reason` says why it can't be used."""
 
     row: CaptionRow
-    path: Path  # of the image, see `file_named`
+    file: str  # path of the image, see `Naming.file`
     reason: str | None = None  # short and fixed
     detail: str | None = None
 
@@ -36,46 +39,71 @@ def judged_rows(captions: Path, folder: Path) -> Iterator[JudgedRow]:
     """
     if not is_folder(folder):
         raise SourceError(f"{folder}: no such folder; set 'folder' to where the images are")
-    root = folder.resolve()
-    for row in read_captions(captions, root):
-        path = file_named(row.image, root)
+    naming = Naming(folder)
+    for row in read_captions(captions, naming.root):
+        file, regular = naming.file(row.image)
         if row.fault is not None:
-            yield JudgedRow(row, path, MALFORMED, row.fault)
-        elif not path.is_relative_to(root):
-            yield JudgedRow(row, path, OUTSIDE, row.image)
-        elif not is_regular(path):
-            yield JudgedRow(row, path, MISSING, f"no file {row.image or '(empty name)'} in the folder")
+            yield JudgedRow(row, file, MALFORMED, row.fault)
+        elif not file.startswith(naming.prefix):
+            yield JudgedRow(row, file, OUTSIDE, row.image)
+        elif not regular:
+            yield JudgedRow(row, file, MISSING, f"no file {row.image or '(empty name)'} in the folder")
         elif not row.caption:
-            yield JudgedRow(row, path, EMPTY_CAPTION)
+            yield JudgedRow(row, file, EMPTY_CAPTION)
         else:
-            yield JudgedRow(row, path)
+            yield JudgedRow(row, file)
 
 
-def named_images(captions: Path, folder: Path) -> list[Path]:
+def named_images(captions: Path, folder: Path) -> list[str]:
     """Image files that usable rows name, each once, in the order of the rows: paths that begin with the folder's.
 
     There are none where the folder or the caption file is missing or of no known form, which the jobs then say: a plan
     can be looked at before the data are there.
     """
-    root = folder.resolve()
+    begins, cut = Naming(folder).prefix, f"{folder}/".replace("//", "/")
     try:
-        usable = [judged.path for judged in judged_rows(captions, folder) if judged.reason is None]
+        usable = dict.fromkeys(judged.file for judged in judged_rows(captions, folder) if judged.reason is None)
     except SourceError:
         return []
-    return [folder / path.relative_to(root) for path in dict.fromkeys(usable)]
+    return [cut + file[len(begins) :] for file in usable]
 
 
-def file_named(name: str, root: Path) -> Path:
+class Naming:
     """The file that a name below a folder means: one path for one file of the folder, however rows write it.
 
     Links within the folder are followed; what lies elsewhere and is linked to is called by its name in the folder.
-
-    Args:
-        root: the folder, links followed.
     """
-    path = root / name
-    try:
-        real = path.resolve()
-    except (OSError, RuntimeError, ValueError):  # a loop of links, a name that no file can have
-        return path
-    return real if real.is_relative_to(root) or ".." in PurePath(name).parts else path
+
+    def __init__(self, folder: Path) -> None:
+        self.root = folder.resolve()
+        self.prefix = f"{self.root}/".replace("//", "/")  # what paths of files in it begin with
+        self._inside = cache(self._folder_inside)
+
+    def file(self, name: str) -> tuple[str, bool]:
+        """The file's path, and whether it is one that ends, so no pipe, socket or device."""
+        parent, _, own = name.rpartition("/")
+        if not name.startswith("/") and (inside := self._inside(parent)) is not None:
+            path = inside + own
+            try:
+                if stat.S_ISREG(os.lstat(path).st_mode):
+                    return path, True  # no link, in a folder that is none: nothing is left to follow
+            except (OSError, ValueError):
+                pass
+        followed = self._followed(name)
+        return str(followed), is_regular(followed)
+
+    def _followed(self, name: str) -> Path:
+        path = self.root / name
+        try:
+            real = path.resolve()
+        except (OSError, RuntimeError, ValueError):  # a loop of links, a name that no file can have
+            return path
+        return real if real.is_relative_to(self.root) or ".." in PurePath(name).parts else path
+
+    def _folder_inside(self, name: str) -> str | None:
+        """A folder's own path, links followed, with a slash behind it; None where it is not in the root."""
+        try:
+            real = (self.root / name).resolve()
+        except (OSError, RuntimeError, ValueError):
+            return None
+        return f"{real}/".replace("//", "/") if real.is_relative_to(self.root) else None

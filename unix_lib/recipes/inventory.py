@@ -1,0 +1,189 @@
+"""Takes inventory: hashes the outside files that a config's jobs name, several at a time, beside planning.
+
+A file that an inventory has under its present stamp is not read. What was hashed is added every few seconds, so that a
+killed process repeats no more than that. Files are listed by the plan itself, with hashes that read nothing: whatever
+a kind of source names is in it.
+"""
+
+import os
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from unix_lib.artefacts.files import sha256_of
+from unix_lib.config.experiment import Experiment
+from unix_lib.config.file_hashes import UNSETTLED, FileHashes
+from unix_lib.config.inventory import Inventory, append, place_of, rewrite, stamp_of
+from unix_lib.config.outside import identified
+from unix_lib.recipes.plan import STAGES
+from unix_lib.recipes.resolve import resolve
+
+SECONDS = 5.0  # between two blocks
+TOGETHER = 1000  # small files that a thread takes at a time
+SMALL = 1 << 20  # bytes
+POLL_SECONDS = 0.2
+
+
+@dataclass
+class Taken:
+    """What was found so far."""
+
+    files: int = 0  # of all inventories
+    known: int = 0  # of them in an inventory already
+    bytes: int = 0  # to be read
+    read_files: int = 0
+    read_bytes: int = 0
+    unreadable: list[str] = field(default_factory=list)
+    unsettled: int = 0  # written to just now, or while they were read: the next inventory has them
+    faults: list[str] = field(default_factory=list)  # inventories of which something was not believed
+    places: list[Path] = field(default_factory=list)
+
+
+class _Listing(FileHashes):
+    """Hashes that read nothing and note what is asked for."""
+
+    def __init__(self) -> None:
+        super().__init__(None)
+        self.paths: dict[str, None] = {}
+
+    def size_and_digest(self, path: Path | str) -> tuple[int, str]:
+        self.paths[str(path)] = None
+        return 0, "listed"
+
+
+def files_by_top(experiment: Experiment, root: Path) -> dict[str, list[str]]:
+    """Outside files that an experiment's jobs read, by the folder that holds all of a source, or of another part."""
+    listing = _Listing()
+    plan = resolve(experiment, root, listing)
+    assert plan.outside is not None
+    found: dict[str, dict[str, None]] = defaultdict(dict)
+    for stage in STAGES:
+        for artefacts in plan.parts(stage).values():
+            listing.paths = {}
+            for artefact in artefacts:
+                identified(plan.jobs[artefact].settings, plan.outside)
+            if listing.paths:
+                top = os.path.commonpath({path.rpartition("/")[0] for path in listing.paths})
+                found[top] |= listing.paths
+    return {top: list(paths) for top, paths in found.items()}
+
+
+def take_inventory(
+    experiment: Experiment, root: Path, readers: int, progress: Callable[[Taken], None] = lambda so_far: None
+) -> Taken:
+    """Bring the inventories of an experiment's outside files up to date.
+
+    Args:
+        readers: files, or lots of small ones, that are read at a time.
+        progress: told now and then what was done so far.
+    """
+    taken = Taken()
+    for top, paths in files_by_top(experiment, root).items():
+        place = place_of(top, root)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        inventory = Inventory.read(place)
+        if inventory.fault is not None:
+            taken.faults.append(inventory.fault)
+            rewrite(place, inventory)
+        taken.places.append(place)
+        taken.files += len(paths)
+        _Reading(top, place, inventory, taken).read(paths, readers, progress)
+    return taken
+
+
+class _Reading:
+    """The files of one inventory that are to be read."""
+
+    def __init__(self, top: str, place: Path, inventory: Inventory, taken: Taken) -> None:
+        self._known, self._place, self._taken = inventory.entries, place, taken
+        self._prefix = len(top.rstrip("/")) + 1
+        self._new: list[tuple[bytes, bytes, bytes]] = []
+        self._counting, self._stopped = threading.Lock(), threading.Event()
+
+    def read(self, paths: list[str], readers: int, progress: Callable[[Taken], None]) -> None:
+        """Hash those that are not known, and add what was hashed every few seconds."""
+        lots = list(self._lots(paths))
+        written = time.monotonic()
+        with ThreadPoolExecutor(readers) as pool:  # hashing and reading let go of the interpreter's lock
+            waiting = [pool.submit(self._read_lot, lot) for lot in lots]
+            try:
+                while waiting:
+                    time.sleep(POLL_SECONDS if not waiting[0].done() else 0)
+                    while waiting and waiting[0].done():
+                        waiting.pop(0).result()
+                    progress(self._taken)
+                    if time.monotonic() - written > SECONDS:
+                        self._write()
+                        written = time.monotonic()
+            except BaseException:
+                self._stopped.set()
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+            finally:
+                self._write()
+
+    def _lots(self, paths: list[str]) -> Iterator[list[tuple[str, bytes]]]:
+        """Files to be read with their stamps: a large one alone, small ones together."""
+        lot: list[tuple[str, bytes]] = []
+        lot_bytes = 0
+        for path in paths:
+            try:
+                status = os.stat(path)  # noqa: PTH116
+            except (OSError, ValueError):
+                self._taken.unreadable.append(path)
+                continue
+            stamp = stamp_of(status)
+            if self._known.get(self._name(path), (b"",))[0] == stamp:
+                self._taken.known += 1
+                continue
+            self._taken.bytes += status.st_size
+            lot.append((path, stamp))
+            lot_bytes += status.st_size
+            if lot_bytes >= SMALL or len(lot) >= TOGETHER:
+                yield lot
+                lot, lot_bytes = [], 0
+        if lot:
+            yield lot
+
+    def _name(self, path: str) -> bytes:
+        return os.fsencode(path[self._prefix :])
+
+    def _read_lot(self, lot: list[tuple[str, bytes]]) -> None:
+        for path, stamp in lot:
+            if self._stopped.is_set():
+                return
+            self._read_one(path, stamp)
+
+    def _read_one(self, path: str, stamp: bytes) -> None:
+        size = int(stamp.split()[0])
+        try:
+            digest = sha256_of(Path(path), self._advance if size >= SMALL else lambda _: None)
+            status = os.stat(path)  # noqa: PTH116
+        except OSError:
+            with self._counting:
+                self._taken.unreadable.append(path)
+            return
+        settled = stamp_of(status) == stamp and abs(time.time_ns() - status.st_mtime_ns) >= UNSETTLED
+        with self._counting:
+            self._taken.read_files += 1
+            self._taken.read_bytes += 0 if size >= SMALL else size
+            if settled:
+                self._new.append((self._name(path), stamp, digest.encode()))
+            else:
+                self._taken.unsettled += 1
+
+    def _advance(self, size: int) -> None:
+        if self._stopped.is_set():
+            raise InterruptedError
+        with self._counting:
+            self._taken.read_bytes += size
+
+    def _write(self) -> None:
+        with self._counting:
+            new, self._new = self._new, []
+        if new:
+            append(self._place, new)
