@@ -15,6 +15,7 @@ from unix_lib.config import load_experiment
 from unix_lib.config.file_hashes import FileHashes
 from unix_lib.recipes.plan import STAGES
 from unix_lib.recipes.resolve import resolve
+from unix_lib.recipes.sharing import share, shareable
 from unix_lib.recipes.workspace import (
     link_current,
     read_planned,
@@ -58,6 +59,11 @@ class DigestsDecide(type(workflow)):
     def _build_dag(self):
         if PLAN and self.executor_plugin and not self.dryrun:
             self.driver = become_the_driver(results)
+            if share(PLAN, results):
+                UNFINISHED.intersection_update(unfinished(PLAN, results))
+                mark_finished(PLAN.jobs, UNFINISHED, marked(results), results)
+        elif PLAN and (found := shareable(PLAN, results)):
+            logger.info(f"{len(found)} artefacts are in stores, and would be linked.")
         super()._build_dag()
 
     @property

@@ -273,3 +273,22 @@ def test_identical_recipes_make_identical_artefacts(project: Project, tmp_path: 
         twin = other.results / manifest.relative_to(project.results)
         first, second = (json.loads(path.read_text()) for path in (manifest, twin))
         assert first["content_digest"] == second["content_digest"]
+
+
+def test_a_second_experiment_with_the_same_sources_makes_nothing_of_them_again(project: Project) -> None:
+    project.config["experiment"] = "second"
+    project.config["train"]["runs"]["unix"]["plan"]["last"] = 2
+    before = {path: path.stat().st_mtime_ns for path in project.results.rglob("*") if path.is_file()}
+    damaged = next(project.results.glob("sources/prose-*/made.txt"))
+    damaged.write_text("other")
+    project.write_config()
+    dry = project.snakemake("--cores", "1", "-n", "--", "all")
+    assert "are in stores, and would be linked" in dry.stdout + dry.stderr
+    assert not (project.folder / "results" / "second" / "sources").exists()
+    made = project.run()
+    assert "sources/prose" in made and "train/unix-step-00030" in made and "report/summary" in made
+    assert not {"sources/digits-images", "encode/digits", "train/base-step-00030", "train/shared-step-00030"} & set(
+        made
+    )
+    assert {path: path.stat().st_mtime_ns for path in before if path != damaged} | {damaged: before[damaged]} == before
+    assert project.run() == []

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -108,6 +109,22 @@ def point_link(link: Path, target: Path) -> bool:
         return False
     os.replace(temporary, link)
     return True
+
+
+def link_or_copy(origin: Path, path: Path) -> None:
+    """Give a file a second name, or copy it where it can't have one: on another disk, or another user's."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.hardlink_to(origin.resolve())
+    except OSError:
+        shutil.copyfile(origin, path)
+
+
+def unlink_shared(folder: Path) -> None:
+    """Remove files of a folder that have names elsewhere too: what is written here next must not reach them."""
+    for path in folder.rglob("*"):
+        if path.is_file() and path.lstat().st_nlink > 1:
+            path.unlink()
 
 
 def replace_text(path: Path, text: str) -> None:

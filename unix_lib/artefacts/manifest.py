@@ -20,6 +20,7 @@ from unix_lib.artefacts.sealed import SEAL, is_sealed, sealed_text
 logger = logging.getLogger(__name__)
 
 MANIFEST = "manifest.json"
+SHARED = "shared_from"  # key of the provenance: folders, the last one that whose files these are
 # Larger files are checked by size when read, and by hash only in `verify`: hashing a terabyte of packs before
 # every training job would cost more than it saves.
 HASHED_WHEN_READ = 256 * 1024 * 1024
@@ -114,6 +115,20 @@ def write_manifest(
         provenance=provenance,
         sealed=True,
     )
+    _write(folder, manifest)
+    return manifest
+
+
+def write_shared(folder: Path, manifest: Manifest, origin: Path) -> None:
+    """Write the manifest of an artefact that another one's files were linked to; its provenance says which one's.
+
+    Its content, and so its identity, is the other's.
+    """
+    shared_from = [*manifest.provenance.get(SHARED, []), str(origin)]
+    _write(folder, replace(manifest, provenance=manifest.provenance | {SHARED: shared_from}))
+
+
+def _write(folder: Path, manifest: Manifest) -> None:
     values = {
         "artefact": manifest.artefact,
         "content": manifest.content,
@@ -121,7 +136,6 @@ def write_manifest(
         "provenance": manifest.provenance,
     }
     write_text(folder / MANIFEST, sealed_text(values))
-    return manifest
 
 
 def _entry(folder: Path, name: str, rows: int | None) -> FileEntry:

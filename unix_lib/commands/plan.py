@@ -22,6 +22,7 @@ from unix_lib.recipes.estimate import Estimate, Estimates
 from unix_lib.recipes.plan import STAGES, Plan
 from unix_lib.recipes.scale import short
 from unix_lib.recipes.schedule import TimedJob, wall_seconds
+from unix_lib.recipes.sharing import shareable
 from unix_lib.recipes.workspace import unfinished
 
 OF_RUNS = ("train", "generate", "evaluate", "analyze")  # stages
@@ -61,9 +62,15 @@ class Forecast:
     skipped: list[str] = field(default_factory=list)  # what could not be read, a line each
 
     @cached_property
+    def shared(self) -> dict[str, list[Path]]:
+        """Artefacts that would be linked from stores."""
+        return shareable(self.plan, self.results)
+
+    @cached_property
     def due(self) -> dict[str, Estimate]:
         """Estimates of the jobs that would run."""
-        missing = [a for a in unfinished(self.plan, self.results) if self.plan.jobs[a].made_by is None]
+        wanting = (a for a in unfinished(self.plan, self.results) if a not in self.shared)
+        missing = [a for a in wanting if self.plan.jobs[a].made_by is None]
         return {artefact: self.estimates.of(artefact) for artefact in missing}
 
     def cost(self, artefacts: Iterable[str]) -> Cost:
@@ -108,6 +115,9 @@ def run(path: Path, cores: int | None, console: Console) -> int:
         console.print(_runs_table(forecast))
     console.print(stages)
     lines = print_mixtures(experiment.plan, experiment.results, console)
+    if forecast.shared:
+        stores = sorted({str(folders[0].parents[1]) for folders in forecast.shared.values()})
+        lines.append(f"{len(forecast.shared)} artefacts would be linked, if they are whole, from {', '.join(stores)}.")
     for line in (*lines, *_summary(forecast, cores or len(os.sched_getaffinity(0))), *experiment.plan.notices):
         console.print(line, soft_wrap=True, highlight=False)
     return 0

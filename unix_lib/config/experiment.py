@@ -29,6 +29,12 @@ class Experiment(StrictModel):
         "sources by name", min_length=1
     )
     held_out: HeldOut = key("what every source holds out", HeldOut())
+    stores: list[str] = key(
+        "folders of experiments, relative to the project's root or absolute, whose artefacts of the same recipe are "
+        "linked instead of made again; nothing is written there; empty makes all anew",
+        ["results"],
+        kind="operational",
+    )
     most_shards: int = key("most parts that a job of a source is cut into", 100, kind="operational", ge=1, le=10_000)
     sources_job: JobShape = key("shape of a source job", JobShape(runtime_minutes=120), kind="operational")
     translate: TranslateConfig = key("sources in other languages", TranslateConfig())

@@ -14,7 +14,7 @@ from typing import Any, Generic, TypeVar, cast
 from pydantic import ValidationError
 
 from unix_lib.artefacts.code import code_at_start, require_library, require_logic_version
-from unix_lib.artefacts.files import PARTS, write_json
+from unix_lib.artefacts.files import PARTS, unlink_shared, write_json
 from unix_lib.artefacts.manifest import (
     MANIFEST,
     ArtefactError,
@@ -147,12 +147,14 @@ class Job(Generic[Settings, ExecutionType]):
         ):
             folder = self.results / artefact
             if not (folder / MANIFEST).is_file():
+                unlink_shared(folder)
                 return None
             try:
                 manifest = open_artefact(folder)
             except ArtefactError as error:
                 logger.warning("%s; made again", error)
                 (folder / MANIFEST).unlink()
+                unlink_shared(folder)
                 return None
         logger.info("made before, and whole")
         return manifest

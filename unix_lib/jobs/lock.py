@@ -33,7 +33,7 @@ logger = logging.getLogger(__name__)
 
 
 class LockError(UserError):
-    """A lock that another process took over."""
+    """A lock that another process holds, or took over."""
 
 
 @dataclass(frozen=True)
@@ -59,10 +59,13 @@ def _read_holder(path: Path) -> Holder | None:
 
 
 class Lock:
-    """Held with `with Lock(path):`, which waits while another process that lives holds it."""
+    """Held with `with Lock(path):`, which waits while another process that lives holds it.
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    With `wait=False` that is a `LockError` instead.
+    """
+
+    def __init__(self, path: Path, *, wait: bool = True) -> None:
+        self.path, self._wait = path, wait
         self.holder = Holder(uuid.uuid4().hex, platform.node(), os.getpid(), os.environ.get("SLURM_JOB_ID"))
         self._file: int | None = None
         self._given_up = threading.Event()
@@ -71,6 +74,8 @@ class Lock:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         said_at: float | None = None
         while (other := self._take()) is not None:
+            if not self._wait:
+                raise LockError(f"{self.path}: {other} is at work on this")
             if said_at is None or time.monotonic() - said_at >= REPEAT_SECONDS:
                 logger.warning("%s: %s is at work on this; waiting until it ends, or is stopped", self.path, other)
                 said_at = time.monotonic()
