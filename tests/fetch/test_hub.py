@@ -116,7 +116,8 @@ def test_one_thing_that_is_not_on_the_hub_does_not_stop_the_rest(project: Path) 
     with small_hub({"datasets/owner/pictures": {"one.png": b"one"}}) as address:
         fetched = process(project, "-m", "unix_lib", "fetch", "other.yaml", HF_ENDPOINT=address)
     assert fetched.returncode == 1
-    first, second = fetched.stdout.splitlines()
+    *sizes, first, second = fetched.stdout.splitlines()
+    assert sizes == ["dataset owner/absent: MIT, size unknown", "dataset owner/pictures: MIT, 0 MB"]
     assert first.startswith(f"missing dataset owner/absent: dataset owner/absent@{COMMIT}: ")
     assert first.endswith("; run fetch where the hub is reachable")
     assert second.startswith("ok dataset owner/pictures (MIT) in ")

@@ -14,9 +14,8 @@ from unix_lib.artefacts.provenance import installed_version
 from unix_lib.commands.marks import marked
 from unix_lib.config import Experiment, load_experiment
 from unix_lib.config.file_hashes import FileHashes
-from unix_lib.config.needs import Need
 from unix_lib.config.outside import Outside
-from unix_lib.fetch.needs import missing_because, needs_of
+from unix_lib.fetch.needs import about, missing_because, needs_of
 
 PACKAGES = (
     "snakemake",
@@ -83,20 +82,12 @@ def run(config: Path, console: Console) -> int:
     for need in needs_of(experiment):
         reason = missing_because(need)
         remedy = f"unix-lib fetch {config}" if need.local is None else "put it there"
-        row(reason is None, " ".join([need.what, *_about(need)]), reason or "there", remedy)
+        row(reason is None, " ".join([need.what, *about(need)]), reason or "there", remedy)
     console.print(table)
     known = FileHashes.of_plan(Path("results") / experiment.experiment)
     for line in experiment.notices(Outside(Path.cwd(), known)):
         console.print(line, soft_wrap=True, highlight=False)
     return 1 if needed_missing else 0
-
-
-def _about(need: Need) -> list[str]:
-    """Licence and size of what is downloaded, as far as they are known."""
-    item = need.file or need.repository
-    if item is None:
-        return []
-    return [item.licence] if item.megabytes is None else [item.licence, f"{item.megabytes:,.0f} MB"]
 
 
 def _gpus_asked(experiment: Experiment) -> int:

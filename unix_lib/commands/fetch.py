@@ -1,9 +1,11 @@
 """`fetch`: download what a config names; run it on a machine with a network, jobs then run offline."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+from rich.progress import DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
 from unix_lib.artefacts.errors import UserError
 from unix_lib.commands.marks import marked
@@ -11,7 +13,7 @@ from unix_lib.config import load_experiment
 from unix_lib.config.needs import Need
 from unix_lib.fetch.files import fetch_file
 from unix_lib.fetch.hub import fetch_repository
-from unix_lib.fetch.needs import missing_because, needs_of
+from unix_lib.fetch.needs import about, missing_because, needs_of
 
 
 def run(config: Path, console: Console) -> int:
@@ -19,6 +21,10 @@ def run(config: Path, console: Console) -> int:
     needs = needs_of(load_experiment(config))
     if not needs:
         console.print(f"{config} needs nothing from outside.")
+    for need in needs:
+        console.print(
+            f"{need.what}: {', '.join(about(need, ask=True)) or 'yours to bring'}", highlight=False, soft_wrap=True
+        )
     failed = 0
     for need in needs:
         try:
@@ -31,19 +37,26 @@ def run(config: Path, console: Console) -> int:
 
 def _get(need: Need, console: Console) -> str:
     if need.file is not None:
-        columns = (TextColumn("{task.description}", markup=False), DownloadColumn(), TransferSpeedColumn())
-        with Progress(*columns, console=console, transient=True) as progress:
-            task = progress.add_task(need.file.path, total=None)
-            path = fetch_file(need.file, lambda done, total: progress.update(task, completed=done, total=total))
-        return f"({need.file.licence}) in {path}"
+        with _shown(need.file.path, console) as progress:
+            return f"({need.file.licence}) in {fetch_file(need.file, progress)}"
     if need.task is not None:
         from unix_lib.benchmarks.lm_eval_tasks import data_set_of, load_registered
 
         tasks = load_registered(need.task)["tasks"].values()
-        return f"(licence: see its page) {', '.join(sorted({data_set_of(task) for task in tasks}))}"
+        return f"(licence unknown) {', '.join(sorted({data_set_of(task) for task in tasks}))}"
     if need.repository is not None:
-        return f"({need.repository.licence}) in {fetch_repository(need.repository)}"
+        with _shown(need.repository.repository, console) as progress:
+            return f"({about(need)[0]}) in {fetch_repository(need.repository, progress)}"
     reason = missing_because(need)
     if reason is not None:
         raise UserError(reason)
     return "is there"
+
+
+@contextmanager
+def _shown(name: str, console: Console) -> Iterator[Callable[[int, int | None], None]]:
+    """A bar, and what moves it."""
+    columns = (TextColumn("{task.description}", markup=False), DownloadColumn(), TransferSpeedColumn())
+    with Progress(*columns, TimeRemainingColumn(), console=console, transient=True) as progress:
+        task = progress.add_task(name, total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)

@@ -5,6 +5,8 @@ from pathlib import Path
 
 from unix_lib.config.fetch import FetchedFile, FetchedRepository
 
+UNKNOWN_LICENCE = "licence unknown"  # nothing is said of it that nobody looked up
+
 
 @dataclass(frozen=True)
 class Need:
@@ -32,7 +34,7 @@ def model_need(what: str, path: str, revision: str) -> Need:
         type="model",
         folder=None,
         patterns=[],
-        licence="licence: see its page",
+        licence=UNKNOWN_LICENCE,
         megabytes=None,
     )
     return Need(f"{what}: {path}", repository=repository)

@@ -12,7 +12,7 @@ from pydantic import field_validator, model_validator
 from unix_lib.config.fetch import FetchedRepository
 from unix_lib.config.filters import Condition, columns_of, conditions_of
 from unix_lib.config.folders import is_regular, matching
-from unix_lib.config.needs import Need
+from unix_lib.config.needs import UNKNOWN_LICENCE, Need
 from unix_lib.config.outside import FilesIdentity, Outside
 from unix_lib.config.sources import PlannedPart, nth_part
 from unix_lib.config.strict import StrictModel, key
@@ -148,7 +148,7 @@ class RowFiles(StrictModel):
             type="dataset",
             folder=None,
             patterns=self.files,
-            licence="licence: see its page",
+            licence=UNKNOWN_LICENCE,
             megabytes=None,
         )
         return [Need(f"source {name}: {self.repository}", repository=repository)]

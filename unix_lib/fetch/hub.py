@@ -1,19 +1,29 @@
-"""Repositories of the Hugging Face hub at a pinned revision, through huggingface_hub's own cache.
+"""Repositories of the Hugging Face hub at a pinned revision, file by file, through huggingface_hub's own cache.
 
-The hub's client verifies sizes and resumes downloads; what it kept is hashed again here, against the SHA-256
-that the hub publishes for large files.
+The hub's client verifies sizes and resumes a file that was cut off; what it kept is hashed again here, against the
+SHA-256 that the hub publishes for large files. A file that fails is tried again, and stops no other.
 """
 
 import shutil
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from huggingface_hub import HfApi, snapshot_download
+from huggingface_hub import hf_hub_download, snapshot_download
 from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
 from unix_lib.artefacts.errors import UserError
 from unix_lib.artefacts.files import atomic_path, sha256_of
 from unix_lib.config.fetch import FetchedRepository
 from unix_lib.config.folders import files_below
+from unix_lib.fetch.listings import PublishedFile, kept, published
+
+WAITS = (1.0, 5.0, 20.0)  # seconds before a file is tried again
+TOGETHER = 4  # files
+SHOWN = 5  # of those that failed
+
+Progress = Callable[[int, int | None], None]
 
 
 class FetchError(UserError):
@@ -21,37 +31,63 @@ class FetchError(UserError):
 
 
 def cached_revision(repository: FetchedRepository) -> Path | None:
-    """Folder of the pinned revision in the hub's cache, or None; never goes online."""
+    """Folder of the pinned revision in the hub's cache, or None where a file of it is missing; never goes online.
+
+    Which files there are is known when the hub was asked before; else the folder is taken as it is.
+    """
     try:
-        return _snapshot(repository, local_files_only=True)
+        folder = Path(
+            snapshot_download(
+                repository.repository, revision=repository.revision, repo_type=repository.type, local_files_only=True
+            )
+        )
     except (LocalEntryNotFoundError, HFValidationError, OSError):
         return None
+    listing = kept(repository)
+    for file in listing.chosen(repository) if listing else ():
+        path = folder / file.path
+        if not path.is_file() or file.bytes not in (None, path.stat().st_size):
+            return None
+    return folder
 
 
-def fetch_repository(repository: FetchedRepository) -> Path:
-    """Download a revision, check it, and copy it to `folder` if one is named.
+def fetch_repository(repository: FetchedRepository, progress: Progress = lambda done, total: None) -> Path:
+    """Download the files of a revision that its patterns name, check them, and copy them to `folder` if one is named.
+
+    `progress` is called with the bytes of the files that are done and of all (None where the hub does not say).
 
     Raises:
-        FetchError: the hub can't be reached, the revision does not exist, or a file's SHA-256 is wrong.
+        FetchError: the hub can't be reached, the revision does not exist, no file of it is named by the patterns, or
+            some files could not be fetched, while all the others were.
     """
     name = f"{repository.type} {repository.repository}@{repository.revision}"
     try:
-        folder = _snapshot(repository, local_files_only=False)
-        published = HfApi().repo_info(
-            repository.repository, revision=repository.revision, repo_type=repository.type, files_metadata=True
-        )
+        listing = published(repository)
     except Exception as error:  # the client's own, and those of the library that it reads addresses with
+        raise FetchError(f"{name}: {_said(error)}; run fetch where the hub is reachable") from None
+    files, total, done = listing.chosen(repository), listing.size(repository), 0
+    if not files:
+        raise FetchError(f"{name}: none of its {len(listing.files)} files is named by {', '.join(repository.patterns)}")
+    failed = []
+    folder: Path | None = None
+    with ThreadPoolExecutor(TOGETHER) as pool:
+        for file, (path, fault) in zip(files, pool.map(lambda file: _fetched(repository, file), files), strict=True):
+            if path is None:
+                failed.append(f"{file.path}: {fault}")
+            else:
+                folder = path.parents[len(Path(file.path).parts) - 1]
+                done += file.bytes or 0
+                progress(done, total)
+    if failed or folder is None:
+        more = f"; and {len(failed) - SHOWN} more" * (len(failed) > SHOWN)
         raise FetchError(
-            f"{name}: {' '.join(str(error).split())[:300]}; run fetch where the hub is reachable"
-        ) from None
-    for entry in getattr(published, "siblings", None) or []:
-        path = folder / entry.rfilename
-        if entry.lfs is not None and path.is_file() and sha256_of(path) != entry.lfs.sha256:
-            raise FetchError(f"{name}: {entry.rfilename} is damaged; delete {path.resolve()} and fetch again")
+            f"{name}: {len(failed)} of {len(files)} files failed, run fetch again, which goes on with them: "
+            f"{'; '.join(failed[:SHOWN])}{more}"
+        )
     if repository.folder is not None:
-        for path in files_below(folder):
-            with atomic_path(Path(repository.folder) / path.relative_to(folder)) as temporary:
-                shutil.copyfile(path, temporary)  # the contents only: some file systems have no modes
+        for file in files:
+            with atomic_path(Path(repository.folder) / file.path) as temporary:
+                shutil.copyfile(folder / file.path, temporary)  # the contents only: some file systems have no modes
         return Path(repository.folder)
     return folder
 
@@ -61,17 +97,32 @@ def is_in_place(repository: FetchedRepository) -> bool:
     cached = cached_revision(repository)
     if cached is None or repository.folder is None:
         return cached is not None
-    copies = {path: Path(repository.folder) / path.relative_to(cached) for path in cached.rglob("*") if path.is_file()}
+    copies = {path: Path(repository.folder) / path.relative_to(cached) for path in files_below(cached)}
     return all(copy.is_file() and copy.stat().st_size == path.stat().st_size for path, copy in copies.items())
 
 
-def _snapshot(repository: FetchedRepository, *, local_files_only: bool) -> Path:
-    return Path(
-        snapshot_download(
-            repository.repository,
-            revision=repository.revision,
-            repo_type=repository.type,
-            allow_patterns=repository.patterns or None,
-            local_files_only=local_files_only,
-        )
-    )
+def _fetched(repository: FetchedRepository, file: PublishedFile) -> tuple[Path | None, str]:
+    """Path of a file in the cache; or None, and why it could not be fetched."""
+    fault = ""
+    for wait in (*WAITS, None):
+        try:
+            path = Path(
+                hf_hub_download(
+                    repository.repository, file.path, revision=repository.revision, repo_type=repository.type
+                )
+            )
+        except Exception as error:  # whatever the network, the hub or the disk does: the other files go on
+            fault = _said(error)
+        else:
+            if file.sha256 in (None, sha256_of(path)):
+                return path, ""
+            fault = f"it was damaged, and is removed from {path.resolve()}"
+            path.resolve().unlink(missing_ok=True)
+            path.unlink(missing_ok=True)
+        if wait is not None:
+            time.sleep(wait)
+    return None, fault
+
+
+def _said(error: Exception) -> str:
+    return " ".join(str(error).split())[:300]

@@ -1,5 +1,6 @@
 """What a config needs from outside, and whether it is there."""
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,7 +9,7 @@ from unix_lib.artefacts.files import sha256_of
 from unix_lib.config.experiment import Experiment
 from unix_lib.config.folders import matching
 from unix_lib.config.models import PretrainedStart
-from unix_lib.config.needs import Need, model_need
+from unix_lib.config.needs import UNKNOWN_LICENCE, Need, model_need
 
 
 def needs_of(config: Experiment) -> list[Need]:
@@ -78,3 +79,28 @@ def missing_because(need: Need) -> str | None:
 
     where = f"or not in {need.repository.folder}" if need.repository.folder else ""
     return None if is_in_place(need.repository) else f"not in the hub's cache {where}".rstrip()
+
+
+def about(need: Need, *, ask: bool = False) -> list[str]:
+    """Licence and size of what is downloaded: the config's, else the hub's where it was asked, else "unknown".
+
+    Args:
+        ask: whether to ask the hub, which needs a network.
+    """
+    if need.task is not None:
+        return [UNKNOWN_LICENCE, "size unknown"]
+    item = need.file or need.repository
+    if item is None:
+        return []
+    licence, size = item.licence, None if item.megabytes is None else item.megabytes * 10**6
+    if need.repository is not None:
+        from unix_lib.fetch.listings import kept, published
+
+        listing = kept(need.repository)
+        if listing is None and ask:
+            with contextlib.suppress(Exception):  # whatever the client raises: what is unknown is said to be
+                listing = published(need.repository)
+        if listing is not None:
+            size = listing.size(need.repository)
+            licence = listing.licence if listing.licence and licence == UNKNOWN_LICENCE else licence
+    return [licence, "size unknown" if size is None else f"{size / 1e6:,.0f} MB"]
