@@ -81,6 +81,33 @@ _of_config("describe", "Show each run's table of layers, its parameters, FLOPs a
 
 
 @app.command()
+def check(
+    config: ConfigPath = LAPTOP,
+    samples: Annotated[int, typer.Option(min=16, help="samples of each source, about")] = 64,
+) -> None:
+    """Take a sample of every source to packs, before anything is made; exits with 1 where something would go wrong."""
+    from unix_lib.commands import check as command
+
+    raise typer.Exit(command.run(config, samples, console))
+
+
+@app.command()
+def inspect(
+    config: ConfigPath,
+    what: Annotated[str, typer.Argument(help="a source, encode/<source> or pack/<mixture>")],
+    count: Annotated[int, typer.Option("-n", min=1, help="records, images, or packs shown")] = 8,
+    html: Annotated[Path | None, typer.Option(help="also write one page that needs nothing beside it")] = None,
+) -> None:
+    """Show records with their images, images beside what comes back of their codes, or packs with what is trained."""
+    from unix_lib.commands import inspect as command
+
+    raise typer.Exit(command.run(config, what, count, html, console))
+
+
+_of_config("stats", "Show what data add up to, as far as they are made: tokens, lengths, scripts, what was set aside.")
+
+
+@app.command()
 def verify(results: ResultsPath) -> None:
     """Re-hash every artefact; exits with 1 on damage."""
     from unix_lib.commands import verify as command

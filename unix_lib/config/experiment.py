@@ -12,7 +12,7 @@ from unix_lib.config.jobs import JobShape
 from unix_lib.config.kinds import KindField, find_kind
 from unix_lib.config.models import DecoderShape, RunStart
 from unix_lib.config.outside import Outside
-from unix_lib.config.pack import Mixture, PackConfig
+from unix_lib.config.pack import Mixture, PackConfig, PackSettings
 from unix_lib.config.report import ReportConfig
 from unix_lib.config.sources import HeldOut, SourceKind, SourceSettings
 from unix_lib.config.strict import StrictModel, key
@@ -78,6 +78,13 @@ class Experiment(StrictModel):
     def benchmarks(self) -> dict[str, BenchmarkSettings]:
         """Benchmarks by name."""
         return self.evaluate.benchmarks if self.evaluate else {}
+
+    def pack_settings(self, mixture: str) -> PackSettings:
+        """What the packs of a mixture depend on."""
+        assert self.pack is not None
+        own, image = self.pack.mixtures[mixture], self.tokenizers.image
+        size = image.shape.image_size if image is not None and own.image_size_prefix else None
+        return own.narrowed(PackSettings, pack_length=self.pack.length, seed=self.pack.seed, image_size=size)
 
     def shape_of(self, run_name: str) -> DecoderShape:
         """Decoder shape of a run, followed through the runs it starts from.

@@ -1,5 +1,6 @@
 """Files of rows that a source reads: where they are, how they are cut into parts, and which of their rows are taken."""
 
+import glob
 import hashlib
 import os
 from collections import Counter
@@ -117,6 +118,13 @@ class RowFiles(StrictModel):
             if times[name] > 1:  # files of one name in folders of one name
                 named[path] = f"{name}~{times[name]}"
         return dict(sorted(named.items()))
+
+    def spread_files(self, count: int, outside: Outside) -> list[str]:
+        """Patterns that match one file each, at most so many, evenly spread over all of them."""
+        top = outside.root if self.repository is None else hub_snapshot(self.repository, str(self.revision))
+        paths = list(self.named_files(outside))
+        chosen = paths[:: -(-len(paths) // count)] if paths else []
+        return [glob.escape(str(path.relative_to(top) if path.is_relative_to(top) else path)) for path in chosen]
 
     def file_parts(self, outside: Outside, *, whole: bool = False) -> list[list[Path]]:
         """The files of each part, in order, at least one part; `whole` makes one part of all."""

@@ -1,6 +1,7 @@
 """What every source has in its config, and the jobs that a kind of source has."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
@@ -64,6 +65,13 @@ class SourceSettings(StrictModel):
     def shards(self, outside: Outside) -> int:
         """Parts that those jobs are cut into which its kind cuts, side by side on a cluster."""
         return 1
+
+    def sampled(self, count: int, outside: Outside) -> "Sequence[SourceSettings]":
+        """Sources that together make about `count` of its samples, for a look before anything is made.
+
+        As it stands here, a source makes all of them, so one of many samples says how it is cut down.
+        """
+        return [self]
 
     def benchmarks(self) -> tuple[str, ...]:
         """Names of the benchmarks that the source makes."""

@@ -120,6 +120,16 @@ class TokenizersConfig(Execution):
     )
     job: JobShape = key("shape of a tokenizer job", JobShape(threads=1, runtime_minutes=120), kind="operational")
 
+    def vocabulary(self) -> VocabularySettings:
+        """Settings of the vocabulary of both tokenizers, which must be there."""
+        assert self.image is not None
+        return self.narrowed(
+            VocabularySettings,
+            codebook_size=self.image.shape.codebook_size,
+            codes_per_image=self.image.shape.codes_per_image,
+            multiple=self.vocabulary_multiple,
+        )
+
     def notices(self, packed: list[str]) -> Iterator[str]:
         """What must be known of them before sources are packed, a line each."""
         learned_from = self.text.trained_on() if self.text else []

@@ -8,11 +8,13 @@ interrupted job gives the same bytes as an undisturbed one.
 import logging
 import time
 from collections.abc import Iterator
+from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+import torch
 
 from unix_lib.artefacts.manifest import Manifest
 from unix_lib.artefacts.sealed import is_whole, sealed_folder
@@ -26,7 +28,7 @@ from unix_lib.records.rejected import RejectedSamples
 from unix_lib.records.schema import CODES
 from unix_lib.records.shards import SPLITS, ShardWriter, Split, iterate_batches
 from unix_lib.sources.in_place.reading import Chunk, Images
-from unix_lib.tokenizers.image import ImageTokenizer, device_of, load_image_tokenizer
+from unix_lib.tokenizers.image import device_of, load_image_tokenizer
 from unix_lib.tokenizers.vqgan import ImageTokenizerError
 
 logger = logging.getLogger(__name__)
@@ -47,13 +49,30 @@ CHUNK_FILE = "codes.parquet"
 WRONG_COUNT, OUT_OF_RANGE = "wrong_code_count", "code_out_of_range"  # as in packing
 
 
+class Encoder(Protocol):
+    """What encodes: C codes of an image of S pixels a side."""
+
+    @property
+    def image_size(self) -> int: ...
+    @property
+    def codebook_size(self) -> int: ...
+    @property
+    def codes_per_image(self) -> int: ...
+    def encode(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Pixels float32 (B, 3, S, S) in [-1, 1] to codes int64 (B, C), on the CPU."""
+
+
 def make_codes(job: Job[EncodeSettings, BatchedExecution]) -> Manifest:
     """Make `encode/<source>`: codes of the images of both splits, unreadable ones set aside.
 
     Raises:
         ImageTokenizerError: the tokenizer has more codes than 16 bits hold.
     """
-    tokenizer = load_image_tokenizer(job.input("image_tokenizer"), device_of(job.shape))
+    return write_codes(job, load_image_tokenizer(job.input("image_tokenizer"), device_of(job.shape)))
+
+
+def write_codes(job: Job[EncodeSettings, BatchedExecution], tokenizer: Encoder) -> Manifest:
+    """Make it with a tokenizer that need not be one of the job's inputs; raises what `make_codes` does."""
     require_storable(tokenizer.codebook_size)
     images = Images(job.input("images"), tokenizer.image_size)
     progress = Progress(images.count())
@@ -136,7 +155,7 @@ class Progress:
 
 
 def encoded_chunks(
-    images: Images, tokenizer: ImageTokenizer, job: Job[EncodeSettings, BatchedExecution], progress: Progress
+    images: Images, tokenizer: Encoder, job: Job[EncodeSettings, BatchedExecution], progress: Progress
 ) -> Iterator[pa.Table]:
     """The codes of all images, chunk by chunk (schema CHUNK); what an earlier attempt left whole is read back."""
     for index, chunk in enumerate(images.chunks(CHUNK_IMAGES)):
@@ -151,7 +170,7 @@ def encoded_chunks(
 
 
 def given_codes(
-    images: Images, split: Split, tokenizer: ImageTokenizer, writer: ShardWriter, rejected: RejectedSamples
+    images: Images, split: Split, tokenizer: Encoder, writer: ShardWriter, rejected: RejectedSamples
 ) -> np.ndarray:
     """Take over codes that came with their source; how often each code is used, int64 (K,)."""
     counts = np.zeros(tokenizer.codebook_size, np.int64)
@@ -175,7 +194,7 @@ def given_codes(
 def encode_images(
     images: Images,
     chunk: Chunk,
-    tokenizer: ImageTokenizer,
+    tokenizer: Encoder,
     job: Job[EncodeSettings, BatchedExecution],
     progress: Progress,
 ) -> pa.Table:

@@ -64,7 +64,7 @@ def missing_because(need: Need) -> str | None:
             return "not downloaded"
         return None if sha256_of(path) == need.file.sha256 else "its sha256 differs from the config's"
     if need.local is not None:
-        found = need.local.exists() or (not need.local.is_absolute() and matching(str(need.local), Path()))
+        found = need.local.exists() or matching(str(need.local), Path())
         return None if found else "no such file or folder; put it there"
     if need.task is not None:
         from unix_lib.benchmarks.lm_eval_tasks import load_registered

@@ -67,7 +67,7 @@ def start_from_pretrained(  # noqa: PLR0917
             vocabulary or a shape that doesn't fit, or weights that are not whole or not finite.
         PlanError: a plan that doesn't fit the model's layers.
     """
-    source = _pretrained_config(path, revision)
+    source = pretrained_config(path, revision)
     if source.model_type not in ("qwen2", "qwen3"):
         raise ModelError(f"{path} is a '{source.model_type}' model; give a Qwen2, Qwen2.5 or Qwen3 model")
     if source.num_attention_heads < 1:
@@ -77,11 +77,7 @@ def start_from_pretrained(  # noqa: PLR0917
         raise ModelError(f"{path} uses scaled rotary embeddings or sliding windows, which are not supported")
     if shape is not None:
         _require_shape(path, source, shape)
-    if vocabulary.padded_text_size != source.vocab_size:
-        raise ModelError(
-            f"{path} has {source.vocab_size} embedding rows, the vocabulary pads its text to "
-            f"{vocabulary.padded_text_size}; set tokenizers.padded_text_vocabulary to {source.vocab_size}"
-        )
+    require_rows(path, source, vocabulary)
     config = UnixConfig(
         head_dim=getattr(source, "head_dim", None) or 0,
         rope_theta=rope["rope_theta"],
@@ -99,7 +95,25 @@ def start_from_pretrained(  # noqa: PLR0917
     return model
 
 
-def _pretrained_config(path: Path | str, revision: str) -> Any:
+def require_rows(path: Path | str, source: Any, vocabulary: Vocabulary) -> None:
+    """Check that image codes come right behind the embedding rows of a model with such a config.
+
+    Raises:
+        ModelError: says how large the padded text vocabulary must be.
+    """
+    if vocabulary.padded_text_size != source.vocab_size:
+        raise ModelError(
+            f"{path} has {source.vocab_size} embedding rows, the vocabulary pads its text to "
+            f"{vocabulary.padded_text_size}; set tokenizers.padded_text_vocabulary to {source.vocab_size}"
+        )
+
+
+def pretrained_config(path: Path | str, revision: str) -> Any:
+    """The config of a model in a folder or on the hub.
+
+    Raises:
+        ModelError: there is none that can be read.
+    """
     try:
         return AutoConfig.from_pretrained(path, revision=revision)
     except (OSError, ValueError, TypeError, AttributeError, StrictDataclassError) as error:

@@ -37,6 +37,15 @@ class Pack:
     document_lengths: np.ndarray  # int32 (D,), their sum is T
 
 
+@dataclass(frozen=True)
+class Document:
+    """One document of n tokens."""
+
+    form: Format
+    input_ids: np.ndarray  # int32 (n,)
+    loss_mask: np.ndarray  # bool (n,)
+
+
 class PackReader(Sequence[Pack]):
     """The packs of a `pack/<mixture>` artefact, epoch after epoch.
 
@@ -81,14 +90,17 @@ class PackReader(Sequence[Pack]):
         return [record for record, *_ in self._files[file].documents(index - first)]
 
     def __getitem__(self, index: int) -> Pack:  # type: ignore[override]
-        file, first = self._file_of(index)
-        ids, masks = [], []
-        for record, form, phrase, newlines in self._files[file].documents(index - first):
-            document = self._fixed.document(Format(form), phrase, newlines, *self._store.tokens(record))
-            ids.append(document[0])
-            masks.append(document[1])
-        lengths = np.array([len(document) for document in ids], dtype=np.int32)
+        documents = list(self.documents(index))
+        lengths = np.array([len(document.input_ids) for document in documents], dtype=np.int32)
+        ids, masks = ([getattr(each, name) for each in documents] for name in ("input_ids", "loss_mask"))
         return Pack(np.concatenate(ids), np.concatenate(masks), lengths)
+
+    def documents(self, index: int) -> Iterator[Document]:
+        """The documents of a pack, in order."""
+        file, first = self._file_of(index)
+        for record, form, phrase, newlines in self._files[file].documents(index - first):
+            ids, mask = self._fixed.document(Format(form), phrase, newlines, *self._store.tokens(record))
+            yield Document(Format(form), ids, mask)
 
     def _file_of(self, index: int) -> tuple[int, int]:
         """The file that has a pack, and its first pack."""

@@ -19,11 +19,10 @@ from unix_lib.config.jobs import Execution, JobShape
 from unix_lib.config.kinds import find_kind, known_kinds
 from unix_lib.config.models import RunStart
 from unix_lib.config.outside import Outside, identified
-from unix_lib.config.pack import PackSettings
 from unix_lib.config.report import ReportSettings
 from unix_lib.config.sources import SourceKind, SourcePlanning, shard_name
 from unix_lib.config.strict import ConfigError
-from unix_lib.config.tokenizers import TokenizerKind, VocabularySettings
+from unix_lib.config.tokenizers import TokenizerKind
 from unix_lib.config.train import CHECKPOINT, CheckpointSettings, TrainConfig
 from unix_lib.config.translate import TranslatedBenchmarks, TranslatedRecords
 from unix_lib.recipes.plan import Plan
@@ -114,15 +113,9 @@ def _tokenizers(plan: Plan) -> None:
             tokenizer.narrowed(kind.job.execution, job=config.job),
         )
     if config.text is not None and config.image is not None:
-        settings = config.narrowed(
-            VocabularySettings,
-            codebook_size=config.image.shape.codebook_size,
-            codes_per_image=config.image.shape.codes_per_image,
-            multiple=config.vocabulary_multiple,
-        )
         inputs: Inputs = {"text_tokenizer": plan.text_tokenizer()}
         execution = Execution(job=JobShape(runtime_minutes=10))
-        plan.add("tokenizers", "vocabulary", "vocabulary", settings, inputs, execution)
+        plan.add("tokenizers", "vocabulary", "vocabulary", config.vocabulary(), inputs, execution)
 
 
 def _encode(plan: Plan) -> None:
@@ -149,10 +142,7 @@ def _pack(plan: Plan) -> None:
             inputs[f"records:{part.source}"] = plan.records(part.source)
             if codes := plan.codes(part.source):
                 inputs[f"codes:{part.source}"] = codes
-        tokenizer = plan.experiment.tokenizers.image
-        size = tokenizer.shape.image_size if tokenizer is not None and mixture.image_size_prefix else None
-        settings = mixture.narrowed(PackSettings, pack_length=config.length, seed=config.seed, image_size=size)
-        plan.add("pack", name, "packs", settings, inputs, config)
+        plan.add("pack", name, "packs", plan.experiment.pack_settings(name), inputs, config)
 
 
 def _train(plan: Plan, outside: Outside) -> None:

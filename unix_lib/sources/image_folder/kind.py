@@ -21,6 +21,7 @@ class FolderPaths(StrictModel):
     captions: str = key(
         "JSONL or CSV file with one `image` (path below the folder) and `caption` per row", min_length=1
     )
+    limit: int | None = key("rows that are read, the first ones; null reads all", None, ge=1, le=10**12, sparse=True)
 
 
 class FolderImages(FolderPaths):
@@ -41,7 +42,7 @@ class FolderImages(FolderPaths):
         So a row behind all others changes the last part or adds one, and no part before it.
         """
         captions, folder = outside.root / self.captions, outside.root / self.folder
-        named = outside.once((captions, folder), lambda: named_images(captions, folder))
+        named = outside.once((captions, folder, self.limit), lambda: named_images(captions, folder, self.limit))
         return [named[first : first + self.shard_images] for first in range(0, len(named), self.shard_images)] or [[]]
 
 
@@ -77,6 +78,9 @@ class ImageFolderSource(FolderImages, SourceSettings):
     """A user's own images with captions in a JSONL or CSV file (columns `image`, `caption`)."""
 
     kind: Literal["image_folder"]
+
+    def sampled(self, count: int, outside: Outside) -> "list[ImageFolderSource]":
+        return [self.model_copy(update={"limit": min(count, self.limit or count)})]
 
     def shards(self, outside: Outside) -> int:
         return len(self.image_shards(outside))

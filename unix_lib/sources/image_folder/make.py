@@ -80,7 +80,7 @@ def make_records(job: Job[PlannedFolderRecords, Execution]) -> Manifest:
     named: set[str] = set()  # by rows that can
     times: Counter[str] = Counter()
     with ShardWriter(job.folder, "train", RECORD) as train, ShardWriter(job.folder, "heldout", RECORD) as heldout:
-        for judged in judged_rows(captions, Path(settings.folder)):
+        for judged in judged_rows(captions, Path(settings.folder), settings.limit):
             row, origin = judged.row, f"{captions.name}:{judged.row.line}"
             times[row.image] += 1
             sample_id = row.image or f"row-{row.line}"
@@ -102,7 +102,8 @@ def make_records(job: Job[PlannedFolderRecords, Execution]) -> Manifest:
             (heldout if split == "heldout" else train).write({"sample_id": sample_id} | record)
     if (gone := images.keys() | set_aside.keys()) - named:
         raise SourceError(f"sources.{source}: {sorted(gone - named)[0]} is gone since the images were made; run again")
-    for path in files_below(root):
+    # Of a part of the rows, nothing can be said of images that none of them names.
+    for path in files_below(root) if settings.limit is None else ():
         name = path.relative_to(root).as_posix()
         if path.suffix.lower() in EXTENSIONS and is_regular(path) and naming.file(name)[0] not in mentioned:
             rejected.add(name, name, UNCAPTIONED, f"no row in {captions.name} names it")
@@ -140,7 +141,8 @@ def _nothing_usable(job: Job[PlannedFolderImages, Execution], rejected: Rejected
     """The error of images none of which is usable; what was set aside is written down first."""
     rejected.write(job.folder)
     folder, captions = job.settings.folder, job.settings.captions
-    counts = Counter(judged.reason for judged in judged_rows(Path(captions), Path(folder)) if judged.reason is not None)
+    rows = judged_rows(Path(captions), Path(folder), job.settings.limit)
+    counts = Counter(judged.reason for judged in rows if judged.reason is not None)
     counts.update(rejected.counts)
     reasons = ", ".join(f"{count} x {reason}" for reason, count in sorted(counts.items())) or "no rows"
     return SourceError(

@@ -9,6 +9,7 @@ import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from itertools import islice
 from pathlib import Path, PurePath
 
 from unix_lib.config.folders import is_folder, is_regular
@@ -31,8 +32,8 @@ class JudgedRow:
     detail: str | None = None
 
 
-def judged_rows(captions: Path, folder: Path) -> Iterator[JudgedRow]:
-    """Every row of a caption file, in order, judged by all but the pixels of its image.
+def judged_rows(captions: Path, folder: Path, limit: int | None = None) -> Iterator[JudgedRow]:
+    """The rows of a caption file, in order, judged by all but the pixels of their images; at most `limit` of them.
 
     Raises:
         SourceError: no such folder, or a caption file that can't be read at all.
@@ -40,7 +41,7 @@ def judged_rows(captions: Path, folder: Path) -> Iterator[JudgedRow]:
     if not is_folder(folder):
         raise SourceError(f"{folder}: no such folder; set 'folder' to where the images are")
     naming = Naming(folder)
-    for row in read_captions(captions, naming.root):
+    for row in islice(read_captions(captions, naming.root), limit):
         file, regular = naming.file(row.image)
         if row.fault is not None:
             yield JudgedRow(row, file, MALFORMED, row.fault)
@@ -54,7 +55,7 @@ def judged_rows(captions: Path, folder: Path) -> Iterator[JudgedRow]:
             yield JudgedRow(row, file)
 
 
-def named_images(captions: Path, folder: Path) -> list[str]:
+def named_images(captions: Path, folder: Path, limit: int | None = None) -> list[str]:
     """Image files that usable rows name, each once, in the order of the rows: paths that begin with the folder's.
 
     There are none where the folder or the caption file is missing or of no known form, which the jobs then say: a plan
@@ -62,7 +63,7 @@ def named_images(captions: Path, folder: Path) -> list[str]:
     """
     begins, cut = Naming(folder).prefix, f"{folder}/".replace("//", "/")
     try:
-        usable = dict.fromkeys(judged.file for judged in judged_rows(captions, folder) if judged.reason is None)
+        usable = dict.fromkeys(judged.file for judged in judged_rows(captions, folder, limit) if judged.reason is None)
     except SourceError:
         return []
     return [cut + file[len(begins) :] for file in usable]

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 # PAPER: images of a larger aspect ratio are dropped.
 MAX_ASPECT_RATIO = 2.5
+SAMPLED_FILES = 8  # that a sample is taken from
 BYTES_PER_IMAGE = 100_000  # ASSUME: of a photograph of 512 pixels a side in JPEG
 
 
@@ -37,6 +38,13 @@ class RowSource(RowFiles, RowSelection, SourceSettings):
 
     def shards(self, outside: Outside) -> int:
         return len(self.file_parts(outside, whole=self.one_job))
+
+    def sampled(self, count: int, outside: Outside) -> "list[RowSource]":
+        if self.limit is not None:
+            return [self.model_copy(update={"limit": min(count, self.limit)})]
+        files = self.spread_files(SAMPLED_FILES, outside)
+        each = -(-count // max(1, len(files)))
+        return [self.model_copy(update={"files": [file], "limit": each}) for file in files] or [self]
 
     def needs(self, name: str) -> list[Need]:
         return self.file_needs(name)

@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import model_validator
 
 from unix_lib.config.kinds import JobKind
+from unix_lib.config.outside import Outside
 from unix_lib.config.sources import SourceKind, SourceSettings
 from unix_lib.config.strict import StrictModel, key
 
@@ -59,6 +60,10 @@ class ShapesSource(ShapesRecords, ShapesBenchmarks, SourceSettings):
         if fault := undrawable(self):
             raise ValueError(fault)
         return self
+
+    def sampled(self, count: int, outside: Outside) -> "list[ShapesSource]":
+        scenes = {name: min(getattr(self, name), count) for name in ("train_scenes", "heldout_scenes")}
+        return [self.model_copy(update=scenes)]
 
     def benchmarks(self) -> tuple[str, ...]:
         return ("geneval", "pope", "mme", "mmbench")

@@ -122,6 +122,10 @@ class TextSource(TextDocuments, ClozeQuestions, SourceSettings):
             else settings
         )
 
+    def sampled(self, count: int, outside: Outside) -> "list[TextSource]":
+        characters = min(count * self.document_characters, self.max_characters or 10**15)
+        return [self.model_copy(update={"max_characters": characters})]
+
     def shards(self, outside: Outside) -> int:
         return len(self.file_parts(outside, whole=self.one_job)) if self.files else 1
 

@@ -1,0 +1,96 @@
+"""What a check found: a line each, with what to do about it."""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from unix_lib.artefacts.errors import UserError
+from unix_lib.config.experiment import Experiment
+from unix_lib.fetch.needs import missing_because, needs_of
+
+# wrong: the experiment would fail, or train on what isn't meant. look: it may be meant. open: can't be told yet.
+Level = Literal["ok", "look", "open", "wrong"]
+MANY = 0.1  # ASSUME: share of the samples from which on something is no exception
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was found."""
+
+    level: Level
+    where: str  # a place in the config, or what was looked at
+    what: str
+    remedy: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.what}" + (f"; {self.remedy}" if self.remedy else "")
+
+
+def level_of(count: int, of: int) -> Level:
+    """How bad something is that is so with some of the samples."""
+    return "wrong" if count > MANY * of else "look"
+
+
+# What people write where a path or a name is still to be filled in.
+PLACEHOLDER = re.compile(
+    r"path/to/|(?<![a-z])(?:todo|fixme|tbd|change[-_ ]?me|replace[-_ ]?me|placeholder|x{3,})(?![a-z])|<[^<>|]+>|"
+    r"(?:^|/)your[-_]|\.\.\./|^0{40}$",
+    re.IGNORECASE,
+)
+
+
+def of_config(experiment: Experiment, config: Path) -> Iterator[Finding]:
+    """Values that are still to be filled in, and what is not there yet."""
+    placeholders = [
+        (where, value)
+        for where, value in _texts(experiment.model_dump(mode="json"))
+        if where != "report" and PLACEHOLDER.search(value)
+    ]
+    for where, value in placeholders:
+        yield Finding("wrong", where, f"'{value}' stands for something else", "write what is meant")
+    told = {value for _, value in placeholders}
+    missing = 0
+    for need in needs_of(experiment):
+        if need.task is not None or str(need.local) in told:  # looking at a task's data would download them
+            continue
+        try:
+            reason = missing_because(need)
+        except UserError as error:
+            reason = str(error)
+        if reason is not None:
+            missing += 1
+            remedy = "" if need.local is not None else f"`unix-lib fetch {config}` brings it"
+            yield Finding("wrong", need.what, reason, remedy)
+    with_images = experiment.sources_with_images()
+    for name, mixture in experiment.mixtures.items():
+        for notice in mixture.notices(name, with_images):
+            where, _, what = notice.partition(": ")
+            yield Finding("look", where, what.rstrip("."))
+    if not placeholders and not missing:
+        yield Finding("ok", "config", "nothing is left to be filled in, and what it names is there")
+
+
+def by_reason(rows: Iterable[dict[str, Any]]) -> str:
+    """How many samples were set aside for which reason, with the first of each."""
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        groups.setdefault(row["reason"], []).append(row)
+    told = []
+    for reason, of_reason in sorted(groups.items(), key=lambda group: -len(group[1])):
+        detail = f": {of_reason[0]['detail']}" if of_reason[0]["detail"] else ""
+        told.append(f"{len(of_reason)} x {reason}, first {of_reason[0]['origin']}{detail}")
+    return "; ".join(told)
+
+
+def _texts(value: Any, where: str = "") -> Iterator[tuple[str, str]]:
+    """Texts in a config's values, each with its place; of a report none."""
+    if isinstance(value, str):
+        yield where, value
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield from _texts(inner, f"{where}.{name}" if where else str(name))
+    if isinstance(value, list):
+        for inner in value:
+            yield from _texts(inner, where)
