@@ -29,7 +29,7 @@ def run(config: Path, samples: int, console: Console) -> int:
     experiment = load_experiment(config)
     levels: Counter[Level] = Counter()
     with rehearsal(experiment, Path("results") / experiment.experiment, samples) as rehearsed:
-        for finding in _findings(experiment, config, rehearsed):
+        for finding in findings(experiment, config, rehearsed):
             levels[finding.level] += 1
             mark, color = MARKS[finding.level]
             console.print(marked(mark, color, str(finding)), soft_wrap=True, highlight=False)
@@ -38,7 +38,8 @@ def run(config: Path, samples: int, console: Console) -> int:
     return 1 if levels["wrong"] else 0
 
 
-def _findings(experiment: Experiment, config: Path, rehearsed: Rehearsal) -> Iterator[Finding]:
+def findings(experiment: Experiment, config: Path, rehearsed: Rehearsal) -> Iterator[Finding]:
+    """All findings, in the order of the stages."""
     yield from of_config(experiment, config)
     for name in experiment.sources:
         yield from of_source(rehearsed, name)
