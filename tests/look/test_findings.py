@@ -56,18 +56,19 @@ def test_a_sample_set_aside_is_to_be_looked_at_and_many_are_wrong() -> None:
     rows[3]["images"][0]["bytes"] = rows[3]["images"][0]["bytes"][:60]
     write_talks(rows)
     assert at(found(), "wrong") == []
-    [line] = at(found(), "look")
-    assert "1 of 30 samples would be set aside: 1 x image set aside, first talks/a.parquet:4: truncated image" in line
+    of_image, of_pack = at(found(), "look")
+    assert of_image.startswith("sources.talks: 1 of 30 images would be set aside: 1 x truncated image")
+    assert "1 of 30 samples would be left out: 1 x no_image_codes" in of_pack and "pack.length" not in of_pack
     for row in rows[10:20]:
         row["texts"] = None
     write_talks(rows)
     [line] = at(found(), "wrong")
-    assert "unusable text" in line
+    assert "10 of 30 samples would be set aside: 10 x unusable text, first data/talks/a.parquet:11: " in line
 
 
 def test_a_missing_column_is_named_with_those_that_are_there() -> None:
     write_photos(20)
-    write_talks([{"pictures": 1, "texts": None}])
+    write_talks([{"pictures": 1, "texts": talk(0)["texts"]}] * 20)
     told = at(found(), "wrong")
     assert any("has no column 'images'; its columns are pictures, texts" in line for line in told)
 
@@ -102,8 +103,10 @@ def test_codes_that_do_not_fit_are_found(codes: list[int], reason: str) -> None:
     rows = [{"data_type": "t2i", "text": f"number {n}", "vqcode_512": [n % CODEBOOK] * CODES} for n in range(20)]
     assert at(found(lines(rows)), "wrong") == []
     assert any("20 images came as 16 codes below 24" in line for line in at(found(lines(rows)), "ok"))
-    told = at(found(lines([*rows[:10], *({**row, "vqcode_512": codes} for row in rows[10:])])), "wrong")
-    assert any(reason in line for line in told)
+    broken = [{**row, "vqcode_512": codes} for row in rows[10:]]
+    findings = found(lines([*rows[:10], *broken]))
+    assert any(f"1 of 11 images would be set aside: 1 x {reason}" in line for line in at(findings, "look"))
+    assert any("10 of 20 samples would be left out: " in line for line in at(findings, "wrong"))
 
 
 def test_vocabularies_that_do_not_fit_are_found() -> None:

@@ -14,8 +14,14 @@ from unix_lib.records.shards import SPLITS, iterate_rows
 RESULTS = Path("results/small")
 SOURCES: dict[str, dict[str, Any]] = {
     "digits": {"kind": "digits", "image_size": SIDE},
-    "shapes": {"kind": "shapes", "image_size": SIDE},
-    "mine": {"kind": "text", "corpus": "files", "files": ["data/*.txt"], "document_characters": 100},
+    "shapes": {"kind": "shapes"},
+    "mine": {
+        "kind": "text",
+        "corpus": "files",
+        "files": ["data/*.txt"],
+        "document_characters": 100,
+        "cloze_questions": 0,
+    },
     "photos": config()["sources"]["photos"],
     "talks": config()["sources"]["talks"],
 }

@@ -39,6 +39,9 @@ def of_source(rehearsal: Rehearsal, name: str) -> Iterator[Finding]:
     told = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
     yield Finding("ok", where, f"{len(records)} records can be read: {told}")
     rejected = rehearsal.rejected(source.records)
+    known = {row["sample_id"] for row in rejected}  # what is wrong with an image is told of its record too
+    unread = [row for row in rehearsal.rejected(source.images) if row["reason"] == WHOLE_FILE]
+    rejected += [row for row in unread if row["sample_id"] not in known]
     if rejected:
         seen = len(rejected) + len(records)
         level = "wrong" if any(row["reason"] == WHOLE_FILE for row in rejected) else level_of(len(rejected), seen)

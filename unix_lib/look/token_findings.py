@@ -10,6 +10,7 @@ from unix_lib.config.pack import MixturePart
 from unix_lib.look.findings import Finding, by_reason, level_of
 from unix_lib.look.rehearsal import Rehearsal
 from unix_lib.models.pretrained import pretrained_config, require_rows
+from unix_lib.pack.make import TOO_LONG
 from unix_lib.pack.reader import HELDOUT_FILE, Document, PackReader, epoch_file
 from unix_lib.tokenizers.text import load_text_tokenizer
 from unix_lib.tokenizers.vocabulary import Vocabulary
@@ -71,8 +72,10 @@ def of_part(rehearsal: Rehearsal, mixture: str, part: MixturePart) -> Iterator[F
     rejected = rehearsal.rejected([artefact])
     if rejected:
         level = level_of(len(rejected), len(rejected) + len(documents))
-        what = f"{len(rejected)} samples would be left out: {by_reason(rejected)}"
-        yield Finding(level, where, what, f"raise pack.length {length}, or shorten or filter the source")
+        what = f"{len(rejected)} of {len(rejected) + len(documents)} samples would be left out: {by_reason(rejected)}"
+        overlong = any(row["reason"] == TOO_LONG for row in rejected)
+        remedy = f"raise pack.length {length}, or shorten or filter the source" if overlong else "mend the source"
+        yield Finding(level, where, what, remedy)
     yield Finding("ok", where, f"{', '.join(_lengths(documents))}; none is cut, a pack has {length}")
     yield from _labels(where, documents, vocabulary, _special_ids(rehearsal))
 

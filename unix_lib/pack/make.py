@@ -31,6 +31,7 @@ from unix_lib.records.shards import SPLITS, Split
 from unix_lib.tokenizers.text import load_text_tokenizer
 from unix_lib.tokenizers.vocabulary import Vocabulary
 
+TOO_LONG = "longer_than_pack"  # reason of those set aside
 _log = logging.getLogger(__name__)
 COUNTS = ("documents", "text_tokens", "image_tokens", "trained_tokens")  # image tokens are those of the vision path
 
@@ -128,7 +129,7 @@ def _set_aside(
     detail = f"longer than pack.length {job.settings.pack_length}"
     for record, sample_id in zip(records, tokenized.ids_of(records) if records else [], strict=True):
         source = job.settings.parts[tokenized.records.parts[record]].source
-        rejected.add(sample_id, f"{source}/{split}", "longer_than_pack", detail)
+        rejected.add(sample_id, f"{source}/{split}", TOO_LONG, detail)
 
 
 def _require_packs(job: Job[PackSettings, Execution], epochs: dict[str, Facts], overlong: int) -> None:

@@ -1,0 +1,52 @@
+"""Statistics add up to what there is."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.pack.conftest import experiment
+from tests.pack.experiment import Experiment
+from unix_lib.look.scripts import scripts_of
+from unix_lib.look.statistics import document_lengths, histogram, source_statistics, tokens_by_source
+
+__all__ = ["experiment"]
+
+
+@pytest.mark.parametrize(
+    ("text", "scripts"),
+    [
+        ("Größe 12!", {"Latin": 5}),
+        ("鹦鹉 a ", {"Chinese": 2, "Latin": 1}),
+        ("ひカ 한 Ж अ", {"Japanese": 2, "Korean": 1, "Cyrillic": 1, "Devanagari": 1}),
+        ("12 .,! 🙂", {}),
+    ],
+)
+def test_scripts_are_told_by_letters(text: str, scripts: dict[str, int]) -> None:
+    assert dict(scripts_of(text)) == scripts
+
+
+@pytest.mark.parametrize("values", [[7], [1, 2, 3], list(range(100)), [1, 1000], [5] * 9 + [6]])
+def test_a_histogram_holds_every_value_once(values: list[int]) -> None:
+    bins = histogram(np.array(values))
+    assert sum(count for _, _, count in bins) == len(values)
+    for low, high, count in bins:
+        assert sum(low <= value <= high for value in values) == count
+    assert bins[0][0] == min(values) and bins[-1][1] == max(values)
+
+
+def test_tokens_and_lengths_are_those_of_the_packs(experiment: Experiment) -> None:
+    manifest, folder = experiment.pack({"scenes": experiment.scenes, "prose": experiment.prose})
+    tokens, lengths = tokens_by_source(manifest), document_lengths(folder)
+    assert tokens.keys() == {"scenes", "prose"} and tokens["prose"]["image_tokens"] == 0
+    total = sum(counts["text_tokens"] + counts["image_tokens"] for counts in tokens.values())
+    assert sum(int(values.sum()) for values in lengths.by_form.values()) == total
+    assert sum(map(len, lengths.by_form.values())) == sum(counts["documents"] for counts in tokens.values())
+    assert lengths.packs == lengths.of
+
+
+def test_a_source_is_counted(experiment: Experiment) -> None:
+    found = source_statistics([Path(experiment.results / experiment.scenes.records)], [])
+    assert found.records == len(experiment.scenes_train) + 6 == sum(found.kinds.values())
+    assert set(found.kinds) == {"image_text", "conversation"} and found.main_scripts == "Latin 100%"
+    assert len(found.characters) == found.records
