@@ -54,7 +54,7 @@ def test_the_page_is_well_formed_and_hostile_texts_are_texts(shown: Shown) -> No
     assert page.open == []
     assert not {"script", "iframe", "object", "link"} & {tag for tag, _ in page.elements}
     assert not [name for _, attributes in page.elements for name in attributes if name.startswith("on")]
-    assert page.text.count(HOSTILE) == 9
+    assert page.text.count(HOSTILE) == 10
     alts = [attributes["alt"] for tag, attributes in page.elements if tag == "img"]
     assert alts == [HOSTILE]
 
@@ -85,7 +85,7 @@ def test_a_terminal_is_told_nothing_by_a_text(shown: Shown) -> None:
 def test_what_is_trained_is_marked_without_colours_too(shown: Shown) -> None:
     for terminal in (False, True):
         console = Console(
-            file=io.StringIO(), force_terminal=terminal, width=200, markup=False, color_system="truecolor"
+            file=io.StringIO(), force_terminal=terminal, width=200, color_system="truecolor" if terminal else None
         )
         print_shown(shown, console)
         assert isinstance(console.file, io.StringIO)

@@ -16,11 +16,8 @@ SOURCES: dict[str, dict[str, Any]] = {
     "digits": {"kind": "digits", "image_size": SIDE},
     "shapes": {"kind": "shapes"},
     "mine": {
-        "kind": "text",
-        "corpus": "files",
-        "files": ["data/*.txt"],
-        "document_characters": 100,
-        "cloze_questions": 0,
+        **{"kind": "text", "corpus": "files", "files": ["data/*.txt"]},
+        **{"document_characters": 100, "cloze_questions": 0},
     },
     "photos": config()["sources"]["photos"],
     "talks": config()["sources"]["talks"],

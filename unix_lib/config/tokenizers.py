@@ -120,16 +120,6 @@ class TokenizersConfig(Execution):
     )
     job: JobShape = key("shape of a tokenizer job", JobShape(threads=1, runtime_minutes=120), kind="operational")
 
-    def vocabulary(self) -> VocabularySettings:
-        """Settings of the vocabulary of both tokenizers, which must be there."""
-        assert self.image is not None
-        return self.narrowed(
-            VocabularySettings,
-            codebook_size=self.image.shape.codebook_size,
-            codes_per_image=self.image.shape.codes_per_image,
-            multiple=self.vocabulary_multiple,
-        )
-
     def notices(self, packed: list[str]) -> Iterator[str]:
         """What must be known of them before sources are packed, a line each."""
         learned_from = self.text.trained_on() if self.text else []
@@ -140,6 +130,16 @@ class TokenizersConfig(Execution):
                 "three tokens for a Chinese character. Texts in another language or script than those of "
                 f"{', '.join(learned_from)} belong into tokenizers.text.sources; the figure text_cost measures it."
             )
+
+    def vocabulary(self) -> VocabularySettings:
+        """Settings of the vocabulary of both tokenizers, which must be there."""
+        assert self.image is not None
+        return self.narrowed(
+            VocabularySettings,
+            codebook_size=self.image.shape.codebook_size,
+            codes_per_image=self.image.shape.codes_per_image,
+            multiple=self.vocabulary_multiple,
+        )
 
     @model_validator(mode="after")
     def _separators_fit(self) -> "TokenizersConfig":
