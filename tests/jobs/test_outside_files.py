@@ -79,6 +79,12 @@ EXAMPLES: dict[tuple[str, str], list[dict[str, Any]]] = {
     ("sources", "text/records"): [
         {"corpus": "files", "files": ["texts/**/*.txt"], "source": "x", "shard": 0, "held_out": HELD_OUT}
     ],
+    **{
+        ("sources", f"{kind}/{job}"): [{"files": ["rows/*"], "source": "x", "shard": 0, "held_out": HELD_OUT} | more]
+        for kind in ("finevision", "image_pairs", "webdataset", "jsonl", "conversations")
+        for job, more in (("images", {"image_folder": "images"} if kind == "jsonl" else {}), ("records", {}))
+        if (kind, job) != ("conversations", "images")
+    },
     ("tokenizers", "text/pretrained"): [{"path": "model"}],
     ("tokenizers", "image/pretrained"): [{"path": "model", "shape": SHAPE}],
     ("train", "checkpoint"): [
@@ -117,6 +123,7 @@ EXAMPLES: dict[tuple[str, str], list[dict[str, Any]]] = {
 CASES = [(name, index) for name, examples in EXAMPLES.items() for index in range(len(examples))]
 FILES = (
     *("images/0.png", "images/1.png", "captions.jsonl", "texts/a/0.txt", "texts/1.txt"),
+    *("rows/0.jsonl", "rows/1.jsonl"),
     *("model/config.json", "model/deep/weights", "questions.tsv", "judge.py"),
 )
 

@@ -63,7 +63,7 @@ def test_a_sample_set_aside_is_to_be_looked_at_and_many_are_wrong() -> None:
         row["texts"] = None
     write_talks(rows)
     [line] = at(found(), "wrong")
-    assert "10 of 30 samples would be set aside: 10 x unusable text, first data/talks/a.parquet:11: " in line
+    assert "10 of 30 samples would be set aside: 10 x turns that can't be read, first data/talks/a.parquet:11: " in line
 
 
 def test_a_missing_column_is_named_with_those_that_are_there() -> None:
@@ -135,7 +135,7 @@ def test_what_is_not_there_is_found_and_absolute_patterns_are_looked_at(folder: 
     [line] = at(list(of_config(experiment(values), Path("c.yaml"))), "wrong")
     assert "no such file or folder" in line
     with rehearsal(experiment(values), RESULTS, 16) as sample:
-        assert any("no usable row" in str(finding) for finding in of_source(sample, "talks"))
+        assert any("matches no file" in str(finding) for finding in of_source(sample, "talks"))
         assert list(of_part(sample, "mixed", experiment(values).mixtures["mixed"].parts[0])) == []
 
 

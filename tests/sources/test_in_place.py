@@ -239,6 +239,16 @@ def test_a_missing_column_is_named_with_those_there_are(tmp_path: Path) -> None:
         jobs["records"].make()
 
 
+def test_a_file_without_its_column_of_images_gives_no_record(tmp_path: Path) -> None:
+    settings = config_of("finevision", tmp_path, ROWS)
+    table = pq.read_table(tmp_path / LAYOUTS["finevision"].file)
+    pq.write_table(table.rename_columns(["pictures", *table.column_names[1:]]), tmp_path / "other.parquet")
+    assert table.column_names[0] == "images"
+    made = make(tmp_path / "results", "mine", **settings | {"files": [str(tmp_path / "*.parquet")]})
+    assert len(records_of(made)) == ROWS and all(record["image_ids"] for record in records_of(made))
+    assert made["records"].manifest.rejected == {"image set aside": ROWS} and accounted(made)
+
+
 def test_a_file_that_breaks_off_counts_up_to_there(tmp_path: Path) -> None:
     for name in ("webdataset", "llava"):
         settings = config_of(name, tmp_path, ROWS)

@@ -57,6 +57,8 @@ def _get(need: Need, console: Console) -> str:
 def _shown(name: str, console: Console) -> Iterator[Callable[[int, int | None], None]]:
     """A bar, and what moves it."""
     columns = (TextColumn("{task.description}", markup=False), DownloadColumn(), TransferSpeedColumn())
-    with Progress(*columns, TimeRemainingColumn(), console=console, transient=True) as progress:
+    with Progress(
+        *columns, TimeRemainingColumn(), console=console, transient=True, disable=not console.is_terminal
+    ) as progress:
         task = progress.add_task(name, total=None)
         yield lambda done, total: progress.update(task, completed=done, total=total)

@@ -8,6 +8,7 @@ the sample. One that was made with these settings before is taken instead.
 """
 
 import logging
+import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,7 +26,8 @@ from unix_lib.artefacts.recipe import RecipeError, recipe_of
 from unix_lib.config.analyze import Inputs
 from unix_lib.config.encode import EncodeSettings
 from unix_lib.config.experiment import Experiment
-from unix_lib.config.file_hashes import FileHashes
+from unix_lib.config.file_hashes import UNREADABLE, FileHashes
+from unix_lib.config.folders import is_regular
 from unix_lib.config.jobs import BatchedExecution, Execution
 from unix_lib.config.kinds import find_kind, imported
 from unix_lib.config.outside import Outside
@@ -64,6 +66,18 @@ class ZeroCodes:
         return torch.zeros(len(pixels), self.codes_per_image, dtype=torch.int64)
 
 
+class Unhashed(FileHashes):
+    """Takes files for what they are called: a sample of a large file is not worth reading all of it."""
+
+    def __init__(self) -> None:
+        super().__init__(None)
+
+    def size_and_digest(self, path: Path | str) -> tuple[int, str]:
+        if not is_regular(Path(path)) or not os.access(path, os.R_OK):
+            return 0, UNREADABLE
+        return Path(path).stat().st_size, f"unhashed {path}"
+
+
 @dataclass
 class SampledSource:
     """What a source's jobs made of a sample; `errors` of parts that came to nothing."""
@@ -98,7 +112,7 @@ class Rehearsal:
         """A source's records, images and codes; what goes wrong is in its `errors`."""
         if name not in self._sources:
             source = self._sources[name] = SampledSource(name)
-            outside = Outside(Path.cwd(), FileHashes(None))
+            outside = Outside(Path.cwd(), Unhashed())
             for part, settings in enumerate(self.experiment.sources[name].sampled(self.samples, outside)):
                 try:
                     self._make_part(source, settings, part)
@@ -225,7 +239,9 @@ class Rehearsal:
         self, stage: str, name: str, kind: str, settings: StrictModel, inputs: Inputs, execution: Execution
     ) -> Job[Any, Any]:
         artefact = self._plan.add(stage, name, kind, settings, inputs, execution)
-        return Job.of(self._plan.jobs[artefact].recipe, self.results, execution)
+        job = Job[Any, Any].of(self._plan.jobs[artefact].recipe, self.results, execution)
+        job.outside = Outside(Path.cwd(), Unhashed())
+        return job
 
 
 @contextmanager

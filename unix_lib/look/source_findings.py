@@ -16,13 +16,14 @@ from unix_lib.records.schema import Row
 from unix_lib.records.shards import SPLITS, count_rows, iterate_rows
 from unix_lib.sources.in_place.images import GIVEN
 from unix_lib.sources.in_place.reading import Images
+from unix_lib.sources.rows import NO_TABLE, UNREADABLE_FILE
 from unix_lib.tokenizers.image import ImageTokenizer, quality
 
 DECODED = 8  # images of a source that go through the image tokenizer
 POOR_PSNR = 15.0  # dB. ASSUME: below it a picture can't be recognized
 # What other code puts into texts where an image or its tokens are meant.
 MARKS = re.compile(r"<image>|</?img>|\[IMG\]|<image_placeholder>|<\|(?:vision|image)_\w+\|>", re.IGNORECASE)
-WHOLE_FILE = "unreadable file"
+WHOLE_FILE = (UNREADABLE_FILE, NO_TABLE)
 
 
 def of_source(rehearsal: Rehearsal, name: str) -> Iterator[Finding]:
@@ -40,11 +41,11 @@ def of_source(rehearsal: Rehearsal, name: str) -> Iterator[Finding]:
     yield Finding("ok", where, f"{len(records)} records can be read: {told}")
     rejected = rehearsal.rejected(source.records)
     known = {row["sample_id"] for row in rejected}  # what is wrong with an image is told of its record too
-    unread = [row for row in rehearsal.rejected(source.images) if row["reason"] == WHOLE_FILE]
+    unread = [row for row in rehearsal.rejected(source.images) if row["reason"] in WHOLE_FILE]
     rejected += [row for row in unread if row["sample_id"] not in known]
     if rejected:
         seen = len(rejected) + len(records)
-        level = "wrong" if any(row["reason"] == WHOLE_FILE for row in rejected) else level_of(len(rejected), seen)
+        level = "wrong" if any(row["reason"] in WHOLE_FILE for row in rejected) else level_of(len(rejected), seen)
         what = f"{len(rejected)} of {seen} samples would be set aside: {by_reason(rejected)}"
         yield Finding(level, where, what, "mend them, or leave them out")
     yield from _marks(where, records)

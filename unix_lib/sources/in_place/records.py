@@ -41,8 +41,9 @@ def make_records(job: Job[PlannedRecords, Execution]) -> Manifest:
 
     def records(file: str, place: str, row: TableRow) -> Iterator[tuple[str, Row]]:
         """(split, record) of a row."""
-        if place in spoilt:
-            raise BadRow(SET_ASIDE, spoilt[place])
+        for spoilt_part in (place, file):  # the row's image, or all of the file's
+            if spoilt_part in spoilt:
+                raise BadRow(SET_ASIDE, spoilt[spoilt_part])
         split, ids = shown.get((file, row.number), ("", []))
         drafts = reader.drafts(row.values, settings, place)
         for number, draft in enumerate(drafts):
