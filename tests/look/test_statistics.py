@@ -7,8 +7,8 @@ import pytest
 
 from tests.pack.conftest import experiment
 from tests.pack.experiment import Experiment
-from unix_lib.look.scripts import scripts_of
 from unix_lib.look.statistics import document_lengths, histogram, source_statistics, tokens_by_source
+from unix_lib.records.scripts import scripts_of
 
 __all__ = ["experiment"]
 
@@ -17,8 +17,8 @@ __all__ = ["experiment"]
     ("text", "scripts"),
     [
         ("Größe 12!", {"Latin": 5}),
-        ("鹦鹉 a ", {"Chinese": 2, "Latin": 1}),
-        ("ひカ 한 Ж अ", {"Japanese": 2, "Korean": 1, "Cyrillic": 1, "Devanagari": 1}),
+        ("鹦鹉 a ", {"Han": 2, "Latin": 1}),
+        ("ひカ 한 Ж अ", {"Hiragana": 1, "Katakana": 1, "Hangul": 1, "Cyrillic": 1, "Devanagari": 1}),
         ("12 .,! 🙂", {}),
     ],
 )

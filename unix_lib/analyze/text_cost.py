@@ -5,10 +5,8 @@ and what is learned of them is spelling.
 """
 
 import logging
-import unicodedata
 from collections import Counter
 from collections.abc import Iterator
-from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,6 +20,7 @@ from unix_lib.config.jobs import Execution
 from unix_lib.evaluate.tables import null_for_nan, write_table
 from unix_lib.jobs.job import Job
 from unix_lib.records.schema import Row
+from unix_lib.records.scripts import scripts_of
 from unix_lib.tokenizers.text import encode_texts, load_text_tokenizer
 
 if TYPE_CHECKING:
@@ -93,16 +92,9 @@ def cost_by_script(tokenizer: "PreTrainedTokenizerFast", texts: list[str]) -> It
 
 
 def script_of(text: str) -> str:
-    """The script of most of a text's letters, as the first word of their names in Unicode has it."""
-    scripts = Counter(script for character in text if (script := _script(character)))
+    """The script of most of a text's letters."""
+    scripts = scripts_of(text)
     return scripts.most_common(1)[0][0] if scripts else NO_LETTER
-
-
-@cache
-def _script(character: str) -> str:
-    letter = unicodedata.category(character).startswith("L")
-    name = unicodedata.name(character, "").partition(" ")[0].partition("-")[0].capitalize() if letter else ""
-    return {"Cjk": "Han"}.get(name, name)
 
 
 def _text_of(record: Row) -> str:

@@ -13,9 +13,9 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from unix_lib.artefacts.manifest import Manifest, read_manifest
-from unix_lib.look.scripts import scripts_of
 from unix_lib.pack.reader import PackReader
 from unix_lib.records.schema import Row
+from unix_lib.records.scripts import scripts_of
 from unix_lib.records.shards import SPLITS, shard_paths
 from unix_lib.sources.in_place.records import SET_ASIDE
 

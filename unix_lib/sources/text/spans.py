@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import regex
 
+from unix_lib.records.scripts import LATIN, UNSPACED, is_unspaced, script_of, script_of_letter
 from unix_lib.sources.text.documents import GRAPHEME
-from unix_lib.sources.text.scripts import LATIN, UNSPACED, is_unspaced, script_of, script_of_letter
 
 SHORTEST_CONTEXT, LONGEST_CONTEXT = 80, 400  # characters
 SHORTEST_UNSPACED = 30  # characters, of which a word has fewer there

@@ -7,13 +7,26 @@ from functools import lru_cache
 LATIN = "LATIN"
 # Scripts that put no spaces between words.
 UNSPACED = frozenset({"CJK", "HIRAGANA", "KATAKANA", "THAI", "LAO", "KHMER", "MYANMAR", "TIBETAN"})
+SHOWN = {"CJK": "Han"}
 LOOKED_AT = 2000  # characters, of a text whose script is asked for
 
 
 @lru_cache(maxsize=1 << 16)
 def script_of_letter(character: str) -> str:
     """The script of a letter; empty for what is none."""
-    return unicodedata.name(character, "").partition(" ")[0] if character.isalpha() else ""
+    if not character.isalpha():
+        return ""
+    name = unicodedata.name(character, "").replace("FULLWIDTH ", "").replace("HALFWIDTH ", "")
+    return name.partition(" ")[0].partition("-")[0]
+
+
+def scripts_of(text: str) -> Counter[str]:
+    """Letters of a text by script, as a reader knows it: Latin, Han, Hiragana, Cyrillic ..."""
+    letters: Counter[str] = Counter()
+    for character, count in Counter(text).items():
+        if script := script_of_letter(character):
+            letters[SHOWN.get(script, script.capitalize())] += count
+    return letters
 
 
 def script_of(text: str) -> str:
