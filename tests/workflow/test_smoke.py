@@ -42,12 +42,11 @@ def smoke(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def with_row_files(folder: Path) -> dict[str, Any]:
     """The smoke config with a source of every kind that reads files of rows, all of them in the mixture."""
     sources: dict[str, Any] = {}
-    for name, layout in LAYOUTS.items():
-        place = folder / "data" / name
+    for name in ("finevision", "pairs.tsv", "webdataset", "published"):
+        place, kind = folder / "data" / name, LAYOUTS[name].kind
         place.mkdir(parents=True)
-        sources[layout.kind] = config_of(name, place, count=12)
-        if name == "published":
-            published(place / layout.file, 12, codes_per_image=64)
+        sources[kind] = config_of(name, place, count=12)
+    published(folder / "data" / "published" / LAYOUTS["published"].file, 12, codes_per_image=64)
     smoke = yaml.safe_load((folder / "config/smoke.yaml").read_text(encoding="utf-8"))
     laptop = yaml.safe_load((folder / "config/laptop.yaml").read_text(encoding="utf-8"))
     parts = [*laptop["pack"]["mixtures"]["mixed"]["parts"], *({"source": name} for name in sources)]
