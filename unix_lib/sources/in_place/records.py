@@ -36,8 +36,8 @@ def make_records(job: Job[PlannedRecords, Execution]) -> Manifest:
     shown = images_of_rows(folders)
     spoilt: dict[str, str] = {}
     for folder in folders:
-        told = pq.read_table(folder / REJECTED_FILE, columns=["sample_id", "reason"]).to_pydict()
-        spoilt |= zip(told["sample_id"], told["reason"], strict=True)
+        for row in pq.read_table(folder / REJECTED_FILE).to_pylist():
+            spoilt[row["sample_id"]] = ": ".join(filter(None, (row["reason"], row["detail"])))
 
     def records(file: str, place: str, row: TableRow) -> Iterator[tuple[str, Row]]:
         """(split, record) of a row."""
