@@ -121,7 +121,7 @@ class RowFiles(StrictModel):
 
     def spread_files(self, count: int, outside: Outside) -> list[str]:
         """Patterns that match one file each, at most so many, evenly spread over all of them."""
-        top = outside.root if self.repository is None else hub_snapshot(self.repository, str(self.revision))
+        top = self.top(outside.root)
         paths = list(self.named_files(outside))
         chosen = paths[:: -(-len(paths) // count)] if paths else []
         return [glob.escape(str(path.relative_to(top) if path.is_relative_to(top) else path)) for path in chosen]

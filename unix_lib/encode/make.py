@@ -24,6 +24,7 @@ from unix_lib.config.tokenizers import MOST_CODES
 from unix_lib.images.files import BadImage
 from unix_lib.images.pixels import pixels_from_rgb
 from unix_lib.jobs.job import Job
+from unix_lib.records.codes import judged_codes
 from unix_lib.records.rejected import RejectedSamples
 from unix_lib.records.schema import CODES
 from unix_lib.records.shards import SPLITS, ShardWriter, Split, iterate_batches
@@ -46,7 +47,6 @@ CHUNK = pa.schema(
     ]
 )
 CHUNK_FILE = "codes.parquet"
-WRONG_COUNT, OUT_OF_RANGE = "wrong_code_count", "code_out_of_range"  # as in packing
 
 
 class Encoder(Protocol):
@@ -175,19 +175,12 @@ def given_codes(
     """Take over codes that came with their source; how often each code is used, int64 (K,)."""
     counts = np.zeros(tokenizer.codebook_size, np.int64)
     for batch in iterate_batches(images.given, split) if images.given.is_dir() else ():
-        kept = []
-        for row in batch.to_pylist():
-            codes = row["image_codes"]
-            if len(codes) != tokenizer.codes_per_image:
-                detail = f"{len(codes)} codes, an image has {tokenizer.codes_per_image}"
-                rejected.add(row["image_id"], f"{split}, given codes", WRONG_COUNT, detail)
-            elif max(codes) >= tokenizer.codebook_size:
-                detail = f"code {max(codes)}, the codebook has {tokenizer.codebook_size}"
-                rejected.add(row["image_id"], f"{split}, given codes", OUT_OF_RANGE, detail)
-            else:
-                kept.append(row)
-                counts += np.bincount(codes, minlength=len(counts))
-        writer.write_table(pa.Table.from_pylist(kept, schema=CODES))
+        good, codes, faults = judged_codes(batch, tokenizer.codes_per_image, tokenizer.codebook_size)
+        for name in batch["image_id"].to_pylist():
+            if name in faults:
+                rejected.add(name, f"{split}, given codes", *faults[name])
+        counts += np.bincount(codes.ravel(), minlength=len(counts))
+        writer.write_table(pa.Table.from_batches([batch.filter(pa.array(good))]))
     return counts
 
 

@@ -14,6 +14,7 @@ from unix_lib.records.schema import Row
 from unix_lib.records.shards import SPLITS, iterate_rows
 from unix_lib.sources.in_place.reading import Images
 from unix_lib.tokenizers.coded_images import decode_images
+from unix_lib.tokenizers.fidelity import psnr_db
 from unix_lib.tokenizers.image import ImageTokenizer
 from unix_lib.tokenizers.vqgan import ImageTokenizerError
 
@@ -71,8 +72,7 @@ def shown_codes(title: str, looked: Looked, count: int, tokenizer: ImageTokenize
 
 def psnr(a: np.ndarray, b: np.ndarray) -> float:
     """Peak signal-to-noise ratio of two pictures of uint8, in dB."""
-    error = np.square(a.astype(np.float64) - b).mean()
-    return float(10 * np.log10(255.0**2 / max(error, 1e-9)))
+    return psnr_db(float(np.square(a.astype(np.float64) - b).sum()), a.size)
 
 
 def _found(looked: Looked, wanted: set[str]) -> Iterator[tuple[str, np.ndarray]]:

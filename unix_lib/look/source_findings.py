@@ -8,10 +8,10 @@ from itertools import islice
 import numpy as np
 
 from unix_lib.artefacts.errors import UserError
-from unix_lib.encode.make import OUT_OF_RANGE, WRONG_COUNT
 from unix_lib.images.files import BadImage
 from unix_lib.look.findings import Finding, by_reason, level_of
 from unix_lib.look.rehearsal import Rehearsal, SampledSource
+from unix_lib.records.codes import OUT_OF_RANGE, WRONG_COUNT
 from unix_lib.records.schema import Row
 from unix_lib.records.shards import SPLITS, count_rows, iterate_rows
 from unix_lib.sources.in_place.images import GIVEN

@@ -11,6 +11,7 @@ from typing import BinaryIO
 import numpy as np
 import pyarrow as pa
 
+from unix_lib.records.codes import judged_codes
 from unix_lib.records.shards import Split, iterate_batches
 from unix_lib.tokenizers.vocabulary import Vocabulary
 
@@ -29,15 +30,15 @@ class ImageCodes:
     def __init__(
         self, folders: Sequence[Path], split: Split, vocabulary: Vocabulary, file: BinaryIO, first_row: int
     ) -> None:
-        self._vocabulary = vocabulary
         self._faults: dict[str, tuple[str, str]] = {}
         self.rows = 0
         ids = [np.zeros(0, dtype="S1")]
         for folder in folders:
             for batch in iterate_batches(folder, split, ["image_id", "image_codes"]):
-                good, codes = self._judged(batch)
+                good, codes, faults = judged_codes(batch, vocabulary.codes_per_image, vocabulary.codebook_size)
+                self._faults |= faults
                 file.write(codes.tobytes())
-                ids.append(np.array(batch["image_id"].filter(good).to_pylist(), dtype="S"))
+                ids.append(np.array(batch["image_id"].filter(pa.array(good)).to_pylist(), dtype="S"))
                 self.rows += len(codes)
         unsorted = np.concatenate(ids)
         order = np.argsort(unsorted, kind="stable")
@@ -55,20 +56,3 @@ class ImageCodes:
     def fault_of(self, image_id: str | None) -> tuple[str, str]:
         """Why an image has no row: (reason, detail)."""
         return self._faults.get(image_id or "", ("no_image_codes", f"no codes of image {image_id}"))
-
-    def _judged(self, batch: pa.RecordBatch) -> tuple[pa.Array, np.ndarray]:
-        """Which images of a batch have the vocabulary's codes, and those, uint16 (images, codes_per_image)."""
-        column, size = batch["image_codes"], self._vocabulary.codes_per_image
-        lengths = np.diff(column.offsets.to_numpy())
-        good = lengths == size
-        codes = column.filter(pa.array(good)).flatten().to_numpy().reshape(-1, size)
-        highest = codes.max(axis=1, initial=0)
-        in_range = highest < self._vocabulary.codebook_size
-        ids = batch["image_id"]
-        for place in np.flatnonzero(~good).tolist():
-            self._faults[ids[place].as_py()] = ("wrong_code_count", f"{lengths[place]} codes, an image has {size}")
-        for place, code in zip(np.flatnonzero(good)[~in_range].tolist(), highest[~in_range].tolist(), strict=True):
-            detail = f"code {code}, the codebook has {self._vocabulary.codebook_size}"
-            self._faults[ids[place].as_py()] = ("code_out_of_range", detail)
-        good[good] = in_range
-        return pa.array(good), codes[in_range]

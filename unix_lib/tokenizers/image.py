@@ -171,8 +171,8 @@ def read_images(folders: list[Path], split: Split, image_size: int) -> tuple[np.
     rejected: Counter[str] = Counter()
     for folder in folders:
         stored = Images(folder, image_size)
-        for chunk in stored.chunks(CHUNK_IMAGES):
-            new = [i for i, name in enumerate(chunk.ids) if chunk.splits[i] == split and name not in images]
+        for chunk in stored.chunks(CHUNK_IMAGES, [split]):
+            new = [index for index, name in enumerate(chunk.ids) if name not in images]
             for index, rgb in zip(new, stored.decoded([chunk.data[index] for index in new]), strict=True):
                 if isinstance(rgb, BadImage):
                     rejected[rgb.reason] += 1

@@ -4,7 +4,7 @@ In place an image is proven by its name, which is a hash of its bytes; nothing e
 """
 
 import io
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import groupby
@@ -53,21 +53,21 @@ class Images:
         """How many there are to decode."""
         if not self.in_place:
             return sum(count_rows(self.folder, split) for split in SPLITS)
-        return sum(len(batch) for batch in self._places())
+        return sum(len(batch) for batch in self._places(SPLITS))
 
-    def chunks(self, size: int) -> Iterator[Chunk]:
-        """All of them; of those that are stored the training split comes first."""
+    def chunks(self, size: int, splits: Sequence[Split] = SPLITS) -> Iterator[Chunk]:
+        """All of some splits; of those that are stored one split comes after the other."""
         if self.in_place:
-            yield from self._read_in_place(size, self._places())
+            yield from self._read_in_place(size, (batch.to_pylist() for batch in self._places(splits)))
             return
-        for split in SPLITS:
+        for split in splits:
             for rows in iterate_batches(self.folder, split, ["image_id", "image"], batch_rows=size):
                 yield Chunk(rows["image_id"].to_pylist(), [split] * len(rows), rows["image"].to_pylist())
 
     def some(self, ids: Collection[str], split: Split) -> dict[str, bytes]:
         """Those of a split that have such ids, as they are stored; one whose codes came with it is not among them."""
         if self.in_place:
-            places = ([place for place in batch if place["split"] == split] for batch in self._places())
+            places = (batch.to_pylist() for batch in self._places([split]))
             wanted = ([place for place in batch if place["image_id"] in ids] for batch in places)
             chunks = list(self._read_in_place(len(ids) + 1, wanted))
             return {name: data for chunk in chunks for name, data in zip(chunk.ids, chunk.data, strict=True)}
@@ -87,9 +87,12 @@ class Images:
         rgb = square_rgb(io.BytesIO(data), self.image_size, self._settings.resize)
         return np.ascontiguousarray(rgb.transpose(2, 0, 1))
 
-    def _places(self) -> Places:
+    def _places(self, splits: Sequence[Split]) -> Iterator[pa.RecordBatch]:
+        """Where the images of some splits are, each once, but for those that need no decoding."""
+        wanted = pa.array(splits, pa.string())
         for batch in iterate_batches(self.folder, PLACES):
-            yield [place for place in batch.to_pylist() if place["first"] and not place["given"]]
+            to_decode = pc.and_(batch["first"], pc.invert(batch["given"]))
+            yield batch.filter(pc.and_(to_decode, pc.is_in(batch["split"], value_set=wanted)))
 
     def _read_in_place(self, size: int, places: Places) -> Iterator[Chunk]:
         chunk = Chunk([], [], [])
