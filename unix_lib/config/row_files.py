@@ -15,8 +15,10 @@ from unix_lib.config.filters import Condition, columns_of, conditions_of
 from unix_lib.config.folders import is_regular, matching
 from unix_lib.config.needs import UNKNOWN_LICENCE, Need
 from unix_lib.config.outside import FilesIdentity, Outside
-from unix_lib.config.sources import PlannedPart, nth_part
+from unix_lib.config.sources import PlannedPart, SourceSettings, nth_part
 from unix_lib.config.strict import StrictModel, key
+
+SAMPLED_FILES = 8  # that a sample is taken from
 
 
 class RowSelection(StrictModel):
@@ -164,6 +166,26 @@ class RowFiles(StrictModel):
     def files_described(self) -> str:
         """The files in a few words."""
         return self.repository or ", ".join(self.files)
+
+
+class RowSource(RowFiles, RowSelection, SourceSettings):
+    """A source whose samples lie in files of rows."""
+
+    def shards(self, outside: Outside) -> int:
+        return len(self.file_parts(outside, whole=self.one_job))
+
+    def sampled(self, count: int, outside: Outside) -> "list[RowSource]":
+        if self.limit is not None:
+            return [self.model_copy(update={"limit": min(count, self.limit)})]
+        files = self.spread_files(SAMPLED_FILES, outside)
+        each = -(-count // max(1, len(files)))
+        return [self.model_copy(update={"files": [file], "limit": each}) for file in files] or [self]
+
+    def needs(self, name: str) -> list[Need]:
+        return self.file_needs(name)
+
+    def described(self) -> str:
+        return f"{self.kind} of {self.files_described()}"
 
 
 class PlannedRows(RowFiles, RowSelection, PlannedPart):

@@ -3,10 +3,8 @@
 from typing import Literal
 
 from unix_lib.config.kinds import JobKind
-from unix_lib.config.needs import Need
-from unix_lib.config.outside import Outside
-from unix_lib.config.row_files import PlannedRows, RowFiles, RowSelection
-from unix_lib.config.sources import SourceKind, SourceSettings
+from unix_lib.config.row_files import PlannedRows, RowFiles, RowSelection, RowSource
+from unix_lib.config.sources import SourceKind
 from unix_lib.config.strict import StrictModel, key
 
 Layout = Literal["messages", "sharegpt", "openorca", "alpaca"]
@@ -41,7 +39,7 @@ class PlannedConversations(ConversationRows, PlannedRows):
         return self.identity.bytes / 1000
 
 
-class ConversationsSource(ConversationRows, SourceSettings):
+class ConversationsSource(ConversationRows, RowSource):
     """Conversations of a user and an assistant, in tables of a user's or of a data set of the hub.
 
     Layouts: `messages` [{role, content}], `conversations` [{from, value}] (ShareGPT), system_prompt, question, response
@@ -49,15 +47,6 @@ class ConversationsSource(ConversationRows, SourceSettings):
     """
 
     kind: Literal["conversations"]
-
-    def shards(self, outside: Outside) -> int:
-        return len(self.file_parts(outside, whole=self.one_job))
-
-    def needs(self, name: str) -> list[Need]:
-        return self.file_needs(name)
-
-    def described(self) -> str:
-        return f"conversations of {self.files_described()}"
 
 
 KIND = SourceKind(

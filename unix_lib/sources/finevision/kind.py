@@ -5,10 +5,9 @@ A row: `images` list<struct<bytes, path>>, `texts` list<struct<user, assistant>>
 
 from typing import Literal
 
-from unix_lib.config.kinds import JobKind
-from unix_lib.config.sources import SourceKind
+from unix_lib.config.row_files import RowSource
 from unix_lib.config.strict import StrictModel, key
-from unix_lib.sources.in_place.settings import PlannedImages, PlannedRecords, PreparedImages, RowSource
+from unix_lib.sources.in_place.settings import PlannedImages, PlannedRecords, PreparedImages, kind_in_place
 
 
 class ImageColumn(StrictModel):
@@ -41,10 +40,4 @@ class FineVisionSource(ImageColumn, TextColumn, PreparedImages, RowSource):
     kind: Literal["finevision"]
 
 
-KIND = SourceKind(
-    settings=FineVisionSource,
-    images=JobKind(PlannedFineVisionImages, "unix_lib.sources.in_place.images:make_images", 1),
-    records=JobKind(PlannedFineVisionRecords, "unix_lib.sources.in_place.records:make_records", 1),
-    reads={"records": ("images",)},
-    sharded=("images", "records"),
-)
+KIND = kind_in_place(FineVisionSource, PlannedFineVisionImages, PlannedFineVisionRecords)

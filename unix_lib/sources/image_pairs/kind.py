@@ -6,10 +6,9 @@ A row of TSV: the image in base64, and a caption, or captions as a JSON list. Of
 
 from typing import Literal
 
-from unix_lib.config.kinds import JobKind
-from unix_lib.config.sources import SourceKind
+from unix_lib.config.row_files import RowSource
 from unix_lib.config.strict import StrictModel, key
-from unix_lib.sources.in_place.settings import PlannedImages, PlannedRecords, PreparedImages, RowSource
+from unix_lib.sources.in_place.settings import PlannedImages, PlannedRecords, PreparedImages, kind_in_place
 
 
 class ImageColumn(StrictModel):
@@ -45,10 +44,4 @@ class ImagePairsSource(ImageColumn, CaptionColumn, PreparedImages, RowSource):
     kind: Literal["image_pairs"]
 
 
-KIND = SourceKind(
-    settings=ImagePairsSource,
-    images=JobKind(PlannedPairImages, "unix_lib.sources.in_place.images:make_images", 1),
-    records=JobKind(PlannedPairRecords, "unix_lib.sources.in_place.records:make_records", 1),
-    reads={"records": ("images",)},
-    sharded=("images", "records"),
-)
+KIND = kind_in_place(ImagePairsSource, PlannedPairImages, PlannedPairRecords)

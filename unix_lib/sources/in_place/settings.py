@@ -4,11 +4,10 @@ import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from unix_lib.config.kinds import imported
-from unix_lib.config.needs import Need
+from unix_lib.config.kinds import JobKind, imported
 from unix_lib.config.outside import FilesIdentity, Outside
-from unix_lib.config.row_files import PlannedRows, RowFiles, RowSelection
-from unix_lib.config.sources import SourceSettings
+from unix_lib.config.row_files import PlannedRows, RowSource
+from unix_lib.config.sources import SourceKind
 from unix_lib.config.strict import StrictModel, key
 from unix_lib.images.formats import Resize
 
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
 
 # PAPER: images of a larger aspect ratio are dropped.
 MAX_ASPECT_RATIO = 2.5
-SAMPLED_FILES = 8  # that a sample is taken from
 BYTES_PER_IMAGE = 100_000  # ASSUME: of a photograph of 512 pixels a side in JPEG
 
 
@@ -31,26 +29,6 @@ class PreparedImages(StrictModel):
         "shape",
         "crop",
     )
-
-
-class RowSource(RowFiles, RowSelection, SourceSettings):
-    """A source whose samples lie in files of rows."""
-
-    def shards(self, outside: Outside) -> int:
-        return len(self.file_parts(outside, whole=self.one_job))
-
-    def sampled(self, count: int, outside: Outside) -> "list[RowSource]":
-        if self.limit is not None:
-            return [self.model_copy(update={"limit": min(count, self.limit)})]
-        files = self.spread_files(SAMPLED_FILES, outside)
-        each = -(-count // max(1, len(files)))
-        return [self.model_copy(update={"files": [file], "limit": each}) for file in files] or [self]
-
-    def needs(self, name: str) -> list[Need]:
-        return self.file_needs(name)
-
-    def described(self) -> str:
-        return f"{self.kind} of {self.files_described()}"
 
 
 class PlannedSamples(PlannedRows):
@@ -76,6 +54,17 @@ class PlannedImages(PlannedSamples, PreparedImages):
 
 class PlannedRecords(PlannedSamples):
     """The job of one part's records."""
+
+
+def kind_in_place(settings: type[RowSource], images: type[PlannedImages], records: type[PlannedRecords]) -> SourceKind:
+    """A kind of source whose jobs are those of all sources in place, with the kind's own reader."""
+    return SourceKind(
+        settings=settings,
+        images=JobKind(images, "unix_lib.sources.in_place.images:make_images", 1),
+        records=JobKind(records, "unix_lib.sources.in_place.records:make_records", 1),
+        reads={"records": ("images",)},
+        sharded=("images", "records"),
+    )
 
 
 class InFolder(StrictModel):

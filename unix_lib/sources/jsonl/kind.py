@@ -9,12 +9,11 @@ LLaVA's: `{"image": "coco/1.jpg", "conversations": [{"from": "human", "value": "
 from pathlib import Path
 from typing import Literal
 
-from unix_lib.config.kinds import JobKind
 from unix_lib.config.needs import Need
 from unix_lib.config.outside import FilesIdentity, Outside
-from unix_lib.config.sources import SourceKind
+from unix_lib.config.row_files import RowSource
 from unix_lib.config.strict import key
-from unix_lib.sources.in_place.settings import InFolder, PlannedImages, PlannedRecords, PreparedImages, RowSource
+from unix_lib.sources.in_place.settings import InFolder, PlannedImages, PlannedRecords, PreparedImages, kind_in_place
 
 
 class RowImage(InFolder):
@@ -51,10 +50,4 @@ class JSONLinesSource(RowImage, PreparedImages, RowSource):
         return super().needs(name) + folder
 
 
-KIND = SourceKind(
-    settings=JSONLinesSource,
-    images=JobKind(PlannedLineImages, "unix_lib.sources.in_place.images:make_images", 1),
-    records=JobKind(PlannedLineRecords, "unix_lib.sources.in_place.records:make_records", 1),
-    reads={"records": ("images",)},
-    sharded=("images", "records"),
-)
+KIND = kind_in_place(JSONLinesSource, PlannedLineImages, PlannedLineRecords)

@@ -5,11 +5,10 @@ A sample: `000123.jpg` (or .png, .webp), and `000123.txt` with the caption, or `
 
 from typing import Literal
 
-from unix_lib.config.kinds import JobKind
-from unix_lib.config.sources import SourceKind
+from unix_lib.config.row_files import RowSource
 from unix_lib.config.strict import key
 from unix_lib.sources.image_pairs.kind import CaptionColumn
-from unix_lib.sources.in_place.settings import PlannedImages, PlannedRecords, PreparedImages, RowSource
+from unix_lib.sources.in_place.settings import PlannedImages, PlannedRecords, PreparedImages, kind_in_place
 
 
 class SampleCaption(CaptionColumn):
@@ -36,10 +35,4 @@ class WebDatasetSource(SampleCaption, PreparedImages, RowSource):
     kind: Literal["webdataset"]
 
 
-KIND = SourceKind(
-    settings=WebDatasetSource,
-    images=JobKind(PlannedSampleImages, "unix_lib.sources.in_place.images:make_images", 1),
-    records=JobKind(PlannedSampleRecords, "unix_lib.sources.in_place.records:make_records", 1),
-    reads={"records": ("images",)},
-    sharded=("images", "records"),
-)
+KIND = kind_in_place(WebDatasetSource, PlannedSampleImages, PlannedSampleRecords)
