@@ -3,6 +3,7 @@
 Rows read are rows taken, rows left out and rows set aside. A file that is no table is set aside as a whole.
 """
 
+import logging
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -14,7 +15,8 @@ from unix_lib.config.filters import NotComparableError, passes
 from unix_lib.config.folders import is_regular, matching
 from unix_lib.config.outside import Outside
 from unix_lib.config.row_files import PlannedRows
-from unix_lib.records.rejected import RejectedSamples
+from unix_lib.jobs.job import Job
+from unix_lib.records.rejected import REJECTED_FILE, RejectedSamples
 from unix_lib.records.tables import TableError, TableRow, read_table
 from unix_lib.sources.errors import SourceError
 
@@ -22,6 +24,9 @@ UNREADABLE_FILE = "unreadable file"
 NO_TABLE = "not a table with the columns asked for"
 MALFORMED = "malformed row"
 NOT_COMPARABLE = "value that the filter can't compare"
+
+
+_log = logging.getLogger(__name__)
 
 
 class TakenRows:
@@ -122,3 +127,39 @@ class TakenRows:
     def is_one_of_several_parts(self) -> bool:
         """Whether other jobs read more of the same files, so that a part without a usable row is no error."""
         return len(self.settings.file_parts(self.outside, whole=self.settings.one_job)) > 1
+
+
+def require_usable(
+    job: Job[Any, Any],
+    written: int,
+    taken: TakenRows | None,
+    rejected: RejectedSamples,
+    *,
+    what: str,
+    remedy: str,
+    reasons: Sequence[str] = (),
+) -> None:
+    """Refuse a source that came to nothing; of one of several parts it is said only, since others may have something.
+
+    Args:
+        written: records that the job wrote.
+        taken: the rows that it took, where it reads rows.
+        what: it has none of.
+        reasons: why, beside what was set aside and left out.
+
+    Raises:
+        SourceError: says how much was set aside or left out, and why; the table of it is written.
+    """
+    if written:
+        return
+    why = [*(f"{count} x {reason}" for reason, count in rejected.counts.items()), *reasons]
+    why += [f"{taken.rows_left_out} x left out by filter or fraction"] if taken and taken.rows_left_out else []
+    source, told = job.settings.source, ", ".join(why) or "nothing was set aside"
+    if taken is not None and taken.is_one_of_several_parts():
+        _log.warning("sources.%s: no usable %s in part %d (%s)", source, what, job.settings.shard, told)
+        return
+    rejected.write(job.folder)
+    raise SourceError(
+        f"sources.{source}: no usable {what} ({told}); {remedy}; every rejected sample is in "
+        f"{job.folder / REJECTED_FILE}"
+    )

@@ -11,10 +11,10 @@ from unix_lib.records.rejected import REJECTED_FILE, RejectedSamples
 from unix_lib.records.schema import IMAGE_TEXT, RECORD, Row
 from unix_lib.records.shards import ShardWriter
 from unix_lib.records.tables import TableRow
-from unix_lib.sources.errors import BadRow, nothing_usable
+from unix_lib.sources.errors import BadRow
 from unix_lib.sources.in_place.images import images_of_rows, rows_of
 from unix_lib.sources.in_place.settings import PlannedRecords
-from unix_lib.sources.rows import TakenRows
+from unix_lib.sources.rows import TakenRows, require_usable
 from unix_lib.sources.writing import finish
 
 SET_ASIDE = "image set aside"
@@ -69,12 +69,14 @@ def make_records(job: Job[PlannedRecords, Execution]) -> Manifest:
                 continue
             for split, record in of_row:
                 (heldout if split == "heldout" else train).write(record)
-    if not train.rows + heldout.rows and not rows.is_one_of_several_parts():
-        rejected.write(job.folder)
-        reasons = [f"{count} x {reason}" for reason, count in rejected.counts.items()]
-        reasons += [f"{rows.rows_left_out} left out"] * bool(rows.rows_left_out)
-        reasons += [f"the first: {rejected.first}"] * bool(rejected.first)
-        what, remedy = f"row in {settings.files_described()}", "mend the files, or correct files, columns and filter"
-        raise nothing_usable(settings.source, what, reasons, remedy, job.folder / REJECTED_FILE)
+    require_usable(
+        job,
+        train.rows + heldout.rows,
+        rows,
+        rejected,
+        what=f"row in {settings.files_described()}",
+        remedy="mend the files, or correct files, columns and filter",
+        reasons=[f"the first: {rejected.first}"] * bool(rejected.first),
+    )
     facts = {"train_records": train.rows, "heldout_records": heldout.rows} | rows.facts
     return finish(job, {**train.files, **heldout.files}, facts, rejected)

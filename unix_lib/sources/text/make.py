@@ -13,12 +13,11 @@ from unix_lib.artefacts.files import write_text
 from unix_lib.artefacts.manifest import Manifest
 from unix_lib.config.jobs import Execution
 from unix_lib.jobs.job import Job
-from unix_lib.records.rejected import REJECTED_FILE, RejectedSamples
+from unix_lib.records.rejected import RejectedSamples
 from unix_lib.records.schema import RECORD, TEXT
 from unix_lib.records.shards import ShardWriter, iterate_rows
 from unix_lib.sources.copies import Seen
-from unix_lib.sources.errors import nothing_usable
-from unix_lib.sources.rows import TakenRows
+from unix_lib.sources.rows import TakenRows, require_usable
 from unix_lib.sources.text.cloze import make_cloze
 from unix_lib.sources.text.documents import cut_into_documents
 from unix_lib.sources.text.files import documents_in
@@ -56,15 +55,15 @@ def make_records(job: Job[PlannedText, Execution]) -> Manifest:
             writer.write({"sample_id": sample_id, "kind": TEXT, "text": text, "source": name})
             characters[writer.split] += len(text)
             corpus.update(text.encode() + b"\0")
-    if not train.rows + heldout.rows:
-        reasons = [f"{count} x {reason}" for reason, count in rejected.counts.items()]
-        reasons += [f"max_characters {settings.max_characters} leaves out the rest"] * documents.ended
-        reasons += [f"{taken.rows_left_out} x left out by filter or fraction"] if taken and taken.rows_left_out else []
-        if taken is None or not taken.is_one_of_several_parts():
-            rejected.write(job.folder)
-            remedy = "add text, or raise max_characters where it is set"
-            raise nothing_usable(name, "text", reasons, remedy, job.folder / REJECTED_FILE)
-        _log.warning("sources.%s: no usable text in part %d (%s)", name, settings.shard, ", ".join(reasons))
+    require_usable(
+        job,
+        train.rows + heldout.rows,
+        taken,
+        rejected,
+        what="text",
+        remedy="add text, or raise max_characters where it is set",
+        reasons=[f"max_characters {settings.max_characters} leaves out the rest"] * documents.ended,
+    )
     facts = {
         "train_records": train.rows,
         "heldout_records": heldout.rows,
