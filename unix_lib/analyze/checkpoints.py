@@ -1,7 +1,8 @@
-"""Which checkpoints an analysis names that no run has."""
+"""Which checkpoints an analysis measures, and which it names that no run has."""
 
 from collections.abc import Iterator
 
+from unix_lib.config.analyze import Planned
 from unix_lib.config.train import TrainConfig
 
 
@@ -15,3 +16,10 @@ def steps_that_are_none(train: TrainConfig, runs: list[str], steps: list[int]) -
                     f"steps: {step} is no checkpoint of run '{name}', which has {checkpoints}; add it there or "
                     "take it out here"
                 )
+
+
+def measured_checkpoints(planned: Planned, runs: list[str], steps: list[int]) -> Iterator[tuple[str, int]]:
+    """(run, step) of each; without runs of every compared one, without steps all but 0."""
+    for run in runs or planned.compared_runs():
+        for step in steps or [step for step in planned.checkpoint_steps(run) if step]:
+            yield run, step

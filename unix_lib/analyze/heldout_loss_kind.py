@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Literal
 
-from unix_lib.analyze.checkpoints import steps_that_are_none
+from unix_lib.analyze.checkpoints import measured_checkpoints, steps_that_are_none
 from unix_lib.artefacts.names import checkpoint_name
 from unix_lib.config.analyze import AnalysisJob, AnalysisKind, AnalysisSettings, Planned
 from unix_lib.config.kinds import JobKind
@@ -48,13 +48,12 @@ class HeldoutLossAnalysis(HeldoutLossMeasurement, AnalysisSettings):
             yield from steps_that_are_none(train, self.runs, self.steps)
 
     def jobs(self, name: str, planned: Planned) -> Iterator[AnalysisJob]:
-        for run in self.runs or planned.compared_runs():
-            for step in self.steps or [step for step in planned.checkpoint_steps(run) if step]:
-                yield AnalysisJob(
-                    f"{name}-{checkpoint_name(run, step)}",
-                    self.narrowed(HeldoutLossSettings, run=run, step=step),
-                    {"checkpoint": planned.checkpoint(run, step), "pack": planned.pack_of(run)},
-                )
+        for run, step in measured_checkpoints(planned, self.runs, self.steps):
+            yield AnalysisJob(
+                f"{name}-{checkpoint_name(run, step)}",
+                self.narrowed(HeldoutLossSettings, run=run, step=step),
+                {"checkpoint": planned.checkpoint(run, step), "pack": planned.pack_of(run)},
+            )
 
 
 KIND = AnalysisKind(
