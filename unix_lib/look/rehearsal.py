@@ -21,13 +21,14 @@ import pyarrow.parquet as pq
 import torch
 
 from unix_lib.artefacts.errors import UserError
+from unix_lib.artefacts.files import link_or_copy
 from unix_lib.artefacts.manifest import MANIFEST, Manifest, read_manifest
 from unix_lib.artefacts.recipe import RecipeError, recipe_of
 from unix_lib.config.analyze import Inputs
 from unix_lib.config.encode import EncodeSettings
 from unix_lib.config.experiment import Experiment
 from unix_lib.config.file_hashes import UNREADABLE, FileHashes
-from unix_lib.config.folders import is_regular
+from unix_lib.config.folders import files_below, is_regular
 from unix_lib.config.jobs import BatchedExecution, Execution
 from unix_lib.config.kinds import find_kind, imported
 from unix_lib.config.outside import Outside
@@ -150,9 +151,8 @@ class Rehearsal:
         settings = self.experiment.tokenizers.text
         assert settings is not None
         if (folder := self.made_before("text")) is not None:
-            link = self.results / "tokenizers" / folder.name
-            link.parent.mkdir(parents=True, exist_ok=True)
-            link.symlink_to(folder.resolve())
+            for path in files_below(folder):
+                link_or_copy(path, self.results / "tokenizers" / folder.name / path.relative_to(folder))
             return f"tokenizers/{folder.name}"
         kind = find_kind("text tokenizer", settings.kind, TokenizerKind)
         records = [artefact for name in settings.trained_on() for artefact in self.source(name).records]
