@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 import torch
 
 from unix_lib.artefacts.errors import UserError
-from unix_lib.artefacts.files import link_or_copy
+from unix_lib.artefacts.files import link_or_copy, point_link
 from unix_lib.artefacts.manifest import MANIFEST, Manifest, read_manifest
 from unix_lib.artefacts.recipe import RecipeError, recipe_of
 from unix_lib.config.analyze import Inputs
@@ -151,8 +151,10 @@ class Rehearsal:
         settings = self.experiment.tokenizers.text
         assert settings is not None
         if (folder := self.made_before("text")) is not None:
-            for path in files_below(folder):
-                link_or_copy(path, self.results / "tokenizers" / folder.name / path.relative_to(folder))
+            taken = self.results / "tokenizers" / folder.name
+            if not point_link(taken, folder.resolve()):
+                for path in files_below(folder):
+                    link_or_copy(path, taken / path.relative_to(folder))
             return f"tokenizers/{folder.name}"
         kind = find_kind("text tokenizer", settings.kind, TokenizerKind)
         records = [artefact for name in settings.trained_on() for artefact in self.source(name).records]
