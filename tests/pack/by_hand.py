@@ -5,14 +5,15 @@ from pathlib import Path
 
 import numpy as np
 
+from unix_lib.artefacts.files import write_json
 from unix_lib.pack.epochs import Documents
 from unix_lib.pack.formats import Format
 from unix_lib.pack.planner import PackPlan
 from unix_lib.pack.sequences import FixedParts
-from unix_lib.pack.spool import Spool
-from unix_lib.pack.tokenized import TokenizedRecord
+from unix_lib.pack.store import PLACES, images_file, pieces_file, places_file, text_file
 from unix_lib.pack.writer import write_plan
 from unix_lib.records.shards import SPLITS, Split
+from unix_lib.tokenize.flags import TRAINED, with_flags
 from unix_lib.tokenizers.vocabulary import Vocabulary
 
 Document = tuple[Sequence[int], Sequence[bool]]  # ids, and which of them are targets
@@ -32,21 +33,25 @@ def _write_split(
     folder: Path, split: Split, files: dict[str, list[list[Document]]], vocabulary: Vocabulary, length: int
 ) -> None:
     first = 0
-    with Spool(folder, split, vocabulary) as spool:
-        for name, packs in files.items():
-            documents = [(number, document) for number, pack in enumerate(packs) for document in pack]
-            for number, (ids, targets) in documents:
-                flags = np.array(targets, dtype=np.uint8)
-                spool.append(TokenizedRecord(f"{number}", "text", np.array(ids, dtype=np.int32), flags, []), 0, "test")
-            count = len(documents)
-            pack_of = np.array([number for number, _ in documents], dtype=np.int64)
-            chosen = Documents(
-                np.arange(first, first + count),
-                np.full(count, Format.TEXT, dtype=np.uint8),
-                np.zeros(count, dtype=np.int64),
-                np.zeros(count, dtype=np.uint64),
-            )
-            plan = PackPlan(pack_of, np.arange(count), len(packs))
-            write_plan(folder / f"{name}.arrow", chosen, plan, np.arange(len(packs)), length, newlines=False)
-            first += count
-        spool.seal()
+    own: list[np.ndarray] = []
+    for name, packs in files.items():
+        documents = [(number, document) for number, pack in enumerate(packs) for document in pack]
+        for _, (ids, targets) in documents:
+            own.append(with_flags(np.array(ids, dtype=np.int32), np.array(targets, dtype=np.uint8) * TRAINED))
+        count = len(documents)
+        pack_of = np.array([number for number, _ in documents], dtype=np.int64)
+        chosen = Documents(
+            np.arange(first, first + count),
+            np.full(count, Format.TEXT, dtype=np.uint8),
+            np.zeros(count, dtype=np.int64),
+            np.zeros(count, dtype=np.uint64),
+        )
+        plan = PackPlan(pack_of, np.arange(count), len(packs))
+        write_plan(folder / f"{name}.arrow", chosen, plan, np.arange(len(packs)), length, newlines=False)
+        first += count
+    ends = np.cumsum([len(tokens) for tokens in own], dtype=PLACES)
+    starts = np.concatenate([[0], ends])[: len(ends)].astype(PLACES)
+    np.stack([starts, ends, np.zeros_like(ends)], axis=1).tofile(folder / places_file(split))
+    np.concatenate([np.zeros(0, dtype=np.int32), *own]).tofile(folder / text_file(split, 0))
+    (folder / images_file(split)).touch()
+    write_json(folder / pieces_file(split), {"text": [sum(map(len, own))], "codes": []})

@@ -11,6 +11,7 @@ from unix_lib.artefacts.manifest import Manifest
 from unix_lib.config.analyze import Inputs
 from unix_lib.config.jobs import Execution
 from unix_lib.config.pack import PackSettings
+from unix_lib.config.tokenize import TokenizeSettings
 from unix_lib.config.tokenizers import VocabularySettings
 from unix_lib.jobs.job import Job
 from unix_lib.records.schema import CODES, RECORD
@@ -110,6 +111,15 @@ class Experiment:
         job.make()
         return job.recipe.artefact
 
+    def tokens(self, source: Source, mixture: dict[str, Any]) -> str:
+        """The tokens of a source's records, as a mixture takes them."""
+        settings = TokenizeSettings(template=mixture.get("template", "ours"))
+        inputs: Inputs = {"records": source.records, "text_tokenizer": self.text_tokenizer}
+        name = source.records.removeprefix("sources/")
+        job = make_job(self.results, "tokenize", name, "tokens", settings, inputs)
+        job.make()
+        return job.recipe.artefact
+
     def pack(self, sources: dict[str, Source], **settings: Any) -> tuple[Manifest, Path]:
         """Pack a mixture; returns its manifest and its folder."""
         job = self.pack_job(sources, **settings)
@@ -123,10 +133,15 @@ class Experiment:
             sources: by name.
             settings: of the mixture, where they differ from these: 100 tokens a pack, two epochs, whole sources.
         """
-        given = {"pack_length": 100, "seed": 218, "epochs": 2, "parts": [{"source": name} for name in sources]}
+        given: dict[str, Any] = {
+            "pack_length": 100,
+            "seed": 218,
+            "epochs": 2,
+            "parts": [{"source": name} for name in sources],
+        }
         inputs: Inputs = {"text_tokenizer": self.text_tokenizer, "vocabulary": self.vocabulary}
         for name, source in sources.items():
-            inputs[f"records:{name}"] = [source.records]
+            inputs[f"tokens:{name}"] = [self.tokens(source, given | settings)]
             if source.codes is not None:
                 inputs[f"codes:{name}"] = [source.codes]
         return make_job(self.results, "pack", "mixed", "packs", PackSettings.model_validate(given | settings), inputs)

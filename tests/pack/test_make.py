@@ -12,23 +12,25 @@ import pytest
 from transformers import PreTrainedTokenizerFast
 
 from tests.artefacts.damage import DAMAGES, damage
+from tests.jobs.making import make_job
 from tests.pack.experiment import (
     IMAGE_CODES,
     Experiment,
     Source,
     caption,
     conversation_record,
+    image_id_of,
     image_record,
     text_record,
     write_source,
 )
 from unix_lib.artefacts.manifest import Manifest, open_artefact
+from unix_lib.artefacts.sealed import sealed_folder
 from unix_lib.config.strict import ConfigError
 from unix_lib.pack import make, splits
 from unix_lib.pack.make import COUNTS, make_pack
 from unix_lib.pack.planner import PackError
 from unix_lib.pack.reader import PackReader
-from unix_lib.pack.spool import Spool
 from unix_lib.records.phrases import phrases_of
 from unix_lib.tokenizers.vocabulary import Vocabulary
 
@@ -294,32 +296,34 @@ def test_the_size_of_the_image_is_told_before_it_is_asked_for(
 
 
 def test_bad_records_are_counted_and_the_rest_goes_on(experiment: Experiment) -> None:
+    shown = image_id_of(image_record(0)["image_codes"])
     bad = [
         image_record(1) | {"sample_id": "short", "image_codes": [1, 2]},
         image_record(2) | {"sample_id": "high", "image_codes": [1, 2, 3, 99]},
-        image_record(3) | {"sample_id": "silent", "text": ""},
         text_record(4) | {"sample_id": "long", "text": "words " * 2000},
         image_record(5) | {"sample_id": "set aside", "image_codes": None, "image_ids": ["f" * 32]},
         conversation_record(6) | {"sample_id": "talk", "image_codes": None, "image_ids": ["f" * 32]},
+        conversation_record(7) | {"sample_id": "one of two", "image_codes": None, "image_ids": [shown, "f" * 32]},
+        conversation_record(8) | {"sample_id": "null", "image_codes": None, "image_ids": [shown, None]},
     ]
-    heldout = [image_record(9001), image_record(9002) | {"sample_id": "held", "image_codes": None}]
+    heldout = [image_record(9001), image_record(9002) | {"sample_id": "held", "image_codes": [1]}]
     source = write_source(experiment.results, "bad", [image_record(0), *bad], heldout)
     manifest, folder = experiment.pack({"bad": source})
     assert manifest.rejected == {
         "code_out_of_range": 1,
-        "empty_text": 1,
         "longer_than_pack": 1,
-        "no_image_codes": 3,
-        "wrong_code_count": 1,
+        "no_image_codes": 4,
+        "wrong_code_count": 2,
     }
     rejected = pq.read_table(folder / "rejected.parquet").to_pylist()
     assert {row["sample_id"]: row["origin"] for row in rejected} == {
         "short": "bad/train",
         "high": "bad/train",
-        "silent": "bad/train",
         "long": "bad/train",
         "set aside": "bad/train",
         "talk": "bad/train",
+        "one of two": "bad/train",
+        "null": "bad/train",
         "held": "bad/heldout",
     }
     assert manifest.facts["files"]["epoch-000.arrow"]["documents"] == 1
@@ -345,49 +349,89 @@ def test_a_mixture_without_heldout_records_has_no_heldout_packs(experiment: Expe
 
 
 def killed_at_the_third_epoch(experiment: Experiment, monkeypatch: pytest.MonkeyPatch) -> tuple[Any, str, list[str]]:
-    """A job that was killed, the digest it is to end with, and the splits it tokenizes, those to come too."""
+    """A job that was killed, the digest it is to end with, and what it looks through, to come too."""
     sources = {"scenes": experiment.scenes}
     undisturbed, folder = experiment.pack(sources, epochs=3)
     for path in folder.iterdir():
         path.unlink()
     job = experiment.pack_job(sources, epochs=3)
-    write, fill, filled = make.write_plan, splits._fill, list[str]()
+    write, seen = make.write_plan, list[str]()
 
     def killed_at_the_third(path: Path, *arguments: Any, **keywords: Any) -> None:
-        if path.name == "epoch-002.arrow" and filled == ["train"]:
+        if path.name == "epoch-002.arrow":
             (path.parent / f".{path.name}.abc.part").write_bytes(b"half a file")
             raise KeyboardInterrupt
         write(path, *arguments, **keywords)
 
-    def counted(spool: Spool, *arguments: Any) -> None:
-        filled.append(spool.split)
-        fill(spool, *arguments)
+    def counted(folder: Path, **also: Any) -> Any:
+        seen.append(folder.name)
+        return sealed_folder(folder, **also)
 
     monkeypatch.setattr(make, "write_plan", killed_at_the_third)
-    monkeypatch.setattr(splits, "_fill", counted)
+    monkeypatch.setattr(splits, "sealed_folder", counted)
     with pytest.raises(KeyboardInterrupt):
         make_pack(job)
     assert not (folder / "manifest.json").exists()
     monkeypatch.setattr(make, "write_plan", write)
-    return job, undisturbed.digest, filled
+    return job, undisturbed.digest, seen
 
 
-def test_a_killed_job_tokenizes_nothing_again(experiment: Experiment, monkeypatch: pytest.MonkeyPatch) -> None:
-    job, digest, filled = killed_at_the_third_epoch(experiment, monkeypatch)
+def test_a_killed_job_looks_through_nothing_again(experiment: Experiment, monkeypatch: pytest.MonkeyPatch) -> None:
+    job, digest, seen = killed_at_the_third_epoch(experiment, monkeypatch)
     assert make_pack(job).digest == digest
-    assert filled == ["train", "heldout"]
+    assert seen == ["train-codes-00000", "train-text-00000", "heldout-codes-00000", "heldout-text-00000"]
     assert not [path.name for path in job.folder.iterdir() if path.name.endswith(".part")]
     assert not job.work.exists()
 
 
 @pytest.mark.parametrize("how", DAMAGES)
-@pytest.mark.parametrize("file", ["records.arrow", "ids.parquet", "rejected.parquet", "hashes.json", "train-text.bin"])
-def test_damaged_tokens_are_tokenized_again(
+@pytest.mark.parametrize(
+    "file",
+    [
+        *(f"train-text-00000/{name}" for name in ("records.arrow", "ids.parquet", "rejected.parquet", "numbers.npz")),
+        *(f"train-codes-00000/{name}" for name in ("image_ids.parquet", "faults.json", "hashes.json")),
+        "train-codes-00000.bin",
+    ],
+)
+def test_what_is_damaged_is_looked_through_again(
     experiment: Experiment, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, file: str, how: str
 ) -> None:
-    job, digest, filled = killed_at_the_third_epoch(experiment, monkeypatch)
-    folder = job.folder if file.endswith(".bin") else job.work / "train"
-    damage(folder / file, how)
+    job, digest, seen = killed_at_the_third_epoch(experiment, monkeypatch)
+    damage((job.folder if file.endswith(".bin") else job.work) / file, how)
     assert make_pack(job).digest == digest
-    assert filled == ["train", "train", "heldout"]
+    assert seen.count(file.partition("/")[0].removesuffix(".bin")) == 2
     assert "damaged, and computed again: " in caplog.text
+
+
+def test_tokens_have_a_second_name_not_a_copy(experiment: Experiment, packed: tuple[Manifest, Path]) -> None:
+    """Packing damages nothing that it builds on, and made again it writes nothing into it."""
+    tokens = experiment.results / experiment.tokens(experiment.prose, {}) / "train-tokens.bin"
+    own = packed[1] / "train-text-00001.bin"  # of the second source
+    assert own.samefile(tokens)
+    before = tokens.read_bytes()
+    (packed[1] / "manifest.json").unlink()
+    assert experiment.pack(sources_of(experiment))[0].digest == packed[0].digest
+    assert tokens.read_bytes() == own.read_bytes() == before
+
+
+def test_parts_of_sources_are_packed_like_a_whole(experiment: Experiment) -> None:
+    """A source in three parts, images in other parts than the records that show them."""
+    rows = [image_record(number) for number in range(30)] + [conversation_record(number) for number in range(15)]
+    whole = write_source(experiment.results, "whole", rows, [image_record(9001), image_record(9002)])
+    records = [write_source(experiment.results, f"part-{n}", rows[n::3]) for n in range(3)]
+    codes = [write_source(experiment.results, f"images-{n}", rows[n::2]).codes for n in range(2)]
+    held = write_source(experiment.results, "held", [], [image_record(9001), image_record(9002)])
+    _, folder = experiment.pack({"whole": whole})
+    job = experiment.pack_job({"whole": whole})
+    inputs = job.recipe.inputs | {
+        "tokens:whole": [experiment.tokens(source, {}) for source in (*records, held)],
+        "codes:whole": [*codes, held.codes],
+    }
+    cut = make_job(experiment.results, "pack", "cut", "packs", job.settings, inputs)
+    cut.make()
+    for split in (PackReader, lambda each: PackReader(each).heldout()):
+        one, other = (
+            [(ids.tolist(), mask.tolist()) for ids, mask in documents(split(f))] for f in (folder, cut.folder)
+        )
+        assert one == other
+    assert len(list(cut.folder.glob("train-text-*.bin"))) == 4

@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 from transformers import PreTrainedTokenizerFast
 
-from unix_lib.config.pack import Template
-from unix_lib.pack.formats import TRAINED, TURN, Format, conversation_pieces, phrase_counts
+from unix_lib.config.tokenize import Template
+from unix_lib.pack.formats import Format, phrase_counts
 from unix_lib.pack.records import Records
 from unix_lib.pack.sequences import NO_CODES, FixedParts, text_to_image_prompt_ids, vqa_prompt_ids
 from unix_lib.records.phrases import INSTRUCTIONS, phrases_of
+from unix_lib.tokenize.flags import TRAINED, TURN
+from unix_lib.tokenize.pieces import conversation_pieces
 from unix_lib.tokenizers.vocabulary import Vocabulary, VocabularyError
 
 CAPTION = "a red circle"

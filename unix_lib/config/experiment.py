@@ -16,6 +16,7 @@ from unix_lib.config.pack import Mixture, PackConfig, PackSettings
 from unix_lib.config.report import ReportConfig
 from unix_lib.config.sources import HeldOut, SourceKind, SourceSettings
 from unix_lib.config.strict import StrictModel, key
+from unix_lib.config.tokenize import TokenizeConfig
 from unix_lib.config.tokenizers import TokenizersConfig
 from unix_lib.config.train import Run, TrainConfig
 from unix_lib.config.translate import TranslateConfig, Translation
@@ -40,6 +41,7 @@ class Experiment(StrictModel):
     translate: TranslateConfig = key("sources in other languages", TranslateConfig())
     tokenizers: TokenizersConfig = key("tokenizers", TokenizersConfig())
     encode: EncodeConfig = key("image encoding", EncodeConfig())
+    tokenize: TokenizeConfig = key("texts to tokens", TokenizeConfig())
     pack: PackConfig | None = key("packs of tokens", None)
     train: TrainConfig | None = key("training runs", None)
     generate: GenerateConfig = key("answers of checkpoints to benchmarks", GenerateConfig())

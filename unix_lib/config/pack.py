@@ -8,9 +8,9 @@ from pydantic import model_validator
 from unix_lib.config.jobs import Execution, JobShape
 from unix_lib.config.kinds import JobKind
 from unix_lib.config.strict import StrictModel, key
+from unix_lib.config.tokenize import Template
 
 Packing = Literal["none", "pretraining", "sft"]
-Template = Literal["ours", "published"]
 Language = Literal["en", "zh", "de"]
 UNITS = ("weight", "tokens", "share")
 MOST_USES = 10_000
@@ -123,11 +123,11 @@ class PackConfig(Execution):
 
 
 class PackSettings(Mixture):
-    """What the packs of one mixture depend on beside its records, its codes, the tokenizer and the vocabulary."""
+    """What the packs of one mixture depend on beside its tokens, its codes and the vocabulary."""
 
     pack_length: int = key("tokens per pack")
     image_size: int | None = key("pixels of an image's side, where they are told", None, sparse=True)
     seed: int = key("seed of order, direction, templates and dropout")
 
 
-PACKS = JobKind(PackSettings, "unix_lib.pack.make:make_pack", 4)
+PACKS = JobKind(PackSettings, "unix_lib.pack.make:make_pack", 5)

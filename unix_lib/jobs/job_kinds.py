@@ -15,6 +15,7 @@ from unix_lib.config.pack import PACKS
 from unix_lib.config.report import PAGE
 from unix_lib.config.sources import SourceKind
 from unix_lib.config.strict import ConfigError
+from unix_lib.config.tokenize import TOKENS
 from unix_lib.config.tokenizers import VOCABULARY, TokenizerKind
 from unix_lib.config.train import CHECKPOINT
 from unix_lib.config.translate import BENCHMARKS, RECORDS
@@ -24,6 +25,7 @@ FIXED: dict[str, JobKind[Any]] = {
     "translate/benchmarks": BENCHMARKS,
     "tokenizers/vocabulary": VOCABULARY,
     "encode/codes": CODES,
+    "tokenize/tokens": TOKENS,
     "pack/packs": PACKS,
     "train/checkpoint": CHECKPOINT,
     "generate/group": GROUP,

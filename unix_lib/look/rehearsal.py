@@ -35,6 +35,7 @@ from unix_lib.config.outside import Outside
 from unix_lib.config.pack import MixturePart
 from unix_lib.config.sources import SourceKind, SourcePlanning, SourceSettings, shard_name
 from unix_lib.config.strict import StrictModel
+from unix_lib.config.tokenize import TokenizeSettings, tokens_name
 from unix_lib.config.tokenizers import TokenizerKind, TokenizerSettings, VQGANShape
 from unix_lib.encode.make import write_codes
 from unix_lib.jobs.job import Job
@@ -180,12 +181,21 @@ class Rehearsal:
         """
         source = self.source(part.source)
         inputs: Inputs = {"text_tokenizer": self.text_tokenizer, "vocabulary": self.vocabulary}
-        inputs[f"records:{part.source}"] = source.records
+        inputs[f"tokens:{part.source}"] = self.tokens(mixture, part.source)
         if source.codes:
             inputs[f"codes:{part.source}"] = source.codes
         once = part.model_copy(update={"weight": 1.0, "tokens": None, "share": None})
         settings = self.experiment.pack_settings(mixture).model_copy(update={"parts": [once], "epochs": 1})
         return self._make("pack", f"{mixture}-{part.source}", "packs", settings, inputs)
+
+    def tokens(self, mixture: str, source: str) -> list[str]:
+        """The tokens of a source's records, as a mixture takes them."""
+        made, template = [], self.experiment.mixtures[mixture].template
+        for shard, records in enumerate(self.source(source).records):
+            name = shard_name(tokens_name(source, template), shard)
+            inputs: Inputs = {"records": records, "text_tokenizer": self.text_tokenizer}
+            made.append(self._make("tokenize", name, "tokens", TokenizeSettings(template=template), inputs))
+        return made
 
     @cached_property
     def image_tokenizer(self) -> ImageTokenizer | None:
@@ -233,8 +243,9 @@ class Rehearsal:
 
     def _make(self, stage: str, name: str, kind: str, settings: StrictModel, inputs: Inputs) -> str:
         job = self._job(stage, name, kind, settings, inputs, job_kind(stage, kind).execution())
-        # The function itself: `Job.make` would ask first whether files from outside are those of a plan.
-        imported(job_kind(stage, kind).make)(job)
+        if not (job.folder / MANIFEST).is_file():
+            # The function itself: `Job.make` would ask first whether files from outside are those of a plan.
+            imported(job_kind(stage, kind).make)(job)
         return job.recipe.artefact
 
     def _job(  # noqa: PLR0917

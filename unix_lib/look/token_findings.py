@@ -69,7 +69,7 @@ def of_part(rehearsal: Rehearsal, mixture: str, part: MixturePart) -> Iterator[F
     length = rehearsal.experiment.pack_settings(mixture).pack_length
     documents = list(documents_of(PackReader(rehearsal.results / artefact, [epoch_file(0)])))
     documents += documents_of(PackReader(rehearsal.results / artefact, [HELDOUT_FILE]))
-    rejected = rehearsal.rejected([artefact])
+    rejected = rehearsal.rejected([*rehearsal.tokens(mixture, part.source), artefact])
     if rejected:
         level = level_of(len(rejected), len(rejected) + len(documents))
         what = f"{len(rejected)} of {len(rejected) + len(documents)} samples would be left out: {by_reason(rejected)}"

@@ -9,7 +9,8 @@ from enum import IntEnum
 
 import numpy as np
 
-from unix_lib.config.pack import Language, Template
+from unix_lib.config.pack import Language
+from unix_lib.config.tokenize import Template
 from unix_lib.records.phrases import PHRASES, phrases_of
 
 
@@ -25,7 +26,6 @@ class Format(IntEnum):
     IMAGE_QUESTION = 6  # an image, what asks for its caption, the caption
 
 
-TRAINED, TURN = 1, 2  # flags of a record's own tokens: may be trained; begins a turn
 # PAPER: the authors' code draws one, two or three newlines before every turn, the first too, and trains an answer's.
 # ASSUME: there a conversation has no end at all; here it has one behind the last answer, or a model would never stop.
 NEWLINES: dict[Template, tuple[str, ...]] = {"ours": ("",), "published": ("\n", "\n\n", "\n\n\n")}
@@ -53,24 +53,3 @@ def phrase_counts(languages: Sequence[Language]) -> np.ndarray:
     """How many phrases each format draws from, int64 (formats,); 1 for those that have none."""
     counts = {part: len(phrases_of(part, languages)) for part in PHRASES}
     return np.array([max([counts.get(part, 1) for part, _ in FORMATS[form]]) for form in Format], dtype=np.int64)
-
-
-def conversation_pieces(messages: Sequence[dict[str, str]], template: Template = "ours") -> list[tuple[str, bool]]:
-    """A conversation cut where training begins or ends: (text, trained) in order.
-
-    In our template a newline ends what the user or the system says, and <|endoftext|>, which tokenizing puts behind
-    every answer, ends an answer. In the published one each turn is a piece. Turns behind the last answer are left out:
-    nothing in them is trained.
-    """
-    pieces: list[tuple[str, bool]] = []
-    prompts: list[tuple[str, bool]] = []
-    for message in messages:
-        content = message["content"].strip()
-        if message["role"] != "assistant":
-            prompts.append((content, False))
-            continue
-        if template == "ours" and prompts:
-            prompts = [("".join(f"{prompt}\n" for prompt, _ in prompts), False)]
-        pieces += [*prompts, (content, True)]
-        prompts = []
-    return pieces

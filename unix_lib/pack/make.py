@@ -6,7 +6,6 @@ mixture that are to give so many tokens, or a share of them, get weights by what
 """
 
 import logging
-import os
 import time
 from dataclasses import dataclass
 
@@ -23,11 +22,10 @@ from unix_lib.pack.planner import PackError, best_fit, one_each
 from unix_lib.pack.reader import HELDOUT_FILE, epoch_file
 from unix_lib.pack.records import Records
 from unix_lib.pack.sequences import FIXED_PARTS_FILE, FixedParts
-from unix_lib.pack.splits import TokenizedSplit, tokenize_split
-from unix_lib.pack.store import STORE_FILES, store_file
+from unix_lib.pack.splits import MixedSplit, mix_split
 from unix_lib.pack.writer import pack_order, write_plan
 from unix_lib.records.rejected import RejectedSamples
-from unix_lib.records.shards import SPLITS, Split
+from unix_lib.records.shards import Split
 from unix_lib.tokenizers.text import load_text_tokenizer
 from unix_lib.tokenizers.vocabulary import Vocabulary
 
@@ -43,8 +41,6 @@ def make_pack(job: Job[PackSettings, Execution]) -> Manifest:
         PackError: the mixture has no usable training record, or none that fits a pack.
         ConfigError: a part that is to give tokens has none.
     """
-    # The tokenizer's thread pool reads this when it starts.
-    os.environ.setdefault("RAYON_NUM_THREADS", str(job.shape.threads))
     settings = job.settings
     tokenizer = load_text_tokenizer(job.input("text_tokenizer"))
     vocabulary = Vocabulary.read(job.input("vocabulary"))
@@ -63,26 +59,28 @@ def make_pack(job: Job[PackSettings, Execution]) -> Manifest:
     rejected = RejectedSamples()
     epochs: dict[str, Facts] = {}
     records: dict[str, dict[str, int]] = {}
+    stored: list[str] = []
     weights, speed = [1.0] * len(settings.parts), 0.0
     labels: dict[Split, list[int | str]] = {"train": list(range(settings.epochs)), "heldout": [HELDOUT]}
     for split, of_split in labels.items():
         started = time.monotonic()
-        tokenized = tokenize_split(job, split, tokenizer, vocabulary)
-        rejected.extend(tokenized.rejected)
-        counts = np.bincount(tokenized.records.parts, minlength=len(settings.parts)).tolist()
+        brought = mix_split(job, split, vocabulary)
+        rejected.extend(brought.rejected)
+        stored += brought.files
+        counts = np.bincount(brought.records.parts, minlength=len(settings.parts)).tolist()
         records[split] = {part.source: count for part, count in zip(settings.parts, counts, strict=True)}
         if split == "train":
-            weights = _weights(job, tokenized.records, fixed)
-        mixed = _Mixed(job, tokenized.records, fixed, np.array(weights))
+            weights = _weights(job, brought.records, fixed)
+        mixed = _Mixed(job, brought.records, fixed, np.array(weights))
         overlong: set[int] = set()
         for label in of_split:
             epochs[HELDOUT_FILE if label == HELDOUT else epoch_file(int(label))] = _epoch(mixed, label, overlong)
-        _set_aside(tokenized, overlong, rejected, job, split)
+        _set_aside(brought, overlong, rejected, job, split)
         if split == "train":
             _require_packs(job, epochs, len(overlong))
             speed = sum(facts["documents"] for facts in epochs.values()) / (time.monotonic() - started)
     files: dict[str, int | None] = {file: facts["packs"] for file, facts in epochs.items()}
-    files |= dict.fromkeys([FIXED_PARTS_FILE, *(store_file(split, name) for split in SPLITS for name in STORE_FILES)])
+    files |= dict.fromkeys([FIXED_PARTS_FILE, *stored])
     files |= rejected.write(job.folder)
     used = {part.source: round(weight, 6) for part, weight in zip(settings.parts, weights, strict=True)}
     manifest = job.finish(
@@ -118,7 +116,7 @@ def _weights(job: Job[PackSettings, Execution], records: Records, fixed: FixedPa
 
 
 def _set_aside(
-    tokenized: TokenizedSplit,
+    brought: MixedSplit,
     overlong: set[int],
     rejected: RejectedSamples,
     job: Job[PackSettings, Execution],
@@ -127,8 +125,8 @@ def _set_aside(
     """Records that some epoch made longer than a pack."""
     records = sorted(overlong)
     detail = f"longer than pack.length {job.settings.pack_length}"
-    for record, sample_id in zip(records, tokenized.ids_of(records) if records else [], strict=True):
-        source = job.settings.parts[tokenized.records.parts[record]].source
+    for record, sample_id in zip(records, brought.ids_of(records) if records else [], strict=True):
+        source = job.settings.parts[brought.records.parts[record]].source
         rejected.add(sample_id, f"{source}/{split}", TOO_LONG, detail)
 
 

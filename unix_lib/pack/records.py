@@ -1,5 +1,6 @@
 """What planning must know of tokenized records: a few bytes each, in memory; their tokens are not among it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -32,6 +33,11 @@ class Records:
         places = np.arange(ends[-1] if len(ends) else 0) + np.repeat(first - (ends - counts), counts)
         return Records(**columns, turns=self.turns[places])
 
+    @classmethod
+    def concatenated(cls, pieces: Sequence["Records"]) -> "Records":
+        """Those of several, in order; of none, none."""
+        return cls(**{name: np.concatenate([getattr(piece, name) for piece in (NONE, *pieces)]) for name in _NAMES})
+
     def write(self, path: Path) -> None:
         """Write them to an Arrow file, a column a list."""
         table = pa.table({name: [getattr(self, name)] for name in _NAMES})
@@ -46,3 +52,5 @@ class Records:
 
 
 _NAMES = [field.name for field in fields(Records)]
+_TYPES = (np.uint8, np.int32, np.uint64, np.int32, np.int32, np.bool_, np.int32, np.int32, np.bool_)
+NONE = Records(*(np.zeros(0, dtype=each) for each in _TYPES))

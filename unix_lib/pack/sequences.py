@@ -15,11 +15,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from unix_lib.artefacts.files import write_json
-from unix_lib.config.pack import Language, Template
+from unix_lib.config.pack import Language
+from unix_lib.config.tokenize import Template
 from unix_lib.pack.draws import draw_uniform
-from unix_lib.pack.formats import FORMATS, NEWLINES, TRAINED, TURN, Format, conversation_pieces
+from unix_lib.pack.formats import FORMATS, NEWLINES, Format
 from unix_lib.pack.records import Records
 from unix_lib.records.phrases import IMAGE_SIZE, PHRASES, UNCONDITIONAL, phrases_of
+from unix_lib.tokenize.flags import TRAINED, TURN
+from unix_lib.tokenize.pieces import conversation_pieces
 from unix_lib.tokenizers.text import encode_texts
 from unix_lib.tokenizers.vocabulary import Vocabulary
 

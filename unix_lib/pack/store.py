@@ -1,11 +1,15 @@
 """Tokens of a split's records, once, in files that are read through memory maps.
 
-`train-text.bin`: int32, the own tokens of all records, one behind the other; above the id, bits say whether a token may
-be trained and whether it begins a turn. `train-codes.bin`: uint16, images of `codes_per_image`. `train-images.bin`:
-int32, for each image that a record shows its place among those. `train-ends.bin`: int64 pairs, where a record's tokens
-and its images end. What becomes of them is said by the plan of an epoch.
+`train-text-00000.bin` ...: int32, the own tokens of records, those of each tokenized artefact as that has them, with
+flags above the ids (`unix_lib.tokenize.flags`). `train-codes-00000.bin` ...: uint16, images of `codes_per_image`, those
+of each artefact of codes. `train-images.bin`: int32, for each image that a record shows its row among those.
+`train-places.bin`: int64, three numbers a record: where its tokens begin and end, and where its images end.
+`train-pieces.json`: how many tokens, and how many codes, each of the numbered files has. What becomes of them is said
+by the plan of an epoch.
 """
 
+import json
+from bisect import bisect_right
 from functools import cached_property
 from pathlib import Path
 
@@ -13,22 +17,31 @@ import numpy as np
 
 from unix_lib.pack.planner import PackError
 from unix_lib.records.shards import Split
+from unix_lib.tokenize.flags import without_flags
 
-DTYPES = {"text": np.int32, "codes": np.uint16, "images": np.int32, "ends": np.int64}
-STORE_FILES = tuple(DTYPES)
-FLAGS_FROM = 29  # bit
-_IDS = (1 << FLAGS_FROM) - 1
+TEXT, CODES, IMAGES, PLACES = np.int32, np.uint16, np.int32, np.int64
 
 
-def store_file(split: Split, name: str) -> str:
-    """Name of one of a split's files."""
-    return f"{split}-{name}.bin"
+def text_file(split: Split, number: int) -> str:
+    """Name of the file that has the tokens of a tokenized artefact."""
+    return f"{split}-text-{number:05d}.bin"
 
 
-def with_flags(ids: np.ndarray, flags: np.ndarray) -> np.ndarray:
-    """Ids (int32) and flags (uint8, below 4) in one int32 each."""
-    both: np.ndarray = ids | flags.astype(np.int32) << FLAGS_FROM
-    return both
+def codes_file(split: Split, number: int) -> str:
+    """Name of the file that has the codes of an artefact."""
+    return f"{split}-codes-{number:05d}.bin"
+
+
+def images_file(split: Split) -> str:
+    return f"{split}-images.bin"
+
+
+def places_file(split: Split) -> str:
+    return f"{split}-places.bin"
+
+
+def pieces_file(split: Split) -> str:
+    return f"{split}-pieces.json"
 
 
 def missing_or_damaged(path: Path) -> str:
@@ -44,38 +57,73 @@ class TokenStore:
 
     def __getstate__(self) -> dict[str, object]:
         """Memory maps do not travel to another process; they are opened there anew."""
-        return {name: value for name, value in vars(self).items() if name not in DTYPES}
+        return {name: value for name, value in vars(self).items() if name in ("_folder", "_split", "_codes_per_image")}
 
     def tokens(self, record: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """A record's text (int32), its flags (uint8) and its images' codes, uint16 (images, codes_per_image)."""
-        (text_start, first_image), (text_end, last_image) = self.ends[record : record + 2].tolist()
-        text = self.text[text_start:text_end]
-        flags = (text >> FLAGS_FROM).astype(np.uint8)
-        return text & _IDS, flags, self.codes[self.images[first_image:last_image]]
+        start, end, last_image = self._places[record].tolist()
+        first_image = int(self._places[record - 1, 2]) if record else 0
+        shown = [self._codes[row : row + 1] for row in self._images[first_image:last_image].tolist()]
+        return (
+            *without_flags(self._text[start:end]),
+            np.concatenate(shown) if shown else np.zeros((0, self._codes_per_image), dtype=CODES),
+        )
 
     @cached_property
-    def text(self) -> np.ndarray:
-        return self._map("text")
+    def _text(self) -> "_Pieces":
+        files = [self._folder / text_file(self._split, number) for number in range(len(self._lengths["text"]))]
+        return _Pieces([self._map(*each, TEXT) for each in zip(files, self._lengths["text"], strict=True)])
 
     @cached_property
-    def codes(self) -> np.ndarray:
-        return self._map("codes").reshape(-1, self._codes_per_image)
+    def _codes(self) -> "_Pieces":
+        files = [self._folder / codes_file(self._split, number) for number in range(len(self._lengths["codes"]))]
+        mapped = [self._map(*each, CODES) for each in zip(files, self._lengths["codes"], strict=True)]
+        return _Pieces([codes.reshape(-1, self._codes_per_image) for codes in mapped])
 
     @cached_property
-    def images(self) -> np.ndarray:
-        return self._map("images")
+    def _images(self) -> np.ndarray:
+        return self._map(self._folder / images_file(self._split), None, IMAGES)
 
     @cached_property
-    def ends(self) -> np.ndarray:
-        """int64 (records + 1, 2), the first row zero."""
-        return self._map("ends").reshape(-1, 2)
+    def _places(self) -> np.ndarray:
+        """int64 (records, 3)."""
+        return self._map(self._folder / places_file(self._split), None, PLACES).reshape(-1, 3)
 
-    def _map(self, name: str) -> np.ndarray:
-        path = self._folder / store_file(self._split, name)
+    @cached_property
+    def _lengths(self) -> dict[str, list[int]]:
+        path = self._folder / pieces_file(self._split)
+        try:
+            lengths: dict[str, list[int]] = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise _unreadable(path) from error
+        return lengths
+
+    def _map(self, path: Path, length: int | None, dtype: type[np.integer]) -> np.ndarray:
+        """The numbers of a file, which should have that many (None: any)."""
         try:
             if not path.stat().st_size:
-                return np.zeros(0, dtype=DTYPES[name])
-            # A plain array: slicing a memmap object is slow.
-            return np.asarray(np.memmap(path, dtype=DTYPES[name], mode="r"))
+                values = np.zeros(0, dtype=dtype)
+            else:  # a plain array: slicing a memmap object is slow
+                values = np.asarray(np.memmap(path, dtype=dtype, mode="r"))
         except (OSError, ValueError) as error:
-            raise PackError(f"{path}: {missing_or_damaged(path)}; delete {path.parent} and run again") from error
+            raise _unreadable(path) from error
+        if length is not None and len(values) != length:
+            raise _unreadable(path)
+        return values
+
+
+def _unreadable(path: Path) -> PackError:
+    return PackError(f"{path}: {missing_or_damaged(path)}; delete {path.parent} and run again")
+
+
+class _Pieces:
+    """Arrays that lie in several files, as if they were one; a slice crosses no border."""
+
+    def __init__(self, pieces: list[np.ndarray]) -> None:
+        self._pieces = pieces
+        self._starts = np.cumsum([0, *map(len, pieces)])[:-1].tolist()
+
+    def __getitem__(self, rows: slice) -> np.ndarray:
+        piece = bisect_right(self._starts, rows.start) - 1
+        first = self._starts[piece]
+        return self._pieces[piece][rows.start - first : rows.stop - first]

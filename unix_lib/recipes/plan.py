@@ -10,6 +10,7 @@ from unix_lib.config.experiment import Experiment
 from unix_lib.config.jobs import Execution
 from unix_lib.config.outside import Outside, identified
 from unix_lib.config.strict import ConfigError, StrictModel
+from unix_lib.config.tokenize import Template, tokens_name
 from unix_lib.jobs.job_kinds import job_kind
 
 STAGES = (
@@ -17,6 +18,7 @@ STAGES = (
     "translate",
     "tokenizers",
     "encode",
+    "tokenize",
     "pack",
     "train",
     "generate",
@@ -151,6 +153,10 @@ class Plan:
     def codes(self, source: str) -> list[str]:
         """The codes of these images."""
         return self._parts.get(("encode", self.experiment.origin_of(source)), [])
+
+    def tokens(self, source: str, template: Template) -> list[str]:
+        """The tokens of its records."""
+        return self._parts["tokenize", tokens_name(source, template)]
 
     def benchmarks(self, source: str) -> str:
         """The benchmarks of a source, or of a translation."""

@@ -22,6 +22,7 @@ from unix_lib.config.outside import Outside, identified
 from unix_lib.config.report import ReportSettings
 from unix_lib.config.sources import SourceKind, SourcePlanning, shard_name
 from unix_lib.config.strict import ConfigError
+from unix_lib.config.tokenize import TokenizeSettings, tokens_name
 from unix_lib.config.tokenizers import TokenizerKind
 from unix_lib.config.train import CHECKPOINT, CheckpointSettings, TrainConfig
 from unix_lib.config.translate import TranslatedBenchmarks, TranslatedRecords
@@ -37,6 +38,7 @@ def resolve(experiment: Experiment, root: Path, hashes: FileHashes | None = None
     _translate(plan)
     _tokenizers(plan)
     _encode(plan)
+    _tokenize(plan)
     _pack(plan)
     _train(plan, outside)
     _evaluate(plan)
@@ -129,6 +131,16 @@ def _encode(plan: Plan) -> None:
             plan.add("encode", part, "codes", EncodeSettings(), inputs, plan.experiment.encode, part_of=name)
 
 
+def _tokenize(plan: Plan) -> None:
+    mixed = {(part.source, mixture.template) for mixture in plan.experiment.mixtures.values() for part in mixture.parts}
+    for source, template in sorted(mixed):
+        name, settings = tokens_name(source, template), TokenizeSettings(template=template)
+        for shard, records in enumerate(plan.records(source)):
+            inputs: Inputs = {"records": records, "text_tokenizer": plan.text_tokenizer()}
+            part = shard_name(name, shard)
+            plan.add("tokenize", part, "tokens", settings, inputs, plan.experiment.tokenize, part_of=name)
+
+
 def _pack(plan: Plan) -> None:
     config = plan.experiment.pack
     if config is None:
@@ -139,7 +151,7 @@ def _pack(plan: Plan) -> None:
             "vocabulary": plan.named("tokenizers", "vocabulary"),
         }
         for part in mixture.parts:
-            inputs[f"records:{part.source}"] = plan.records(part.source)
+            inputs[f"tokens:{part.source}"] = plan.tokens(part.source, mixture.template)
             if codes := plan.codes(part.source):
                 inputs[f"codes:{part.source}"] = codes
         plan.add("pack", name, "packs", plan.experiment.pack_settings(name), inputs, config)
@@ -307,7 +319,7 @@ def _report(plan: Plan, roles: dict[str, list[str]]) -> None:
         return
     inputs: Inputs = {
         "figures": plan.of_stage("figures"),
-        "data": plan.of_stage("sources", "translate", "tokenizers", "encode", "pack"),
+        "data": plan.of_stage("sources", "translate", "tokenizers", "encode", "tokenize", "pack"),
     }
     inputs |= {role: roles[role] for role in ("evaluations", "ceilings", "checkpoints") if roles[role]}
     settings = ReportSettings(title=title_of(plan.experiment), scale=scale_of(plan.experiment))

@@ -102,7 +102,9 @@ def things_of(artefact: str, jobs: Jobs) -> float:
     if recipe.stage == "evaluate":
         return sum(_questions(name, jobs) for name in _inputs(recipe, "answers"))
     if isinstance(settings, PackSettings):
-        return sum(things_of(name, jobs) for name in _inputs(recipe, "records"))  # tokenized once, whatever the epochs
+        return sum(things_of(name, jobs) for name in _inputs(recipe, "tokens"))
+    if recipe.stage == "tokenize":
+        return sum(things_of(name, jobs) for name in recipe.in_role("records"))
     if recipe.stage in ("sources", "translate", "tokenizers"):
         return sum(things_of(name, jobs) for name in recipe.upstream) if recipe.upstream else 1
     return 1

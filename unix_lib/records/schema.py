@@ -1,8 +1,8 @@
 """The schemas that data have on their way from sources to packs.
 
-A source writes records and, apart from them, the images that they show; encoding turns images into codes; packing
-joins records and codes by an image's id. So a changed caption touches no image, and an image that several records show
-is decoded and encoded once.
+A source writes records and, apart from them, the images that they show; encoding turns images into codes, tokenizing
+texts into tokens; packing joins the two by an image's id. So a changed caption touches no image, and an image that
+several records show is decoded and encoded once.
 """
 
 from typing import Any
@@ -38,6 +38,17 @@ CODES = pa.schema(
     [
         pa.field("image_id", pa.string(), nullable=False),
         pa.field("image_codes", pa.list_(pa.uint16()), nullable=False),  # row-major
+    ]
+)
+TOKENIZED = pa.schema(
+    [
+        pa.field("sample_id", pa.string(), nullable=False),
+        pa.field("kind", pa.string(), nullable=False),
+        pa.field("text_length", pa.int32(), nullable=False),  # own tokens; they lie in a file beside, in order
+        pa.field("trained_length", pa.int32(), nullable=False),  # those of them that may be trained
+        pa.field("first_trained", pa.bool_(), nullable=False),  # whether the first of them may
+        pa.field("turns", pa.list_(pa.bool_()), nullable=False),  # where turns are kept apart, whether each may
+        pa.field("image_ids", pa.list_(pa.string()), nullable=False),
     ]
 )
 

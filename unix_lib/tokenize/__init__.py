@@ -1,0 +1,1 @@
+"""Texts of records to token ids, each once, in parts that run side by side."""

@@ -1,0 +1,135 @@
+"""Tokenizes the records of a source, or of a part of one.
+
+Work is cut into chunks of records. Each finished chunk is kept, sealed, in a work folder beside the artefact, so that a
+killed job continues after its last whole chunk.
+"""
+
+import logging
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from unix_lib.artefacts.files import atomic_path
+from unix_lib.artefacts.manifest import Manifest
+from unix_lib.artefacts.sealed import is_whole, sealed_folder
+from unix_lib.config.jobs import Execution
+from unix_lib.config.tokenize import TokenizeSettings
+from unix_lib.jobs.job import Job
+from unix_lib.records.rejected import REJECTED_FILE, RejectedSamples
+from unix_lib.records.schema import TOKENIZED
+from unix_lib.records.shards import SPLITS, ShardWriter, Split, count_rows, iterate_batches
+from unix_lib.tokenize.batch import COLUMNS, tokenize_batch
+from unix_lib.tokenizers.text import load_text_tokenizer
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
+
+_log = logging.getLogger(__name__)
+CHUNK_BATCHES = 8  # of 1,024 records: two to three seconds of captions
+LOG_SECONDS = 10.0
+RECORDS_FILE, TOKENS_FILE = "records.parquet", "tokens.bin"  # of a chunk
+
+
+def tokens_file(split: Split) -> str:
+    """Name of the file that has a split's tokens: int32, see `unix_lib.tokenize.flags`."""
+    return f"{split}-tokens.bin"
+
+
+def make_tokens(job: Job[TokenizeSettings, Execution]) -> Manifest:
+    """Make `tokenize/<source>`: the tokens of both splits' records, those without usable text set aside."""
+    # The tokenizer's thread pool reads this when it starts.
+    os.environ.setdefault("RAYON_NUM_THREADS", str(job.shape.threads))
+    tokenizer = load_text_tokenizer(job.input("text_tokenizer"))
+    progress = _Progress(sum(count_rows(job.input("records"), split) for split in SPLITS))
+    rejected = RejectedSamples()
+    files: dict[str, int | None] = {}
+    facts: dict[str, dict[str, int]] = {}
+    for split in SPLITS:
+        writer, text_tokens = ShardWriter(job.folder, split, TOKENIZED), 0
+        with writer, atomic_path(job.folder / tokens_file(split)) as path, open(path, "wb") as tokens:
+            for chunk in _chunks(job, split, tokenizer, progress):
+                records = pq.read_table(chunk / RECORDS_FILE)
+                writer.write_table(records)
+                text_tokens += pc.sum(records["text_length"]).as_py() or 0
+                with open(chunk / TOKENS_FILE, "rb") as of_chunk:
+                    shutil.copyfileobj(of_chunk, tokens)
+                for row in pq.read_table(chunk / REJECTED_FILE).to_pylist():
+                    rejected.add(**row)
+        files |= {**writer.files, tokens_file(split): None}
+        facts[split] = {"records": sum(writer.files.values()), "text_tokens": text_tokens}
+    manifest = job.finish(
+        {**files, **rejected.write(job.folder)},
+        rejected=rejected.counts,
+        facts=facts,
+        metrics={"records_per_second": round(progress.per_second)},
+    )
+    job.clear_work()
+    return manifest
+
+
+class _Progress:
+    """Counts records, and says now and then how it goes."""
+
+    def __init__(self, total: int) -> None:
+        self._total, self._done, self._tokenized = total, 0, 0
+        self._started = self._logged = time.monotonic()
+
+    @property
+    def per_second(self) -> float:
+        return self._tokenized / max(1e-9, time.monotonic() - self._started)
+
+    def advance(self, records: int, *, anew: bool) -> None:
+        self._done += records
+        self._tokenized += records * anew
+        now = time.monotonic()
+        if self._tokenized and (now - self._logged >= LOG_SECONDS or self._done == self._total):
+            self._logged = now
+            left = (self._total - self._done) / self.per_second
+            _log.info("%d of %d records, %.0f/s, %.0f s left", self._done, self._total, self.per_second, left)
+
+
+def _chunks(
+    job: Job[TokenizeSettings, Execution], split: Split, tokenizer: "PreTrainedTokenizerFast", progress: _Progress
+) -> Iterator[Path]:
+    """Sealed folders of a split's tokenized records; those that an earlier attempt left whole are not made again."""
+    batches = iterate_batches(job.input("records"), split, COLUMNS)
+    number = 0
+    while chunk := list(islice(batches, CHUNK_BATCHES)):
+        kept = job.work / f"{split}-{number:06d}"
+        anew = not is_whole(kept)
+        if anew:
+            with sealed_folder(kept) as folder:
+                _tokenize(chunk, tokenizer, job, split, folder)
+        progress.advance(sum(batch.num_rows for batch in chunk), anew=anew)
+        yield kept
+        number += 1
+
+
+def _tokenize(
+    batches: list[pa.RecordBatch],
+    tokenizer: "PreTrainedTokenizerFast",
+    job: Job[TokenizeSettings, Execution],
+    split: Split,
+    folder: Path,
+) -> None:
+    """Write the tokens of some records into a folder."""
+    rejected = RejectedSamples()
+    with (
+        open(folder / TOKENS_FILE, "wb") as tokens,
+        pq.ParquetWriter(folder / RECORDS_FILE, TOKENIZED, compression="zstd") as records,
+    ):
+        for batch in batches:
+            tokenized = tokenize_batch(batch, tokenizer, job.settings.template)
+            records.write_table(tokenized.records)
+            tokenized.tokens.tofile(tokens)
+            for sample_id, reason, detail in tokenized.faults:
+                rejected.add(sample_id, split, reason, detail)
+    rejected.write(folder)
