@@ -133,7 +133,7 @@ def test_what_a_killed_job_left_is_believed_only_where_it_is_whole(
         assert attempt(recipe).digest == digest
         assert "damaged" in caplog.text
         assert not [path for path in files_in(results / "work") if path.suffix != ".lock"]
-    assert resumed == {"tokenizers", "encode", "pack", "train", "generate"}
+    assert resumed == {"tokenizers", "encode", "tokenize", "pack", "train", "generate"}
     assert verify(results).faults == []
 
 

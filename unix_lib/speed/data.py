@@ -13,9 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 import torch
 from PIL import Image
 
+from unix_lib.artefacts.manifest import read_manifest, write_manifest
 from unix_lib.config.experiment import Experiment
 from unix_lib.images.files import square_rgb
 from unix_lib.jobs.job import Job
@@ -23,7 +26,8 @@ from unix_lib.pack.planner import best_fit
 from unix_lib.recipes.plan import Plan
 from unix_lib.recipes.resolve import resolve
 from unix_lib.recipes.workspace import write_plan
-from unix_lib.records.shards import iterate_rows
+from unix_lib.records.schema import RECORD
+from unix_lib.records.shards import ROW_GROUP_ROWS, SPLITS, ShardWriter, iterate_rows, read_split
 from unix_lib.sources.in_place.reading import decoded
 from unix_lib.speed.measuring import Open, Times, take_turns
 from unix_lib.speed.model import Row
@@ -32,6 +36,7 @@ from unix_lib.tokenizers.text import encode_texts, load_text_tokenizer
 CPU = torch.device("cpu")
 PACK_LENGTH = 20_480  # PAPER: packing length
 TOKENIZER_BATCH = 1024  # texts
+TEXT_COPIES = 10  # of each, so that what a job does once is small beside what it does for each text
 DOCUMENT_CHARACTERS = 400
 PHOTOGRAPH = (1600, 1200)  # pixels
 SIDE = 512  # PAPER: of a prepared image
@@ -43,8 +48,10 @@ def text_rows(vocabulary: int, rounds: int) -> list[Row]:
         results = Path(folder) / "results"
         plan = _planned(results, vocabulary)
         records, pack = _made(plan, results, plan.records("texts")[0]), plan.pack("texts")
+        (tokens,) = plan.tokens("texts", "ours")
         tokenizer = load_text_tokenizer(_made(plan, results, plan.text_tokenizer()))
         _made(plan, results, plan.named("tokenizers", "vocabulary"))
+        _repeat(records, TEXT_COPIES)
         texts = [row["text"] for row in iterate_rows(records, "train", ["text"])]
 
         def alone() -> None:
@@ -52,8 +59,9 @@ def text_rows(vocabulary: int, rounds: int) -> list[Row]:
                 encode_texts(tokenizer, texts[first : first + TOKENIZER_BATCH])
 
         def packs() -> None:
-            shutil.rmtree(results / pack, ignore_errors=True)
-            _made(plan, results, pack)
+            for artefact in (tokens, pack):
+                shutil.rmtree(results / artefact, ignore_errors=True)
+                _made(plan, results, artefact)
 
         def plain() -> None:
             filled: list[int] = []
@@ -166,6 +174,21 @@ def _planned(results: Path, vocabulary: int) -> Plan:
     plan = resolve(Experiment.model_validate(values), results.parent)
     write_plan(plan, results)
     return plan
+
+
+def _repeat(records: Path, times: int) -> None:
+    """Have an artefact's training records so many times, under other ids."""
+    of_split = {split: read_split(records, split) for split in SPLITS}
+    train = of_split["train"]
+    ids = [pc.binary_join_element_wise(train["sample_id"], f"{copy}", "/") for copy in range(times)]
+    of_split["train"] = pa.concat_tables([train.set_column(0, train.schema.field(0), each) for each in ids])
+    files: dict[str, int | None] = {}
+    for split, table in of_split.items():
+        with ShardWriter(records, split, RECORD) as writer:
+            for rows in table.to_batches(max_chunksize=ROW_GROUP_ROWS):
+                writer.write_table(pa.Table.from_batches([rows]))
+        files |= writer.files
+    write_manifest(records, read_manifest(records).recipe, files)
 
 
 def _made(plan: Plan, results: Path, artefact: str) -> Path:
