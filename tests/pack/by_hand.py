@@ -10,7 +10,7 @@ from unix_lib.pack.epochs import Documents
 from unix_lib.pack.formats import Format
 from unix_lib.pack.planner import PackPlan
 from unix_lib.pack.sequences import FixedParts
-from unix_lib.pack.store import PLACES, images_file, pieces_file, places_file, text_file
+from unix_lib.pack.store import ENDS, ends_file, images_file, pieces_file, text_file
 from unix_lib.pack.writer import write_plan
 from unix_lib.records.shards import SPLITS, Split
 from unix_lib.tokenize.flags import TRAINED, with_flags
@@ -49,9 +49,8 @@ def _write_split(
         plan = PackPlan(pack_of, np.arange(count), len(packs))
         write_plan(folder / f"{name}.arrow", chosen, plan, np.arange(len(packs)), length, newlines=False)
         first += count
-    ends = np.cumsum([len(tokens) for tokens in own], dtype=PLACES)
-    starts = np.concatenate([[0], ends])[: len(ends)].astype(PLACES)
-    np.stack([starts, ends, np.zeros_like(ends)], axis=1).tofile(folder / places_file(split))
+    ends = np.cumsum([len(tokens) for tokens in own], dtype=ENDS)
+    np.stack([ends, np.zeros_like(ends)], axis=1).tofile(folder / ends_file(split))
     np.concatenate([np.zeros(0, dtype=np.int32), *own]).tofile(folder / text_file(split, 0))
     (folder / images_file(split)).touch()
     write_json(folder / pieces_file(split), {"text": [sum(map(len, own))], "codes": []})

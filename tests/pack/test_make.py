@@ -388,9 +388,10 @@ def test_a_killed_job_looks_through_nothing_again(experiment: Experiment, monkey
 @pytest.mark.parametrize(
     "file",
     [
-        *(f"train-text-00000/{name}" for name in ("records.arrow", "ids.parquet", "rejected.parquet", "numbers.npz")),
+        *(f"train-text-00000/{name}" for name in ("records.arrow", "ids.parquet", "rejected.parquet", "images.npy")),
         *(f"train-codes-00000/{name}" for name in ("image_ids.parquet", "faults.json", "hashes.json")),
         "train-codes-00000.bin",
+        "train-text-00000.bin",
     ],
 )
 def test_what_is_damaged_is_looked_through_again(
@@ -401,17 +402,6 @@ def test_what_is_damaged_is_looked_through_again(
     assert make_pack(job).digest == digest
     assert seen.count(file.partition("/")[0].removesuffix(".bin")) == 2
     assert "damaged, and computed again: " in caplog.text
-
-
-def test_tokens_have_a_second_name_not_a_copy(experiment: Experiment, packed: tuple[Manifest, Path]) -> None:
-    """Packing damages nothing that it builds on, and made again it writes nothing into it."""
-    tokens = experiment.results / experiment.tokens(experiment.prose, {}) / "train-tokens.bin"
-    own = packed[1] / "train-text-00001.bin"  # of the second source
-    assert own.samefile(tokens)
-    before = tokens.read_bytes()
-    (packed[1] / "manifest.json").unlink()
-    assert experiment.pack(sources_of(experiment))[0].digest == packed[0].digest
-    assert tokens.read_bytes() == own.read_bytes() == before
 
 
 def test_parts_of_sources_are_packed_like_a_whole(experiment: Experiment) -> None:

@@ -110,7 +110,7 @@ def test_damaged_and_missing_files_are_named(tmp_path: Path, folder: Path) -> No
     with pytest.raises(PackError, match=r"heldout\.arrow: missing"):
         PackReader(tmp_path).heldout()
     (tmp_path / "heldout.arrow").write_bytes((folder / "heldout.arrow").read_bytes())
-    for name in ("train-text-00000.bin", "train-places.bin", "train-pieces.json", FIXED_PARTS_FILE):
+    for name in ("train-text-00000.bin", "train-ends.bin", "train-pieces.json", FIXED_PARTS_FILE):
         kept = (tmp_path / name).read_bytes()
         (tmp_path / name).unlink()
         with pytest.raises(PackError, match=rf"{name}: missing; delete .* and run again"):

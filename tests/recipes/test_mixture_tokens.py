@@ -41,7 +41,7 @@ def test_before_there_are_records_it_says_so_and_counts_what_the_sources_are_kno
     assert digits.documents == pytest.approx(3 * 1797, rel=0.2)
     assert prose.image_tokens == 0 < prose.text_tokens
     packed = digits.text_tokens / 3 * 4 + digits.image_tokens / 3 * 2 + prose.text_tokens * 4  # each token once
-    packed += (digits.documents / 3 + prose.documents) * 24 + (digits.documents + prose.documents) * 6
+    packed += (digits.documents / 3 + prose.documents) * 16 + (digits.documents + prose.documents) * 6
     assert disk_bytes(plan, plan.pack("mixed"), tmp_path) == pytest.approx(packed)
 
 

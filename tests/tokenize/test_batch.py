@@ -24,9 +24,7 @@ def tokenized(
 
 def by_record(batch: TokenizedBatch) -> list[tuple[np.ndarray, np.ndarray]]:
     """Ids and flags of each record."""
-    ends = np.cumsum(batch.records["text_length"].to_numpy())
-    assert len(batch.tokens) == (ends[-1] if len(ends) else 0)
-    return [without_flags(tokens) for tokens in np.split(batch.tokens, ends)[:-1]]
+    return [without_flags(tokens.values.to_numpy()) for tokens in batch.records["tokens"]]
 
 
 def test_records_become_their_own_tokens(tokenizer: PreTrainedTokenizerFast) -> None:
@@ -45,7 +43,6 @@ def test_records_become_their_own_tokens(tokenizer: PreTrainedTokenizerFast) -> 
     assert batch.records["turns"].to_pylist() == [[], [], []]  # kept apart in the published template only
     for (ids, flags), row in zip((image, text, talk), batch.records.to_pylist(), strict=True):
         assert (ids.dtype, flags.dtype) == (np.int32, np.uint8)
-        assert row["text_length"] == len(ids)
         assert row["trained_length"] == (flags & TRAINED).sum()
         assert row["first_trained"] == bool(flags[0] & TRAINED)
 
@@ -82,7 +79,7 @@ def test_in_the_published_template_each_turn_begins_where_it_is_flagged_and_none
 @pytest.mark.parametrize("template", ["ours", "published"])
 def test_nothing_becomes_nothing(tokenizer: PreTrainedTokenizerFast, template: Template) -> None:
     batch = tokenized([], tokenizer, template)
-    assert (batch.records.num_rows, len(batch.tokens), batch.faults) == (0, 0, [])
+    assert (batch.records.num_rows, batch.faults) == (0, [])
 
 
 def changed(record: dict[str, Any], **values: Any) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """Brings the tokenized records of a mixture's sources and the codes of their images together, split by split.
 
-Tokens are not copied: the store gets a second name for each file of them, where the file system has such a thing. What
-is known of each artefact's records is kept, sealed, so that a job that was killed goes on with the next artefact.
+What was brought of each artefact is kept, sealed, so that a job that was killed goes on with the next one.
 """
 
 import logging
@@ -14,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from unix_lib.artefacts.files import link_or_copy, write_json
+from unix_lib.artefacts.files import write_json
 from unix_lib.artefacts.sealed import is_whole, sealed_folder
 from unix_lib.config.jobs import Execution
 from unix_lib.config.pack import MixturePart, PackSettings
@@ -23,26 +22,15 @@ from unix_lib.pack.draws import hash_text
 from unix_lib.pack.formats import Format
 from unix_lib.pack.image_codes import ABSENT, ImageCodes, write_codes
 from unix_lib.pack.records import Records
-from unix_lib.pack.store import (
-    CODES,
-    IMAGES,
-    PLACES,
-    TEXT,
-    codes_file,
-    images_file,
-    pieces_file,
-    places_file,
-    text_file,
-)
+from unix_lib.pack.store import CODES, ENDS, IMAGES, TEXT, codes_file, ends_file, images_file, pieces_file, text_file
 from unix_lib.records.rejected import REJECTED_FILE, RejectedSamples
 from unix_lib.records.schema import CONVERSATION, IMAGE_TEXT
 from unix_lib.records.shards import Split, iterate_batches
-from unix_lib.tokenize.make import tokens_file
 from unix_lib.tokenizers.vocabulary import Vocabulary
 
 _log = logging.getLogger(__name__)
-RECORDS_FILE, IDS_FILE, NUMBERS_FILE = "records.arrow", "ids.parquet", "numbers.npz"
-COLUMNS = ["sample_id", "kind", "text_length", "trained_length", "first_trained", "turns", "image_ids"]
+RECORDS_FILE, IDS_FILE, IMAGES_FILE = "records.arrow", "ids.parquet", "images.npy"
+COLUMNS = ["sample_id", "kind", "tokens", "trained_length", "first_trained", "turns", "image_ids"]
 
 
 @dataclass(frozen=True)
@@ -80,40 +68,33 @@ def mix_split(job: Job[PackSettings, Execution], split: Split, vocabulary: Vocab
         images = ImageCodes(of_codes, first_row)
         for origin in tokens[part.source]:
             path = job.folder / text_file(split, len(pieces["text"]))
-            path.unlink(missing_ok=True)
-            link_or_copy(origin / tokens_file(split), path)
             folders.append(job.work / path.stem)
             if not is_whole(folders[-1]):
-                with sealed_folder(folders[-1]) as folder:
-                    _Reading(split, number, part, images).write(origin, folder)
+                with sealed_folder(folders[-1], also=[path]) as folder:
+                    _Reading(split, number, part, images).write(origin, path, folder)
                 _log.info("%s: %s", path.name, origin.name)
             pieces["text"].append(path.stat().st_size // np.dtype(TEXT).itemsize)
+    records = Records.concatenated([Records.read(folder / RECORDS_FILE) for folder in folders])
+    ends = np.cumsum(np.stack([records.text_lengths, records.image_counts], axis=1), axis=0, dtype=ENDS)
+    ends.tofile(job.folder / ends_file(split))
+    with open(job.folder / images_file(split), "wb") as shown:
+        for folder in folders:
+            np.load(folder / IMAGES_FILE).astype(IMAGES).tofile(shown)
     write_json(job.folder / pieces_file(split), pieces)
-    _write_places(job.folder, split, folders, pieces["text"])
     rejected = RejectedSamples()
     for folder in folders:
         for row in pq.read_table(folder / REJECTED_FILE).to_pylist():
             rejected.add(**row)
-    named = [text_file(split, number) for number in range(len(pieces["text"]))]
-    named += [codes_file(split, number) for number in range(len(pieces["codes"]))]
-    return MixedSplit(
-        Records.concatenated([Records.read(folder / RECORDS_FILE) for folder in folders]),
-        rejected,
-        [*named, images_file(split), places_file(split), pieces_file(split)],
-        folders,
-    )
+    files = [text_file(split, number) for number in range(len(pieces["text"]))]
+    files += [codes_file(split, number) for number in range(len(pieces["codes"]))]
+    files += [images_file(split), ends_file(split), pieces_file(split)]
+    return MixedSplit(records, rejected, files, folders)
 
 
-def _write_places(folder: Path, split: Split, known: list[Path], lengths: list[int]) -> None:
-    """Where each record's tokens and images are in the whole of the store."""
-    first_token = first_image = 0
-    with open(folder / places_file(split), "wb") as places, open(folder / images_file(split), "wb") as images:
-        for piece, length in zip(known, lengths, strict=True):
-            with np.load(piece / NUMBERS_FILE) as numbers:
-                own = numbers["places"] + np.array([first_token, first_token, first_image])
-                own.astype(PLACES).tofile(places)
-                numbers["images"].astype(IMAGES).tofile(images)
-                first_token, first_image = first_token + length, first_image + len(numbers["images"])
+def _lengths(lists: pa.Array) -> np.ndarray:
+    """How long each list is, int32."""
+    lengths: np.ndarray = pc.list_value_length(lists).to_numpy()
+    return lengths
 
 
 @dataclass(frozen=True)
@@ -125,39 +106,33 @@ class _Reading:
     part: MixturePart
     images: ImageCodes
 
-    def write(self, origin: Path, folder: Path) -> None:
-        """Write what is known of an artefact's records to a folder; those whose images have no codes are set aside."""
-        rejected, read, first_token, first_image = RejectedSamples(), [], 0, 0
-        places, images = [], []
-        with pq.ParquetWriter(folder / IDS_FILE, pa.schema({"sample_id": pa.string()})) as ids:
+    def write(self, origin: Path, path: Path, folder: Path) -> None:
+        """Write the tokens of an artefact's records to a file, what is known of them to a folder.
+
+        Those whose images have no codes are set aside.
+        """
+        rejected, read, shown = RejectedSamples(), [], [np.zeros(0, dtype=IMAGES)]
+        with (
+            open(path, "wb") as file,
+            pq.ParquetWriter(folder / IDS_FILE, pa.schema({"sample_id": pa.string()})) as ids,
+        ):
             for batch in iterate_batches(origin, self.split, COLUMNS):
-                ends = first_token + np.cumsum(batch["text_length"].to_numpy(), dtype=PLACES)
-                starts = np.concatenate([[first_token], ends[:-1]])
-                first_token = int(ends[-1])
-                shown, usable = self._rows_of_images(batch, rejected)
+                images, usable = self._rows_of_images(batch, rejected)
                 chosen = batch.filter(pa.array(usable))
-                counts = pc.list_value_length(chosen["image_ids"]).to_numpy()
-                image_ends = first_image + np.cumsum(counts, dtype=PLACES)
-                first_image += int(counts.sum())
-                places.append(np.stack([starts[usable], ends[usable], image_ends], axis=1))
-                images.append(shown)
-                read.append(self._records(chosen, counts))
+                chosen["tokens"].flatten().to_numpy().tofile(file)
                 ids.write_table(pa.table({"sample_id": chosen["sample_id"]}))
+                shown.append(images)
+                read.append(self._records(chosen))
         rejected.write(folder)
         Records.concatenated(read).write(folder / RECORDS_FILE)
-        nothing = np.zeros((0, 3), dtype=PLACES)
-        np.savez(
-            folder / NUMBERS_FILE,
-            places=np.concatenate([nothing, *places]),
-            images=np.concatenate([nothing[:, 0], *images]),
-        )
+        np.save(folder / IMAGES_FILE, np.concatenate(shown))
 
     def _rows_of_images(self, batch: pa.RecordBatch, rejected: RejectedSamples) -> tuple[np.ndarray, np.ndarray]:
         """Rows of the images that the usable records show, in order; and which records are usable, bool.
 
         A record of a kind that the mixture does not take is not usable, and nothing is wrong with it.
         """
-        counts = pc.list_value_length(batch["image_ids"]).to_numpy()
+        counts = _lengths(batch["image_ids"])
         names = batch["image_ids"].flatten().to_pylist()
         rows = self.images.rows_of(names)
         of_record = np.repeat(np.arange(batch.num_rows), counts)
@@ -176,8 +151,8 @@ class _Reading:
                 usable[record] = False
         return rows[usable[of_record]], usable
 
-    def _records(self, batch: pa.RecordBatch, image_counts: np.ndarray) -> Records:
-        kinds = batch["kind"]
+    def _records(self, batch: pa.RecordBatch) -> Records:
+        kinds, image_counts = batch["kind"], _lengths(batch["image_ids"])
         forms = np.full(batch.num_rows, Format.TEXT, dtype=np.uint8)
         forms[pc.equal(kinds, IMAGE_TEXT).to_numpy(zero_copy_only=False)] = Format.TEXT_TO_IMAGE
         talks = pc.equal(kinds, CONVERSATION).to_numpy(zero_copy_only=False)
@@ -187,10 +162,10 @@ class _Reading:
             forms=forms,
             parts=np.full(batch.num_rows, self.number, dtype=np.int32),
             samples=np.fromiter(map(hash_text, named), dtype=np.uint64, count=batch.num_rows),
-            text_lengths=batch["text_length"].to_numpy(),
+            text_lengths=_lengths(batch["tokens"]),
             trained_lengths=batch["trained_length"].to_numpy(),
             first_trained=batch["first_trained"].to_numpy(zero_copy_only=False),
-            image_counts=image_counts.astype(np.int32),
-            turn_counts=pc.list_value_length(batch["turns"]).to_numpy().astype(np.int32),
+            image_counts=image_counts,
+            turn_counts=_lengths(batch["turns"]),
             turns=batch["turns"].flatten().to_numpy(zero_copy_only=False),
         )

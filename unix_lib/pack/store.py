@@ -1,9 +1,9 @@
 """Tokens of a split's records, once, in files that are read through memory maps.
 
-`train-text-00000.bin` ...: int32, the own tokens of records, those of each tokenized artefact as that has them, with
-flags above the ids (`unix_lib.tokenize.flags`). `train-codes-00000.bin` ...: uint16, images of `codes_per_image`, those
-of each artefact of codes. `train-images.bin`: int32, for each image that a record shows its row among those.
-`train-places.bin`: int64, three numbers a record: where its tokens begin and end, and where its images end.
+`train-text-00000.bin` ...: int32, the own tokens of records, those of each tokenized artefact, with flags above the ids
+(`unix_lib.tokenize.flags`). `train-codes-00000.bin` ...: uint16, images of `codes_per_image`, those of each artefact of
+codes. `train-images.bin`: int32, for each image that a record shows its row among those. `train-ends.bin`: int64
+pairs, where a record's tokens and its images end.
 `train-pieces.json`: how many tokens, and how many codes, each of the numbered files has. What becomes of them is said
 by the plan of an epoch.
 """
@@ -19,7 +19,7 @@ from unix_lib.pack.planner import PackError
 from unix_lib.records.shards import Split
 from unix_lib.tokenize.flags import without_flags
 
-TEXT, CODES, IMAGES, PLACES = np.int32, np.uint16, np.int32, np.int64
+TEXT, CODES, IMAGES, ENDS = np.int32, np.uint16, np.int32, np.int64
 
 
 def text_file(split: Split, number: int) -> str:
@@ -36,8 +36,8 @@ def images_file(split: Split) -> str:
     return f"{split}-images.bin"
 
 
-def places_file(split: Split) -> str:
-    return f"{split}-places.bin"
+def ends_file(split: Split) -> str:
+    return f"{split}-ends.bin"
 
 
 def pieces_file(split: Split) -> str:
@@ -61,8 +61,8 @@ class TokenStore:
 
     def tokens(self, record: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """A record's text (int32), its flags (uint8) and its images' codes, uint16 (images, codes_per_image)."""
-        start, end, last_image = self._places[record].tolist()
-        first_image = int(self._places[record - 1, 2]) if record else 0
+        end, last_image = self._ends[record].tolist()
+        start, first_image = self._ends[record - 1].tolist() if record else (0, 0)
         shown = [self._codes[row : row + 1] for row in self._images[first_image:last_image].tolist()]
         return (
             *without_flags(self._text[start:end]),
@@ -85,9 +85,9 @@ class TokenStore:
         return self._map(self._folder / images_file(self._split), None, IMAGES)
 
     @cached_property
-    def _places(self) -> np.ndarray:
-        """int64 (records, 3)."""
-        return self._map(self._folder / places_file(self._split), None, PLACES).reshape(-1, 3)
+    def _ends(self) -> np.ndarray:
+        """int64 (records, 2)."""
+        return self._map(self._folder / ends_file(self._split), None, ENDS).reshape(-1, 2)
 
     @cached_property
     def _lengths(self) -> dict[str, list[int]]:

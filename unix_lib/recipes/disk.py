@@ -13,7 +13,7 @@ from unix_lib.recipes.work import things_of
 
 STATE_BYTES = 16  # per parameter: a float32 weight with its two moments, and what DeepSpeed keeps beside them
 TEXT_BYTES, CODE_BYTES = 4, 2  # per token
-RECORD_BYTES, PLANNED_BYTES = 24, 6  # of packs: where a record's tokens are; a document in the plan of an epoch
+RECORD_BYTES, PLANNED_BYTES = 16, 6  # of packs: where a record's tokens are; a document in the plan of an epoch
 
 
 def disk_bytes(plan: Plan, artefact: str, results: Path) -> float:

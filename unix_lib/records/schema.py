@@ -44,7 +44,7 @@ TOKENIZED = pa.schema(
     [
         pa.field("sample_id", pa.string(), nullable=False),
         pa.field("kind", pa.string(), nullable=False),
-        pa.field("text_length", pa.int32(), nullable=False),  # own tokens; they lie in a file beside, in order
+        pa.field("tokens", pa.list_(pa.int32()), nullable=False),  # its own, ids with flags: `unix_lib.tokenize.flags`
         pa.field("trained_length", pa.int32(), nullable=False),  # those of them that may be trained
         pa.field("first_trained", pa.bool_(), nullable=False),  # whether the first of them may
         pa.field("turns", pa.list_(pa.bool_()), nullable=False),  # where turns are kept apart, whether each may

@@ -27,7 +27,6 @@ class TokenizedBatch:
     """What became of a batch of records."""
 
     records: pa.Table  # schema TOKENIZED, the usable ones in order
-    tokens: np.ndarray  # int32, ids with flags of all of them, one behind the other
     faults: list[tuple[str, str, str]]  # sample_id, reason and detail of the others
 
 
@@ -56,21 +55,22 @@ def tokenize_batch(
     turns = np.array([template == "published" and row["kind"] == CONVERSATION for row in usable], dtype=bool)
     begins = turns[of_record] & (lengths > 0)
     flags[(np.cumsum(lengths) - lengths)[begins]] |= TURN
+    tokens = np.fromiter(chain.from_iterable(ids), dtype=np.int32, count=int(lengths.sum()))
+    turn_counts = np.bincount(of_record[begins], minlength=len(usable))
     text_lengths = np.bincount(of_record, lengths, minlength=len(usable)).astype(np.int32)
     records = pa.table(
         {
             "sample_id": [row["sample_id"] for row in usable],
             "kind": [row["kind"] for row in usable],
-            "text_length": text_lengths,
+            "tokens": pa.ListArray.from_arrays(_offsets(text_lengths), pa.array(with_flags(tokens, flags))),
             "trained_length": np.bincount(of_record, lengths * trained, minlength=len(usable)).astype(np.int32),
             "first_trained": _first_trained(flags, text_lengths),
-            "turns": pa.ListArray.from_arrays(_offsets(of_record[begins], len(usable)), pa.array(trained[begins])),
+            "turns": pa.ListArray.from_arrays(_offsets(turn_counts), pa.array(trained[begins])),
             "image_ids": [row["image_ids"] or [] for row in usable],
         },
         schema=TOKENIZED,
     )
-    tokens = np.fromiter(chain.from_iterable(ids), dtype=np.int32, count=int(lengths.sum()))
-    return TokenizedBatch(records, with_flags(tokens, flags), faults)
+    return TokenizedBatch(records, faults)
 
 
 def _first_trained(flags: np.ndarray, lengths: np.ndarray) -> np.ndarray:
@@ -81,7 +81,6 @@ def _first_trained(flags: np.ndarray, lengths: np.ndarray) -> np.ndarray:
     return first
 
 
-def _offsets(of_record: np.ndarray, records: int) -> pa.Array:
+def _offsets(counts: np.ndarray) -> pa.Array:
     """Where the entries of each record begin in a list of them all, int32 (records + 1,)."""
-    counts = np.bincount(of_record, minlength=records)
     return pa.array(np.concatenate([[0], np.cumsum(counts)]).astype(np.int32))

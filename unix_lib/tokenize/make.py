@@ -6,7 +6,6 @@ killed job continues after its last whole chunk.
 
 import logging
 import os
-import shutil
 import time
 from collections.abc import Iterator
 from itertools import islice
@@ -17,7 +16,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from unix_lib.artefacts.files import atomic_path
 from unix_lib.artefacts.manifest import Manifest
 from unix_lib.artefacts.sealed import is_whole, sealed_folder
 from unix_lib.config.jobs import Execution
@@ -35,12 +33,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 CHUNK_BATCHES = 8  # of 1,024 records: two to three seconds of captions
 LOG_SECONDS = 10.0
-RECORDS_FILE, TOKENS_FILE = "records.parquet", "tokens.bin"  # of a chunk
-
-
-def tokens_file(split: Split) -> str:
-    """Name of the file that has a split's tokens: int32, see `unix_lib.tokenize.flags`."""
-    return f"{split}-tokens.bin"
+RECORDS_FILE = "records.parquet"  # of a chunk
 
 
 def make_tokens(job: Job[TokenizeSettings, Execution]) -> Manifest:
@@ -53,17 +46,15 @@ def make_tokens(job: Job[TokenizeSettings, Execution]) -> Manifest:
     files: dict[str, int | None] = {}
     facts: dict[str, dict[str, int]] = {}
     for split in SPLITS:
-        writer, text_tokens = ShardWriter(job.folder, split, TOKENIZED), 0
-        with writer, atomic_path(job.folder / tokens_file(split)) as path, open(path, "wb") as tokens:
+        text_tokens = 0
+        with ShardWriter(job.folder, split, TOKENIZED) as writer:
             for chunk in _chunks(job, split, tokenizer, progress):
                 records = pq.read_table(chunk / RECORDS_FILE)
                 writer.write_table(records)
-                text_tokens += pc.sum(records["text_length"]).as_py() or 0
-                with open(chunk / TOKENS_FILE, "rb") as of_chunk:
-                    shutil.copyfileobj(of_chunk, tokens)
+                text_tokens += pc.sum(pc.list_value_length(records["tokens"])).as_py() or 0
                 for row in pq.read_table(chunk / REJECTED_FILE).to_pylist():
                     rejected.add(**row)
-        files |= {**writer.files, tokens_file(split): None}
+        files |= writer.files
         facts[split] = {"records": sum(writer.files.values()), "text_tokens": text_tokens}
     manifest = job.finish(
         {**files, **rejected.write(job.folder)},
@@ -122,14 +113,10 @@ def _tokenize(
 ) -> None:
     """Write the tokens of some records into a folder."""
     rejected = RejectedSamples()
-    with (
-        open(folder / TOKENS_FILE, "wb") as tokens,
-        pq.ParquetWriter(folder / RECORDS_FILE, TOKENIZED, compression="zstd") as records,
-    ):
+    with pq.ParquetWriter(folder / RECORDS_FILE, TOKENIZED) as records:
         for batch in batches:
             tokenized = tokenize_batch(batch, tokenizer, job.settings.template)
             records.write_table(tokenized.records)
-            tokenized.tokens.tofile(tokens)
             for sample_id, reason, detail in tokenized.faults:
                 rejected.add(sample_id, split, reason, detail)
     rejected.write(folder)
