@@ -15,11 +15,11 @@ def reference_logits(weights: dict[str, Tensor], config: UnixConfig, document: l
         prefix = f"model.layers.{index}."
         layer = {name.removeprefix(prefix): value for name, value in weights.items() if name.startswith(prefix)}
         hidden = _layer(layer, config, LayerPlan(**row), hidden, vision)
-    hidden = _norm(hidden, weights["model.norm.weight"], config.rms_norm_eps)
+    hidden = norm(hidden, weights["model.norm.weight"], config.rms_norm_eps)
     return hidden @ weights.get("lm_head.weight", weights["model.embed_tokens.weight"]).T
 
 
-def _norm(hidden: Tensor, weight: Tensor, eps: float) -> Tensor:
+def norm(hidden: Tensor, weight: Tensor, eps: float) -> Tensor:
     return hidden / torch.sqrt((hidden * hidden).mean(-1, keepdim=True) + eps) * weight
 
 
@@ -33,14 +33,14 @@ def _layer(layer: dict[str, Tensor], config: UnixConfig, plan: LayerPlan, hidden
         rows = []
         for token in range(length):
             copy = "vision_" if plan.attention_weights == "per_modality" and vision[token] else ""
-            normed = _norm(hidden[token], layer[f"{copy}input_layernorm.weight"], config.rms_norm_eps)
+            normed = norm(hidden[token], layer[f"{copy}input_layernorm.weight"], config.rms_norm_eps)
             projected = layer[f"{copy}self_attn.{name}_proj.weight"] @ normed
             if config.attention_bias:
                 projected = projected + layer[f"{copy}self_attn.{name}_proj.bias"]
             projected = projected.view(count, width)
             if config.query_key_norm and name in "qk":
-                projected = _norm(projected, layer[f"{copy}self_attn.{name}_norm.weight"], config.rms_norm_eps)
-            rows.append(_rotated(projected, token, config.rope_theta) if name in "qk" else projected)
+                projected = norm(projected, layer[f"{copy}self_attn.{name}_norm.weight"], config.rms_norm_eps)
+            rows.append(rotated(projected, token, config.rope_theta) if name in "qk" else projected)
         states[name] = torch.stack(rows)  # (length, count, width)
     allowed = torch.ones(length, length, dtype=torch.bool).tril()
     if plan.attention_scope == "within_modality":
@@ -56,7 +56,7 @@ def _layer(layer: dict[str, Tensor], config: UnixConfig, plan: LayerPlan, hidden
         copy = "vision_" if plan.attention_weights == "per_modality" and vision[token] else ""
         middle = hidden[token] + layer[f"{copy}self_attn.o_proj.weight"] @ attended[token]
         copy = "vision_" if plan.ffn == "per_modality" and vision[token] else ""
-        normed = _norm(middle, layer[f"{copy}post_attention_layernorm.weight"], config.rms_norm_eps)
+        normed = norm(middle, layer[f"{copy}post_attention_layernorm.weight"], config.rms_norm_eps)
         passed = [f"{copy}mlp"]
         if plan.ffn == "shared_plus_vision":
             passed = ["vision_mlp"] if vision[token] and plan.ffn_vision_width else [] if vision[token] else ["mlp"]
@@ -69,7 +69,7 @@ def _layer(layer: dict[str, Tensor], config: UnixConfig, plan: LayerPlan, hidden
     return torch.stack(result)
 
 
-def _rotated(state: Tensor, position: int, theta: float) -> Tensor:
+def rotated(state: Tensor, position: int, theta: float) -> Tensor:
     """Rotate pairs (i, i + width / 2) as complex numbers."""
     half = state.shape[-1] // 2
     frequency = theta ** (-torch.arange(half, dtype=state.dtype) / half)

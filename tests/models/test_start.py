@@ -22,6 +22,7 @@ from tests.models.small import (
     small_model,
 )
 from unix_lib.models import ModelError, UnixConfig
+from unix_lib.models.export import export
 from unix_lib.models.freezing import freeze
 from unix_lib.models.pretrained import start_from_pretrained
 from unix_lib.models.start import fresh_model, parameter_counts, start_from_checkpoint
@@ -137,10 +138,47 @@ def test_a_checkpoint_takes_any_plan(tmp_path) -> None:
             torch.testing.assert_close(logits_of(copied, mixed)[0], logits_of(base, mixed)[0], rtol=0, atol=1e-5)
 
 
-def test_only_a_shared_checkpoint_takes_another_plan(tmp_path) -> None:
-    small_model(PLANS["mot"]).save_pretrained(tmp_path)
-    with pytest.raises(ModelError, match="start from a run with plan shared"):
-        start_from_checkpoint(tmp_path, PLANS["shared"], "copy", 1)
+def test_a_checkpoint_with_separate_layers_keeps_its_plan_and_takes_no_other(tmp_path) -> None:
+    for name, plan in PLANS.items():
+        base = small_model(plan)
+        base.save_pretrained(tmp_path)
+        shape = SHAPE.model_copy(update={"max_positions": 64})  # of no matter to the weights
+        for model in (
+            start_from_checkpoint(tmp_path, plan, "fresh", 1, vocabulary=VOCABULARY),
+            start_from_pretrained(tmp_path, "main", plan, VOCABULARY, "fresh", 1, shape=shape),
+        ):
+            weights = base.state_dict()
+            assert model.config.architecture == name and weights.keys() == model.state_dict().keys()
+            assert all(torch.equal(value, weights[tensor]) for tensor, value in model.state_dict().items())
+    for other in ("shared", "unix 1:1", "unix_joint 1:3"):
+        with pytest.raises(ModelError, match=f"has plan 'custom', the run '{other}'.*start from a run with plan sha"):
+            start_from_pretrained(tmp_path, "main", PLANS[other], VOCABULARY, "copy", 1)
+
+
+def test_a_checkpoint_on_disk_must_have_the_planned_shape_and_the_vocabulary(tmp_path) -> None:
+    small_model(PLANS["unix 1:1"]).save_pretrained(tmp_path)
+    with pytest.raises(ModelError, match=r"has model_type qwen2, the run's start\.shape\.family is qwen3; set it to"):
+        start_from_pretrained(tmp_path, "main", PLANS["mot"], VOCABULARY, "copy", 1, shape=shaped(family="qwen3"))
+    other = replace(VOCABULARY, vision_end_id=5)
+    with pytest.raises(ModelError, match="the model has vision_end_id 3, the vocabulary 5"):
+        start_from_pretrained(tmp_path, "main", PLANS["unix 1:1"], other, "copy", 1)
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_an_exported_checkpoint_takes_any_plan_and_keeps_its_image_rows(tied: bool, tmp_path) -> None:
+    small_model(PLANS["shared"], tie_embeddings=tied).save_pretrained(tmp_path / "ours")
+    VOCABULARY.write(tmp_path / "ours")
+    export(tmp_path / "ours", tmp_path / "exported")
+    for name in ("shared", "unix 1:3"):
+        models = (
+            start_from_checkpoint(tmp_path / "ours", PLANS[name], "copy", 1),
+            start_from_pretrained(tmp_path / "exported", "main", PLANS[name], VOCABULARY, "copy", 1),
+        )
+        weights, exported = (model.state_dict() for model in models)
+        assert weights.keys() == exported.keys() and all(torch.equal(weights[n], exported[n]) for n in weights)
+    other = replace(VOCABULARY, codes_per_image=16)
+    with pytest.raises(ModelError, match="exported: the model has codes_per_image 9, the vocabulary 16"):
+        start_from_pretrained(tmp_path / "exported", "main", PLANS["shared"], other, "copy", 1)
 
 
 def test_fresh_weights_follow_seed_and_name_only() -> None:

@@ -9,7 +9,7 @@ from unix_lib.config.models import PretrainedStart
 from unix_lib.config.pack import MixturePart
 from unix_lib.look.findings import Finding, by_reason, level_of
 from unix_lib.look.rehearsal import Rehearsal
-from unix_lib.models.pretrained import pretrained_config, require_rows
+from unix_lib.models.pretrained import pretrained_config, require_ids
 from unix_lib.pack.make import TOO_LONG
 from unix_lib.pack.reader import HELDOUT_FILE, Document, PackReader, epoch_file
 from unix_lib.tokenizers.text import load_text_tokenizer
@@ -47,7 +47,8 @@ def of_tokenizers(rehearsal: Rehearsal) -> Iterator[Finding]:
     for name, run in experiment.runs.items():
         if isinstance(run.start, PretrainedStart) and not provisional:
             try:
-                require_rows(run.start.path, pretrained_config(run.start.path, run.start.revision), vocabulary)
+                path, revision = run.start.path, run.start.revision
+                require_ids(path, revision, pretrained_config(path, revision), vocabulary)
             except UserError as error:
                 yield Finding("wrong", f"train.runs.{name}.start", str(error))
 

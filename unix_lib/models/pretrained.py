@@ -1,20 +1,29 @@
-"""Gives a pretrained Qwen model image codes and a layer plan: the third way in which a run begins."""
+"""A run's first weights from a model on disk or on the hub, whoever made it.
+
+A Qwen model gets image codes and any plan. A checkpoint of this project, one that it exported, and one of the classes
+published with the paper have both; what is asked of them is that they fit.
+"""
 
 from pathlib import Path
 from typing import Any
 
 import torch
+from huggingface_hub import snapshot_download
 from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 from torch import Tensor
 from transformers import AutoConfig, AutoModelForCausalLM
+from transformers.utils import cached_file
 
-from unix_lib.config.models import DecoderShape, PlanConfig
-from unix_lib.models.checkpoint import require_finite, vocabulary_fields
+from unix_lib.config.models import DecoderShape, PlanConfig, SharedPlan
+from unix_lib.models.checkpoint import require_finite, require_vocabulary, vocabulary_fields
 from unix_lib.models.configuration import QWEN_FIELDS, ModelError, UnixConfig
 from unix_lib.models.decoder import UnixForCausalLM
-from unix_lib.models.start import VisionStart, grown, plan_fields, with_plan
-from unix_lib.tokenizers.vocabulary import Vocabulary
+from unix_lib.models.published import is_published, published_plan, published_weights, require_published_ids
+from unix_lib.models.start import VisionStart, grown, plan_fields, start_from_checkpoint, with_plan
+from unix_lib.tokenizers.vocabulary import VOCABULARY_FILE, Vocabulary
+
+OWN = UnixConfig.model_type
 
 # ASSUME: noise of new rows relative to the spread of the old ones; the authors' initialisation of codes is unknown.
 NEW_ROW_NOISE = 0.1
@@ -53,59 +62,87 @@ def start_from_pretrained(  # noqa: PLR0917
     *,
     shape: DecoderShape | None = None,
 ) -> UnixForCausalLM:
-    """Give a pretrained Qwen2, Qwen2.5 or Qwen3 model image codes and a plan.
+    """Begin with a pretrained Qwen2, Qwen2.5 or Qwen3 model, or with a checkpoint that has image codes already.
 
     Args:
         path: local folder or hub id. revision: pinned revision on the hub.
-        vocabulary: image codes must come right after the model's padded text vocabulary.
+        vocabulary: image codes must come right after the model's padded text vocabulary; a model that has codes must
+            have these.
         dtype: of the weights.
-        plan: the table of layer plans that it gets.
+        plan: the table of layer plans that the model has, or gets where it is a shared one.
         shape: the shape that the model must have, where one was planned with.
 
     Raises:
         ModelError: no model there or an unreadable one, another model family, a variant that is not supported, a
-            vocabulary or a shape that doesn't fit, or weights that are not whole or not finite.
+            vocabulary, a plan or a shape that doesn't fit, or weights that are not whole or not finite.
         PlanError: a plan that doesn't fit the model's layers.
     """
     source = pretrained_config(path, revision)
-    if source.model_type not in ("qwen2", "qwen3"):
+    if source.model_type not in ("qwen2", "qwen3", OWN):
         raise ModelError(f"{path} is a '{source.model_type}' model; give a Qwen2, Qwen2.5 or Qwen3 model")
     if source.num_attention_heads < 1:
         raise ModelError(f"{path}: config.json has {source.num_attention_heads} attention heads; download it again")
+    if shape is not None:
+        _require_shape(path, source, shape)
+    require_ids(path, revision, source, vocabulary)
+    if source.model_type == OWN:
+        return start_from_checkpoint(_folder(path, revision), plan, vision_start, seed, vocabulary=vocabulary)
     rope = source.rope_parameters
     if rope.get("rope_type", "default") != "default" or source.use_sliding_window:
         raise ModelError(f"{path} uses scaled rotary embeddings or sliding windows, which are not supported")
-    if shape is not None:
-        _require_shape(path, source, shape)
-    require_rows(path, source, vocabulary)
+    published = is_published(source)
+    own_plan = published_plan(str(path), source) if published else SharedPlan(preset="shared")
     config = UnixConfig(
         head_dim=getattr(source, "head_dim", None) or 0,
         rope_theta=rope["rope_theta"],
         attention_bias=source.model_type == "qwen2" or source.attention_bias,
         query_key_norm=source.model_type == "qwen3",
         **{name: getattr(source, name) for name in QWEN_FIELDS},
-        **plan_fields(plan, source.num_hidden_layers),
+        **plan_fields(own_plan, source.num_hidden_layers),
         **vocabulary_fields(vocabulary),
     )
-    weights = _pretrained_weights(path, revision, dtype)
-    for name in ("model.embed_tokens.weight", "lm_head.weight"):
-        weights[name] = grown(weights[name], config.vocab_size, name, seed, noise=NEW_ROW_NOISE)
-    model = with_plan(weights, config, vision_start, seed, dtype)
+    if published:
+        weights = published_weights(str(path), _folder(path, revision), source, config)
+    else:
+        weights = _pretrained_weights(path, revision, dtype)
+        for name in ("model.embed_tokens.weight", "lm_head.weight"):
+            weights[name] = grown(weights[name], config.vocab_size, name, seed, noise=NEW_ROW_NOISE)
+    model = with_plan(str(path), weights, config, plan, vision_start, seed, dtype)
     require_finite(str(path), model, "download it again")
     return model
 
 
-def require_rows(path: Path | str, source: Any, vocabulary: Vocabulary) -> None:
-    """Check that image codes come right behind the embedding rows of a model with such a config.
+def require_ids(path: Path | str, revision: str, source: Any, vocabulary: Vocabulary) -> None:
+    """Check that a model's tokens are those of a vocabulary, or may become so: codes right behind its embedding rows.
+
+    Args:
+        source: the model's config.
 
     Raises:
-        ModelError: says how large the padded text vocabulary must be.
+        ModelError: says what differs, or how large the padded text vocabulary must be.
     """
-    if vocabulary.padded_text_size != source.vocab_size:
+    if source.model_type == OWN:
+        require_vocabulary(source, vocabulary, str(path))
+    elif is_published(source):
+        require_published_ids(str(path), source, vocabulary)
+    elif exported := _vocabulary_beside(path, revision):
+        require_vocabulary(UnixConfig(**vocabulary_fields(exported)), vocabulary, str(path))
+    elif vocabulary.padded_text_size != source.vocab_size:
         raise ModelError(
             f"{path} has {source.vocab_size} embedding rows, the vocabulary pads its text to "
             f"{vocabulary.padded_text_size}; set tokenizers.padded_text_vocabulary to {source.vocab_size}"
         )
+
+
+def _vocabulary_beside(path: Path | str, revision: str) -> Vocabulary | None:
+    """The vocabulary of a model that was exported with its image codes."""
+    quietly = {f"_raise_exceptions_for_{what}": False for what in ("missing_entries", "connection_errors")}
+    found = cached_file(path, VOCABULARY_FILE, revision=revision, **quietly)
+    return None if found is None else Vocabulary.read(Path(found))
+
+
+def _folder(path: Path | str, revision: str) -> Path:
+    return Path(path) if Path(path).is_dir() else Path(snapshot_download(str(path), revision=revision))
 
 
 def pretrained_config(path: Path | str, revision: str) -> Any:
@@ -119,7 +156,7 @@ def pretrained_config(path: Path | str, revision: str) -> Any:
     except (OSError, ValueError, TypeError, AttributeError, StrictDataclassError) as error:
         raise ModelError(
             f"{path}: no model with a readable config.json here ({_first_line(error)}); correct start.path, or "
-            "download the model with `unix-lib fetch <config>`"
+            "download the model with `unix-lib fetch <config>`; of a checkpoint give the folder `model`"
         ) from None
 
 
@@ -151,6 +188,8 @@ def _require_shape(path: Path | str, source: Any, shape: DecoderShape) -> None:
     divided = source.hidden_size // source.num_attention_heads
     for name, field in _SHAPE_FIELDS.items():
         found = getattr(source, field, divided if name == "head_width" else None)
+        if found == OWN:
+            found = "qwen3" if source.query_key_norm else "qwen2"
         planned = shape.width_of_heads if name == "head_width" else getattr(shape, name)
         if planned != found:
             raise ModelError(

@@ -59,11 +59,11 @@ def start_from_checkpoint(
     *,
     vocabulary: Vocabulary | None = None,
 ) -> UnixForCausalLM:
-    """Give a trained shared decoder another plan.
+    """Go on with a trained decoder: with its own plan, tensor for tensor, or a shared one with any plan.
 
     Args:
-        model_folder: folder written by `save_pretrained`, with a shared plan.
-        plan: the table of layer plans that it gets.
+        model_folder: folder written by `save_pretrained`.
+        plan: the table of layer plans that the model has or gets.
         vision_start: vision weights are copies of the text layer's, or fresh.
         seed: seed of fresh weights.
         image_rows: `fresh` draws the embedding (and head) rows of the image codes anew, with the mean and spread of
@@ -72,25 +72,19 @@ def start_from_checkpoint(
         vocabulary: what the checkpoint's ids must be, where that is known.
 
     Raises:
-        ModelError: the checkpoint has separate layers already, another vocabulary, or is not whole.
+        ModelError: the checkpoint has separate layers and another plan, another vocabulary, or is not whole.
         PlanError: a plan that doesn't fit its layers.
     """
     base = load_model(model_folder)
     if vocabulary is not None:
         require_vocabulary(base.config, vocabulary, str(model_folder))
-    if any(row.separate for row in base.config.plans):
-        raise ModelError(
-            f"{model_folder} has plan '{base.config.architecture}', and only a shared one can take another plan; "
-            "start from a run with plan shared"
-        )
-    values = base.config.to_dict() | plan_fields(plan, base.config.num_hidden_layers)
     weights = dict(base.state_dict())
     if image_rows == "fresh":
         for name in ("model.embed_tokens.weight", "lm_head.weight"):
             if name in weights:
                 text_rows = weights[name][: base.config.image_offset]
                 weights[name] = grown(text_rows, len(weights[name]), name, seed, noise=1.0)
-    return with_plan(weights, UnixConfig(**values), vision_start, seed)
+    return with_plan(str(model_folder), weights, base.config, plan, vision_start, seed)
 
 
 def model_of_config(folder: Path) -> UnixForCausalLM:
@@ -133,18 +127,35 @@ def _text_name(name: str) -> str:
     return name.replace("vision_", "", 1)
 
 
-def with_plan(
+def with_plan(  # noqa: PLR0917
+    where: str,
     weights: dict[str, Tensor],
     config: UnixConfig,
+    plan: PlanConfig,
     vision_start: VisionStart,
     seed: int,
     dtype: torch.dtype = torch.float32,
 ) -> UnixForCausalLM:
-    """A decoder of `config` holding a shared decoder's weights.
+    """A decoder holding given weights, whose plan is its own, or any where it has been a shared one.
 
     A feed-forward layer added for all tokens starts without effect (its last matrix is zero), so that text keeps the
     base's logits. A vision expert of another width copies the text layer's first neurons; those beyond are fresh.
+
+    Args:
+        where: names the model in messages.
+        weights: by name. config: the decoder that they are of.
+
+    Raises:
+        ModelError: the weights have another plan than `plan`, and it is not shared.
+        PlanError: a plan that doesn't fit the layers.
     """
+    layers = config.num_hidden_layers
+    if any(row.separate for row in config.plans) and config.plans != layer_plan(plan, layers):
+        raise ModelError(
+            f"{where} has plan '{config.architecture}', the run '{architecture_label(plan)}', and only a shared model "
+            "can take another plan; give the run the model's plan, or start from a run with plan shared"
+        )
+    config = UnixConfig(**config.to_dict() | plan_fields(plan, layers))
     model = _empty_model(config, dtype)
     with torch.no_grad():
         for name, parameter in model.named_parameters():
