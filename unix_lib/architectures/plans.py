@@ -50,6 +50,11 @@ def layer_plan(plan: PlanConfig, layers: int) -> list[LayerPlan]:
     return [outer] * first + [middle] * (layers - first - last) + [outer] * last
 
 
+def goes_on(before: list[LayerPlan], after: list[LayerPlan]) -> bool:
+    """Whether a model of one plan can be trained on with another: a shared one with any, else only with its own."""
+    return before == after or not any(row.separate for row in before)
+
+
 def architecture_label(plan: PlanConfig) -> str:
     """Short name of an architecture for tables and figures.
 

@@ -219,7 +219,11 @@ class RunStart(StrictModel):
 
 
 class PretrainedStart(ReadsOutside):
-    """A pretrained Qwen2, Qwen2.5 or Qwen3 model."""
+    """A pretrained Qwen2, Qwen2.5 or Qwen3 model, or a checkpoint with image codes, whose ids must be the experiment's.
+
+    Such a checkpoint is one of this project (of any experiment: its folder `model`), one that it exported, or one of
+    the classes published with the paper. One with separate layers keeps its plan, which the run must have too.
+    """
 
     kind: Literal["pretrained"]
     path: str = key("local folder or hub id", min_length=1)

@@ -13,7 +13,7 @@ from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 from torch import Tensor
 from transformers import AutoConfig, AutoModelForCausalLM
-from transformers.utils import cached_file
+from transformers.utils.hub import cached_file
 
 from unix_lib.config.models import DecoderShape, PlanConfig, SharedPlan
 from unix_lib.models.checkpoint import require_finite, require_vocabulary, vocabulary_fields

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from unix_lib.architectures.plans import architecture_label, layer_plan
+from unix_lib.architectures.plans import architecture_label, goes_on, layer_plan
 from unix_lib.config.models import DecoderShape, PlanConfig
 from unix_lib.models.checkpoint import load_model, require_vocabulary, vocabulary_fields
 from unix_lib.models.configuration import ModelError, UnixConfig
@@ -150,7 +150,7 @@ def with_plan(  # noqa: PLR0917
         PlanError: a plan that doesn't fit the layers.
     """
     layers = config.num_hidden_layers
-    if any(row.separate for row in config.plans) and config.plans != layer_plan(plan, layers):
+    if not goes_on(config.plans, layer_plan(plan, layers)):
         raise ModelError(
             f"{where} has plan '{config.architecture}', the run '{architecture_label(plan)}', and only a shared model "
             "can take another plan; give the run the model's plan, or start from a run with plan shared"

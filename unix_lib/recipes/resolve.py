@@ -24,10 +24,11 @@ from unix_lib.config.sources import SourceKind, SourcePlanning, shard_name
 from unix_lib.config.strict import ConfigError
 from unix_lib.config.tokenize import TokenizeSettings, tokens_name
 from unix_lib.config.tokenizers import TokenizerKind
-from unix_lib.config.train import CHECKPOINT, CheckpointSettings, TrainConfig
+from unix_lib.config.train import CHECKPOINT, CheckpointSettings
 from unix_lib.config.translate import TranslatedBenchmarks, TranslatedRecords
 from unix_lib.recipes.plan import Plan
 from unix_lib.recipes.scale import scale_of, title_of
+from unix_lib.recipes.starts import start_order
 
 
 def resolve(experiment: Experiment, root: Path, hashes: FileHashes | None = None) -> Plan:
@@ -161,7 +162,7 @@ def _train(plan: Plan, outside: Outside) -> None:
     config = plan.experiment.train
     if config is None:
         return
-    for name in _start_order(config):
+    for name in start_order(plan.experiment):
         run = config.runs[name]
         start = run.start
         inputs: Inputs = {
@@ -180,21 +181,6 @@ def _train(plan: Plan, outside: Outside) -> None:
             of_step = settings.model_copy(update={"run_digest": identity, "step": step})
             artefact = checkpoint_name(name, step)
             after = (plan.add("train", artefact, "checkpoint", of_step, inputs, config, after=after, part_of=name),)
-
-
-def _start_order(config: TrainConfig) -> list[str]:
-    """Run names, each after the run it starts from."""
-    ordered: dict[str, None] = {}
-
-    def visit(name: str) -> None:
-        start = config.runs[name].start
-        if isinstance(start, RunStart):
-            visit(start.run)
-        ordered[name] = None
-
-    for name in config.runs:
-        visit(name)
-    return list(ordered)
 
 
 def _evaluate(plan: Plan) -> None:

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 from unix_lib.artefacts.files import write_json
 from unix_lib.artefacts.manifest import Manifest
 from unix_lib.artefacts.saves import clear_saves
-from unix_lib.config.models import FreshStart, RunStart
 from unix_lib.config.train import CheckpointSettings, TrainExecution
 from unix_lib.jobs.job import Job, lock_path
 from unix_lib.jobs.lock import Lock
@@ -23,6 +22,7 @@ from unix_lib.pack.reader import PackReader
 from unix_lib.records.schema import Row
 from unix_lib.tokenizers.vocabulary import Vocabulary
 from unix_lib.train import heldout, log, state
+from unix_lib.train.initial import initial_model
 from unix_lib.train.processes import Processes, leave_together, prepare_deepspeed, this_process
 from unix_lib.train.stream import Share
 
@@ -56,14 +56,14 @@ def make_checkpoint(job: CheckpointJob) -> Manifest | None:
         world_size=processes.world_size,
     )
     if settings.step == 0:
-        return _initial_checkpoint(job, processes) if processes.first else None
+        return _initial_checkpoint(job) if processes.first else None
     work = state.work_folder(job.results, settings.run, settings.run_digest)
     with ExitStack() as stack:
         lock = stack.enter_context(Lock(lock_path(work))) if processes.first else None
         prepare_deepspeed(processes)
         from unix_lib.train.segment import train_segment
 
-        trained = train_segment(job, processes, share, work, lock, partial(_initial_model, job, processes))
+        trained = train_segment(job, processes, share, work, lock, partial(initial_model, job))
         if lock is not None:
             lock.check()
         manifest = None if trained.weights is None else _write_checkpoint(job, processes, trained, trained.weights)
@@ -73,44 +73,13 @@ def make_checkpoint(job: CheckpointJob) -> Manifest | None:
     return manifest
 
 
-def _initial_model(
-    job: CheckpointJob, processes: Processes, vocabulary: Vocabulary, resumed: Path | None = None
-) -> "UnixForCausalLM":
-    """The model that a segment begins with, its frozen tensors frozen.
-
-    Args:
-        resumed: folder of the state whose weights are loaded next: all of them, so the model has none of its own and
-            nothing is read of what the run began with.
-    """
-    from unix_lib.models.freezing import freeze
-    from unix_lib.models.pretrained import start_from_pretrained
-    from unix_lib.models.start import fresh_model, model_of_config, start_from_checkpoint
-
-    settings = job.settings
-    start, plan = settings.start, settings.plan
-    seed, vision = settings.seed, settings.vision_start
-    if resumed is not None:
-        model = model_of_config(resumed)
-    elif isinstance(start, FreshStart):
-        model = fresh_model(start.shape, plan, vocabulary, seed)
-    elif isinstance(start, RunStart):
-        folder = job.input("start") / "model"
-        model = start_from_checkpoint(folder, plan, vision, seed, start.image_rows, vocabulary=vocabulary)
-    else:
-        job.begin_reading()
-        model = start_from_pretrained(start.path, start.revision, plan, vocabulary, vision, seed, shape=start.shape)
-        job.end_reading()
-    freeze(model, settings.freeze)
-    return model
-
-
-def _initial_checkpoint(job: CheckpointJob, processes: Processes) -> Manifest:
+def _initial_checkpoint(job: CheckpointJob) -> Manifest:
     """Step 0."""
     import torch
 
     torch.set_num_threads(job.shape.threads)
     vocabulary = Vocabulary.read(job.input("vocabulary"))
-    model = _initial_model(job, processes, vocabulary)
+    model = initial_model(job, vocabulary)
     # With the kernels that run everywhere: step 0 is measured on whatever machine it is made.
     batches = heldout.heldout_batches(PackReader(job.input("pack")), job.settings, vocabulary, "sdpa")
     rows = [{"step": 0, "tokens": 0} | heldout.heldout_losses(model, batches)] if batches else []
