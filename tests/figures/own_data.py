@@ -56,3 +56,29 @@ def heldout_loss(architectures: dict[str, str], seed: int) -> dict[str, pd.DataF
     table = pd.DataFrame(rows, columns=columns).assign(seed=seed)
     table = table.assign(tokens=table.step * 2000, targets=table.documents * 20)
     return {"heldout_loss.parquet": table.astype({"standard_error": float})}
+
+
+def caption_samples(architectures: dict[str, str], seed: int) -> dict[str, pd.DataFrame]:
+    """Captions of a source with images, one in a script that the font lacks, and of one that has nothing but codes."""
+    rng = np.random.default_rng(2)
+
+    def picture() -> bytes:
+        return png(rng.integers(0, 255, (3, 32, 32), np.uint8))
+
+    captions = [
+        ("photos", "A red circle that costs $5 & a $6 one.\n"),
+        ("photos", "一只红色的猫"),
+        ("codes", "words " * 90),
+    ]
+    rows = []
+    for number, (source, caption) in enumerate(captions):
+        of_image = {"original": picture() if source == "photos" else None, "reconstruction": picture()}
+        of_image |= {"psnr_db": 21.5 if source == "photos" else None, "split": "heldout" if number else "train"}
+        rows += [
+            {"run": run, "architecture": architecture, "source": source, "caption": caption, "generated": picture()}
+            | {"sample_id": f"{number}", "image_id": f"image-{number}"}
+            | of_image
+            for run, architecture in architectures.items()
+        ]
+    table = pd.DataFrame(rows).assign(step=400, tokens=800_000, seed=seed)
+    return {"caption_samples.parquet": table.astype({"psnr_db": float})}

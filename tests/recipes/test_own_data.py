@@ -7,7 +7,7 @@ import pytest
 from tests.recipes.finished import small_plan
 from unix_lib.recipes.plan import Plan
 
-OWN = {"reconstructions", "text_cost", "heldout_loss"}
+OWN = {"reconstructions", "text_cost", "heldout_loss", "caption_samples"}
 
 
 def names(plan: Plan, stage: str) -> set[str]:
@@ -35,6 +35,15 @@ def test_figures_of_own_data_wherever_a_config_ends() -> None:
     assert {f"heldout_loss-{run}-step-000{step}" for run in ("shared", "unix") for step in (10, 30)} < names(
         trained, "analyze"
     )
+
+
+def test_the_last_checkpoint_of_each_compared_run_draws_captions_of_what_has_images() -> None:
+    plan = ending_after("tokenizers", "pack", "train")
+    jobs = {plan.jobs[a].recipe.name: plan.jobs[a].recipe for a in plan.of_kind("analyze", "caption_samples")}
+    assert set(jobs) == {f"caption_samples-{run}-step-00030" for run in ("shared", "unix")}
+    recipe = jobs["caption_samples-unix-step-00030"]
+    assert {role for role in recipe.inputs if ":" in role} == {"records:digits", "images:digits", "codes:digits"}
+    assert recipe.settings["image_sampling"] == plan.experiment.generate.image_sampling.semantic()
 
 
 def test_what_no_figure_reads_is_not_made() -> None:

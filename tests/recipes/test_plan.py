@@ -304,7 +304,7 @@ def test_how_answers_are_scored_generates_nothing_again() -> None:
         (
             ["evaluate", "analyze", "report"],
             {"sources", "translate", "tokenizers", "encode", "tokenize", "pack", "train", "analyze", "figures"},
-            {"loss_curves", "heldout_loss", "reconstructions", "text_cost"},
+            {"loss_curves", "heldout_loss", "reconstructions", "text_cost", "caption_samples"},
         ),
         (
             ["pack", "train", "evaluate", "analyze", "report"],

@@ -1,6 +1,7 @@
 """The project's own kinds of analysis, a line each."""
 
 KINDS = {
+    "caption_samples": "unix_lib.analyze.caption_samples_kind",
     "conflict": "unix_lib.analyze.conflict_kind",
     "entropy": "unix_lib.analyze.entropy_kind",
     "heldout_loss": "unix_lib.analyze.heldout_loss_kind",

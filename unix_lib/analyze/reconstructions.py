@@ -12,16 +12,16 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from unix_lib.analyze.originals import originals_of
 from unix_lib.analyze.reconstructions_kind import ReconstructionsSettings
 from unix_lib.analyze.sampled import sampled_rows, some_parts, split_looked_at
 from unix_lib.artefacts.manifest import Manifest
 from unix_lib.config.jobs import Execution
 from unix_lib.evaluate.tables import null_for_nan, write_table
-from unix_lib.images.files import BadImage, png_bytes
+from unix_lib.images.files import png_bytes
 from unix_lib.jobs.job import Job
 from unix_lib.records.schema import Row
 from unix_lib.records.shards import Split, iterate_batches
-from unix_lib.sources.in_place.reading import Images
 from unix_lib.tokenizers.coded_images import decode_images
 from unix_lib.tokenizers.fidelity import code_perplexity, psnr_db
 from unix_lib.tokenizers.image import ImageTokenizer, device_of, load_image_tokenizer
@@ -101,15 +101,7 @@ class Sampled:
         """
         sample = sampled_rows(self.codes, self.split, ["image_id", "image_codes"], settings.images)
         codes = dict(zip(sample["image_id"].to_pylist(), sample["image_codes"].to_pylist(), strict=True))
-        originals: dict[str, np.ndarray] = {}
-        for folder in self.images:
-            images = Images(folder, tokenizer.image_size)
-            found = images.some(codes.keys() - originals.keys(), self.split)
-            for name, rgb in zip(found, images.decoded(list(found.values())), strict=True):
-                if isinstance(rgb, BadImage):
-                    rejected[rgb.reason] = rejected.get(rgb.reason, 0) + 1
-                else:
-                    originals[name] = rgb.transpose(1, 2, 0)
+        originals = originals_of(self.images, codes.keys(), self.split, tokenizer.image_size, rejected)
         names = [name for name in codes if name in originals]
         for first in range(0, len(names), BATCH):
             batch = names[first : first + BATCH]

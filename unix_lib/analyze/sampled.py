@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from unix_lib.pack.draws import hash_text
 from unix_lib.records.shards import Split, count_rows, iterate_batches, read_split
@@ -27,12 +28,18 @@ def some_parts(parts: int) -> list[int]:
     return [index * parts // count for index in range(count)]
 
 
-def sampled_rows(folders: Sequence[Path], split: Split, columns: list[str], count: int) -> pa.Table:
-    """At most `count` rows of a split; the first of `columns` is what a row is called."""
+def sampled_rows(
+    folders: Sequence[Path], split: Split, columns: list[str], count: int, *, where: pc.Expression | None = None
+) -> pa.Table:
+    """At most `count` rows of a split, of those that `where` holds for.
+
+    The first of `columns` is what a row is called.
+    """
     kept: pa.Table | None = None
     for folder in folders:
         for batch in iterate_batches(folder, split, columns):
             rows = pa.Table.from_batches([batch])
+            rows = rows if where is None else rows.filter(where)
             rows = rows.append_column("order", pa.array([hash_text(name.as_py()) for name in rows[0]], pa.uint64()))
             rows = rows if kept is None else pa.concat_tables([kept, rows])
             kept = rows.take(np.argsort(rows["order"].to_numpy(), kind="stable")[:count])

@@ -72,7 +72,7 @@ def draw(inputs: Inputs, settings: DrawnFigure) -> Drawing:
     for column, prompt in enumerate(prompts):
         caption = textwrap.fill(shown[shown.prompt_index == prompt].prompt.iloc[0], CAPTION_CHARACTERS)
         x = LEFT_INCHES + CELL_INCHES * column + IMAGE_INCHES / 2
-        canvas.text(x, height - TOP_INCHES + 0.03, caption, fontsize=6.5, ha="center", va="bottom")
+        canvas.text(x, height - TOP_INCHES + 0.03, caption, fontsize=6.5, ha="center", va="bottom", parse_math=False)
     y = height - TOP_INCHES
     for line, (name, step) in enumerate(rows):
         y -= CELL_INCHES + GROUP_GAP_INCHES * (line in firsts and line > 0)

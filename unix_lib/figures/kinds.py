@@ -31,6 +31,14 @@ KINDS = dict(
             *("evaluations", "images"),
         ),
         _figure(
+            "caption_samples",
+            "Captions of your own data, drawn",
+            "Captions of each source that no model was trained on, taken by chance. Each row has the image that a "
+            "caption belongs to, what its codes give back, with PSNR in decibels (no model that speaks in these codes "
+            "can draw better), and what each model draws of the caption alone. Nothing here is scored.",
+            "caption_samples",
+        ),
+        _figure(
             "scores_over_tokens",
             "Scores during training",
             "Higher is better; bars are 95% intervals. A line must rise above the dotted level, a blind guesser, "

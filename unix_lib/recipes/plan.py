@@ -7,6 +7,7 @@ from unix_lib.artefacts.names import checkpoint_name
 from unix_lib.artefacts.recipe import Recipe
 from unix_lib.config.analyze import Inputs
 from unix_lib.config.experiment import Experiment
+from unix_lib.config.generate import BenchmarkSampling
 from unix_lib.config.jobs import Execution
 from unix_lib.config.outside import Outside, identified
 from unix_lib.config.strict import ConfigError, StrictModel
@@ -187,3 +188,6 @@ class Plan:
 
     def compared_runs(self) -> list[str]:
         return self.experiment.compared_runs()
+
+    def image_sampling(self) -> BenchmarkSampling:
+        return self.experiment.generate.image_sampling
