@@ -6,9 +6,11 @@ from typing import Any
 
 from tests.workflow.small_config import CONFIG
 from unix_lib.config import Experiment, load_experiment, parse_experiment
+from unix_lib.config.kinds import known_kinds
 from unix_lib.recipes.costs import run_costs
 from unix_lib.recipes.scale import scale_of, short, title_of
 
+LATER_SECTIONS = ("translate", "tokenizers", "pack", "train", "evaluate", "analyze", "figures")
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -44,6 +46,19 @@ def test_seeds_are_counted_by_architecture_and_differing_runs_give_ranges() -> N
 def test_without_runs_only_sources_are_named() -> None:
     only = small(train=None, evaluate=None, analyze=None, figures=None, pack=None)
     assert scale_of(only) == "handwritten digits and Python's own reference"
+
+
+def test_no_absolute_path_is_named(tmp_path: Path) -> None:
+    """Whatever kind of source reads it: the sentence is hashed with the figures, and shown to strangers."""
+    required = {"image_folder": {"folder": f"{tmp_path}/birds", "captions": f"{tmp_path}/birds.jsonl"}}
+    required |= {"text": {"corpus": "files"}, "shapes": {}, "digits": {}}
+    for kind in known_kinds("source"):
+        source = {"kind": kind, **required.get(kind, {})}
+        if kind not in required or kind == "text":
+            source["files"] = [f"{tmp_path}/birds.*"]
+        only = small(sources={"own": source}, **dict.fromkeys(LATER_SECTIONS))
+        assert str(tmp_path) not in scale_of(only), kind
+        assert ("birds" in scale_of(only)) == (kind not in ("shapes", "digits")), kind
 
 
 def test_numbers_are_short() -> None:

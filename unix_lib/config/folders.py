@@ -16,6 +16,11 @@ from pathlib import Path, PurePath
 INVENTORY = ".unix-inventory"  # what is known of the files of a folder, see `config.inventory`
 
 
+def in_sentences(path: str) -> str:
+    """A path as sentences about data have it: of an absolute one, which says whose machine it is, only the name."""
+    return Path(path).name if Path(path).is_absolute() else path
+
+
 def is_folder(path: Path) -> bool:
     """Whether it is a folder; False where that can't be seen."""
     return _is(path, stat.S_ISDIR)

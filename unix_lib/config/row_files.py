@@ -12,7 +12,7 @@ from pydantic import field_validator, model_validator
 
 from unix_lib.config.fetch import FetchedRepository
 from unix_lib.config.filters import Condition, columns_of, conditions_of
-from unix_lib.config.folders import is_regular, matching
+from unix_lib.config.folders import in_sentences, is_regular, matching
 from unix_lib.config.needs import UNKNOWN_LICENCE, Need
 from unix_lib.config.outside import FilesIdentity, Outside
 from unix_lib.config.sources import PlannedPart, SourceSettings, nth_part
@@ -165,7 +165,7 @@ class RowFiles(StrictModel):
 
     def files_described(self) -> str:
         """The files in a few words."""
-        return self.repository or ", ".join(self.files)
+        return self.repository or ", ".join(map(in_sentences, self.files))
 
 
 class RowSource(RowFiles, RowSelection, SourceSettings):

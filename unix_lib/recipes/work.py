@@ -89,8 +89,7 @@ def work_of(artefact: str, jobs: Jobs) -> Work:
         # Encoder and decoder, forward and backward.
         return Work(settings.work() * 6 * _encoder_operations(settings.shape), "operations")
     if recipe.stage == "analyze" and "checkpoint" in recipe.inputs:
-        tokens = things_of(artefact, jobs) * _pack_length(recipe, jobs) / DOCUMENTS_PER_PACK
-        return Work(tokens * TRAINING_OPERATIONS * _of_checkpoint(recipe, jobs), "operations")
+        return Work(_analysing(artefact, jobs) * _of_checkpoint(recipe, jobs), "operations")
     return Work(things_of(artefact, jobs), "things")
 
 
@@ -137,12 +136,27 @@ def _of_checkpoint(recipe: Recipe, jobs: Jobs) -> float:
     return jobs.parameters(checkpoint)
 
 
+def _analysing(artefact: str, jobs: Jobs) -> float:
+    """Operations per parameter of an analysis of a checkpoint: on documents of packs, or of prompts that it answers."""
+    recipe, things = jobs.recipe(artefact), things_of(artefact, jobs)
+    if "pack" in recipe.inputs:
+        return things * _pack_length(recipe, jobs) / DOCUMENTS_PER_PACK * TRAINING_OPERATIONS
+    tokens = GUIDED * _codes_per_image(recipe, jobs) or TEXT_QUESTION_TOKENS
+    sources = sum(role.startswith("records:") for role in recipe.inputs) or 1
+    return things * sources * tokens * ANSWERING_OPERATIONS
+
+
+def _codes_per_image(recipe: Recipe, jobs: Jobs) -> int:
+    """Codes of an image of the tokenizer that a job uses; 0 without one."""
+    shapes = [jobs.settings(name) for name in recipe.in_role("image_tokenizer")]
+    return sum(shape.shape.codes_per_image for shape in shapes if isinstance(shape, Shaped))
+
+
 def _answering(artefact: str, jobs: Jobs) -> float:
     """Operations of a checkpoint that answers one benchmark."""
     recipe, settings = jobs.recipe(artefact), jobs.settings(artefact)
     family = find_kind("scorer", recipe.kind, ScorerKind).family
-    shapes = [jobs.settings(name) for name in recipe.in_role("image_tokenizer")]
-    codes = sum(shape.shape.codes_per_image for shape in shapes if isinstance(shape, Shaped))
+    codes = _codes_per_image(recipe, jobs)
     if family == "generation":
         tokens = GUIDED * codes * (settings.work() if isinstance(settings, Counted) else 1)
     else:

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
+from unix_lib.config.folders import in_sentences
 from unix_lib.config.kinds import JobKind
 from unix_lib.config.needs import Need
 from unix_lib.config.outside import FilesIdentity, Outside, ReadsOutside
@@ -89,7 +90,7 @@ class ImageFolderSource(FolderImages, SourceSettings):
         return [Need(f"source {name}: {path}", local=Path(path)) for path in (self.folder, self.captions)]
 
     def described(self) -> str:
-        return f"images of {self.folder}"
+        return f"images of {in_sentences(self.folder)}"
 
 
 KIND = SourceKind(
