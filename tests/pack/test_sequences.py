@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from transformers import PreTrainedTokenizerFast
 
+from unix_lib.config.generate import Wording
 from unix_lib.config.tokenize import Template
 from unix_lib.pack.formats import Format, phrase_counts
 from unix_lib.pack.records import Records
@@ -331,6 +332,23 @@ def test_generation_prompt_is_the_papers(tokenizer: PreTrainedTokenizerFast, voc
     assert prompt == f"{CAPTION} Generate an image based on this description.<|vision_start|>"
     prompt = tokenizer.decode(text_to_image_prompt_ids(tokenizer, vocabulary, None))
     assert prompt == "<unconditional><|vision_start|>"
+
+
+def test_prompts_are_put_as_the_mixture_puts_its_documents(
+    tokenizer: PreTrainedTokenizerFast, vocabulary: Vocabulary
+) -> None:
+    for template in ("ours", "published"):
+        wording = Wording(template=template, language="zh", image_size=8)
+        fixed = FixedParts.of(tokenizer, vocabulary, template=template, languages=["zh", "en"], image_size=8)
+        text = np.array(plain(tokenizer, CAPTION), np.int32)
+        for caption, form in ((CAPTION, Format.TEXT_TO_IMAGE), (None, Format.UNCONDITIONAL)):
+            prompt = text_to_image_prompt_ids(tokenizer, vocabulary, caption, wording)
+            ids, mask = fixed.document(form, 0, 0, text, np.zeros(len(text), np.uint8), np.array([CODES], np.uint16))
+            assert ids[: len(prompt)].tolist() == prompt and mask.argmax() == len(prompt)
+            assert "Width is 8" in tokenizer.decode(prompt)
+    assert "请把这段描述画成图" in tokenizer.decode(text_to_image_prompt_ids(tokenizer, vocabulary, CAPTION, wording))
+    told = tokenizer.decode(vqa_prompt_ids(tokenizer, vocabulary, CODES, "Is there a dog?", wording))
+    assert told.endswith("<|vision_end|>\nIs there a dog?\n")
 
 
 def test_question_prompt(

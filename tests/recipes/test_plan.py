@@ -20,6 +20,7 @@ from unix_lib.artefacts.recipe import Recipe, RecipeError, read_recipe, write_re
 from unix_lib.config import load_experiment, parse_experiment
 from unix_lib.config.analyze import AnalysisKind
 from unix_lib.config.file_hashes import FileHashes
+from unix_lib.config.generate import Worded
 from unix_lib.config.kinds import find_kind
 from unix_lib.config.outside import FilesIdentity, Outside
 from unix_lib.jobs.job import Job
@@ -291,6 +292,18 @@ def test_how_answers_are_scored_generates_nothing_again() -> None:
         values["evaluate"]["benchmarks"]["cloze"]["chance"] = 0.2
 
     assert not [name for name in changed(more_resamples) if name.startswith("generate/")]
+
+
+def test_prompts_follow_the_mixture_and_leave_the_digests_of_the_usual_ones() -> None:
+    published = {"template": "published", "instruction_languages": ["de", "en"]}
+    wordings = []
+    for mixture in ({}, published):
+        config = load_experiment(ROOT / "config" / "smoke.yaml", overrides={"pack": {"mixtures": {"mixed": mixture}}})
+        jobs = [job for job in resolve(config, ROOT).jobs.values() if isinstance(job.settings, Worded)]
+        assert {job.recipe.kind for job in jobs} == {"geneval", "yes_no", "multiple_choice", "caption_samples"}
+        assert all(("wording" in job.recipe.settings) == bool(mixture) for job in jobs)
+        wordings.append({(job.settings.wording.template, job.settings.wording.language) for job in jobs})
+    assert wordings == [{("ours", "en")}, {("published", "de")}]
 
 
 @pytest.mark.parametrize(

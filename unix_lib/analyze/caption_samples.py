@@ -59,7 +59,8 @@ CAPTION_SAMPLES = pa.schema(
 def make_caption_samples(job: Job[CaptionSamplesSettings, Execution]) -> Manifest:
     """Make `analyze/caption_samples-<run>-step-<step>`; without a decoder there is nothing to draw with."""
     folder = job.input("checkpoint")
-    checkpoint = Checkpoint(folder, job.input("image_tokenizer"), BATCH, device_of(job.shape))
+    device, wording = device_of(job.shape), job.settings.wording
+    checkpoint = Checkpoint(folder, job.input("image_tokenizer"), BATCH, device, wording)
     images, codes, rows = job.roles("images"), job.roles("codes"), list[Row]()
     rejected: Rejections = {}
     if checkpoint.image_tokenizer.has_decoder:
@@ -124,7 +125,7 @@ def _fault(checkpoint: Checkpoint, caption: str) -> str | None:
     if not caption:
         return NO_CAPTION
     room = checkpoint.model.config.max_position_embeddings - image_steps(checkpoint.model)
-    prompt = text_to_image_prompt_ids(checkpoint.tokenizer, checkpoint.vocabulary, caption)
+    prompt = text_to_image_prompt_ids(checkpoint.tokenizer, checkpoint.vocabulary, caption, checkpoint.wording)
     return TOO_LONG if len(prompt) > room else None
 
 

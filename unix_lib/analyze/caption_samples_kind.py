@@ -5,7 +5,7 @@ from typing import Literal
 
 from unix_lib.artefacts.names import checkpoint_name
 from unix_lib.config.analyze import AnalysisJob, AnalysisKind, AnalysisSettings, Inputs, Planned
-from unix_lib.config.generate import BenchmarkSampling
+from unix_lib.config.generate import BenchmarkSampling, Worded
 from unix_lib.config.kinds import JobKind
 from unix_lib.config.strict import StrictModel, key
 from unix_lib.config.train import TrainConfig
@@ -17,7 +17,7 @@ class CaptionSample(StrictModel):
     captions: int = key("held-out captions of each source, an image each", 4, ge=1, le=1000)
 
 
-class CaptionSamplesSettings(CaptionSample):
+class CaptionSamplesSettings(CaptionSample, Worded):
     """The images of one checkpoint."""
 
     run: str = key("name of the run")
@@ -53,9 +53,10 @@ class CaptionSamplesAnalysis(CaptionSample, AnalysisSettings):
         for run in self.runs or planned.compared_runs():
             step = planned.checkpoint_steps(run)[-1]
             if len(inputs) > 1 and step:
+                asked = {"image_sampling": planned.image_sampling(), "wording": planned.wording(run)}
                 yield AnalysisJob(
                     f"{name}-{checkpoint_name(run, step)}",
-                    self.narrowed(CaptionSamplesSettings, run=run, step=step, image_sampling=planned.image_sampling()),
+                    self.narrowed(CaptionSamplesSettings, run=run, step=step, **asked),
                     inputs | {"checkpoint": planned.checkpoint(run, step)},
                 )
 

@@ -3,7 +3,7 @@
 from typing import Literal
 
 from unix_lib.config.evaluate import BenchmarkFile
-from unix_lib.config.generate import BenchmarkSampling
+from unix_lib.config.generate import BenchmarkSampling, Worded
 from unix_lib.config.strict import key
 
 Layout = Literal["pope", "mme", "mmbench", "seed"]
@@ -13,7 +13,7 @@ class AskedSettings(BenchmarkFile):
     """Which samples of which file a checkpoint is asked."""
 
 
-class AnswerSettings(AskedSettings):
+class AnswerSettings(AskedSettings, Worded):
     """Questions about images, and how they are asked."""
 
     layout: Layout = key("TSV layout")
@@ -21,7 +21,7 @@ class AnswerSettings(AskedSettings):
     question_suffix: str = key("text that every question ends with")
 
 
-class ImageSettings(AskedSettings):
+class ImageSettings(AskedSettings, Worded):
     """Prompts of images, and how images are sampled; a limit takes the tasks in turn."""
 
     image_sampling: BenchmarkSampling = key("sampling of the images")

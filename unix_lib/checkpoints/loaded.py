@@ -5,6 +5,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from unix_lib.config.generate import Wording
 from unix_lib.tokenizers.text import load_text_tokenizer
 from unix_lib.tokenizers.vocabulary import Vocabulary
 
@@ -20,14 +21,23 @@ log = logging.getLogger(__name__)
 class Checkpoint:
     """A model with its tokenizers, on one device."""
 
-    def __init__(self, folder: Path, image_tokenizer: Path | None, batch_size: int, device: str = "cpu") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        image_tokenizer: Path | None,
+        batch_size: int,
+        device: str = "cpu",
+        wording: Wording | None = None,
+    ) -> None:
         """Remember where everything is: the artefacts, already checked, and how many sequences are decoded together.
 
-        `image_tokenizer` is None where no benchmark has images; `device` is cpu or cuda.
+        `image_tokenizer` is None where no benchmark has images; `device` is cpu or cuda; `wording` says how prompts are
+        put.
         """
         self.folder = folder
         self.batch_size = batch_size
         self.device = device
+        self.wording = wording or Wording()
         self._image_tokenizer = image_tokenizer
 
     @cached_property

@@ -6,6 +6,7 @@ from unix_lib.artefacts.manifest import MANIFEST, open_artefact
 from unix_lib.artefacts.recipe import RecipeError, recipe_of
 from unix_lib.checkpoints.errors import CheckpointError
 from unix_lib.checkpoints.loaded import Checkpoint
+from unix_lib.config.generate import Wording
 
 # Roles of the recipes between a checkpoint and its image tokenizer; of `codes:photos` the part before the colon.
 TOWARDS_THE_IMAGE_TOKENIZER = ("start", "pack", "codes", "image_tokenizer")
@@ -54,10 +55,21 @@ def open_checkpoint(
         device = "cuda" if torch.cuda.is_available() else "cpu"
     if device not in ("cpu", "cuda") or (device == "cuda" and not torch.cuda.is_available()):
         raise CheckpointError(f"device {device} is not usable here; give cpu, or auto")
-    checkpoint = Checkpoint(artefact, image_tokenizer, batch_size, device)
+    checkpoint = Checkpoint(artefact, image_tokenizer, batch_size, device, wording_of(artefact))
     if with_images:
         _require_same_codes(checkpoint)
     return checkpoint
+
+
+def wording_of(checkpoint: Path) -> Wording:
+    """How the mixture that a checkpoint was trained on puts its documents; the usual way where it isn't found."""
+    try:
+        (pack,) = recipe_of(checkpoint).in_role("pack")
+        mixture = recipe_of(checkpoint.parent.parent / pack).settings
+    except (RecipeError, ValueError):
+        return Wording()
+    known = {name: mixture[name] for name in ("template", "image_size") if name in mixture}
+    return Wording(language=mixture.get("instruction_languages", ["en"])[0], **known)
 
 
 def _require_same_codes(checkpoint: Checkpoint) -> None:

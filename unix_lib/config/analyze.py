@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Protocol
 
 from pydantic import model_validator
 
-from unix_lib.config.generate import BenchmarkSampling
+from unix_lib.config.generate import BenchmarkSampling, Wording
 from unix_lib.config.jobs import Execution, JobShape
 from unix_lib.config.kinds import JobKind, Kind, KindField
 from unix_lib.config.needs import Need
@@ -32,6 +32,7 @@ class Planned(Protocol):
     def checkpoint_steps(self, run: str) -> list[int]: ...
     def compared_runs(self) -> list[str]: ...
     def image_sampling(self) -> BenchmarkSampling: ...
+    def wording(self, run: str) -> Wording: ...
 
 
 @dataclass(frozen=True)

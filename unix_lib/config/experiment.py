@@ -7,7 +7,7 @@ from unix_lib.config.encode import EncodeConfig
 from unix_lib.config.evaluate import BenchmarkSettings, EvaluateConfig
 from unix_lib.config.fetch import FetchConfig
 from unix_lib.config.figures import FiguresConfig
-from unix_lib.config.generate import GenerateConfig
+from unix_lib.config.generate import GenerateConfig, Wording
 from unix_lib.config.jobs import JobShape
 from unix_lib.config.kinds import KindField, find_kind
 from unix_lib.config.models import DecoderShape, RunStart
@@ -87,6 +87,12 @@ class Experiment(StrictModel):
         own, image = self.pack.mixtures[mixture], self.tokenizers.image
         size = image.shape.image_size if image is not None and own.image_size_prefix else None
         return own.narrowed(PackSettings, pack_length=self.pack.length, seed=self.pack.seed, image_size=size)
+
+    def wording_of(self, run: str) -> Wording:
+        """How prompts are put to a run."""
+        settings = self.pack_settings(self.runs[run].mixture)
+        language = settings.instruction_languages[0]
+        return Wording(template=settings.template, language=language, image_size=settings.image_size)
 
     def shape_of(self, run_name: str) -> DecoderShape:
         """Decoder shape of a run, followed through the runs it starts from.

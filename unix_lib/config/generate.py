@@ -2,7 +2,9 @@
 
 from unix_lib.config.jobs import BatchedExecution, JobShape
 from unix_lib.config.kinds import JobKind
+from unix_lib.config.pack import Language
 from unix_lib.config.strict import StrictModel, key
+from unix_lib.config.tokenize import Template
 
 SAMPLING = "sampling.json"  # in a finished checkpoint's folder: how its experiment samples images
 
@@ -22,6 +24,20 @@ class BenchmarkSampling(ImageSampling):
 
     images_per_prompt: int = key("images a prompt", 4, ge=1, le=10_000)
     seed: int = key("seed of the samples", 218, ge=0, lt=2**32)
+
+
+class Wording(StrictModel):
+    """How a prompt is put: as the mixture that a run was trained on puts its documents."""
+
+    template: Template = key("how turns are joined", "ours")
+    language: Language = key("language of the instruction", "en")
+    image_size: int | None = key("pixels of an image's side, where they are told", None)
+
+
+class Worded(StrictModel):
+    """Settings of a job that puts prompts to a checkpoint."""
+
+    wording: Wording = key("how they are put, filled in by the plan", Wording(), sparse=True)
 
 
 class GenerateConfig(BatchedExecution):

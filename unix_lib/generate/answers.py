@@ -86,7 +86,11 @@ def answer_questions(checkpoint: Checkpoint, questions: Sequence[Question], most
     usable = [index for index, row in enumerate(rows) if row["rejected"] is None]
     prompts = [
         vqa_prompt_ids(
-            checkpoint.tokenizer, checkpoint.vocabulary, codes[questions[index].image_id], rows[index]["prompt"]
+            checkpoint.tokenizer,
+            checkpoint.vocabulary,
+            codes[questions[index].image_id],
+            rows[index]["prompt"],
+            checkpoint.wording,
         )
         for index in usable
     ]

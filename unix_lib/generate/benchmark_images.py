@@ -70,7 +70,7 @@ def generate_pixels(
 
     @cache
     def prompt_of(caption: str | None) -> list[int]:
-        return text_to_image_prompt_ids(checkpoint.tokenizer, checkpoint.vocabulary, caption)
+        return text_to_image_prompt_ids(checkpoint.tokenizer, checkpoint.vocabulary, caption, checkpoint.wording)
 
     codes = generate_images(
         checkpoint.model,

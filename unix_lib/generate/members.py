@@ -16,6 +16,7 @@ from unix_lib.artefacts.recipe import RecipeError
 from unix_lib.benchmarks.files import benchmark_file
 from unix_lib.benchmarks.settings import AskedSettings
 from unix_lib.checkpoints.loaded import Checkpoint
+from unix_lib.config.generate import Worded
 from unix_lib.config.jobs import BatchedExecution
 from unix_lib.jobs.job import Job
 from unix_lib.tokenizers.image import device_of
@@ -39,7 +40,9 @@ def checkpoint_of(jobs: Sequence[Job[Any, BatchedExecution]]) -> Checkpoint:
             folders[role] = folder
     execution = jobs[0].execution
     tokenizer = folders.get("image_tokenizer")  # absent where no benchmark has images
-    return Checkpoint(folders["checkpoint"], tokenizer, execution.batch_size, device_of(execution.job))
+    worded = [job.settings.wording for job in jobs if isinstance(job.settings, Worded)]  # all alike: of one run
+    device = device_of(execution.job)
+    return Checkpoint(folders["checkpoint"], tokenizer, execution.batch_size, device, next(iter(worded), None))
 
 
 def asked_file(job: Job[Any, BatchedExecution], made: str) -> Path:

@@ -102,14 +102,17 @@ class Images(Outputs):
         super().__init__(checkpoint, sampling.model_dump(), cuda_graph)
         check_guidance(sampling.guidance_scale)
         self.new_tokens = image_steps(checkpoint.model)
-        self.unconditional = text_to_image_prompt_ids(checkpoint.tokenizer, checkpoint.vocabulary, None)
+        self.unconditional = text_to_image_prompt_ids(
+            checkpoint.tokenizer, checkpoint.vocabulary, None, checkpoint.wording
+        )
 
     def prompt(self, request: Request) -> list[int]:
         if request.image is not None:
             raise RejectedRequest("image beside the prompt", "an image is generated from text alone")
         if not request.prompt.strip():
             raise RejectedRequest("empty prompt", "an image needs a prompt")
-        return text_to_image_prompt_ids(self.checkpoint.tokenizer, self.checkpoint.vocabulary, request.prompt)
+        loaded = self.checkpoint
+        return text_to_image_prompt_ids(loaded.tokenizer, loaded.vocabulary, request.prompt, loaded.wording)
 
     def make(self, prompts: list[list[int]], seeds: list[int]) -> list[Image.Image]:
         codes = generate_images(
@@ -140,7 +143,7 @@ class Texts(Outputs):
         self._codes_of: dict[Path, np.ndarray] = {}
 
     def prompt(self, request: Request) -> list[int]:
-        tokenizer, vocabulary = self.checkpoint.tokenizer, self.checkpoint.vocabulary
+        tokenizer, vocabulary, wording = self.checkpoint.tokenizer, self.checkpoint.vocabulary, self.checkpoint.wording
         if request.image is None:
             if not request.prompt.strip():
                 raise RejectedRequest("empty prompt", "a text needs a prompt or an image")
@@ -149,8 +152,10 @@ class Texts(Outputs):
             self._codes_of[request.image] = self._encode(request.image)
         codes = self._codes_of[request.image]
         if request.prompt.strip():
-            return vqa_prompt_ids(tokenizer, vocabulary, codes, request.prompt)
-        return FixedParts.of(tokenizer, vocabulary).prompt(Format.IMAGE_TO_TEXT, NO_TEXT, codes[np.newaxis])
+            return vqa_prompt_ids(tokenizer, vocabulary, codes, request.prompt, wording)
+        return FixedParts.worded(tokenizer, vocabulary, wording).prompt(
+            Format.IMAGE_TO_TEXT, NO_TEXT, codes[np.newaxis]
+        )
 
     def _encode(self, path: Path) -> np.ndarray:
         """Codes (codes_per_image,) of a user's image, prepared as training images are."""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from unix_lib.artefacts.files import write_json
+from unix_lib.config.generate import Wording
 from unix_lib.config.pack import Language
 from unix_lib.config.tokenize import Template
 from unix_lib.pack.draws import draw_uniform
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 FIXED_PARTS_FILE = "fixed_parts.json"
 NO_CODES = np.zeros((0, 0), dtype=np.uint16)
+USUAL = Wording()
 NO_TEXT = np.zeros(0, dtype=np.int32)
 
 
@@ -77,6 +79,12 @@ class FixedParts:
             "eos": [[vocabulary.eos_id]],
         }
         return cls(_as_arrays(ids), vocabulary, mask_instructions)
+
+    @classmethod
+    def worded(cls, tokenizer: "PreTrainedTokenizerFast", vocabulary: Vocabulary, wording: Wording) -> "FixedParts":
+        """Those of prompts."""
+        template, languages, size = wording.template, [wording.language], wording.image_size
+        return cls.of(tokenizer, vocabulary, template=template, languages=languages, image_size=size)
 
     @classmethod
     def read(cls, folder: Path) -> "FixedParts":
@@ -216,28 +224,35 @@ class FixedParts:
 
 
 def text_to_image_prompt_ids(
-    tokenizer: "PreTrainedTokenizerFast", vocabulary: Vocabulary, caption: str | None
+    tokenizer: "PreTrainedTokenizerFast", vocabulary: Vocabulary, caption: str | None, wording: Wording = USUAL
 ) -> list[int]:
     """Ids after which a model generates an image: up to and with <|vision_start|>; `None` is unconditional."""
     form = Format.UNCONDITIONAL if caption is None else Format.TEXT_TO_IMAGE
     text = np.array(encode_texts(tokenizer, [(caption or "").strip()])[0], dtype=np.int32)
-    return FixedParts.of(tokenizer, vocabulary).prompt(form, text, NO_CODES)
+    return FixedParts.worded(tokenizer, vocabulary, wording).prompt(form, text, NO_CODES)
 
 
 def vqa_prompt_ids(
-    tokenizer: "PreTrainedTokenizerFast", vocabulary: Vocabulary, codes: Sequence[int] | np.ndarray, question: str
+    tokenizer: "PreTrainedTokenizerFast",
+    vocabulary: Vocabulary,
+    codes: Sequence[int] | np.ndarray,
+    question: str,
+    wording: Wording = USUAL,
 ) -> list[int]:
     """Ids after which a model answers a question about an image, the question's line end included.
+
+    In the published template, where newlines are drawn, one stands before the question and one behind it.
 
     Raises:
         VocabularyError: a code outside the codebook.
     """
     vocabulary.image_ids(np.asarray(codes))
-    [(text, _)] = conversation_pieces([{"role": "user", "content": question}, {"role": "assistant", "content": ""}])[:1]
-    image = FixedParts.of(tokenizer, vocabulary).prompt(
-        Format.IMAGE_CONVERSATION, NO_TEXT, np.asarray(codes)[np.newaxis]
-    )
-    return image + encode_texts(tokenizer, [text])[0]
+    turns = [{"role": "user", "content": question}, {"role": "assistant", "content": ""}]
+    (text, _), *_ = conversation_pieces(turns, wording.template)
+    fixed = FixedParts.worded(tokenizer, vocabulary, wording)
+    image = fixed.prompt(Format.IMAGE_CONVERSATION, NO_TEXT, np.asarray(codes)[np.newaxis])
+    newline: list[int] = fixed.parts["newlines"][0].tolist()  # none in our template
+    return image + newline + encode_texts(tokenizer, [text])[0] + newline
 
 
 def _as_arrays(parts: dict[str, list[list[int]]]) -> dict[str, list[np.ndarray]]:

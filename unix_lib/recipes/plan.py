@@ -7,7 +7,7 @@ from unix_lib.artefacts.names import checkpoint_name
 from unix_lib.artefacts.recipe import Recipe
 from unix_lib.config.analyze import Inputs
 from unix_lib.config.experiment import Experiment
-from unix_lib.config.generate import BenchmarkSampling
+from unix_lib.config.generate import BenchmarkSampling, Wording
 from unix_lib.config.jobs import Execution
 from unix_lib.config.outside import Outside, identified
 from unix_lib.config.strict import ConfigError, StrictModel
@@ -191,3 +191,6 @@ class Plan:
 
     def image_sampling(self) -> BenchmarkSampling:
         return self.experiment.generate.image_sampling
+
+    def wording(self, run: str) -> Wording:
+        return self.experiment.wording_of(run)

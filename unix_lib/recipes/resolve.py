@@ -14,7 +14,7 @@ from unix_lib.config.evaluate import EvaluateConfig, ScorerKind, ScoresSettings
 from unix_lib.config.experiment import Experiment
 from unix_lib.config.figures import DrawnFigure, FigureKind, FigureSettings
 from unix_lib.config.file_hashes import FileHashes
-from unix_lib.config.generate import GroupSettings
+from unix_lib.config.generate import GroupSettings, Worded
 from unix_lib.config.jobs import Execution, JobShape
 from unix_lib.config.kinds import find_kind, known_kinds
 from unix_lib.config.models import RunStart
@@ -227,6 +227,8 @@ def _scores(plan: Plan, config: EvaluateConfig, run: str, step: int, group: str)
             inputs["benchmark"] = plan.benchmarks(benchmark.source)
             scores[f"benchmark:{benchmark_name}"] = inputs["benchmark"]
         asked = benchmark.generation(kind.generate.settings, generate)
+        if isinstance(asked, Worded):
+            asked = asked.model_copy(update={"wording": plan.wording(run)})
         answers = plan.add("generate", f"{name}-{benchmark_name}", benchmark.scorer, asked, inputs, generate)
         members.append(answers)
         scores[f"answers:{benchmark_name}"] = answers
