@@ -99,13 +99,15 @@ def test_what_has_no_caption_or_no_image_is_counted_and_codes_alone_are_enough(s
             turn for a in answers for turn in ({"role": "user", "content": "?"}, {"role": "assistant", "content": a})
         ]
 
+    talk = {"sample_id": "talk", "kind": "conversation", "messages": turns("yes", "a long answer", "no")}
     records = [
-        {"sample_id": "talk", "kind": "conversation", "messages": turns("yes", "a long answer", "no")},
+        talk | {"sample_id": "unasked"},  # beside captions
+        {"sample_id": "told", "kind": "image_text", "text": "a told image"},
         {"sample_id": "silent", "kind": "image_text", "text": "  "},
         {"sample_id": "lost", "kind": "image_text", "text": "set aside when it was encoded"},
         {"sample_id": "endless", "kind": "image_text", "text": "words and words " * 2000},
     ]
-    ids = ["talks-0", "talks-1", "absent", "talks-2"]
+    ids = ["told-0", "told-0", "told-1", "absent", "told-2"]
     records = [record | {"image_ids": [image]} for record, image in zip(records, ids, strict=True)]
     given = [{"image_id": f"lines-{number}", "image_codes": [number] * 64} for number in range(2)]
     lines = [
@@ -118,14 +120,17 @@ def test_what_has_no_caption_or_no_image_is_counted_and_codes_alone_are_enough(s
         "images": write_splits(small.results, "sources/lines-images", IMAGE, [], []),
         "codes": write_splits(small.results, "encode/lines", CODES, given, []),
     }
-    manifest, table = drawn(small, {"talks": source_of(small, "talks", records, 3), "lines": of_lines})
+    sources = {"told": source_of(small, "told", records, 3), "lines": of_lines}
+    sources["talks"] = source_of(small, "talks", [talk | {"image_ids": ["talks-0"]}], 1)
+    manifest, table = drawn(small, sources)
     assert manifest.rejected == {
         "no caption": 1,
         "its image was not encoded": 1,
         "too long for a prompt": 1,
     }
-    (talk,) = table[table.source == "talks"].itertuples()
-    assert talk.caption == "a long answer" and talk.original is not None
+    (shown,) = table[table.source == "talks"].itertuples()
+    assert shown.caption == "a long answer" and shown.original is not None
+    assert list(table[table.source == "told"].sample_id) == ["told"]
     codes_only = table[table.source == "lines"]
     assert (len(codes_only), set(codes_only.split)) == (2, {"train"})
     assert codes_only.original.isna().all() and codes_only.psnr_db.isna().all() and codes_only.generated.notna().all()

@@ -169,6 +169,15 @@ def test_what_is_not_whole_or_does_not_fit_is_one_line(damage: str, tmp_path: Pa
     assert not (Path(__file__).parent / "executed").exists()
 
 
+def test_separators_of_an_image_are_those_of_the_vocabulary(tmp_path: Path) -> None:
+    save_published(tmp_path, UNIX | {"add_sep_for_vis": 1, "vis_sep_lens": "3"})
+    separated = replace(VOCABULARY, separator_id=4, separator_every=3)
+    assert started(tmp_path, vocabulary=separated).config.separator_every == 3
+    for other in (VOCABULARY, replace(separated, separator_every=9)):
+        with pytest.raises(ModelError, match="has vis_sep_lens 3, the vocabulary separator_every"):
+            started(tmp_path, vocabulary=other)
+
+
 def test_padding_up_to_the_rows_that_are_there(tmp_path: Path) -> None:
     weights = save_published(tmp_path, UNIX)["model.embed_tokens.weight"]
     narrow = replace(VOCABULARY, padded_text_size=50, image_offset=50, size=66)

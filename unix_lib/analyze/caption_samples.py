@@ -25,7 +25,8 @@ from unix_lib.generate.images import image_steps
 from unix_lib.images.files import png_bytes
 from unix_lib.jobs.job import Job
 from unix_lib.pack.sequences import text_to_image_prompt_ids
-from unix_lib.records.schema import IMAGE_TEXT, Row
+from unix_lib.records.schema import CONVERSATION, IMAGE_TEXT, Row
+from unix_lib.records.shards import Split
 from unix_lib.tokenizers.coded_images import decode_images
 from unix_lib.tokenizers.fidelity import psnr_db
 from unix_lib.tokenizers.image import device_of
@@ -90,13 +91,7 @@ def _captioned(  # noqa: PLR0917
     split, parts = split_looked_at(records), some_parts(len(records))
     if len(records) == len(images):  # a part of one is about the images of that part
         images, codes = ([of[part] for part in parts] for of in (images, codes))
-    sample = sampled_rows(
-        [records[part] for part in parts],
-        split,
-        ["sample_id", "kind", "text", "messages", "image_ids"],
-        SPARE * settings.captions,
-        where=pc.list_value_length(pc.field("image_ids")) == 1,
-    ).to_pylist()
+    sample = _sample([records[part] for part in parts], split, SPARE * settings.captions)
     of_image = codes_of(codes, [record["image_ids"][0] for record in sample], split)
     rows = list[Row]()
     for record in sample:
@@ -118,6 +113,18 @@ def _captioned(  # noqa: PLR0917
             pictures |= {"original": png_bytes(original)}
             pictures |= {"psnr_db": psnr_db(float(np.square(error).sum()), error.size)}
         yield {"split": split} | row | pictures
+
+
+def _sample(records: list[Path], split: Split, count: int) -> list[Row]:
+    """Records that show one image: with captions, or, where a source has none, conversations."""
+    columns = ["sample_id", "kind", "text", "messages", "image_ids"]
+    of_one_image = pc.list_value_length(pc.field("image_ids")) == 1
+    for kind in (IMAGE_TEXT, CONVERSATION):
+        where = of_one_image & (pc.field("kind") == kind)
+        rows: list[Row] = sampled_rows(records, split, columns, count, where=where).to_pylist()
+        if rows:
+            return rows
+    return []
 
 
 def _fault(checkpoint: Checkpoint, caption: str) -> str | None:

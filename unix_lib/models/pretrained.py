@@ -142,7 +142,15 @@ def _vocabulary_beside(path: Path | str, revision: str) -> Vocabulary | None:
 
 
 def _folder(path: Path | str, revision: str) -> Path:
-    return Path(path) if Path(path).is_dir() else Path(snapshot_download(str(path), revision=revision))
+    if Path(path).is_dir():
+        return Path(path)
+    try:
+        return Path(snapshot_download(str(path), revision=revision))
+    except (OSError, ValueError) as error:
+        raise ModelError(
+            f"{path}: not whole in the hub's cache ({_first_line(error)}); run `unix-lib fetch <config>` where there "
+            "is a network"
+        ) from None
 
 
 def pretrained_config(path: Path | str, revision: str) -> Any:
