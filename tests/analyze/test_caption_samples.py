@@ -1,6 +1,7 @@
 """What a checkpoint draws of held-out captions: the captions' own images beside it, whatever the source is made of."""
 
 import io
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,8 @@ from tests.evaluate.small import GENERATE, SmallExperiment
 from tests.images.pictures import png
 from tests.jobs.making import make_job
 from tests.records.making import write_splits
+from tests.sources.making import make
+from tests.sources.row_files import LAYOUTS, config_of, published
 from unix_lib.analyze.caption_samples import caption_of
 from unix_lib.analyze.caption_samples_kind import CaptionSamplesSettings
 from unix_lib.artefacts.manifest import Manifest
@@ -134,6 +137,23 @@ def test_what_has_no_caption_or_no_image_is_counted_and_codes_alone_are_enough(s
     codes_only = table[table.source == "lines"]
     assert (len(codes_only), set(codes_only.split)) == (2, {"train"})
     assert codes_only.original.isna().all() and codes_only.psnr_db.isna().all() and codes_only.generated.notna().all()
+
+
+def test_a_source_of_every_layout_is_drawn(small: SmallExperiment, tmp_path: Path) -> None:
+    sources = {}
+    for name in LAYOUTS:
+        source, folder = name.replace(".", "-"), tmp_path / name
+        folder.mkdir()
+        config = config_of(name, folder, 15)
+        if name == "published":
+            published(folder / LAYOUTS[name].file, 15, codes_per_image=64)
+        made = make(small.results, source, held_out=0.4, **config)
+        records, images = (f"sources/{made[what].folder.name}" for what in ("records", "images"))
+        sources[source] = {"records": records, "images": images, "codes": codes(small, source, images)}
+    manifest, table = drawn(small, sources, captions=2)
+    assert manifest.rejected == {} and set(table.source) == set(sources) and set(table.split) == {"heldout"}
+    assert table.caption.str.contains("oise|噪声|Rauschen|text").all() and table.generated.notna().all()
+    assert set(table[table.original.isna()].source) == {"published"}
 
 
 def test_a_conversation_says_most_in_its_longest_answer() -> None:
