@@ -11,8 +11,9 @@ from snakemake.settings.enums import RerunTrigger
 
 from unix_lib.artefacts.code import require_library
 from unix_lib.artefacts.errors import UserError
-from unix_lib.config import load_experiment
+from unix_lib.config import ConfigError, load_experiment
 from unix_lib.config.file_hashes import FileHashes
+from unix_lib.config.hub import not_pinned
 from unix_lib.recipes.plan import STAGES
 from unix_lib.recipes.resolve import resolve
 from unix_lib.recipes.sharing import share, shareable
@@ -41,6 +42,8 @@ if workflow.is_main_process:
         paths = workflow.configfiles or [DEFAULT_CONFIG]
         experiment = load_experiment(*paths, overrides=overrides)
         results = Path("results") / experiment.experiment
+        if fault := not_pinned(experiment, paths[-1]):
+            raise ConfigError(f"{experiment.experiment}: {fault}")
         PLAN = resolve(experiment, Path.cwd(), FileHashes.of_plan(results))
         marked_before = marked(results)
         UNFINISHED = set(unfinished(PLAN, results))

@@ -140,11 +140,17 @@ _of_config("doctor", "Show versions, plugin, profile, devices and what a config 
 
 
 @app.command()
-def fetch(config: ConfigPath) -> None:
+def fetch(
+    config: ConfigPath,
+    pin: Annotated[
+        bool, typer.Option("--pin", help="download nothing, but write commits, sizes and licences into the lock")
+    ] = False,
+) -> None:
     """Download every model, data set and benchmark file that a config names, at pinned revisions."""
-    from unix_lib.commands import fetch as command
+    from unix_lib.commands import fetch
+    from unix_lib.commands import pin as pinning
 
-    raise typer.Exit(command.run(config, console))
+    raise typer.Exit(pinning.run(config, console) if pin else fetch.run(config, console))
 
 
 @app.command()

@@ -72,8 +72,8 @@ def test_files_of_the_hub_are_known_by_its_revision_and_not_read(
     assert first.count == 1 and first.bytes == (folder / "a.jsonl").stat().st_size
     (folder / "a.jsonl").write_text("{}")
     assert files.identity_of(files.named_files(here), here) != first
-    with pytest.raises(ValidationError, match="go together"):
-        RowFiles(files=["a"], repository="owner/name")
+    with pytest.raises(ValidationError, match="'revision' goes with 'repository'"):
+        RowFiles(files=["a"], revision=COMMIT)
 
 
 def test_a_part_ends_with_the_file_that_fills_it(tmp_path: Path) -> None:

@@ -13,10 +13,12 @@ from pathlib import Path
 import pytest
 
 from unix_lib.config import load_experiment
-from unix_lib.config.fetch import FetchedFile, FetchedRepository
+from unix_lib.config.fetch import FetchedFile
+from unix_lib.config.hub import FetchedRepository
 from unix_lib.config.needs import Need
+from unix_lib.fetch.attempts import FetchError
 from unix_lib.fetch.files import fetch_file
-from unix_lib.fetch.hub import FetchError, cached_revision, fetch_repository
+from unix_lib.fetch.hub import cached_revision, fetch_repository
 from unix_lib.fetch.needs import missing_because, needs_of
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -5,12 +5,14 @@ from typing import Any
 
 import pytest
 
-from unix_lib.config.fetch import FetchedRepository
-from unix_lib.config.needs import UNKNOWN_LICENCE, Need
-from unix_lib.fetch import hub, listings
-from unix_lib.fetch.hub import FetchError, cached_revision, fetch_repository
+from unix_lib.config.hub import UNKNOWN_LICENCE, FetchedRepository
+from unix_lib.config.hub_lock import HubLock
+from unix_lib.config.needs import Need
+from unix_lib.fetch import attempts, hub, listings
+from unix_lib.fetch.attempts import FetchError
+from unix_lib.fetch.hub import cached_revision, fetch_repository
 from unix_lib.fetch.listings import Listing, PublishedFile
-from unix_lib.fetch.needs import about
+from unix_lib.fetch.needs import stated
 
 COMMIT = "c0ffee" + "0" * 34
 NAMES = ["a/0.jsonl", "a/1.jsonl", "a/2.jsonl", "b/3.jsonl"]
@@ -36,10 +38,10 @@ def failing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
         return str(path)
 
     listing = Listing([PublishedFile(name, len(name)) for name in NAMES], "mit")
-    monkeypatch.setattr(hub, "WAITS", (0.0, 0.0))
+    monkeypatch.setattr(attempts, "WAITS", (0.0, 0.0))
     monkeypatch.setattr(hub, "hf_hub_download", download)
     monkeypatch.setattr(hub, "snapshot_download", lambda *_, **__: str(tmp_path / "snapshot"))
-    monkeypatch.setattr(hub, "published", lambda _: listing)
+    monkeypatch.setattr(listings, "published", lambda _: listing)
     monkeypatch.setattr(hub, "kept", lambda _: listing)
     monkeypatch.setattr(listings, "kept", lambda _: listing)
     return times
@@ -69,7 +71,8 @@ def test_patterns_that_name_nothing_are_an_error(repository: FetchedRepository, 
 def test_size_and_licence_are_the_hubs_or_unknown(
     repository: FetchedRepository, failing: dict[str, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert about(Need("it", repository=repository)) == ["mit", "0 MB"]
+    assert str(stated(Need("it", repository=repository), HubLock())) == "mit, 0 MB"
     monkeypatch.setattr(listings, "kept", lambda _: None)
-    assert about(Need("it", repository=repository)) == [UNKNOWN_LICENCE, "size unknown"]
-    assert about(Need("it", task="arc_easy")) == [UNKNOWN_LICENCE, "size unknown"]
+    unknown = f"{UNKNOWN_LICENCE}, size unknown"
+    assert str(stated(Need("it", repository=repository), HubLock())) == unknown
+    assert str(stated(Need("it", task="arc_easy"), HubLock())) == unknown

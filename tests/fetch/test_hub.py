@@ -86,7 +86,7 @@ def test_what_was_fetched_is_found_offline(project: Path, small: SmallExperiment
         # Looking downloads nothing, even where the hub can be reached.
         before = process(project, *doctor, HF_ENDPOINT=address)
         assert before.returncode == 1, before.stderr
-        assert missing(before.stdout) == ["dataset owner/pictures MIT 0 MB", "benchmark arc: data of lm-eval"]
+        assert missing(before.stdout) == ["dataset owner/pictures (MIT, 0", "benchmark arc: data of lm-eval"]
         fetched = process(project, "-m", "unix_lib", "fetch", "experiment.yaml", HF_ENDPOINT=address)
     assert fetched.returncode == 0, fetched.stdout + fetched.stderr
     assert f"allenai/ai2_arc@{COMMIT}" in fetched.stdout
@@ -116,8 +116,9 @@ def test_one_thing_that_is_not_on_the_hub_does_not_stop_the_rest(project: Path) 
     with small_hub({"datasets/owner/pictures": {"one.png": b"one"}}) as address:
         fetched = process(project, "-m", "unix_lib", "fetch", "other.yaml", HF_ENDPOINT=address)
     assert fetched.returncode == 1
-    *sizes, first, second = fetched.stdout.splitlines()
+    *sizes, in_all, first, second = fetched.stdout.splitlines()
     assert sizes == ["dataset owner/absent: MIT, size unknown", "dataset owner/pictures: MIT, 0 MB"]
+    assert in_all == "0 MB in all, and 1 of unknown size."
     assert first.startswith(f"missing dataset owner/absent: dataset owner/absent@{COMMIT}: ")
     assert first.endswith("; run fetch where the hub is reachable")
     assert second.startswith("ok dataset owner/pictures (MIT) in ")

@@ -12,10 +12,10 @@ from rich.table import Table
 
 from unix_lib.artefacts.provenance import installed_version
 from unix_lib.commands.marks import marked
-from unix_lib.config import Experiment, load_experiment
+from unix_lib.config import Experiment, load_experiment, lock_of
 from unix_lib.config.file_hashes import FileHashes
 from unix_lib.config.outside import Outside
-from unix_lib.fetch.needs import about, missing_because, needs_of
+from unix_lib.fetch.needs import missing_because, needs_of, stated
 
 PACKAGES = (
     "snakemake",
@@ -79,13 +79,16 @@ def run(config: Path, console: Console) -> int:
         row(there, f"key to {where.url}", told, f"export {where.key_variable}=...", needed=False)
     free = shutil.disk_usage(".").free / 1e9
     row(free > 5, "free disk", f"{free:.0f} GB", "the default experiment takes about 1 GB")
+    lock = lock_of(config)
     for need in needs_of(experiment):
         reason = missing_because(need)
-        remedy = f"unix-lib fetch {config}" if need.local is None else "put it there"
-        row(reason is None, " ".join([need.what, *about(need)]), reason or "there", remedy)
+        pin = " --pin" * (need.repository is not None and not need.repository.is_pinned)
+        remedy = f"unix-lib fetch {config}{pin}" if need.local is None else "put it there"
+        known = stated(need, lock)
+        row(reason is None, need.what + (f" ({known})" if known else ""), reason or "there", remedy)
     console.print(table)
-    known = FileHashes.of_plan(Path("results") / experiment.experiment)
-    for line in experiment.notices(Outside(Path.cwd(), known)):
+    hashes = FileHashes.of_plan(Path("results") / experiment.experiment)
+    for line in experiment.notices(Outside(Path.cwd(), hashes)):
         console.print(line, soft_wrap=True, highlight=False)
     return 1 if needed_missing else 0
 

@@ -9,44 +9,56 @@ from rich.progress import DownloadColumn, Progress, TextColumn, TimeRemainingCol
 
 from unix_lib.artefacts.errors import UserError
 from unix_lib.commands.marks import marked
-from unix_lib.config import load_experiment
+from unix_lib.config import load_experiment, lock_of
 from unix_lib.config.needs import Need
 from unix_lib.fetch.files import fetch_file
 from unix_lib.fetch.hub import fetch_repository
-from unix_lib.fetch.needs import about, missing_because, needs_of
+from unix_lib.fetch.needs import Stated, missing_because, needs_of, stated
 
 
 def run(config: Path, console: Console) -> int:
     """Fetch everything; one failure does not stop the rest. Returns 1 when something is still missing."""
-    needs = needs_of(load_experiment(config))
+    needs, lock = needs_of(load_experiment(config)), lock_of(config)
     if not needs:
         console.print(f"{config} needs nothing from outside.")
-    for need in needs:
-        console.print(
-            f"{need.what}: {', '.join(about(need, ask=True)) or 'yours to bring'}", highlight=False, soft_wrap=True
-        )
+    known = {need.what: stated(need, lock, ask=True) for need in needs}
+    for what, of_need in known.items():
+        console.print(f"{what}: {of_need or 'yours to bring'}", highlight=False, soft_wrap=True)
+    if downloaded := [of_need for of_need in known.values() if of_need is not None]:
+        console.print(in_all(downloaded), highlight=False)
     failed = 0
     for need in needs:
         try:
-            console.print(marked("ok", "green", f"{need.what} {_get(need, console)}"), highlight=False, soft_wrap=True)
+            licence = f"({of_need.licence}) " if (of_need := known[need.what]) else ""
+            got = _get(need, config, console)
+            console.print(marked("ok", "green", f"{need.what} {licence}{got}"), highlight=False, soft_wrap=True)
         except (UserError, OSError) as error:
             failed += 1
             console.print(marked("missing", "red", f"{need.what}: {error}"), highlight=False, soft_wrap=True)
     return 1 if failed else 0
 
 
-def _get(need: Need, console: Console) -> str:
+def in_all(things: list[Stated]) -> str:
+    """How much things are together, as far as is known."""
+    sizes = [thing.bytes for thing in things if thing.bytes is not None]
+    unknown = len(things) - len(sizes)
+    return f"{sum(sizes) / 1e6:,.0f} MB in all" + f", and {unknown} of unknown size" * bool(unknown) + "."
+
+
+def _get(need: Need, config: Path, console: Console) -> str:
     if need.file is not None:
         with _shown(need.file.path, console) as progress:
-            return f"({need.file.licence}) in {fetch_file(need.file, progress)}"
+            return f"in {fetch_file(need.file, progress)}"
     if need.task is not None:
         from unix_lib.benchmarks.lm_eval_tasks import data_set_of, load_registered
 
         tasks = load_registered(need.task)["tasks"].values()
-        return f"(licence unknown) {', '.join(sorted({data_set_of(task) for task in tasks}))}"
+        return f"{', '.join(sorted({data_set_of(task) for task in tasks}))}"
     if need.repository is not None:
+        if not need.repository.is_pinned:
+            raise UserError(f"not pinned to a commit; run `unix-lib fetch {config} --pin` first")
         with _shown(need.repository.repository, console) as progress:
-            return f"({about(need)[0]}) in {fetch_repository(need.repository, progress)}"
+            return f"in {fetch_repository(need.repository, progress)}"
     reason = missing_because(need)
     if reason is not None:
         raise UserError(reason)

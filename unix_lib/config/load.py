@@ -3,6 +3,8 @@
 A config may say `extends: laptop.yaml`, a file beside it, and give only what differs: mappings are merged key by key,
 everything else replaces what it extends, and `null` in place of anything removes it. A mapping whose `kind`, `scorer`
 or `preset` differs from the one it extends replaces it whole: the keys of one kind mean nothing to another.
+
+What it names of the hub without a commit gets it from the locks beside these files (`config.hub_lock`).
 """
 
 import re
@@ -15,18 +17,22 @@ from pydantic import ValidationError
 
 from unix_lib.config.consistency import faults
 from unix_lib.config.experiment import Experiment
+from unix_lib.config.hub_lock import HubLock, lock_path, read_lock
 from unix_lib.config.strict import ConfigError
 
 MAX_DEPTH = 8
 KIND_KEYS = ("kind", "scorer", "preset")
 
 
-def load_experiment(*paths: Path, overrides: Mapping[str, Any] | None = None) -> Experiment:
+def load_experiment(
+    *paths: Path, overrides: Mapping[str, Any] | None = None, lock: HubLock | None = None
+) -> Experiment:
     """Read and check a config file.
 
     Args:
         paths: the file; of several, each is merged over those before it.
         overrides: values that are merged over the last file's own, before what it extends is looked for.
+        lock: has the commits of what it names of the hub; by default `lock_of` its files.
 
     Raises:
         ConfigError: a file is missing, is not YAML, or fails a check; one line per fault.
@@ -36,7 +42,28 @@ def load_experiment(*paths: Path, overrides: Mapping[str, Any] | None = None) ->
     for path in earlier:
         values = _merged(values, read_config(path))
     values = _merged(values, read_config(last, overrides))
-    return _checked(values, origin=", ".join(map(str, paths)) + (" with overrides" if overrides else ""))
+    experiment = _checked(values, origin=", ".join(map(str, paths)) + (" with overrides" if overrides else ""))
+    return (lock_of(*paths, overrides=overrides) if lock is None else lock).pinned(experiment)
+
+
+def lock_of(*paths: Path, overrides: Mapping[str, Any] | None = None) -> HubLock:
+    """The locks of config files as one.
+
+    Raises:
+        ConfigError: one that is damaged.
+    """
+    return HubLock([entry for path in lock_paths(*paths, overrides=overrides) for entry in read_lock(path).entries])
+
+
+def lock_paths(*paths: Path, overrides: Mapping[str, Any] | None = None) -> list[Path]:
+    """Where the locks of config files are: the last file's first, each before those of what it extends."""
+    files: dict[Path, None] = {}
+    for path in reversed(paths):
+        chain = [path]
+        own = _merged(_read_yaml(path), dict(overrides or {}) if path == paths[-1] else {})
+        _extended(own, str(path), path.parent, chain)
+        files |= dict.fromkeys(chain)
+    return list(map(lock_path, files))
 
 
 def read_config(path: Path, overrides: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -142,14 +169,17 @@ def _neighbours(path: Path) -> str:
     return "in that folder: " + (", ".join(sorted(p.name for p in path.parent.glob("*.yaml"))) or "none")
 
 
-def _extended(values: Any, origin: str, folder: Path, depth: int = 0) -> Any:
+def _extended(values: Any, origin: str, folder: Path, chain: list[Path] | None = None) -> Any:
+    """Values with what they extend; the files of that are added to `chain`."""
     if not isinstance(values, dict) or "extends" not in values:
         return values
-    if depth > MAX_DEPTH:
+    chain = [] if chain is None else chain
+    if len(chain) > MAX_DEPTH:
         raise ConfigError(f"{origin}: configs extend each other in a circle; remove one 'extends'")
     base = folder / str(values["extends"])
+    chain.append(base)
     own = {name: value for name, value in values.items() if name != "extends"}
-    return _merged(_extended(_read_yaml(base, f"{origin}: extends: "), str(base), base.parent, depth + 1), own)
+    return _merged(_extended(_read_yaml(base, f"{origin}: extends: "), str(base), base.parent, chain), own)
 
 
 def _merged(base: Any, own: Any) -> Any:

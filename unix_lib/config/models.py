@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError, model_validator
 
 from unix_lib.artefacts.errors import UserError
+from unix_lib.config.hub import FetchedRepository, OfHub, model_of_hub
 from unix_lib.config.outside import FilesIdentity, Outside, ReadsOutside
 from unix_lib.config.strict import StrictModel, key
 
@@ -218,7 +219,7 @@ class RunStart(StrictModel):
     )
 
 
-class PretrainedStart(ReadsOutside):
+class PretrainedStart(OfHub, ReadsOutside):
     """A pretrained Qwen2, Qwen2.5 or Qwen3 model, or a checkpoint with image codes, whose ids must be the experiment's.
 
     Such a checkpoint is one of this project (of any experiment: its folder `model`), one that it exported, or one of
@@ -227,8 +228,11 @@ class PretrainedStart(ReadsOutside):
 
     kind: Literal["pretrained"]
     path: str = key("local folder or hub id", min_length=1)
-    revision: str = key("pinned revision on the hub", "main")
+    revision: str = key("its commit on the hub; of a branch or tag the lock has it", "main")
     shape: DecoderShape = key("its shape, checked against the weights")
+
+    def of_hub(self) -> FetchedRepository | None:
+        return model_of_hub(self.path, self.revision)
 
     def identify(self, outside: Outside) -> FilesIdentity | None:
         return outside.pretrained(self.path)

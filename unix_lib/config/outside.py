@@ -7,7 +7,7 @@ artefact has them checked before the first and after the last of them is read, s
 import hashlib
 import os
 import stat
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
@@ -15,8 +15,9 @@ from typing import Any, ClassVar, TypeVar
 from unix_lib.artefacts.errors import UserError
 from unix_lib.config.file_hashes import UNREADABLE, FileHashes
 from unix_lib.config.folders import files_below
-from unix_lib.config.needs import is_hub_id
+from unix_lib.config.hub import is_hub_id, not_pinned
 from unix_lib.config.strict import Model, StrictModel, key
+from unix_lib.config.walk import changed, models_in
 
 Found = TypeVar("Found")
 
@@ -107,14 +108,11 @@ class ReadsOutside(StrictModel):
 
 def identified(settings: Model, outside: Outside) -> Model:
     """Settings with what the files are that they and their parts name."""
-    changed: dict[str, Any] = {
-        name: new
-        for name in type(settings).model_fields
-        if (new := _identified(old := getattr(settings, name), outside)) is not old
-    }
-    if isinstance(settings, ReadsOutside):
-        changed["identity"] = settings.identify(outside)
-    return settings.model_copy(update=changed) if changed else settings
+
+    def identity(model: StrictModel) -> dict[str, Any]:
+        return {"identity": model.identify(outside)} if isinstance(model, ReadsOutside) else {}
+
+    return changed(settings, identity)
 
 
 def require_unchanged(who: str, settings: StrictModel, outside: Outside) -> None:
@@ -129,35 +127,14 @@ def require_unchanged(who: str, settings: StrictModel, outside: Outside) -> None
     """
     for name in outside.hashes.written_since():
         raise UserError(f"{who}: {name} was written to while it was being read; run again")
-    for part in _parts(settings):
+    for part in models_in(settings):
+        if not isinstance(part, ReadsOutside):
+            continue
         looked_at = len(outside.unreadable)
         same = part.identify(outside) == part.identity
         for path in () if part.sets_aside else outside.unreadable[looked_at:]:
             raise UserError(f"{who}: {path} can't be read; make it a file that you may read, and run again")
         if not same:
             raise UserError(f"{who}: {part.named()} changed after the plan was made; run again")
-
-
-def _identified(value: Any, outside: Outside) -> Any:
-    if isinstance(value, StrictModel):
-        return identified(value, outside)
-    if isinstance(value, list):
-        new = [_identified(item, outside) for item in value]
-        return new if any(a is not b for a, b in zip(new, value, strict=True)) else value
-    if isinstance(value, dict):
-        items = {name: _identified(item, outside) for name, item in value.items()}
-        return items if any(items[name] is not value[name] for name in value) else value
-    return value
-
-
-def _parts(value: Any) -> Iterator[ReadsOutside]:
-    """Everything in some settings that names files from outside."""
-    if isinstance(value, ReadsOutside):
-        yield value
-    if isinstance(value, StrictModel):
-        value = [getattr(value, name) for name in type(value).model_fields]
-    if isinstance(value, dict):
-        value = list(value.values())
-    if isinstance(value, list):
-        for item in value:
-            yield from _parts(item)
+    if fault := not_pinned(settings):
+        raise UserError(f"{who}: {fault}")

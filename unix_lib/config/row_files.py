@@ -10,10 +10,10 @@ from typing import Any
 
 from pydantic import field_validator, model_validator
 
-from unix_lib.config.fetch import FetchedRepository
 from unix_lib.config.filters import Condition, columns_of, conditions_of
 from unix_lib.config.folders import in_sentences, is_regular, matching
-from unix_lib.config.needs import UNKNOWN_LICENCE, Need
+from unix_lib.config.hub import FetchedRepository, OfHub
+from unix_lib.config.needs import Need
 from unix_lib.config.outside import FilesIdentity, Outside
 from unix_lib.config.sources import PlannedPart, SourceSettings, nth_part
 from unix_lib.config.strict import StrictModel, key
@@ -67,7 +67,7 @@ class RowSelection(StrictModel):
         return int.from_bytes(hashlib.sha256(f"fraction/{key_}".encode()).digest()[:8], "big") < self.fraction * 2**64
 
 
-class RowFiles(StrictModel):
+class RowFiles(OfHub):
     """Where the files are, and how many of them a job reads."""
 
     files: list[str] = key(
@@ -76,7 +76,12 @@ class RowFiles(StrictModel):
     repository: str | None = key(
         "data set of the Hugging Face hub, owner/name, that the files are of; `fetch` brings them", None, sparse=True
     )
-    revision: str | None = key("its commit, 40 hexadecimal digits", None, pattern=r"^[0-9a-f]{40}$", sparse=True)
+    revision: str | None = key(
+        "its commit, 40 hexadecimal digits; of a branch or tag, or of null, the default branch, the lock has it",
+        None,
+        min_length=1,
+        sparse=True,
+    )
     shard_megabytes: int = key(
         "files that a job reads, MB: the larger, the fewer jobs; with a limit one job reads all", 1024, ge=1, le=10**6
     )
@@ -93,10 +98,15 @@ class RowFiles(StrictModel):
         return patterns
 
     @model_validator(mode="after")
-    def _pinned(self) -> "RowFiles":
-        if (self.repository is None) != (self.revision is None):
-            raise ValueError("'repository' and 'revision' go together: a data set of the hub is pinned by its commit")
+    def _revision_of_a_repository(self) -> "RowFiles":
+        if self.repository is None and self.revision is not None:
+            raise ValueError("'revision' goes with 'repository': it is that of a data set of the hub")
         return self
+
+    def of_hub(self) -> FetchedRepository | None:
+        if self.repository is None:
+            return None
+        return FetchedRepository(repository=self.repository, revision=self.revision, patterns=self.files)
 
     def named_files(self, outside: Outside) -> dict[Path, str]:
         """The files in order, each with its name, which says nothing of the machine that it lies on."""
@@ -150,17 +160,9 @@ class RowFiles(StrictModel):
 
     def file_needs(self, name: str) -> list[Need]:
         """What the source called `name` needs from outside."""
-        if self.repository is None:
+        repository = self.of_hub()
+        if repository is None:
             return [Need(f"source {name}: {pattern}", local=Path(pattern)) for pattern in self.files]
-        repository = FetchedRepository.model_construct(
-            repository=self.repository,
-            revision=self.revision,
-            type="dataset",
-            folder=None,
-            patterns=self.files,
-            licence=UNKNOWN_LICENCE,
-            megabytes=None,
-        )
         return [Need(f"source {name}: {self.repository}", repository=repository)]
 
     def files_described(self) -> str:

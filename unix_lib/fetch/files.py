@@ -11,7 +11,7 @@ import urllib3
 
 from unix_lib.artefacts.files import CHUNK, atomic_path, sha256_of
 from unix_lib.config.fetch import FetchedFile
-from unix_lib.fetch.hub import FetchError
+from unix_lib.fetch.attempts import FetchError
 
 TIMEOUT_SECONDS = 60
 AS_IT_IS = {"Accept-Encoding": "identity"}  # a request for the file's own bytes, which not every server heeds

@@ -5,7 +5,6 @@ SHA-256 that the hub publishes for large files. A file that fails is tried again
 """
 
 import shutil
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,21 +12,16 @@ from pathlib import Path
 from huggingface_hub import hf_hub_download, snapshot_download
 from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
-from unix_lib.artefacts.errors import UserError
 from unix_lib.artefacts.files import atomic_path, sha256_of
-from unix_lib.config.fetch import FetchedRepository
 from unix_lib.config.folders import files_below
-from unix_lib.fetch.listings import PublishedFile, kept, published
+from unix_lib.config.hub import FetchedRepository
+from unix_lib.fetch.attempts import FetchError, asked
+from unix_lib.fetch.listings import PublishedFile, kept, listed
 
-WAITS = (1.0, 5.0, 20.0)  # seconds before a file is tried again
 TOGETHER = 4  # files
 SHOWN = 5  # of those that failed
 
 Progress = Callable[[int, int | None], None]
-
-
-class FetchError(UserError):
-    """A download that failed or came out different from what was pinned."""
 
 
 def cached_revision(repository: FetchedRepository) -> Path | None:
@@ -60,14 +54,8 @@ def fetch_repository(repository: FetchedRepository, progress: Progress = lambda 
         FetchError: the hub can't be reached, the revision does not exist, no file of it is named by the patterns, or
             some files could not be fetched, while all the others were.
     """
-    name = f"{repository.type} {repository.repository}@{repository.revision}"
-    try:
-        listing = published(repository)
-    except Exception as error:  # the client's own, and those of the library that it reads addresses with
-        raise FetchError(f"{name}: {_said(error)}; run fetch where the hub is reachable") from None
+    listing = listed(repository)
     files, total, done = listing.chosen(repository), listing.size(repository), 0
-    if not files:
-        raise FetchError(f"{name}: none of its {len(listing.files)} files is named by {', '.join(repository.patterns)}")
     failed = []
     folder: Path | None = None
     with ThreadPoolExecutor(TOGETHER) as pool:
@@ -81,7 +69,7 @@ def fetch_repository(repository: FetchedRepository, progress: Progress = lambda 
     if failed or folder is None:
         more = f"; and {len(failed) - SHOWN} more" * (len(failed) > SHOWN)
         raise FetchError(
-            f"{name}: {len(failed)} of {len(files)} files failed, run fetch again, which goes on with them: "
+            f"{repository}: {len(failed)} of {len(files)} files failed, run fetch again, which goes on with them: "
             f"{'; '.join(failed[:SHOWN])}{more}"
         )
     if repository.folder is not None:
@@ -103,26 +91,19 @@ def is_in_place(repository: FetchedRepository) -> bool:
 
 def _fetched(repository: FetchedRepository, file: PublishedFile) -> tuple[Path | None, str]:
     """Path of a file in the cache; or None, and why it could not be fetched."""
-    fault = ""
-    for wait in (*WAITS, None):
-        try:
-            path = Path(
-                hf_hub_download(
-                    repository.repository, file.path, revision=repository.revision, repo_type=repository.type
-                )
-            )
-        except Exception as error:  # whatever the network, the hub or the disk does: the other files go on
-            fault = _said(error)
-        else:
-            if file.sha256 in (None, sha256_of(path)):
-                return path, ""
-            fault = f"it was damaged, and is removed from {path.resolve()}"
-            path.resolve().unlink(missing_ok=True)
-            path.unlink(missing_ok=True)
-        if wait is not None:
-            time.sleep(wait)
-    return None, fault
 
+    def download() -> Path:
+        path = Path(
+            hf_hub_download(repository.repository, file.path, revision=repository.revision, repo_type=repository.type)
+        )
+        if file.sha256 in (None, sha256_of(path)):
+            return path
+        fault = f"it was damaged, and is removed from {path.resolve()}"
+        path.resolve().unlink(missing_ok=True)
+        path.unlink(missing_ok=True)
+        raise FetchError(fault)
 
-def _said(error: Exception) -> str:
-    return " ".join(str(error).split())[:300]
+    try:
+        return asked(download), ""
+    except FetchError as error:
+        return None, str(error)  # the other files go on

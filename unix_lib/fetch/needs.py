@@ -2,14 +2,17 @@
 
 import contextlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from unix_lib.artefacts.errors import UserError
 from unix_lib.artefacts.files import sha256_of
 from unix_lib.config.experiment import Experiment
 from unix_lib.config.folders import matching
+from unix_lib.config.hub import UNKNOWN_LICENCE, FetchedRepository
+from unix_lib.config.hub_lock import HubLock
 from unix_lib.config.models import PretrainedStart
-from unix_lib.config.needs import UNKNOWN_LICENCE, Need, model_need
+from unix_lib.config.needs import Need, model_need
 
 
 def needs_of(config: Experiment) -> list[Need]:
@@ -75,32 +78,58 @@ def missing_because(need: Need) -> str | None:
             return str(error).split("; ")[0]
         return None
     assert need.repository is not None
+    return _missing_of_hub(need.repository)
+
+
+def _missing_of_hub(repository: FetchedRepository) -> str | None:
     from unix_lib.fetch.hub import is_in_place
 
-    where = f"or not in {need.repository.folder}" if need.repository.folder else ""
-    return None if is_in_place(need.repository) else f"not in the hub's cache {where}".rstrip()
+    if not repository.is_pinned:
+        return "not pinned to a commit"
+    where = f"or not in {repository.folder}" if repository.folder else ""
+    return None if is_in_place(repository) else f"not in the hub's cache {where}".rstrip()
 
 
-def about(need: Need, *, ask: bool = False) -> list[str]:
-    """Licence and size of what is downloaded: the config's, else the hub's where it was asked, else "unknown".
+@dataclass(frozen=True)
+class Stated:
+    """What is known of a thing that is downloaded."""
+
+    licence: str = UNKNOWN_LICENCE
+    bytes: float | None = None
+    gated: bool = False
+
+    def __str__(self) -> str:
+        size = "size unknown" if self.bytes is None else f"{self.bytes / 1e6:,.0f} MB"
+        return ", ".join([self.licence, size, *["gated: its owner gives access to those who ask"] * self.gated])
+
+
+def stated(need: Need, lock: HubLock, *, ask: bool = False) -> Stated | None:
+    """What is known of a need: by the config, else the lock, else the hub where it was asked; None of what is local.
 
     Args:
         ask: whether to ask the hub, which needs a network.
     """
-    if need.task is not None:
-        return [UNKNOWN_LICENCE, "size unknown"]
     item = need.file or need.repository
     if item is None:
-        return []
-    licence, size = item.licence, None if item.megabytes is None else item.megabytes * 10**6
-    if need.repository is not None:
-        from unix_lib.fetch.listings import kept, published
+        return None if need.task is None else Stated()
+    size = None if item.megabytes is None else item.megabytes * 10**6
+    if need.repository is None:
+        return Stated(item.licence, size)
+    found = _of_hub(need.repository, lock, ask)
+    named = item.licence != UNKNOWN_LICENCE
+    return Stated(item.licence if named else found.licence, size if found.bytes is None else found.bytes, found.gated)
 
-        listing = kept(need.repository)
-        if listing is None and ask:
-            with contextlib.suppress(Exception):  # whatever the client raises: what is unknown is said to be
-                listing = published(need.repository)
-        if listing is not None:
-            size = listing.size(need.repository)
-            licence = listing.licence if listing.licence and licence == UNKNOWN_LICENCE else licence
-    return [licence, "size unknown" if size is None else f"{size / 1e6:,.0f} MB"]
+
+def _of_hub(repository: FetchedRepository, lock: HubLock, ask: bool) -> Stated:
+    from unix_lib.fetch.listings import kept, published
+
+    entry = lock.entry_of(repository)
+    if entry is not None:
+        return Stated(entry.licence or UNKNOWN_LICENCE, entry.bytes, entry.gated)
+    listing = kept(repository)
+    if listing is None and ask:
+        with contextlib.suppress(Exception):  # whatever the client raises: what is unknown is said to be
+            listing = published(repository)
+    if listing is None:
+        return Stated()
+    return Stated(listing.licence or UNKNOWN_LICENCE, listing.size(repository), listing.gated)

@@ -61,7 +61,9 @@ def of_config(experiment: Experiment, config: Path) -> Iterator[Finding]:
             reason = str(error)
         if reason is not None:
             missing += 1
-            remedy = "" if need.local is not None else f"`unix-lib fetch {config}` brings it"
+            pins = need.repository is not None and not need.repository.is_pinned
+            brings = f"`unix-lib fetch {config} --pin` does it" if pins else f"`unix-lib fetch {config}` brings it"
+            remedy = "" if need.local is not None else brings
             yield Finding("wrong", need.what, reason, remedy)
     with_images = experiment.sources_with_images()
     for name, mixture in experiment.mixtures.items():

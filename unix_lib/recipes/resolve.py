@@ -15,6 +15,7 @@ from unix_lib.config.experiment import Experiment
 from unix_lib.config.figures import DrawnFigure, FigureKind, FigureSettings
 from unix_lib.config.file_hashes import FileHashes
 from unix_lib.config.generate import GroupSettings, Worded
+from unix_lib.config.hub import not_pinned
 from unix_lib.config.jobs import Execution, JobShape
 from unix_lib.config.kinds import find_kind, known_kinds
 from unix_lib.config.models import RunStart
@@ -49,6 +50,8 @@ def resolve(experiment: Experiment, root: Path, hashes: FileHashes | None = None
     _report(plan, roles)
     outside.hashes.save()
     plan.notices += [f"{fault}; run `python -m unix_lib inventory CONFIG`" for fault in outside.hashes.faults]
+    if fault := not_pinned(experiment):
+        plan.notices.append(f"Jobs will be refused: {fault}.")
     return plan
 
 

@@ -2,19 +2,23 @@
 
 from typing import Literal
 
+from unix_lib.config.hub import FetchedRepository, OfHub, model_of_hub
 from unix_lib.config.kinds import JobKind
 from unix_lib.config.needs import Need, model_need
 from unix_lib.config.outside import FilesIdentity, Outside, ReadsOutside
-from unix_lib.config.strict import StrictModel, key
+from unix_lib.config.strict import key
 from unix_lib.config.tokenizers import ImageTokenizerSettings, TokenizerKind, VQGANShape
 
 
-class PretrainedVQGAN(StrictModel):
+class PretrainedVQGAN(OfHub):
     """Where the weights are, and what they must be."""
 
     shape: VQGANShape
     path: str = key("folder with vqgan.yaml and vqgan.ckpt, or a Hugging Face folder or hub id", min_length=1)
-    revision: str = key("pinned revision on the hub", "main")
+    revision: str = key("its commit on the hub; of a branch or tag the lock has it", "main")
+
+    def of_hub(self) -> FetchedRepository | None:
+        return model_of_hub(self.path, self.revision)
 
 
 class PlannedPretrainedVQGAN(PretrainedVQGAN, ReadsOutside):
