@@ -12,6 +12,8 @@ from typer.testing import CliRunner, Result
 
 import unix_lib
 from unix_lib.__main__ import app
+from unix_lib.config import load_experiment
+from unix_lib.config.hub import not_pinned
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIGS = sorted(path.stem for path in (ROOT / "config").glob("*.yaml"))
@@ -69,10 +71,11 @@ def test_commands_answer(project: Path, config: str) -> None:
 @pytest.mark.parametrize("config", [*CONFIGS, "bits"])
 def test_doctor_answers(project: Path, config: str) -> None:
     checked = run("doctor", f"config/{config}.yaml")
-    needs = "1.5b" in config or "3b" in config
+    needs = config in ("ablation-1.5b", "one-gpu", "unix-3b")
     assert checked.exit_code == int(needs), checked.output
     if needs:
         assert "Qwen/Qwen2.5" in checked.output and "unix-lib fetch" in checked.output
+        assert not_pinned(load_experiment(Path(f"config/{config}.yaml"))) is None or "--pin" in checked.output
 
 
 def test_schema_writes_what_the_repository_has(project: Path) -> None:

@@ -142,7 +142,7 @@ def test_the_paper_config_names_all_it_needs() -> None:
     needs = [need.what for need in needs_of(load_experiment(ROOT / "config" / "unix-3b.yaml"))]
     assert any("Qwen/Qwen2.5-3B" in what for what in needs)
     assert any("benchmark mme" in what for what in needs)
-    assert any("source images: data/images" in what for what in needs)
+    assert any("source fineweb: HuggingFaceFW/fineweb-edu" in what for what in needs)
 
 
 def test_a_thing_that_several_need_is_named_once() -> None:

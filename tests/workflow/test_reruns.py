@@ -252,6 +252,15 @@ def test_the_workflow_reads_a_config_as_the_commands_do(project: Project, tmp_pa
     }
 
 
+def test_what_is_not_pinned_is_refused_with_the_remedy(project: Project) -> None:
+    """As the shipped configs are until somebody pins them."""
+    shown = project.snakemake("--dry-run", "--configfile", "config/ablation-1.5b.yaml", "--", "all", check=False)
+    assert shown.returncode != 0 and "Traceback" not in shown.stdout + shown.stderr
+    assert "ablation-1.5b: not pinned to a commit: dataset HuggingFaceFW/fineweb-edu" in shown.stdout + shown.stderr
+    assert "`unix-lib fetch config/ablation-1.5b.yaml --pin`" in shown.stdout + shown.stderr
+    assert not (project.folder / "results" / "ablation-1.5b").exists()
+
+
 def test_an_empty_config_is_refused_by_the_name_of_its_file(project: Project) -> None:
     path = project.folder / "config" / "empty.yaml"
     path.write_text("{}")
