@@ -42,7 +42,7 @@ if workflow.is_main_process:
         paths = workflow.configfiles or [DEFAULT_CONFIG]
         experiment = load_experiment(*paths, overrides=overrides)
         results = Path("results") / experiment.experiment
-        if fault := not_pinned(experiment, paths[-1]):
+        if fault := not_pinned(experiment, os.path.relpath(paths[-1])):
             raise ConfigError(f"{experiment.experiment}: {fault}")
         PLAN = resolve(experiment, Path.cwd(), FileHashes.of_plan(results))
         marked_before = marked(results)

@@ -85,7 +85,12 @@ def run(config: Path, console: Console) -> int:
         pin = " --pin" * (need.repository is not None and not need.repository.is_pinned)
         remedy = f"unix-lib fetch {config}{pin}" if need.local is None else "put it there"
         known = stated(need, lock)
-        row(reason is None, need.what + (f" ({known})" if known else ""), reason or "there", remedy)
+        row(
+            reason is None,
+            need.what + (f" ({known})" if known else ""),
+            reason or ("streamed" if need.streamed else "there"),
+            remedy,
+        )
     console.print(table)
     hashes = FileHashes.of_plan(Path("results") / experiment.experiment)
     for line in experiment.notices(Outside(Path.cwd(), hashes)):

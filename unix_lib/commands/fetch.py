@@ -24,8 +24,8 @@ def run(config: Path, console: Console) -> int:
     known = {need.what: stated(need, lock, ask=True) for need in needs}
     for what, of_need in known.items():
         console.print(f"{what}: {of_need or 'yours to bring'}", highlight=False, soft_wrap=True)
-    if downloaded := [of_need for of_need in known.values() if of_need is not None]:
-        console.print(in_all(downloaded), highlight=False)
+    if downloaded := [known[need.what] for need in needs if not need.streamed]:
+        console.print(in_all([of_need for of_need in downloaded if of_need is not None]), highlight=False)
     failed = 0
     for need in needs:
         try:
@@ -57,6 +57,8 @@ def _get(need: Need, config: Path, console: Console) -> str:
     if need.repository is not None:
         if not need.repository.is_pinned:
             raise UserError(f"not pinned to a commit; run `unix-lib fetch {config} --pin` first")
+        if need.streamed:
+            return "is streamed by the jobs that read it"
         with _shown(need.repository.repository, console) as progress:
             return f"in {fetch_repository(need.repository, progress)}"
     reason = missing_because(need)

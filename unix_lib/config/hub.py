@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 from unix_lib.config.strict import StrictModel, key
 from unix_lib.config.walk import models_in
@@ -20,6 +21,20 @@ class OfHub(StrictModel):
             NotImplementedError: a class that forgot to say it.
         """
         raise NotImplementedError(f"{type(self).__name__} must say what it names of the hub")
+
+    @property
+    def is_pinned(self) -> bool:
+        """Whether all is known of it that jobs need."""
+        repository = self.of_hub()
+        return repository is None or re.match(COMMIT, repository.revision or "") is not None
+
+    def pinned_at(self, commit: str, files: dict[str, int | None]) -> dict[str, Any]:
+        """The fields that a lock fills in.
+
+        Args:
+            files: bytes of those of the repository that the patterns name, by path.
+        """
+        return {"revision": commit}
 
 
 class FetchedRepository(OfHub):
@@ -43,11 +58,6 @@ class FetchedRepository(OfHub):
     def of_hub(self) -> "FetchedRepository":
         return self
 
-    @property
-    def is_pinned(self) -> bool:
-        """Whether the revision is a commit."""
-        return re.match(COMMIT, self.revision or "") is not None
-
     def __str__(self) -> str:
         at = "" if self.revision is None else f"@{self.revision}"
         return f"{self.type} {self.repository}{at}"
@@ -65,9 +75,8 @@ def model_of_hub(path: str, revision: str) -> FetchedRepository | None:
 
 def unpinned(settings: StrictModel) -> list[FetchedRepository]:
     """What some settings name of the hub without a commit, each thing once."""
-    named = [model.of_hub() for model in models_in(settings) if isinstance(model, OfHub)]
-    wanting = [repository for repository in named if repository is not None and not repository.is_pinned]
-    return list({str((one.type, one.repository, one.revision, one.patterns)): one for one in wanting}.values())
+    wanting = [model.of_hub() for model in models_in(settings) if isinstance(model, OfHub) and not model.is_pinned]
+    return list({str((one.type, one.repository, one.revision, one.patterns)): one for one in wanting if one}.values())
 
 
 def not_pinned(settings: StrictModel, config: object = "CONFIG") -> str | None:

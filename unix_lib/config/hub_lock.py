@@ -74,12 +74,14 @@ class HubLock:
     def pinned(self, settings: Model) -> Model:
         """Settings with the commits of what they name of the hub, where the lock has them."""
 
-        def revision(model: StrictModel) -> dict[str, Any]:
-            asked = model.of_hub() if isinstance(model, OfHub) else None
-            entry = None if asked is None or asked.is_pinned else self.entry_of(asked)
-            return {} if entry is None else {"revision": entry.revision}
+        def update(model: StrictModel) -> dict[str, Any]:
+            if not isinstance(model, OfHub) or model.is_pinned:
+                return {}
+            asked = model.of_hub()
+            entry = asked and self.entry_of(asked)
+            return model.pinned_at(entry.revision, entry.files) if entry else {}
 
-        return changed(settings, revision)
+        return changed(settings, update)
 
 
 def lock_path(config: Path) -> Path:

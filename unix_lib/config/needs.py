@@ -15,6 +15,7 @@ class Need:
     file: FetchedFile | None = None
     repository: FetchedRepository | None = None
     task: str | None = None  # of lm-eval's registry, which names the data sets behind it
+    streamed: bool = False  # whether jobs read the repository over HTTP, so that nothing is fetched
     local: Path | None = None  # a path in the config that nothing downloads: the user brings it
 
 

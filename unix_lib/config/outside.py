@@ -100,6 +100,10 @@ class ReadsOutside(StrictModel):
         """
         raise NotImplementedError(f"{type(self).__name__} must say what the files are that it reads from outside")
 
+    def found(self, outside: Outside) -> dict[str, Any]:
+        """The fields that the plan fills in."""
+        return {"identity": self.identify(outside)}
+
     def named(self) -> str:
         """The key and what it says, for messages."""
         value = getattr(self, self.named_by)
@@ -108,11 +112,7 @@ class ReadsOutside(StrictModel):
 
 def identified(settings: Model, outside: Outside) -> Model:
     """Settings with what the files are that they and their parts name."""
-
-    def identity(model: StrictModel) -> dict[str, Any]:
-        return {"identity": model.identify(outside)} if isinstance(model, ReadsOutside) else {}
-
-    return changed(settings, identity)
+    return changed(settings, lambda model: model.found(outside) if isinstance(model, ReadsOutside) else {})
 
 
 def require_unchanged(who: str, settings: StrictModel, outside: Outside) -> None:

@@ -4,7 +4,7 @@ import glob
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -13,10 +13,11 @@ from pydantic import field_validator, model_validator
 from unix_lib.config.filters import Condition, columns_of, conditions_of
 from unix_lib.config.folders import in_sentences, is_regular, matching
 from unix_lib.config.hub import FetchedRepository, OfHub
+from unix_lib.config.hub_files import HubFile, is_named
 from unix_lib.config.needs import Need
 from unix_lib.config.outside import FilesIdentity, Outside
 from unix_lib.config.sources import PlannedPart, SourceSettings, nth_part
-from unix_lib.config.strict import StrictModel, key
+from unix_lib.config.strict import ConfigError, StrictModel, key
 
 SAMPLED_FILES = 8  # that a sample is taken from
 
@@ -82,6 +83,12 @@ class RowFiles(OfHub):
         min_length=1,
         sparse=True,
     )
+    streaming: bool = key(
+        "read the repository's files over HTTP, without a copy here, in jobs that have a network", False, sparse=True
+    )
+    listed: dict[str, int] | None = key(
+        "of a streamed data set: its files with their bytes, filled in from the lock", None, sparse=True
+    )
     shard_megabytes: int = key(
         "files that a job reads, MB: the larger, the fewer jobs; with a limit one job reads all", 1024, ge=1, le=10**6
     )
@@ -101,6 +108,8 @@ class RowFiles(OfHub):
     def _revision_of_a_repository(self) -> "RowFiles":
         if self.repository is None and self.revision is not None:
             raise ValueError("'revision' goes with 'repository': it is that of a data set of the hub")
+        if self.streaming and self.repository is None:
+            raise ValueError("'streaming' goes with 'repository': files here are read where they are")
         return self
 
     def of_hub(self) -> FetchedRepository | None:
@@ -108,15 +117,30 @@ class RowFiles(OfHub):
             return None
         return FetchedRepository(repository=self.repository, revision=self.revision, patterns=self.files)
 
+    @property
+    def is_pinned(self) -> bool:
+        return super().is_pinned and (not self.streaming or self.listed is not None)
+
+    def pinned_at(self, commit: str, files: dict[str, int | None]) -> dict[str, Any]:
+        if self.streaming and None in files.values():
+            raise ConfigError(f"{self.repository}: the hub states no size of some files; take out 'streaming'")
+        return super().pinned_at(commit, files) | ({"listed": files} if self.streaming else {})
+
     def named_files(self, outside: Outside) -> dict[Path, str]:
         """The files in order, each with its name, which says nothing of the machine that it lies on."""
-        return outside.once(("files", *self.files, self.repository, self.revision), lambda: self._found(outside.root))
+        return outside.once(("files", *self._which()), lambda: self._found(outside.root))
+
+    def _which(self) -> tuple[Hashable, ...]:
+        """What decides which files they are."""
+        return *self.files, self.repository, self.revision, self.streaming, tuple(self.listed or ())
 
     def top(self, root: Path) -> Path:
         """The folder below which relative patterns are looked for: the project's root, or the data set's own."""
         return root if self.repository is None else hub_snapshot(self.repository, str(self.revision))
 
     def _found(self, root: Path) -> dict[Path, str]:
+        if self.streaming:
+            return self._streamed()
         top = self.top(root)
         named: dict[Path, str] = {}
         for pattern in self.files:
@@ -131,18 +155,29 @@ class RowFiles(OfHub):
                 named[path] = f"{name}~{times[name]}"
         return dict(sorted(named.items()))
 
+    def _streamed(self) -> dict[Path, str]:
+        files = {
+            HubFile.at(str(self.repository), str(self.revision), name, size): name
+            for name, size in (self.listed or {}).items()
+            if any(is_named(name, pattern) for pattern in self.files)
+        }
+        return dict(sorted(files.items()))
+
     def spread_files(self, count: int, outside: Outside) -> list[str]:
         """Patterns that match one file each, at most so many, evenly spread over all of them."""
         top = self.top(outside.root)
-        paths = list(self.named_files(outside))
+        names = self.named_files(outside)
+        paths = list(names)
         chosen = paths[:: -(-len(paths) // count)] if paths else []
+        if self.streaming:
+            return [glob.escape(names[path]) for path in chosen]
         return [glob.escape(str(path.relative_to(top) if path.is_relative_to(top) else path)) for path in chosen]
 
     def file_parts(self, outside: Outside, *, whole: bool = False) -> list[list[Path]]:
         """The files of each part, in order, at least one part; `whole` makes one part of all."""
         megabytes = None if whole else self.shard_megabytes
         return outside.once(
-            ("parts", *self.files, self.repository, self.revision, megabytes),
+            ("parts", *self._which(), megabytes),
             lambda: cut_into_parts(self.named_files(outside), megabytes),
         )
 
@@ -163,7 +198,7 @@ class RowFiles(OfHub):
         repository = self.of_hub()
         if repository is None:
             return [Need(f"source {name}: {pattern}", local=Path(pattern)) for pattern in self.files]
-        return [Need(f"source {name}: {self.repository}", repository=repository)]
+        return [Need(f"source {name}: {self.repository}", repository=repository, streamed=self.streaming)]
 
     def files_described(self) -> str:
         """The files in a few words."""
@@ -198,10 +233,17 @@ class PlannedRows(RowFiles, RowSelection, PlannedPart):
 
     def part(self, outside: Outside) -> list[Path]:
         """The files of the part."""
+        if self.listed is not None and self.identity is not None:  # a recipe lists those of its own part only
+            return list(self.named_files(outside))
         return nth_part(self.file_parts(outside, whole=self.one_job), self.shard)
 
     def identify(self, outside: Outside) -> FilesIdentity:
         return self.identity_of(self.part(outside), outside)
+
+    def found(self, outside: Outside) -> dict[str, Any]:
+        names = self.named_files(outside)
+        own = {} if self.listed is None else {"listed": {names[p]: p.stat().st_size for p in self.part(outside)}}
+        return super().found(outside) | own
 
 
 def cut_into_parts(paths: Iterable[Path], megabytes: int | None) -> list[list[Path]]:

@@ -78,7 +78,7 @@ def missing_because(need: Need) -> str | None:
             return str(error).split("; ")[0]
         return None
     assert need.repository is not None
-    return _missing_of_hub(need.repository)
+    return None if need.streamed and need.repository.is_pinned else _missing_of_hub(need.repository)
 
 
 def _missing_of_hub(repository: FetchedRepository) -> str | None:

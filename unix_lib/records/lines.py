@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any, cast
 
+from unix_lib.config.hub_files import openable
+
 GZIP = ".gz"
 
 
@@ -24,7 +26,7 @@ def opened(path: Path) -> IO[bytes]:
     Raises:
         OSError: the file can't be read.
     """
-    return cast("IO[bytes]", gzip.open(path)) if path.name.lower().endswith(GZIP) else open(path, "rb")
+    return cast("IO[bytes]", gzip.open(openable(path))) if path.name.lower().endswith(GZIP) else path.open("rb")
 
 
 def numbered_lines(path: Path) -> Iterator[tuple[int, bytes]]:

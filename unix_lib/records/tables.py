@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from unix_lib.artefacts.errors import UserError
+from unix_lib.config.hub_files import openable
 from unix_lib.records.delimited import fields_of, read_delimited
 from unix_lib.records.json_arrays import array_items
 from unix_lib.records.lines import GZIP, BadLine, numbered_lines, opened, text_of, value_of
@@ -180,7 +181,7 @@ def parquet_batches(
         OSError: the file can't be read.
     """
     try:
-        file = pq.ParquetFile(path, page_checksum_verification=True)
+        file = pq.ParquetFile(openable(path), page_checksum_verification=True)
     except pa.ArrowException as error:
         raise TableError(NO_PARQUET) from error
     except OSError as error:

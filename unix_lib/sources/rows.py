@@ -13,6 +13,7 @@ from unix_lib.artefacts.manifest import Facts
 from unix_lib.config.file_hashes import UNREADABLE
 from unix_lib.config.filters import NotComparableError, passes
 from unix_lib.config.folders import is_regular, matching
+from unix_lib.config.hub_files import require_network
 from unix_lib.config.outside import Outside
 from unix_lib.config.row_files import PlannedRows
 from unix_lib.jobs.job import Job
@@ -45,8 +46,10 @@ class TakenRows:
         self.settings, self.outside, self.rejected = settings, outside, rejected
         self._conditions = settings.conditions
         self.rows_read = self.rows_taken = self.rows_left_out = 0
+        if settings.streaming:
+            require_network(f"sources.{settings.source}")
         top = settings.top(outside.root)
-        for pattern in settings.files:
+        for pattern in () if settings.streaming else settings.files:  # those of a lock are known to name files
             if not matching(pattern, top):
                 whose, remedy = f"below {top}", "correct it"
                 if settings.repository is not None:
@@ -122,11 +125,13 @@ class TakenRows:
     def _is_readable(self, path: Path) -> bool:
         if self.settings.repository is None:
             return self.outside.hashes.of(path) != UNREADABLE
-        return is_regular(path) and os.access(path, os.R_OK)  # of the hub's files nothing is hashed
+        # Of the hub's files nothing is hashed.
+        return self.settings.streaming or (is_regular(path) and os.access(path, os.R_OK))
 
     def is_one_of_several_parts(self) -> bool:
         """Whether other jobs read more of the same files, so that a part without a usable row is no error."""
-        return len(self.settings.file_parts(self.outside, whole=self.settings.one_job)) > 1
+        parts = self.settings.file_parts(self.outside, whole=self.settings.one_job)
+        return len(parts) > 1 or self.settings.shard > 0
 
 
 def require_usable(

@@ -32,7 +32,7 @@ def read_tar(path: Path, columns: Sequence[str], optional: Sequence[str] = ()) -
     wanted = [*columns, *optional]
     number = 0
     try:
-        with tarfile.open(path) as tar:
+        with path.open("rb") as file, tarfile.open(fileobj=file) as tar:
             for number, (_, members) in enumerate(groupby(_members(tar), key=lambda member: _split(member.name)[0]), 1):
                 values, fault = _values_of(tar, list(members), wanted)
                 lacking = next((column for column in columns if column not in values), None)
