@@ -150,14 +150,15 @@ def test_one_that_fails_stops_no_other(hub: SmallHub, monkeypatch: pytest.Monkey
 
 
 def test_what_is_streamed_is_known_by_the_lock_and_not_fetched(hub: SmallHub) -> None:
-    streamed = CONFIG.replace("repository: owner/web", f"repository: owner/web, revision: {COMMIT}, streaming: true")
-    Path("mine.yaml").write_text(streamed)
+    source = f"{{kind: text, repository: owner/web, revision: {COMMIT}, streaming: true, files: ['sample/*.jsonl']}}"
+    Path("mine.yaml").write_text(f"experiment: mine\nsources: {{web: {source}}}\n")
     assert "dataset owner/web" in str(not_pinned(load_experiment(Path("mine.yaml"))))  # its files are not known
     run("fetch", "mine.yaml", "--pin")
     web = load_experiment(Path("mine.yaml")).sources["web"]
     assert isinstance(web, RowFiles) and not_pinned(web) is None
     assert web.listed == {"sample/0.jsonl": len(ROWS), "sample/1.jsonl": 2 * len(ROWS)}
-    assert "source web: owner/web (odc-by) is streamed by the jobs" in run("fetch", "mine.yaml").output
+    fetched = run("fetch", "mine.yaml")
+    assert fetched.exit_code == 0 and "source web: owner/web (odc-by) is streamed by the jobs" in fetched.output
 
 
 def test_patterns_that_name_no_file_are_not_pinned(hub: SmallHub) -> None:
