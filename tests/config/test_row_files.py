@@ -10,8 +10,9 @@ import pytest
 from pydantic import ValidationError
 
 from unix_lib.config.file_hashes import FileHashes
+from unix_lib.config.hub_files import hub_snapshot
 from unix_lib.config.outside import Outside
-from unix_lib.config.row_files import RowFiles, RowSelection, cut_into_parts, hub_snapshot
+from unix_lib.config.row_files import RowFiles, RowSelection, cut_into_parts
 
 COMMIT = "c0ffee" + "0" * 34
 
@@ -80,10 +81,11 @@ def test_a_part_ends_with_the_file_that_fills_it(tmp_path: Path) -> None:
     paths = [tmp_path / f"{number}.txt" for number in range(6)]
     for path in paths:
         path.write_bytes(b"a" * 600_000)
-    parts = cut_into_parts(paths, 1)
+    by_size = lambda path: path.stat().st_size  # noqa: E731
+    parts = cut_into_parts(paths, 1, by_size)
     assert parts == [paths[:2], paths[2:4], paths[4:]]
-    assert cut_into_parts(paths[:5], 1)[:2] == parts[:2]
-    assert cut_into_parts(paths, None) == [paths] and cut_into_parts([], 1) == [[]]
+    assert cut_into_parts(paths[:5], 1, by_size)[:2] == parts[:2]
+    assert cut_into_parts(paths, None, by_size) == [paths] and cut_into_parts([], 1, by_size) == [[]]
 
 
 def test_a_fraction_is_met_and_nested_in_a_larger_one() -> None:

@@ -10,10 +10,15 @@ from typer.testing import CliRunner, Result
 
 from tests.fetch.small_hub import COMMIT, LATER, SmallHub, serving
 from unix_lib.__main__ import app
+from unix_lib.artefacts.errors import UserError
 from unix_lib.config import ConfigError, load_experiment
+from unix_lib.config.file_hashes import FileHashes
 from unix_lib.config.hub import not_pinned
-from unix_lib.config.row_files import RowFiles
+from unix_lib.config.hub_files import hub_snapshot
+from unix_lib.config.outside import Outside, require_unchanged
+from unix_lib.config.row_files import PlannedRows, RowFiles
 from unix_lib.fetch import attempts, listings
+from unix_lib.recipes.resolve import resolve
 
 CONFIG = """
 experiment: mine
@@ -159,6 +164,26 @@ def test_what_is_streamed_is_known_by_the_lock_and_not_fetched(hub: SmallHub) ->
     assert web.listed == {"sample/0.jsonl": len(ROWS), "sample/1.jsonl": 2 * len(ROWS)}
     fetched = run("fetch", "mine.yaml")
     assert fetched.exit_code == 0 and "source web: owner/web (odc-by) is streamed by the jobs" in fetched.output
+
+
+def test_a_plan_knows_the_files_before_they_are_here(hub: SmallHub, tmp_path: Path) -> None:
+    """By the lock: so what is fetched in part is not taken for all there is."""
+    run("fetch", "mine.yaml", "--pin")
+    before = resolve(load_experiment(Path("mine.yaml")), tmp_path)
+    (records,) = before.records("web")
+    settings = before.jobs[records].settings
+    assert isinstance(settings, PlannedRows) and settings.identity is not None and settings.listed is None
+    assert settings.identity.count == 2 and settings.identity.bytes == 3 * len(ROWS)
+    for name, content in hub.repositories["datasets/owner/web"].items():
+        with pytest.raises(UserError, match=r"of owner/web \(`unix-lib fetch` brings what is missing"):
+            require_unchanged(records, settings, Outside(tmp_path, FileHashes(None)))
+        path = hub_snapshot("owner/web", COMMIT) / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+        if name == "sample/1.jsonl":
+            break
+    require_unchanged(records, settings, Outside(tmp_path, FileHashes(None)))
+    assert list(resolve(load_experiment(Path("mine.yaml")), tmp_path).jobs) == list(before.jobs)
 
 
 def test_patterns_that_name_no_file_are_not_pinned(hub: SmallHub) -> None:

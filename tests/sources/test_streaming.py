@@ -20,9 +20,9 @@ from unix_lib.artefacts.manifest import MANIFEST
 from unix_lib.config import hub_files
 from unix_lib.config.file_hashes import FileHashes
 from unix_lib.config.folders import matching
-from unix_lib.config.hub_files import StreamError, is_named
+from unix_lib.config.hub_files import StreamError, hub_snapshot, is_named
 from unix_lib.config.outside import Outside, identified
-from unix_lib.config.row_files import PlannedRows, RowFiles, hub_snapshot
+from unix_lib.config.row_files import PlannedRows, RowFiles
 from unix_lib.config.sources import HeldOut
 from unix_lib.records.shards import read_split
 from unix_lib.sources.in_place.reading import Images

@@ -1,4 +1,4 @@
-"""Files of the hub that are read over HTTP, without a copy here: named like paths, opened like them.
+"""Files of the hub: where a copy lies here, and those that are read over HTTP, named like paths and opened like them.
 
 What does not come is an error and never an end: a reader that takes a file for damaged where it breaks off must not see
 a connection that broke. The hub's client asks several times before it gives up.
@@ -7,7 +7,6 @@ a connection that broke. The hub's client asks several times before it gives up.
 import io
 import os
 import re
-import stat
 from fnmatch import translate
 from functools import cache
 from pathlib import Path, PosixPath, PurePosixPath
@@ -38,10 +37,6 @@ class HubFile(PosixPath):
         file.size = size
         return file
 
-    def stat(self, *, follow_symlinks: bool = True) -> os.stat_result:
-        """What the lock says of it: it is a file of so many bytes."""
-        return os.stat_result((stat.S_IFREG, 0, 0, 0, 0, 0, self.size, 0, 0, 0))
-
     def open(self, mode: str = "rb", *_: Any, **__: Any) -> IO[bytes]:  # type: ignore[override]
         """Its bytes.
 
@@ -50,6 +45,14 @@ class HubFile(PosixPath):
         """
         require_network(str(self))
         return cast("IO[bytes]", io.BufferedReader(_Stream(self), 1 << 16))
+
+
+def hub_snapshot(repository: str, revision: str) -> Path:
+    """Folder of a data set's revision in the hub's cache, whether it is there or not; huggingface_hub's own layout."""
+    home = Path(os.getenv("HF_HOME", Path(os.getenv("XDG_CACHE_HOME", "~/.cache"), "huggingface")))
+    cache = os.getenv("HF_HUB_CACHE", os.getenv("HUGGINGFACE_HUB_CACHE", str(home / "hub")))
+    whole = Path(os.path.expandvars(Path(cache).expanduser()))
+    return whole / f"datasets--{repository.replace('/', '--')}" / "snapshots" / revision
 
 
 def openable(path: Path) -> Path | IO[bytes]:

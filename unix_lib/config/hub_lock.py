@@ -75,11 +75,9 @@ class HubLock:
         """Settings with the commits of what they name of the hub, where the lock has them."""
 
         def update(model: StrictModel) -> dict[str, Any]:
-            if not isinstance(model, OfHub) or model.is_pinned:
-                return {}
-            asked = model.of_hub()
+            asked = model.of_hub() if isinstance(model, OfHub) else None
             entry = asked and self.entry_of(asked)
-            return model.pinned_at(entry.revision, entry.files) if entry else {}
+            return model.pinned_at(entry.revision, entry.files) if isinstance(model, OfHub) and entry else {}
 
         return changed(settings, update)
 

@@ -4,7 +4,8 @@ import glob
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -13,7 +14,7 @@ from pydantic import field_validator, model_validator
 from unix_lib.config.filters import Condition, columns_of, conditions_of
 from unix_lib.config.folders import in_sentences, is_regular, matching
 from unix_lib.config.hub import FetchedRepository, OfHub
-from unix_lib.config.hub_files import HubFile, is_named
+from unix_lib.config.hub_files import HubFile, hub_snapshot, is_named
 from unix_lib.config.needs import Need
 from unix_lib.config.outside import FilesIdentity, Outside
 from unix_lib.config.sources import PlannedPart, SourceSettings, nth_part
@@ -87,7 +88,7 @@ class RowFiles(OfHub):
         "read the repository's files over HTTP, without a copy here, in jobs that have a network", False, sparse=True
     )
     listed: dict[str, int] | None = key(
-        "of a streamed data set: its files with their bytes, filled in from the lock", None, sparse=True
+        "the repository's files with their bytes, filled in from the lock", None, sparse=True
     )
     shard_megabytes: int = key(
         "files that a job reads, MB: the larger, the fewer jobs; with a limit one job reads all", 1024, ge=1, le=10**6
@@ -122,9 +123,10 @@ class RowFiles(OfHub):
         return super().is_pinned and (not self.streaming or self.listed is not None)
 
     def pinned_at(self, commit: str, files: dict[str, int | None]) -> dict[str, Any]:
-        if self.streaming and None in files.values():
+        sizes = {name: size for name, size in files.items() if size is not None}
+        if self.streaming and len(sizes) < len(files):
             raise ConfigError(f"{self.repository}: the hub states no size of some files; take out 'streaming'")
-        return super().pinned_at(commit, files) | ({"listed": files} if self.streaming else {})
+        return super().pinned_at(commit, files) | {"listed": sizes if len(sizes) == len(files) else None}
 
     def named_files(self, outside: Outside) -> dict[Path, str]:
         """The files in order, each with its name, which says nothing of the machine that it lies on."""
@@ -139,9 +141,9 @@ class RowFiles(OfHub):
         return root if self.repository is None else hub_snapshot(self.repository, str(self.revision))
 
     def _found(self, root: Path) -> dict[Path, str]:
-        if self.streaming:
-            return self._streamed()
         top = self.top(root)
+        if self.listed is not None:
+            return self._listed(top)
         named: dict[Path, str] = {}
         for pattern in self.files:
             base = _fixed_part(top / pattern)
@@ -155,13 +157,20 @@ class RowFiles(OfHub):
                 named[path] = f"{name}~{times[name]}"
         return dict(sorted(named.items()))
 
-    def _streamed(self) -> dict[Path, str]:
-        files = {
-            HubFile.at(str(self.repository), str(self.revision), name, size): name
-            for name, size in (self.listed or {}).items()
-            if any(is_named(name, pattern) for pattern in self.files)
-        }
-        return dict(sorted(files.items()))
+    def _listed(self, top: Path) -> dict[Path, str]:
+        """The files that the lock lists, whether or not they are here already."""
+        assert self.listed is not None
+        chosen = [name for name in self.listed if any(is_named(name, pattern) for pattern in self.files)]
+        if not self.streaming:
+            return dict(sorted((top / name, name) for name in chosen))
+        of = partial(HubFile.at, str(self.repository), str(self.revision))
+        return dict(sorted((of(name, self.listed[name]), name) for name in chosen))
+
+    def _bytes_of(self, path: Path, outside: Outside) -> int:
+        """Bytes of one of the files; 0 where there is none."""
+        if self.listed is not None:
+            return self.listed[self.named_files(outside)[path]]
+        return path.stat().st_size if is_regular(path) else 0
 
     def spread_files(self, count: int, outside: Outside) -> list[str]:
         """Patterns that match one file each, at most so many, evenly spread over all of them."""
@@ -169,7 +178,7 @@ class RowFiles(OfHub):
         names = self.named_files(outside)
         paths = list(names)
         chosen = paths[:: -(-len(paths) // count)] if paths else []
-        if self.streaming:
+        if self.listed is not None:
             return [glob.escape(names[path]) for path in chosen]
         return [glob.escape(str(path.relative_to(top) if path.is_relative_to(top) else path)) for path in chosen]
 
@@ -178,7 +187,7 @@ class RowFiles(OfHub):
         megabytes = None if whole else self.shard_megabytes
         return outside.once(
             ("parts", *self._which(), megabytes),
-            lambda: cut_into_parts(self.named_files(outside), megabytes),
+            lambda: cut_into_parts(self.named_files(outside), megabytes, partial(self._bytes_of, outside=outside)),
         )
 
     def identity_of(self, paths: Iterable[Path], outside: Outside) -> FilesIdentity:
@@ -188,7 +197,7 @@ class RowFiles(OfHub):
             return outside.named({path: names[path] for path in paths})
         digest, total, count = hashlib.sha256(f"{self.repository}@{self.revision}\n".encode()), 0, 0
         for path in paths:
-            size = path.stat().st_size if is_regular(path) else 0
+            size = self._bytes_of(path, outside)
             digest.update(os.fsencode(names[path]) + f"\0{size}\n".encode())
             total, count = total + size, count + 1
         return FilesIdentity(count=count, bytes=total, sha256=digest.hexdigest())
@@ -241,18 +250,24 @@ class PlannedRows(RowFiles, RowSelection, PlannedPart):
         return self.identity_of(self.part(outside), outside)
 
     def found(self, outside: Outside) -> dict[str, Any]:
-        names = self.named_files(outside)
-        own = {} if self.listed is None else {"listed": {names[p]: p.stat().st_size for p in self.part(outside)}}
-        return super().found(outside) | own
+        names, part = self.named_files(outside), self.part(outside)
+        own = {names[path]: self._bytes_of(path, outside) for path in part} if self.streaming else None
+        return super().found(outside) | {"listed": own}
+
+    def named(self) -> str:
+        """What they are called; of the hub's, which nobody edits, a file is missing where they are others."""
+        missing = f" of {self.repository} (`unix-lib fetch` brings what is missing of them)"
+        return super().named() + missing * (self.repository is not None)
 
 
-def cut_into_parts(paths: Iterable[Path], megabytes: int | None) -> list[list[Path]]:
+def cut_into_parts(paths: Iterable[Path], megabytes: int | None, bytes_of: Callable[[Path], int]) -> list[list[Path]]:
     """The files of each part, in order, at least one part: a part ends with the file that fills it.
 
     So a new file behind all others changes the last part or adds one, and no part before it.
 
     Args:
         megabytes: size at which a part is full; None makes one part of all.
+        bytes_of: size of a file.
     """
     parts: list[list[Path]] = [[]]
     filled = 0
@@ -261,16 +276,8 @@ def cut_into_parts(paths: Iterable[Path], megabytes: int | None) -> list[list[Pa
             parts.append([])
             filled = 0
         parts[-1].append(path)
-        filled += path.stat().st_size if is_regular(path) else 0
+        filled += bytes_of(path)
     return parts
-
-
-def hub_snapshot(repository: str, revision: str) -> Path:
-    """Folder of a data set's revision in the hub's cache, whether it is there or not; huggingface_hub's own layout."""
-    home = Path(os.getenv("HF_HOME", Path(os.getenv("XDG_CACHE_HOME", "~/.cache"), "huggingface")))
-    cache = os.getenv("HF_HUB_CACHE", os.getenv("HUGGINGFACE_HUB_CACHE", str(home / "hub")))
-    whole = Path(os.path.expandvars(Path(cache).expanduser()))
-    return whole / f"datasets--{repository.replace('/', '--')}" / "snapshots" / revision
 
 
 def _fixed_part(pattern: Path) -> Path:
