@@ -4,6 +4,7 @@ import re
 import shutil
 import subprocess
 import sys
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,13 @@ from typer.testing import CliRunner, Result
 
 import unix_lib
 from unix_lib.__main__ import app
+from unix_lib.commands.plan import Forecast
 from unix_lib.config import load_experiment
-from unix_lib.config.hub import not_pinned
+from unix_lib.config.hub import not_pinned, unpinned
+from unix_lib.config.hub_lock import HubLock, LockedRepository
+from unix_lib.recipes.costs import run_tokens
+from unix_lib.recipes.estimate import Estimates
+from unix_lib.recipes.resolve import resolve
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIGS = sorted(path.stem for path in (ROOT / "config").glob("*.yaml"))
@@ -76,6 +82,39 @@ def test_doctor_answers(project: Path, config: str) -> None:
     if needs:
         assert "Qwen/Qwen2.5" in checked.output and "unix-lib fetch" in checked.output
         assert not_pinned(load_experiment(Path(f"config/{config}.yaml"))) is None or "--pin" in checked.output
+
+
+ONE_GPU = {  # files that its patterns name, about as large as they are
+    "HuggingFaceFW/fineweb-edu": {f"sample/10BT/00{n}_00000.parquet": 2_150_000_000 for n in range(2)},
+    "jackyhate/text-to-image-2M": {f"data_512_2M/data_{n:06d}.tar": 4_500_000_000 for n in range(12)},
+    "Open-Orca/OpenOrca": {"1M-GPT4-Augmented.parquet": 1_000_000_000},
+    "Qwen/Qwen2.5-0.5B": {"model.safetensors": 1_000_000_000},
+}
+
+
+def test_one_gpu_takes_less_than_three_days(project: Path) -> None:
+    """By the plan's own estimate, also where that is too low by as much as it says."""
+    config = Path("config/one-gpu.yaml")
+    entries = [
+        LockedRepository(
+            **asked.model_dump(include={"repository", "type", "patterns"}),
+            asked=asked.revision,
+            revision="c0ffee" + "0" * 34,
+            licence=None,
+            gated=False,
+            bytes=None,
+            files=ONE_GPU[asked.repository],
+            pinned=date.today(),
+        )
+        for asked in unpinned(load_experiment(config, lock=HubLock()))
+    ]
+    plan = resolve(load_experiment(config, lock=HubLock(entries)), project)
+    forecast = Forecast(plan, project / "results", Estimates(plan, project / "results" / "one-gpu"))
+    cost = forecast.cost(forecast.due)
+    assert not plan.notices and cost.jobs > 100 and not forecast.estimates.sources_without_data()
+    assert 3600 < cost.seconds < cost.high < 3 * 86400
+    runs = [run_tokens(plan.experiment, run) for run in plan.experiment.runs]
+    assert len(runs) == 3 and all(0.9e9 < tokens < 1.1e9 for tokens in runs)
 
 
 def test_schema_writes_what_the_repository_has(project: Path) -> None:

@@ -104,7 +104,7 @@ def test_a_file_sent_compressed_is_the_pinned_one(
         (b"compressed otherwise", {"Content-Encoding": "br"}, "sent compressed .*it is br.*the config may be right"),
         (PACKED[:-20], GZIP, "sent compressed and can't be unpacked"),
         (CONTENT + b"x", GZIP, "sent compressed and can't be unpacked"),
-        (CONTENT[:-9], {"Content-Length": str(len(CONTENT))}, "can't be read .*IncompleteRead"),
+        (PACKED[:-9], {"Content-Length": str(len(PACKED)), **GZIP}, "can't be read .*IncompleteRead"),
         (PAGE, {"Content-Type": "text/html"}, "26 bytes of text/html .* page with an error"),
     ],
     ids=["brotli", "cut inside", "not packed at all", "cut short", "a page"],
@@ -114,6 +114,51 @@ def test_another_answer_is_named_and_not_kept(
 ) -> None:
     with answering(content, headers) as address, pytest.raises(FetchError, match=told):
         fetch_file(item(tmp_path, address))
+    assert list((tmp_path / "data").iterdir()) == []
+
+
+def test_a_file_that_broke_off_goes_on_where_it_was(tmp_path: Path) -> None:
+    asked: list[str | None] = []
+    content = [CONTENT]
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            """All from where it is asked for; the first time two thirds, then the line breaks."""
+            asked.append(self.headers["Range"])
+            begin = int((asked[-1] or "bytes=0-")[6:-1])
+            if begin > len(content[0]):
+                self.send_response(416)
+                self.end_headers()
+                return
+            self.send_response(206 if begin else 200)
+            rest = content[0][begin:]
+            for name, value in {
+                "Content-Length": str(len(rest)),
+                "Content-Range": f"bytes {begin}-{len(content[0]) - 1}/{len(content[0])}",
+            }.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(rest[:10_000] if len(asked) == 1 else rest)
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
+        threading.Thread(target=running.serve_forever, daemon=True).start()
+        wanted = item(tmp_path, f"http://127.0.0.1:{running.server_port}/MME.tsv")
+        with pytest.raises(FetchError, match=r"can't be read .*IncompleteRead"):
+            fetch_file(wanted)
+        seen: list[tuple[int, int | None]] = []
+        assert fetch_file(wanted, lambda done, total: seen.append((done, total))).read_bytes() == CONTENT
+        assert asked == [None, "bytes=10000-"] and seen[-1] == (len(CONTENT), len(CONTENT))
+        # What was begun is longer than the file is: it is no part of it.
+        Path(wanted.path).unlink()
+        begun = Path(wanted.path).with_name(f".MME.tsv.{wanted.sha256[:12]}.part")
+        begun.write_bytes(CONTENT * 2)
+        assert fetch_file(wanted).read_bytes() == CONTENT
+        # And what it is continued with makes another file: nothing of it is kept.
+        Path(wanted.path).unlink()
+        begun.write_bytes(b"another beginning")
+        with pytest.raises(FetchError, match="with sha256"):
+            fetch_file(wanted)
+        running.shutdown()
     assert list((tmp_path / "data").iterdir()) == []
 
 
