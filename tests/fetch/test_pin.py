@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from huggingface_hub import HfApi
 from typer.testing import CliRunner, Result
 
 from tests.fetch.small_hub import COMMIT, LATER, SmallHub, serving
@@ -44,14 +45,8 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SmallHub]:
         monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
         monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
         monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
-        monkeypatch.setattr(listings, "HfApi", lambda: listings_api(served.address))
+        monkeypatch.setattr(listings, "HfApi", lambda: HfApi(endpoint=served.address))
         yield served
-
-
-def listings_api(address: str) -> object:
-    from huggingface_hub import HfApi
-
-    return HfApi(endpoint=address)
 
 
 def run(*arguments: str) -> Result:
@@ -152,6 +147,13 @@ def test_one_that_fails_stops_no_other(hub: SmallHub, monkeypatch: pytest.Monkey
     hub.silent["datasets/owner/web"] = 3
     assert "run fetch where the hub is reachable" in run("fetch", "mine.yaml", "--pin").output
     assert revision_of("web") == COMMIT  # as it was pinned before
+
+
+def test_files_of_a_gated_repository_say_how_to_get_access(hub: SmallHub, tmp_path: Path) -> None:
+    hub.gated.add("models/owner/model")
+    client = HfApi(endpoint=hub.address)
+    with pytest.raises(attempts.FetchError, match=r"its owner gives access .*ask on its page, then `hf auth login`"):
+        attempts.asked(lambda: client.hf_hub_download("owner/model", "config.json", cache_dir=tmp_path))
 
 
 def test_what_is_streamed_is_known_by_the_lock_and_not_fetched(hub: SmallHub) -> None:

@@ -48,6 +48,9 @@ def run(config: Path, console: Console) -> int:
     if not things and not failed:
         console.print(f"{config} needs nothing of the hub.")
         return 0
-    write_lock(lock_path(config), HubLock(entries))
-    console.print(f"{in_all(things)} Written to {lock_path(config)}, for git.", highlight=False, soft_wrap=True)
+    where = "All of it stands in the locks of what is extended"
+    if entries or own.entries:
+        write_lock(lock_path(config), HubLock(entries))
+        where = f"Written to {lock_path(config)}, for git"
+    console.print(f"{in_all(things)} {where}.", highlight=False, soft_wrap=True)
     return 1 if failed else 0

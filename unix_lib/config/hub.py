@@ -81,7 +81,7 @@ def unpinned(settings: StrictModel) -> list[FetchedRepository]:
 
 def not_pinned(settings: StrictModel, config: object = "CONFIG") -> str | None:
     """What is not pinned and what to do, in one sentence; None where everything is."""
-    names = list(dict.fromkeys(map(str, unpinned(settings))))
+    names = list(dict.fromkeys(f"{one}{' (no folder here)' * (one.type == 'model')}" for one in unpinned(settings)))
     if not names:
         return None
     return (

@@ -129,4 +129,4 @@ def write_lock(path: Path, lock: HubLock) -> None:
     entries = sorted(lock.entries, key=lambda one: (one.type, one.repository, one.asked or "", one.patterns))
     rows = [entry.sealed().model_dump(mode="python") for entry in entries]
     text = yaml.safe_dump({"hub": rows}, sort_keys=False, allow_unicode=True, width=1000)
-    write_text(path, HEAD.format(config=path.with_suffix(".yaml")) + text)
+    write_text(path, HEAD.format(config=path.with_suffix(".yaml").name) + text)
