@@ -19,6 +19,7 @@ from unix_lib.config.hub_files import hub_snapshot
 from unix_lib.config.outside import Outside, require_unchanged
 from unix_lib.config.row_files import PlannedRows, RowFiles
 from unix_lib.fetch import attempts, listings
+from unix_lib.fetch.needs import needs_of
 from unix_lib.recipes.resolve import resolve
 
 CONFIG = """
@@ -166,6 +167,10 @@ def test_what_is_streamed_is_known_by_the_lock_and_not_fetched(hub: SmallHub) ->
     assert web.listed == {"sample/0.jsonl": len(ROWS), "sample/1.jsonl": 2 * len(ROWS)}
     fetched = run("fetch", "mine.yaml")
     assert fetched.exit_code == 0 and "source web: owner/web (odc-by) is streamed by the jobs" in fetched.output
+    both = f"{source}, copy: {source.replace('streaming: true', 'streaming: false')}"
+    Path("mine.yaml").write_text(f"experiment: mine\nsources: {{web: {both}}}\n")
+    (need,) = needs_of(load_experiment(Path("mine.yaml")))
+    assert need.what == "source copy: owner/web" and not need.streamed  # the other one does with what that fetches
 
 
 def test_a_plan_knows_the_files_before_they_are_here(hub: SmallHub, tmp_path: Path) -> None:
@@ -177,7 +182,7 @@ def test_a_plan_knows_the_files_before_they_are_here(hub: SmallHub, tmp_path: Pa
     assert isinstance(settings, PlannedRows) and settings.identity is not None and settings.listed is None
     assert settings.identity.count == 2 and settings.identity.bytes == 3 * len(ROWS)
     for name, content in hub.repositories["datasets/owner/web"].items():
-        with pytest.raises(UserError, match=r"of owner/web \(`unix-lib fetch` brings what is missing"):
+        with pytest.raises(UserError, match=r"of owner/web are not all here; `unix-lib fetch` brings them"):
             require_unchanged(records, settings, Outside(tmp_path, FileHashes(None)))
         path = hub_snapshot("owner/web", COMMIT) / name
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -109,6 +109,10 @@ class ReadsOutside(StrictModel):
         value = getattr(self, self.named_by)
         return f"{self.named_by} {', '.join(map(str, value)) if isinstance(value, list) else value}"
 
+    def others(self) -> str:
+        """What is wrong, and what to do, where the files are others than the plan knew."""
+        return f"{self.named()} changed after the plan was made; run again"
+
 
 def identified(settings: Model, outside: Outside) -> Model:
     """Settings with what the files are that they and their parts name."""
@@ -135,6 +139,6 @@ def require_unchanged(who: str, settings: StrictModel, outside: Outside) -> None
         for path in () if part.sets_aside else outside.unreadable[looked_at:]:
             raise UserError(f"{who}: {path} can't be read; make it a file that you may read, and run again")
         if not same:
-            raise UserError(f"{who}: {part.named()} changed after the plan was made; run again")
+            raise UserError(f"{who}: {part.others()}")
     if fault := not_pinned(settings):
         raise UserError(f"{who}: {fault}")

@@ -254,10 +254,11 @@ class PlannedRows(RowFiles, RowSelection, PlannedPart):
         own = {names[path]: self._bytes_of(path, outside) for path in part} if self.streaming else None
         return super().found(outside) | {"listed": own}
 
-    def named(self) -> str:
-        """What they are called; of the hub's, which nobody edits, a file is missing where they are others."""
-        missing = f" of {self.repository} (`unix-lib fetch` brings what is missing of them)"
-        return super().named() + missing * (self.repository is not None)
+    def others(self) -> str:
+        """Of the hub's files, which nobody edits, some are missing where they are others."""
+        if self.repository is None:
+            return super().others()
+        return f"{self.named()} of {self.repository} are not all here; `unix-lib fetch` brings them, then run again"
 
 
 def cut_into_parts(paths: Iterable[Path], megabytes: int | None, bytes_of: Callable[[Path], int]) -> list[list[Path]]:

@@ -27,7 +27,9 @@ def needs_of(config: Experiment) -> list[Need]:
     needs: dict[tuple[object, ...], Need] = {}
     for need in [*fetched, *_of_kinds(config)]:
         if need.local is None or not {need.local, *need.local.parents}.intersection(provided):
-            needs.setdefault(_thing(need), need)
+            first = needs.setdefault(_thing(need), need)
+            if first.streamed and not need.streamed:
+                needs[_thing(need)] = need
     return list(needs.values())
 
 
