@@ -89,7 +89,7 @@ def test_what_was_fetched_is_found_offline(project: Path, small: SmallExperiment
         assert missing(before.stdout) == ["dataset owner/pictures (MIT, 0", "benchmark arc: data of lm-eval"]
         fetched = process(project, "-m", "unix_lib", "fetch", "experiment.yaml", HF_ENDPOINT=address)
     assert fetched.returncode == 0, fetched.stdout + fetched.stderr
-    assert f"allenai/ai2_arc@{COMMIT}" in fetched.stdout
+    assert f"allenai/ai2_arc@{COMMIT} (licence unknown, " in fetched.stdout
     assert (project / "pictures" / "more" / "two.png").read_bytes() == b"two"
 
     after = process(project, *doctor)

@@ -96,6 +96,18 @@ def data_set_of(task: Any) -> str:
     return f"{task.config.dataset_path}@{Path(split.cache_files[0]['filename']).parent.name}"
 
 
+def downloaded_of(loaded: Loaded) -> dict[str, tuple[str, int]]:
+    """(licence, bytes) of what was downloaded, as the hub's data sets behind loaded tasks say, by name and commit."""
+    licences: dict[str, str] = {}
+    sizes: dict[str, dict[str, int]] = {}  # a data set may be several, which are downloaded each by itself
+    for task in loaded["tasks"].values():
+        info = next(iter(task.dataset.values())).info
+        if name := data_set_of(task):
+            licences[name] = info.license or ""
+            sizes.setdefault(name, {})[str(info.config_name)] = info.download_size or 0
+    return {name: (licences[name], sum(of_name.values())) for name, of_name in sorted(sizes.items())}
+
+
 def data_sets_of(loaded: Loaded) -> list[str]:
     """The hub's data sets behind loaded tasks, with their commits."""
     return sorted({data_set_of(task) for task in loaded["tasks"].values()} - {""})

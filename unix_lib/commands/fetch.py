@@ -10,6 +10,7 @@ from rich.progress import DownloadColumn, Progress, TextColumn, TimeRemainingCol
 from unix_lib.artefacts.errors import UserError
 from unix_lib.commands.marks import marked
 from unix_lib.config import load_experiment, lock_of
+from unix_lib.config.hub import UNKNOWN_LICENCE
 from unix_lib.config.needs import Need
 from unix_lib.fetch.files import fetch_file
 from unix_lib.fetch.hub import fetch_repository
@@ -29,7 +30,8 @@ def run(config: Path, console: Console) -> int:
     failed = 0
     for need in needs:
         try:
-            licence = f"({of_need.licence}) " if (of_need := known[need.what]) else ""
+            of_need = known[need.what]
+            licence = f"({of_need.licence}) " if of_need and need.task is None else ""
             got = _get(need, config, console)
             console.print(marked("ok", "green", f"{need.what} {licence}{got}"), highlight=False, soft_wrap=True)
         except (UserError, OSError) as error:
@@ -50,10 +52,10 @@ def _get(need: Need, config: Path, console: Console) -> str:
         with _shown(need.file.path, console) as progress:
             return f"in {fetch_file(need.file, progress)}"
     if need.task is not None:
-        from unix_lib.benchmarks.lm_eval_tasks import data_set_of, load_registered
+        from unix_lib.benchmarks.lm_eval_tasks import downloaded_of, load_registered
 
-        tasks = load_registered(need.task)["tasks"].values()
-        return f"{', '.join(sorted({data_set_of(task) for task in tasks}))}"
+        sets = downloaded_of(load_registered(need.task))
+        return ", ".join(f"{name} ({Stated(said or UNKNOWN_LICENCE, size)})" for name, (said, size) in sets.items())
     if need.repository is not None:
         if not need.repository.is_pinned:
             raise UserError(f"not pinned to a commit; run `unix-lib fetch {config} --pin` first")
