@@ -8,33 +8,28 @@ import pytest
 import torch
 
 from tests.artefacts.damage import DAMAGES, damage, files_in
+from tests.encode.making import untrained_tokenizer
 from tests.images.pictures import png
 from tests.jobs.making import make_job
-from tests.tokenizers.small import SHAPE, blocks, stored, write_images
-from unix_lib.artefacts.manifest import write_manifest
-from unix_lib.config.encode import EncodeSettings
-from unix_lib.config.jobs import BatchedExecution
+from tests.tokenizers.small import blocks, stored, write_images
+from unix_lib.config.encode import EncodeExecution, EncodeSettings
+from unix_lib.encode import chunks as encode_chunks
 from unix_lib.encode import make as encode_make
 from unix_lib.images.pixels import pixels_from_rgb
 from unix_lib.jobs.job import Job
 from unix_lib.records.schema import CODES
 from unix_lib.records.shards import iterate_rows, read_split
-from unix_lib.tokenizers.image import ImageTokenizer, load_image_tokenizer, save_image_tokenizer
-from unix_lib.tokenizers.vqgan import VQGAN, ImageTokenizerError, vqgan_config
-
-TOKENIZER = "tokenizers/image-000000000000"
+from unix_lib.tokenizers.image import ImageTokenizer, load_image_tokenizer
+from unix_lib.tokenizers.vqgan import ImageTokenizerError
 
 
 def encode_job(
     results: Path, train: list[tuple[str, bytes]], batch_size: int = 4
-) -> Job[EncodeSettings, BatchedExecution]:
+) -> Job[EncodeSettings, EncodeExecution]:
     """Five held-out images beside those for training, and an untrained tokenizer."""
-    model = VQGAN(vqgan_config(SHAPE))
-    model.initialize_afresh(2)
-    write_manifest(results / TOKENIZER, "0" * 64, save_image_tokenizer(model, results / TOKENIZER))
     images = write_images(results, "scenes", train, stored(different(5)))
-    inputs: dict[str, str | list[str]] = {"images": images, "image_tokenizer": TOKENIZER}
-    execution = BatchedExecution(batch_size=batch_size)
+    inputs: dict[str, str | list[str]] = {"images": images, "image_tokenizer": untrained_tokenizer(results)}
+    execution = EncodeExecution(batch_size=batch_size)
     return make_job(results, "encode", "scenes", "codes", EncodeSettings(), inputs, execution)
 
 
@@ -82,10 +77,8 @@ def test_unusable_images_are_set_aside_with_reasons(tmp_path: Path) -> None:
     assert manifest.facts["images"] == 3 + 5
 
 
-def stopped_at_the_third_batch(
-    job: Job[EncodeSettings, BatchedExecution], monkeypatch: pytest.MonkeyPatch
-) -> list[int]:
-    """Run a job until it is killed in its third batch; returns the sizes of all batches, those to come too."""
+def stopped_at_the_third_batch(job: Job[EncodeSettings, EncodeExecution], monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Run a job until it is killed in its third batch; returns what gets the sizes of all batches to come."""
     encode, calls = ImageTokenizer.encode, list[int]()
 
     def stop_at_third(self: ImageTokenizer, pixels: torch.Tensor) -> torch.Tensor:
@@ -97,31 +90,38 @@ def stopped_at_the_third_batch(
     monkeypatch.setattr(ImageTokenizer, "encode", stop_at_third)
     with pytest.raises(KeyboardInterrupt):
         job.make()
-    assert not list(job.folder.glob("train*"))
+    assert len(calls) >= 3 and not list(job.folder.glob("train*"))
+    monkeypatch.setattr(
+        ImageTokenizer, "encode", lambda self, pixels: (calls.append(len(pixels)), encode(self, pixels))[1]
+    )
+    calls.clear()
     return calls
 
 
-def test_two_runs_are_identical_and_a_stopped_one_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(encode_make, "CHUNK_IMAGES", 4)
+@pytest.mark.parametrize(("chunk_images", "kept_after"), [(4, 60.0), (2048, 0.0)])
+def test_two_runs_are_identical_and_a_stopped_one_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chunk_images: int, kept_after: float
+) -> None:
+    monkeypatch.setattr(encode_chunks, "CHUNK_IMAGES", chunk_images)
     train = [*stored(different(14)), ("garbage", b"garbage")]
     undisturbed = encode_job(tmp_path / "a", train).make()
+    monkeypatch.setattr(encode_chunks, "KEPT_AFTER", kept_after)
     assert encode_job(tmp_path / "b", train).make().digest == undisturbed.digest
 
     job = encode_job(tmp_path / "c", train)
     calls = stopped_at_the_third_batch(job, monkeypatch)
     assert job.make().digest == undisturbed.digest
-    # Two chunks were done; what the first attempt finished is not encoded again.
-    chunks = 4 + 2  # of 4 images: 15 for training, 5 held out
-    assert len(calls) - 3 == chunks - 2
+    # Two batches were done; what the first attempt finished is not encoded again.
+    assert calls == [4, 2, 4, 1]
     assert not job.work.exists()
 
 
 @pytest.mark.parametrize("how", DAMAGES)
 @pytest.mark.parametrize("file", [0, 1])
-def test_a_damaged_chunk_is_encoded_again(
+def test_a_damaged_piece_is_encoded_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, file: int, how: str
 ) -> None:
-    monkeypatch.setattr(encode_make, "CHUNK_IMAGES", 4)
+    monkeypatch.setattr(encode_chunks, "KEPT_AFTER", 0.0)
     train = stored(different(14))
     undisturbed = encode_job(tmp_path / "a", train).make()
     job = encode_job(tmp_path / "b", train)
@@ -130,8 +130,23 @@ def test_a_damaged_chunk_is_encoded_again(
     assert len(kept) == 2 * 2
     damage(kept[file], how)
     assert job.make().digest == undisturbed.digest
-    assert len(calls) - 3 == 4 + 2 - 1
+    assert calls == [4, 4, 2, 4, 1]
     assert f"damaged, and computed again: {kept[file].parent}" in caplog.text
+
+
+def test_several_devices_give_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    train = [*stored(different(14)), ("garbage", b"garbage")]
+    one = encode_job(tmp_path / "a", train).make()
+    monkeypatch.setattr(encode_make, "devices_of", lambda shape: ["cpu"] * 3)
+    encode, users = ImageTokenizer.encode, set[int]()
+
+    def told(self: ImageTokenizer, pixels: torch.Tensor) -> torch.Tensor:
+        users.add(id(self))
+        return encode(self, pixels)
+
+    monkeypatch.setattr(ImageTokenizer, "encode", told)
+    assert encode_job(tmp_path / "b", train).make().digest == one.digest
+    assert len(users) == 3
 
 
 def test_batch_size_changes_codes_by_rounding_at_most(tmp_path: Path) -> None:

@@ -12,22 +12,16 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from tests.jobs.making import make_job
+from tests.encode.making import encoded
 from tests.records.mutations import damaged
 from tests.sources.making import Made, make, source_jobs
 from tests.sources.row_files import LAYOUTS, config_of, picture
-from tests.tokenizers.small import SHAPE
 from unix_lib.artefacts.errors import UserError
-from unix_lib.artefacts.manifest import write_manifest
-from unix_lib.config.encode import EncodeSettings
-from unix_lib.config.jobs import BatchedExecution
 from unix_lib.images.files import square_rgb
 from unix_lib.records.shards import read_split
 from unix_lib.sources.errors import SourceError
 from unix_lib.sources.in_place.images import PLACES, image_id
 from unix_lib.sources.in_place.reading import Images
-from unix_lib.tokenizers.image import save_image_tokenizer
-from unix_lib.tokenizers.vqgan import VQGAN, vqgan_config
 
 ROWS = 24
 EVERY = sorted(LAYOUTS)
@@ -76,7 +70,7 @@ def test_images_are_read_where_they_lie(name: str, tmp_path: Path) -> None:
     found = {
         image: rgb
         for chunk in images.chunks(5)
-        for image, rgb in zip(chunk.ids, images.decoded(chunk.data), strict=True)
+        for image, rgb in zip(chunk.ids, images.decoded(chunk.read_all()), strict=True)
     }
     expected = {image_id(picture(index)): square_rgb(io.BytesIO(picture(index)), 8) for index in range(ROWS)}
     assert images.count() == ROWS and found.keys() == expected.keys()
@@ -86,24 +80,10 @@ def test_images_are_read_where_they_lie(name: str, tmp_path: Path) -> None:
     assert stored < 16_000  # no copy of the pictures, which are of noise
 
 
-def _encoded(results: Path, images: Made) -> Any:
-    """Codes of a source's images by an untrained tokenizer."""
-    tokenizer = "tokenizers/image-000000000000"
-    model = VQGAN(vqgan_config(SHAPE))
-    model.initialize_afresh(2)
-    write_manifest(results / tokenizer, "0" * 64, save_image_tokenizer(model, results / tokenizer))
-    inputs: dict[str, str | list[str]] = {
-        "images": images.folder.relative_to(results).as_posix(),
-        "image_tokenizer": tokenizer,
-    }
-    job = make_job(results, "encode", "mine", "codes", EncodeSettings(), inputs, BatchedExecution(batch_size=4))
-    return job, job.make()
-
-
 @pytest.mark.parametrize("name", EVERY)
 def test_codes_of_all_layouts(name: str, tmp_path: Path) -> None:
     made = make(tmp_path / "results", "mine", held_out=0.3, **config_of(name, tmp_path, ROWS))
-    job, manifest = _encoded(tmp_path / "results", made["images"])
+    job, manifest = encoded(tmp_path / "results", made["images"])
     with_image = sum(map(LAYOUTS[name].rows_with_image, range(ROWS)))
     assert manifest.rejected == {} and manifest.facts["images"] == with_image
     for split in ("train", "heldout"):
@@ -115,7 +95,7 @@ def test_codes_of_all_layouts(name: str, tmp_path: Path) -> None:
 
 def test_codes_that_came_with_rows_are_taken_as_they_are(tmp_path: Path) -> None:
     made = make(tmp_path / "results", "mine", held_out=0.3, **config_of("published", tmp_path, ROWS))
-    job, _ = _encoded(tmp_path / "results", made["images"])
+    job, _ = encoded(tmp_path / "results", made["images"])
     codes = {
         row["image_id"]: row["image_codes"]
         for split in ("train", "heldout")
@@ -135,7 +115,7 @@ def test_codes_of_another_tokenizer_are_set_aside(tmp_path: Path) -> None:
         file.write("".join(json.dumps(line) + "\n" for line in lines))
     made = make(tmp_path / "results", "mine", held_out=0.01, **settings)
     assert made["images"].manifest.rejected == {"unusable codes": 4} and accounted(made)
-    _, manifest = _encoded(tmp_path / "results", made["images"])
+    _, manifest = encoded(tmp_path / "results", made["images"])
     assert manifest.rejected == {"code_out_of_range": 1, "wrong_code_count": 1}
 
 
@@ -145,7 +125,7 @@ def test_a_picture_that_changed_after_it_was_indexed_is_an_error(tmp_path: Path)
     table[5]["images"][0]["bytes"] = picture(99)
     pq.write_table(pa.Table.from_pylist(table), tmp_path / LAYOUTS["finevision"].file)
     with pytest.raises(SourceError, match=r"train-00000-of-00001.parquet, row 6: .* run again"):
-        _encoded(tmp_path / "results", made["images"])
+        encoded(tmp_path / "results", made["images"])
 
 
 def test_rows_are_filtered_drawn_and_limited(tmp_path: Path) -> None:
@@ -173,7 +153,7 @@ def test_a_row_of_several_images_is_held_out_whole(tmp_path: Path) -> None:
     for record in records_of(made):
         index = _row(record) - 1
         assert record["image_ids"] == [image_id(picture(index)), image_id(picture(index + 1))]
-    job, _ = _encoded(tmp_path / "results", made["images"])
+    job, _ = encoded(tmp_path / "results", made["images"])
     for split in ("train", "heldout"):
         shown = {name for row in read_split(made["records"].folder, split).to_pylist() for name in row["image_ids"]}
         assert shown and shown == set(read_split(job.folder, split)["image_id"].to_pylist())

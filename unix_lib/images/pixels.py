@@ -45,7 +45,12 @@ def rgb_from_bytes(data: bytes | None, image_size: int) -> np.ndarray:
 
 def pixels_from_rgb(rgb: np.ndarray) -> torch.Tensor:
     """uint8 (..., 3, S, S) to float32 in [-1, 1], same shape."""
-    return torch.from_numpy(rgb).to(torch.float32) / HALF_RANGE - 1.0
+    return pixels_from_levels(torch.from_numpy(rgb))
+
+
+def pixels_from_levels(levels: torch.Tensor) -> torch.Tensor:
+    """uint8 (..., 3, S, S) to float32 in [-1, 1], same shape, where they are."""
+    return levels.to(torch.float32) / HALF_RANGE - 1.0
 
 
 def image_from_pixels(pixels: torch.Tensor) -> Image.Image:

@@ -25,11 +25,11 @@ from unix_lib.artefacts.files import link_or_copy, point_link
 from unix_lib.artefacts.manifest import MANIFEST, Manifest, read_manifest
 from unix_lib.artefacts.recipe import RecipeError, recipe_of
 from unix_lib.config.analyze import Inputs
-from unix_lib.config.encode import EncodeSettings
+from unix_lib.config.encode import EncodeExecution, EncodeSettings
 from unix_lib.config.experiment import Experiment
 from unix_lib.config.file_hashes import UNREADABLE, FileHashes
 from unix_lib.config.folders import files_below, is_regular
-from unix_lib.config.jobs import BatchedExecution, Execution
+from unix_lib.config.jobs import Execution
 from unix_lib.config.kinds import find_kind, imported
 from unix_lib.config.outside import Outside
 from unix_lib.config.pack import MixturePart
@@ -138,8 +138,8 @@ class Rehearsal:
         tokenizer = self.experiment.tokenizers.image
         if images and tokenizer is not None:
             name, of_images = shard_name(source.name, part), images[0]
-            job = self._job("encode", name, "codes", EncodeSettings(), {"images": of_images}, BatchedExecution())
-            write_codes(job, ZeroCodes(tokenizer.shape))
+            job = self._job("encode", name, "codes", EncodeSettings(), {"images": of_images}, EncodeExecution())
+            write_codes(job, [ZeroCodes(tokenizer.shape)])
             source.codes.append(job.recipe.artefact)
 
     @cached_property

@@ -87,7 +87,7 @@ def _found(looked: Looked, wanted: set[str]) -> Iterator[tuple[str, np.ndarray]]
         images = Images(folder, looked.image_size)
         for chunk in images.chunks(READ_AT_ONCE):
             places = {name: place for place, name in enumerate(chunk.ids) if name in left}
-            rgbs = images.decoded([chunk.data[place] for place in places.values()])
+            rgbs = images.decoded(chunk.read(list(places.values())))
             for name, rgb in zip(places, rgbs, strict=True):
                 left.discard(name)
                 if not isinstance(rgb, BadImage):

@@ -118,4 +118,4 @@ def _decoded(rehearsal: Rehearsal, source: SampledSource) -> Iterator[np.ndarray
     for artefact in source.images:
         images = Images(rehearsal.results / artefact, rehearsal.experiment.tokenizers.image.shape.image_size)
         for chunk in images.chunks(DECODED):
-            yield from (rgb for rgb in images.decoded(chunk.data) if not isinstance(rgb, BadImage))
+            yield from (rgb for rgb in images.decoded(chunk.read_all()) if not isinstance(rgb, BadImage))

@@ -132,7 +132,8 @@ def _encode(plan: Plan) -> None:
         for shard, images in enumerate(plan.images(name)):
             inputs: Inputs = {"images": images, "image_tokenizer": tokenizer}
             part = shard_name(name, shard)
-            plan.add("encode", part, "codes", EncodeSettings(), inputs, plan.experiment.encode, part_of=name)
+            config = plan.experiment.encode
+            plan.add("encode", part, "codes", config.narrowed(EncodeSettings), inputs, config, part_of=name)
 
 
 def _tokenize(plan: Plan) -> None:

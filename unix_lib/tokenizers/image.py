@@ -23,7 +23,7 @@ from unix_lib.artefacts.files import atomic_path, write_json
 from unix_lib.artefacts.manifest import Facts, Manifest
 from unix_lib.config.jobs import Execution, JobShape
 from unix_lib.images.files import BadImage
-from unix_lib.images.pixels import pixels_from_rgb
+from unix_lib.images.pixels import pixels_from_levels, pixels_from_rgb
 from unix_lib.jobs.job import Job
 from unix_lib.records.shards import Split
 from unix_lib.sources.in_place.reading import Images
@@ -73,9 +73,10 @@ class ImageTokenizer:
 
     @torch.inference_mode()
     def encode(self, pixels: torch.Tensor) -> torch.Tensor:
-        """Pixels float32 (B, 3, S, S) in [-1, 1] to codes int64 (B, C), on the CPU."""
-        with _exact_convolutions():
-            return self.model.codes(pixels.to(self.device)).cpu()
+        """Pixels (B, 3, S, S), float32 in [-1, 1] or uint8, to codes int64 (B, C), on the CPU."""
+        pixels = pixels.to(self.device)
+        with exact_convolutions():
+            return self.model.codes(pixels_from_levels(pixels) if pixels.dtype == torch.uint8 else pixels).cpu()
 
     @torch.inference_mode()
     def decode(self, codes: torch.Tensor) -> torch.Tensor:
@@ -84,11 +85,11 @@ class ImageTokenizer:
         Raises:
             ImageTokenizerError: the tokenizer has no decoder.
         """
-        with _exact_convolutions():
+        with exact_convolutions():
             return self.model.pixels(codes.to(self.device)).clamp(-1.0, 1.0).cpu()
 
 
-def _exact_convolutions() -> AbstractContextManager[None]:
+def exact_convolutions() -> AbstractContextManager[None]:
     """GPUs otherwise round convolutions to TF32, ten bits, and codes near a boundary would differ from a CPU's."""
     return torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)
 
@@ -127,6 +128,11 @@ def load_image_tokenizer(folder: Path, device: str = "cpu") -> ImageTokenizer:
 def device_of(shape: JobShape) -> str:
     """`cuda` where the job asked for a GPU and has one, else `cpu`."""
     return "cuda" if shape.gpus and torch.cuda.is_available() else "cpu"
+
+
+def devices_of(shape: JobShape) -> list[str]:
+    """As many GPUs as the job asked for and has; `cpu` where that is none."""
+    return [f"cuda:{number}" for number in range(min(shape.gpus, torch.cuda.device_count()))] or ["cpu"]
 
 
 def make_pretrained_tokenizer(job: Job[PlannedPretrainedVQGAN, Execution]) -> Manifest:
@@ -173,7 +179,7 @@ def read_images(folders: list[Path], split: Split, image_size: int) -> tuple[np.
         stored = Images(folder, image_size)
         for chunk in stored.chunks(CHUNK_IMAGES, [split]):
             new = [index for index, name in enumerate(chunk.ids) if name not in images]
-            for index, rgb in zip(new, stored.decoded([chunk.data[index] for index in new]), strict=True):
+            for index, rgb in zip(new, stored.decoded(chunk.read(new)), strict=True):
                 if isinstance(rgb, BadImage):
                     rejected[rgb.reason] += 1
                 else:

@@ -4,10 +4,12 @@ In place an image is proven by its name, which is a hash of its bytes; nothing e
 """
 
 import io
-from collections.abc import Callable, Collection, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import groupby
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -23,21 +25,29 @@ from unix_lib.images.pixels import rgb_from_bytes
 from unix_lib.jobs.job_kinds import job_kind
 from unix_lib.records.rejected import encodable
 from unix_lib.records.shards import SPLITS, Split, count_rows, iterate_batches
-from unix_lib.records.tables import TableError
+from unix_lib.records.tables import TableError, TableRow
 from unix_lib.sources.errors import BadRow, SourceError
 from unix_lib.sources.in_place.images import GIVEN, PLACES, image_id
-from unix_lib.sources.in_place.settings import PlannedImages
+from unix_lib.sources.in_place.settings import PixelSettings, PlannedImages
 
-Places = Iterator[list[dict[str, Any]]]  # rows of PLACE, in batches
+Place = dict[str, Any]  # a row of PLACE
+SOME = 1024  # images that are looked through at a time
+AHEAD = 128  # images that are decoded before they are asked for: 100 MB of them at 512 pixels a side
 
 
 @dataclass(frozen=True)
 class Chunk:
-    """Images one behind the other, lists of one length."""
+    """Images one behind the other, lists of one length.
+
+    They are read, as they are stored, when they are asked for: chunk after chunk, and those of one in order, once.
+    """
 
     ids: list[str]
     splits: list[str]
-    data: list[bytes]
+    read: Callable[[Sequence[int]], Iterator[bytes]]  # those at some places of the lists
+
+    def read_all(self) -> Iterator[bytes]:
+        return self.read(range(len(self.ids)))
 
 
 class Images:
@@ -49,6 +59,11 @@ class Images:
         self.given = folder / GIVEN  # codes of images that were encoded before they came here
         self._settings = _settings_of(folder) if self.in_place else None
 
+    @property
+    def prepared_by(self) -> dict[str, Any]:
+        """What decides an image's pixels beside what it is called and the size."""
+        return {} if self._settings is None else self._settings.narrowed(PixelSettings).semantic()
+
     def count(self) -> int:
         """How many there are to decode."""
         if not self.in_place:
@@ -57,27 +72,26 @@ class Images:
 
     def chunks(self, size: int, splits: Sequence[Split] = SPLITS) -> Iterator[Chunk]:
         """All of some splits; of those that are stored one split comes after the other."""
-        if self.in_place:
-            yield from self._read_in_place(size, (batch.to_pylist() for batch in self._places(splits)))
+        if self._settings is not None:
+            reader = PlaceReader(self._settings, self.folder.name)
+            for places in _in_lists(self._places(splits), size):
+                ids, split_of = ([place[column] for place in places] for column in ("image_id", "split"))
+                yield Chunk(ids, split_of, partial(_read_in_place, reader, places))
             return
         for split in splits:
             for rows in iterate_batches(self.folder, split, ["image_id", "image"], batch_rows=size):
-                yield Chunk(rows["image_id"].to_pylist(), [split] * len(rows), rows["image"].to_pylist())
+                ids = rows["image_id"].to_pylist()
+                yield Chunk(ids, [split] * len(ids), partial(_stored, rows["image"]))
 
     def some(self, ids: Collection[str], split: Split) -> dict[str, bytes]:
         """Those of a split that have such ids, as they are stored; one whose codes came with it is not among them."""
-        if self.in_place:
-            places = (batch.to_pylist() for batch in self._places([split]))
-            wanted = ([place for place in batch if place["image_id"] in ids] for batch in places)
-            chunks = list(self._read_in_place(len(ids) + 1, wanted))
-            return {name: data for chunk in chunks for name, data in zip(chunk.ids, chunk.data, strict=True)}
-        values, found = pa.array(list(ids), pa.string()), dict[str, bytes]()
-        for batch in iterate_batches(self.folder, split, ["image_id", "image"]):
-            rows = batch.filter(pc.is_in(batch["image_id"], value_set=values))
-            found |= dict(zip(rows["image_id"].to_pylist(), rows["image"].to_pylist(), strict=True))
+        found: dict[str, bytes] = {}
+        for chunk in self.chunks(SOME, [split]):
+            wanted = [index for index, name in enumerate(chunk.ids) if name in ids]
+            found |= zip((chunk.ids[index] for index in wanted), chunk.read(wanted), strict=True)
         return found
 
-    def decoded(self, data: list[bytes], threads: int = 1) -> Iterator[np.ndarray | BadImage]:
+    def decoded(self, data: Iterable[bytes], threads: int = 1) -> Iterator[np.ndarray | BadImage]:
         """uint8 (3, S, S) of each, or what is wrong with it, in order."""
         return decoded(data, self._decode, threads)
 
@@ -94,51 +108,68 @@ class Images:
             to_decode = pc.and_(batch["first"], pc.invert(batch["given"]))
             yield batch.filter(pc.and_(to_decode, pc.is_in(batch["split"], value_set=wanted)))
 
-    def _read_in_place(self, size: int, places: Places) -> Iterator[Chunk]:
-        chunk = Chunk([], [], [])
-        for place, data in self._bytes_in_place(places):
-            chunk.ids.append(place["image_id"])
-            chunk.splits.append(place["split"])
-            chunk.data.append(data)
-            if len(chunk.ids) == size:
-                yield chunk
-                chunk = Chunk([], [], [])
-        if chunk.ids:
-            yield chunk
 
-    def _bytes_in_place(self, batches: Places) -> Iterator[tuple[dict[str, Any], bytes]]:
-        assert self._settings is not None
-        settings, outside = self._settings, Outside(Path.cwd(), FileHashes(None))
-        paths = {encodable(name): path for path, name in settings.named_files(outside).items()}
-        places = (place for batch in batches for place in batch)
-        reader = settings.reader
-        columns = reader.columns(reader.image_columns(settings))
-        for file, of_file in groupby(places, key=lambda place: str(place["file"])):
-            rows: Iterator[Any] = iter(())
-            row, images = None, list[bytes]()
-            for place in of_file:
-                try:
-                    if row is None:
-                        rows = reader.rows(paths[file], *columns)
-                    if row != place["row"]:
-                        values = next(found.values for found in rows if found.number == place["row"])
-                        row, images = place["row"], reader.images(values, settings)
-                    data = images[place["item"]]
-                except (KeyError, StopIteration, IndexError, BadRow, TableError, OSError):
-                    raise self._changed(file, place["row"]) from None
-                if image_id(data) != place["image_id"]:
-                    raise self._changed(file, place["row"])
-                yield place, data
+class PlaceReader:
+    """Reads images where they lie, which must be asked for in the order of their places.
 
-    def _changed(self, file: str, row: int) -> SourceError:
-        return SourceError(
-            f"{file}, row {row}: the image is not the one that {self.folder.name} has in its index; put the file back, "
-            "or run again, which indexes it anew"
-        )
+    Args:
+        settings: of the job that indexed them.
+        index: what that is called, for messages.
+    """
+
+    def __init__(self, settings: PlannedImages, index: str) -> None:
+        self._settings, self._index = settings, index
+        outside = Outside(Path.cwd(), FileHashes(None))
+        self._paths = {encodable(name): path for path, name in settings.named_files(outside).items()}
+        self._columns = settings.reader.columns(settings.reader.image_columns(settings))
+        self._file: str | None = None
+        self._rows: Iterator[TableRow] = iter(())
+        self._row, self._images = 0, list[bytes]()
+
+    def read(self, place: Place) -> bytes:
+        """The image at a place, as it is stored.
+
+        Raises:
+            SourceError: it is not the one that was indexed.
+        """
+        reader = self._settings.reader
+        try:
+            if place["file"] != self._file:
+                self._file, self._row = place["file"], 0
+                self._rows = reader.rows(self._paths[place["file"]], *self._columns)
+            if place["row"] != self._row:
+                values = next(found.values for found in self._rows if found.number == place["row"])
+                self._row, self._images = place["row"], reader.images(values, self._settings)
+            data = self._images[place["item"]]
+        except (KeyError, StopIteration, IndexError, BadRow, TableError, OSError):
+            data = None
+        if data is None or image_id(data) != place["image_id"]:
+            raise SourceError(
+                f"{place['file']}, row {place['row']}: the image is not the one that {self._index} has in its index; "
+                "put the file back, or run again, which indexes it anew"
+            )
+        return data
 
 
-def decoded(data: list[bytes], decode: Callable[[bytes], np.ndarray], threads: int) -> Iterator[np.ndarray | BadImage]:
-    """What `decode` makes of each image, or the `BadImage` that it raises, in order."""
+def _read_in_place(reader: PlaceReader, places: Sequence[Place], wanted: Sequence[int]) -> Iterator[bytes]:
+    return (reader.read(places[index]) for index in wanted)
+
+
+def _stored(images: pa.BinaryArray, wanted: Sequence[int]) -> Iterator[bytes]:
+    return (images[index].as_py() for index in wanted)
+
+
+def _in_lists(batches: Iterable[pa.RecordBatch], size: int) -> Iterator[list[Place]]:
+    """Rows in lists of a size, the last one shorter."""
+    rows = (row for batch in batches for row in batch.to_pylist())
+    while some := list(islice(rows, size)):
+        yield some
+
+
+def decoded(
+    data: Iterable[bytes], decode: Callable[[bytes], np.ndarray], threads: int
+) -> Iterator[np.ndarray | BadImage]:
+    """What `decode` makes of each image, or the `BadImage` that it raises, in order; a few at a time are in memory."""
 
     def one(image: bytes) -> np.ndarray | BadImage:
         try:
@@ -147,7 +178,13 @@ def decoded(data: list[bytes], decode: Callable[[bytes], np.ndarray], threads: i
             return fault
 
     with ThreadPoolExecutor(threads) as pool:  # Pillow works without holding the interpreter's lock
-        yield from pool.map(one, data)
+        waiting = deque[Future[np.ndarray | BadImage]]()
+        for image in data:
+            waiting.append(pool.submit(one, image))
+            if len(waiting) > AHEAD:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
 
 
 def _settings_of(folder: Path) -> PlannedImages:

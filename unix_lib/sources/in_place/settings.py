@@ -19,16 +19,21 @@ MAX_ASPECT_RATIO = 2.5
 BYTES_PER_IMAGE = 100_000  # ASSUME: of a photograph of 512 pixels a side in JPEG
 
 
-class PreparedImages(StrictModel):
-    """Which images are taken, by their headers, and how they get to the tokenizer's size."""
+class PixelSettings(StrictModel):
+    """How an image gets to the tokenizer's size."""
 
-    max_pixels: int = key("larger images are set aside unread, pixels by the header", 50_000_000, ge=1, le=10**12)
-    max_aspect_ratio: float = key("images of a larger aspect ratio are set aside", MAX_ASPECT_RATIO, ge=1)
     resize: Resize = key(
         "how an image becomes square: the centre of its short side (Lanczos), white bands beside it, or drawn out of "
         "shape",
         "crop",
     )
+
+
+class PreparedImages(PixelSettings):
+    """Which images are taken, by their headers, and how they get to the tokenizer's size."""
+
+    max_pixels: int = key("larger images are set aside unread, pixels by the header", 50_000_000, ge=1, le=10**12)
+    max_aspect_ratio: float = key("images of a larger aspect ratio are set aside", MAX_ASPECT_RATIO, ge=1)
 
 
 class PlannedSamples(PlannedRows):
