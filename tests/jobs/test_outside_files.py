@@ -75,7 +75,10 @@ EXAMPLES: dict[tuple[str, str], list[dict[str, Any]]] = {
     ("sources", "image_folder/images"): [
         {"folder": "images", "captions": "captions.jsonl", "source": "x", "shard": 0, "held_out": HELD_OUT}
     ],
-    ("sources", "image_folder/records"): [{"folder": "images", "captions": "captions.jsonl"}],
+    ("sources", "image_folder/records"): [
+        {"folder": "images", "captions": "captions.jsonl"},
+        {"folder": "images"},  # whose captions lie beside them
+    ],
     ("sources", "text/records"): [
         {"corpus": "files", "files": ["texts/**/*.txt"], "source": "x", "shard": 0, "held_out": HELD_OUT}
     ],
@@ -122,7 +125,7 @@ EXAMPLES: dict[tuple[str, str], list[dict[str, Any]]] = {
 }
 CASES = [(name, index) for name, examples in EXAMPLES.items() for index in range(len(examples))]
 FILES = (
-    *("images/0.png", "images/1.png", "captions.jsonl", "texts/a/0.txt", "texts/1.txt"),
+    *("images/0.png", "images/1.png", "captions.jsonl", "images/0.txt", "texts/a/0.txt", "texts/1.txt"),
     *("rows/0.jsonl", "rows/1.jsonl"),
     *("model/config.json", "model/deep/weights", "questions.tsv", "judge.py"),
 )

@@ -1,12 +1,14 @@
 """The `image_folder` source: good images prepared as the paper's were, every bad sample set aside with its reason."""
 
 import csv
+import gzip
 import io
 import json
 import os
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
@@ -39,7 +41,8 @@ def good_folder(tmp_path, count=8):
 
 
 def settings_of(folder, captions, **more):
-    return {"kind": "image_folder", "folder": str(folder), "captions": str(captions), "image_size": 16} | more
+    named = {} if captions is None else {"captions": str(captions)}
+    return {"kind": "image_folder", "folder": str(folder), "image_size": 16} | named | more
 
 
 def make_folder(tmp_path, folder, captions, **more):
@@ -191,6 +194,60 @@ def test_csv_captions(tmp_path):
     rows = all_rows(made)
     assert len(rows) == 8
     assert all(row["text"].endswith(', with a comma and a "quote"\nand a line') for row in rows)
+
+
+@pytest.mark.parametrize("name", ["captions.json", "captions.parquet", "captions.tsv", "captions.jsonl.gz"])
+def test_captions_in_other_tables(tmp_path, name):
+    folder, rows = good_folder(tmp_path)
+    rows.append({"image": "0.png", "caption": " "})
+    texts = "".join(json.dumps(row) + "\n" for row in rows)
+    if name.endswith(".parquet"):
+        pq.write_table(pa.Table.from_pylist(rows), tmp_path / name)
+    elif name.endswith(".gz"):
+        (tmp_path / name).write_bytes(gzip.compress(texts.encode()))
+    elif name.endswith(".tsv"):
+        lines = [["image", "caption"], *(row.values() for row in rows)]
+        (tmp_path / name).write_text("".join("\t".join(line) + "\n" for line in lines))
+    else:
+        (tmp_path / name).write_text(json.dumps(rows))
+    made = make_folder(tmp_path, folder, tmp_path / name)
+    assert {row["sample_id"]: row["text"] for row in all_rows(made)} == {
+        row["image"]: row["caption"] for row in rows[:-1]
+    }
+    [rejected] = rejected_rows(made)["records"].values()
+    assert (rejected["reason"], rejected["origin"].partition(":")[0]) == ("empty caption", name)
+
+
+def test_captions_in_files_beside_the_images(tmp_path):
+    folder, rows = good_folder(tmp_path)
+    (folder / "below").mkdir()
+    noise(20, 20, 20).save(folder / "below" / "1.jpg")
+    noise(20, 20, 21).save(folder / "below" / "1.png")
+    noise(20, 20, 22).save(folder / "alone.png")
+    for row in rows:
+        (folder / row["image"]).with_suffix(".txt").write_text(f"{row['caption']}\n", encoding="utf-8-sig")
+    (folder / "below" / "1.txt").write_text("eine\nBeschreibung", encoding="utf-8")
+    (folder / "2.txt").write_text(" \n")
+    (folder / "3.txt").write_bytes(b"caf\xe9")
+    (folder / "4.txt").write_bytes(b"a\0b")
+    (folder / "5.txt").write_bytes(b"long " * 300_000)
+    (folder / "gone.txt").write_text("words")
+    made = make(tmp_path / "results", "mine", **settings_of(folder, None))
+    expected = {f"{index}.png": f"caption {index}" for index in (0, 1, 6, 7)}
+    expected |= dict.fromkeys(["below/1.jpg", "below/1.png"], "eine\nBeschreibung")
+    assert {row["sample_id"]: row["text"] for row in all_rows(made)} == expected
+    rejected = {name: (row["reason"], row["origin"]) for name, row in rejected_rows(made)["records"].items()}
+    assert rejected == {
+        "2.png": ("empty caption", "2.txt:1"),
+        **{f"{index}.png": ("malformed row", f"{index}.txt:1") for index in (3, 4, 5)},
+        "gone": ("caption without image", "gone.txt:1"),
+        "alone.png": ("image without caption", "alone.png"),
+    }
+    # A corrected caption makes the records anew, and no image.
+    (folder / "2.txt").write_text("found words")
+    again = make(tmp_path / "results", "mine", **settings_of(folder, None))
+    assert again["images"].folder == made["images"].folder and again["records"].folder != made["records"].folder
+    assert len(all_rows(again)) == len(expected) + 1
 
 
 def test_an_unclosed_quote_spoils_its_row_only(tmp_path):
@@ -365,7 +422,7 @@ def test_missing_and_unreadable_inputs_are_named(tmp_path):
     with pytest.raises(SourceError, match=r"nowhere: no such folder"):
         make_folder(tmp_path, tmp_path / "nowhere", captions)
     (tmp_path / "captions.txt").write_text("x")
-    with pytest.raises(SourceError, match=r"ends in \.csv or \.jsonl"):
+    with pytest.raises(SourceError, match=r"a table's name ends in"):
         make_folder(tmp_path, folder, tmp_path / "captions.txt")
     (tmp_path / "captions.csv").write_text("picture,caption\n0.png,words\n")
     with pytest.raises(SourceError, match=r"no column 'image' in the first line"):

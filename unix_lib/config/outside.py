@@ -90,7 +90,11 @@ class ReadsOutside(StrictModel):
     identity: FilesIdentity | None = key("what the files are, filled in by the plan", None, sparse=True)
 
     named_by: ClassVar[str] = "path"  # the key that names them
-    sets_aside: ClassVar[bool] = False  # whether a file that can't be read is set aside instead of being an error
+
+    @property
+    def sets_aside(self) -> bool:
+        """Whether a file that can't be read is set aside instead of being an error."""
+        return False
 
     def identify(self, outside: Outside) -> FilesIdentity | None:
         """What the files are now; None where the settings name none.

@@ -238,7 +238,10 @@ class PlannedRows(RowFiles, RowSelection, PlannedPart):
     """The settings of a job that reads one part of the files."""
 
     named_by = "files"
-    sets_aside = True
+
+    @property
+    def sets_aside(self) -> bool:
+        return True
 
     def part(self, outside: Outside) -> list[Path]:
         """The files of the part."""

@@ -1,4 +1,4 @@
-"""Reads a caption file, JSONL or CSV, with columns `image` and `caption`: a row per sample, or why a line is none.
+"""Reads a table of captions with columns `image` and `caption`: a row per sample, or why it is none.
 
 Bytes that are not UTF-8 and a quote that is never closed spoil their line, not the file.
 """
@@ -12,21 +12,28 @@ from unix_lib.config.folders import is_regular
 from unix_lib.images.formats import EXTENSIONS
 from unix_lib.records.delimited import fields_of, read_delimited
 from unix_lib.records.lines import BadLine, fault_of, numbered_lines, value_of
+from unix_lib.records.tables import TableError, read_table
 from unix_lib.sources.errors import SourceError
 
 COLUMNS = ("image", "caption")
+FORMS = ".csv, .jsonl, .json, .tsv or .parquet"
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class CaptionRow:
-    """One line of the file; `fault` says why it can't be used."""
+    """One row; `fault` says why it can't be used."""
 
+    file: str  # its name
     line: int  # 1-based, the row's first
     image: str
     caption: str
     fault: str | None = None
+
+    @property
+    def origin(self) -> str:
+        return f"{self.file}:{self.line}"
 
 
 def read_captions(path: Path, folder: Path) -> Iterator[CaptionRow]:
@@ -36,17 +43,25 @@ def read_captions(path: Path, folder: Path) -> Iterator[CaptionRow]:
         folder: where the images are: a CSV row that runs on over a line with an image of its own misses a quote.
 
     Raises:
-        SourceError: no such file, one that can't be read, neither .csv nor .jsonl, or a CSV without the two columns.
+        SourceError: no such file, one that can't be read, of no known form, or a table without the two columns.
     """
     if not is_regular(path):
-        raise SourceError(f"{path}: no such caption file; set 'captions' to a JSONL or CSV file")
-    suffix = path.suffix.lower()
-    if suffix not in (".csv", ".jsonl"):
-        raise SourceError(f"{path}: a caption file ends in .csv or .jsonl; convert or rename it")
+        raise SourceError(f"{path}: no such caption file; set 'captions' to a table that ends in {FORMS}")
+    read = {".csv": lambda: _csv_rows(path, folder), ".jsonl": lambda: _jsonl_rows(path)}
     try:
-        yield from _csv_rows(path, folder) if suffix == ".csv" else _jsonl_rows(path)
+        yield from read.get(path.suffix.lower(), lambda: _table_rows(path))()
+    except TableError as error:
+        raise SourceError(f"{path}: {error}; make it a table with columns image and caption in {FORMS}") from None
     except OSError as error:
         raise SourceError(f"{path}: can't be read ({error.strerror}); make it a file that you may read") from None
+
+
+def _table_rows(path: Path) -> Iterator[CaptionRow]:
+    for row in read_table(path, COLUMNS):
+        if row.fault is None:
+            yield _row(path, row.number, row.values)
+        else:
+            yield CaptionRow(path.name, row.number, "", "", row.fault)
 
 
 def _jsonl_rows(path: Path) -> Iterator[CaptionRow]:
@@ -55,9 +70,9 @@ def _jsonl_rows(path: Path) -> Iterator[CaptionRow]:
             values = value_of(line.decode("utf-8", "surrogateescape"))
         except BadLine as fault:
             _log.info("%s:%d: %s", path, number, fault.__cause__)
-            yield CaptionRow(number, "", "", str(fault))
+            yield CaptionRow(path.name, number, "", "", str(fault))
         else:
-            yield _row(number, values)
+            yield _row(path, number, values)
 
 
 def _csv_rows(path: Path, folder: Path) -> Iterator[CaptionRow]:
@@ -89,20 +104,20 @@ def _csv_rows(path: Path, folder: Path) -> Iterator[CaptionRow]:
         if fault is None and len(record.fields) > len(columns):
             fault = "more fields than columns; put a caption with commas in quotes"
         yield (
-            _row(record.line, values)
+            _row(path, record.line, values)
             if fault is None
-            else CaptionRow(record.line, values.get("image", "").replace("\0", "").strip(), "", fault)
+            else CaptionRow(path.name, record.line, values.get("image", "").replace("\0", "").strip(), "", fault)
         )
 
 
-def _row(line: int, values: object) -> CaptionRow:
+def _row(path: Path, line: int, values: object) -> CaptionRow:
     if not isinstance(values, dict):
-        return CaptionRow(line, "", "", "not an object with 'image' and 'caption'")
+        return CaptionRow(path.name, line, "", "", "not an object with 'image' and 'caption'")
     fields = [values.get(column) for column in COLUMNS]
     texts = [field if isinstance(field, str) else "" for field in fields]
     image, caption = (text.replace("\0", "").strip() for text in texts)
     for column, field in zip(COLUMNS, fields, strict=True):
         fault = fault_of(field) if isinstance(field, str) else "is missing or no text"
         if fault is not None:
-            return CaptionRow(line, image, "", f"'{column}' {fault}")
-    return CaptionRow(line, image, caption)
+            return CaptionRow(path.name, line, image, "", f"'{column}' {fault}")
+    return CaptionRow(path.name, line, image, caption)

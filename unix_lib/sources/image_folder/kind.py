@@ -1,4 +1,4 @@
-"""The kind of source `image_folder`: a user's own images with captions in a JSONL or CSV file."""
+"""The kind of source `image_folder`: a user's own images with captions in a table, or in files beside them."""
 
 from pathlib import Path
 from typing import Literal
@@ -9,6 +9,7 @@ from unix_lib.config.needs import Need
 from unix_lib.config.outside import FilesIdentity, Outside, ReadsOutside
 from unix_lib.config.sources import PlannedPart, SourceKind, SourceSettings, nth_part
 from unix_lib.config.strict import StrictModel, key
+from unix_lib.sources.image_folder.caption_files import caption_files
 from unix_lib.sources.image_folder.rows import named_images
 
 # PAPER: images of a larger aspect ratio are dropped.
@@ -19,10 +20,17 @@ class FolderPaths(StrictModel):
     """Where the images and their captions are."""
 
     folder: str = key("folder of the images, relative to the project's root or absolute", min_length=1)
-    captions: str = key(
-        "JSONL or CSV file with one `image` (path below the folder) and `caption` per row", min_length=1
+    captions: str | None = key(
+        "table (.jsonl, .json, .csv, .tsv, .parquet) with one `image` (path below the folder) and `caption` per row; "
+        "null reads `.txt` files beside the images",
+        None,
+        min_length=1,
     )
     limit: int | None = key("rows that are read, the first ones; null reads all", None, ge=1, le=10**12, sparse=True)
+
+    def captions_below(self, root: Path) -> Path | None:
+        """The table of captions; None where they lie beside the images."""
+        return None if self.captions is None else root / self.captions
 
 
 class FolderImages(FolderPaths):
@@ -42,7 +50,7 @@ class FolderImages(FolderPaths):
 
         So a row behind all others changes the last part or adds one, and no part before it.
         """
-        captions, folder = outside.root / self.captions, outside.root / self.folder
+        captions, folder = self.captions_below(outside.root), outside.root / self.folder
         named = outside.once((captions, folder, self.limit), lambda: named_images(captions, folder, self.limit))
         return [named[first : first + self.shard_images] for first in range(0, len(named), self.shard_images)] or [[]]
 
@@ -51,7 +59,10 @@ class PlannedFolderImages(FolderImages, PlannedPart):
     """The job of one part of the images."""
 
     named_by = "folder"
-    sets_aside = True
+
+    @property
+    def sets_aside(self) -> bool:
+        return True
 
     def part(self, outside: Outside) -> list[str]:
         """Paths of the part's image files."""
@@ -71,12 +82,21 @@ class PlannedFolderRecords(FolderPaths, ReadsOutside):
 
     named_by = "captions"
 
+    @property
+    def sets_aside(self) -> bool:
+        return self.captions is None
+
     def identify(self, outside: Outside) -> FilesIdentity:
-        return outside.files([Path(self.captions)])
+        if self.captions is not None:
+            return outside.files([self.captions])
+        return outside.files(outside.once(self.folder, lambda: caption_files(outside.root / self.folder)))
+
+    def named(self) -> str:
+        return super().named() if self.captions is not None else f"captions in {self.folder}"
 
 
 class ImageFolderSource(FolderImages, SourceSettings):
-    """A user's own images with captions in a JSONL or CSV file (columns `image`, `caption`)."""
+    """A user's own images with captions in a table (columns `image`, `caption`), or in `.txt` files beside them."""
 
     kind: Literal["image_folder"]
 
@@ -87,7 +107,8 @@ class ImageFolderSource(FolderImages, SourceSettings):
         return len(self.image_shards(outside))
 
     def needs(self, name: str) -> list[Need]:
-        return [Need(f"source {name}: {path}", local=Path(path)) for path in (self.folder, self.captions)]
+        paths = filter(None, (self.folder, self.captions))
+        return [Need(f"source {name}: {path}", local=Path(path)) for path in paths]
 
     def described(self) -> str:
         return f"images of {in_sentences(self.folder)}"

@@ -1,6 +1,6 @@
 """Makes an `image_folder` source: a user's images, prepared and split, and the records of their captions.
 
-Both jobs read the caption file. What is wrong with an image is told by the images' job, once for each file; what is
+Both jobs read the captions. What is wrong with an image is told by the images' job, once for each file; what is
 wrong with a row by the records' job, once for each row, a row whose image was set aside included.
 """
 
@@ -23,11 +23,12 @@ from unix_lib.records.shards import ShardWriter
 from unix_lib.sources.errors import SourceError
 from unix_lib.sources.image_folder.decoding import ImageFile, decoded, with_good_headers
 from unix_lib.sources.image_folder.kind import PlannedFolderImages, PlannedFolderRecords
-from unix_lib.sources.image_folder.rows import Naming, judged_rows
+from unix_lib.sources.image_folder.rows import EMPTY_CAPTION, MALFORMED, Naming, judged_rows
 from unix_lib.sources.writing import Files, ImageWriter, finish
 
 SET_ASIDE = "image set aside"
 UNCAPTIONED = "image without caption"
+OF_CAPTIONS = (MALFORMED, EMPTY_CAPTION)  # found in files that the plan doesn't open
 
 NAMES_FILE = "names.parquet"
 NAMES = pa.schema(
@@ -72,7 +73,7 @@ def make_records(job: Job[PlannedFolderRecords, Execution]) -> Manifest:
         SourceError: no folder or no caption file, or images that came or went after they were made.
     """
     settings, source = job.settings, job.recipe.name
-    captions, naming = Path(settings.captions), Naming(Path(settings.folder))
+    captions, naming = settings.captions_below(Path()), Naming(Path(settings.folder))
     root = naming.root
     images, set_aside = _images_by_name(job.inputs("images"))
     rejected = RejectedSamples()
@@ -81,17 +82,18 @@ def make_records(job: Job[PlannedFolderRecords, Execution]) -> Manifest:
     times: Counter[str] = Counter()
     with ShardWriter(job.folder, "train", RECORD) as train, ShardWriter(job.folder, "heldout", RECORD) as heldout:
         for judged in judged_rows(captions, Path(settings.folder), settings.limit):
-            row, origin = judged.row, f"{captions.name}:{judged.row.line}"
+            row, origin = judged.row, judged.row.origin
             times[row.image] += 1
             sample_id = row.image or f"row-{row.line}"
             if row.image and times[row.image] > 1:
                 sample_id += f"#{times[row.image]}"
             mentioned.add(judged.file)
+            if judged.reason is None or (captions is None and judged.reason in OF_CAPTIONS):
+                named.add(_name_below(root, Path(judged.file)))
             if judged.reason is not None:
                 rejected.add(sample_id, origin, judged.reason, judged.detail)
                 continue
             name = _name_below(root, Path(judged.file))
-            named.add(name)
             if name not in images:
                 if name not in set_aside:
                     raise SourceError(f"sources.{source}: {name} came after the images were made; run again")
@@ -106,7 +108,8 @@ def make_records(job: Job[PlannedFolderRecords, Execution]) -> Manifest:
     for path in files_below(root) if settings.limit is None else ():
         name = path.relative_to(root).as_posix()
         if path.suffix.lower() in EXTENSIONS and is_regular(path) and naming.file(name)[0] not in mentioned:
-            rejected.add(name, name, UNCAPTIONED, f"no row in {captions.name} names it")
+            where = "no .txt file lies beside it" if captions is None else f"no row in {captions.name} names it"
+            rejected.add(name, name, UNCAPTIONED, where)
     facts = {"train_records": train.rows, "heldout_records": heldout.rows}
     return finish(job, {**train.files, **heldout.files}, facts, rejected)
 
@@ -140,12 +143,12 @@ def _images_by_name(folders: list[Path]) -> tuple[dict[str, tuple[str, str]], di
 def _nothing_usable(job: Job[PlannedFolderImages, Execution], rejected: RejectedSamples) -> SourceError:
     """The error of images none of which is usable; what was set aside is written down first."""
     rejected.write(job.folder)
-    folder, captions = job.settings.folder, job.settings.captions
-    rows = judged_rows(Path(captions), Path(folder), job.settings.limit)
+    folder, captions = job.settings.folder, job.settings.captions_below(Path())
+    rows = judged_rows(captions, Path(folder), job.settings.limit)
     counts = Counter(judged.reason for judged in rows if judged.reason is not None)
     counts.update(rejected.counts)
     reasons = ", ".join(f"{count} x {reason}" for reason, count in sorted(counts.items())) or "no rows"
     return SourceError(
-        f"sources.{job.settings.source}: no usable image in {folder} with {captions} ({reasons}); mend them or add "
-        f"images; every rejected image is in {job.folder / REJECTED_FILE}"
+        f"sources.{job.settings.source}: no usable image in {folder} with {captions or '.txt files'} ({reasons}); mend "
+        f"them or add images; every rejected image is in {job.folder / REJECTED_FILE}"
     )

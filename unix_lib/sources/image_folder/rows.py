@@ -14,6 +14,7 @@ from pathlib import Path, PurePath
 
 from unix_lib.config.folders import is_folder, is_regular
 from unix_lib.sources.errors import SourceError
+from unix_lib.sources.image_folder.caption_files import captions_beside
 from unix_lib.sources.image_folder.captions import CaptionRow, read_captions
 
 MALFORMED = "malformed row"
@@ -32,8 +33,14 @@ class JudgedRow:
     detail: str | None = None
 
 
-def judged_rows(captions: Path, folder: Path, limit: int | None = None) -> Iterator[JudgedRow]:
-    """The rows of a caption file, in order, judged by all but the pixels of their images; at most `limit` of them.
+def judged_rows(
+    captions: Path | None, folder: Path, limit: int | None = None, *, read: bool = True
+) -> Iterator[JudgedRow]:
+    """The rows of captions, in order, judged by all but the pixels of their images; at most `limit` of them.
+
+    Args:
+        captions: the table that they are in; None where they are in files beside the images.
+        read: whether such files are opened and judged.
 
     Raises:
         SourceError: no such folder, or a caption file that can't be read at all.
@@ -41,7 +48,8 @@ def judged_rows(captions: Path, folder: Path, limit: int | None = None) -> Itera
     if not is_folder(folder):
         raise SourceError(f"{folder}: no such folder; set 'folder' to where the images are")
     naming = Naming(folder)
-    for row in islice(read_captions(captions, naming.root), limit):
+    rows = captions_beside(naming.root, read=read) if captions is None else read_captions(captions, naming.root)
+    for row in islice(rows, limit):
         file, regular = naming.file(row.image)
         if row.fault is not None:
             yield JudgedRow(row, file, MALFORMED, row.fault)
@@ -49,21 +57,25 @@ def judged_rows(captions: Path, folder: Path, limit: int | None = None) -> Itera
             yield JudgedRow(row, file, OUTSIDE, row.image)
         elif not regular:
             yield JudgedRow(row, file, MISSING, f"no file {row.image or '(empty name)'} in the folder")
-        elif not row.caption:
+        elif not row.caption and (read or captions is not None):
             yield JudgedRow(row, file, EMPTY_CAPTION)
         else:
             yield JudgedRow(row, file)
 
 
-def named_images(captions: Path, folder: Path, limit: int | None = None) -> list[str]:
+def named_images(captions: Path | None, folder: Path, limit: int | None = None) -> list[str]:
     """Image files that usable rows name, each once, in the order of the rows: paths that begin with the folder's.
+
+    An image beside which a file with its caption lies is one of them, whatever stands in the file: there may be
+    millions.
 
     There are none where the folder or the caption file is missing or of no known form, which the jobs then say: a plan
     can be looked at before the data are there.
     """
     begins, cut = Naming(folder).prefix, f"{folder}/".replace("//", "/")
     try:
-        usable = dict.fromkeys(judged.file for judged in judged_rows(captions, folder, limit) if judged.reason is None)
+        rows = judged_rows(captions, folder, limit, read=False)
+        usable = dict.fromkeys(judged.file for judged in rows if judged.reason is None)
     except SourceError:
         return []
     return [cut + file[len(begins) :] for file in usable]
