@@ -70,6 +70,10 @@ class BenchmarkSettings(StrictModel):
     def made(self) -> str:
         """Which of a source's benchmarks it scores on, as `SourceSettings.benchmarks` names them."""
 
+    def image_files(self) -> dict[str, str]:
+        """Files of questions about images that are no source's, with their layouts."""
+        return {}
+
     def generation(self, model: type[Model], config: GenerateConfig) -> Model:
         """Settings of the job that lets a checkpoint answer it."""
         return self.narrowed(model)

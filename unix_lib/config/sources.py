@@ -37,6 +37,7 @@ class SourcePlanning:
     source: str  # name of the source
     held_out: HeldOut
     shard: int = 0  # which part of the source, where the job is cut into parts
+    benchmark_files: dict[str, str] = field(default_factory=dict)  # of questions about images, with their layouts
 
 
 class PlannedPart(ReadsOutside):
@@ -61,6 +62,10 @@ class SourceSettings(StrictModel):
             name: getattr(planning, name) for name in ("source", "held_out", "shard") if name in model.model_fields
         }
         return self.narrowed(model, **asked)
+
+    def makes(self, job: str) -> bool:
+        """Whether the source has a job that its kind describes."""
+        return job != "benchmarks" or bool(self.benchmarks())
 
     def shards(self, outside: Outside) -> int:
         """Parts that those jobs are cut into which its kind cuts, side by side on a cluster."""
@@ -92,18 +97,22 @@ class SourceSettings(StrictModel):
 
 @dataclass(frozen=True)
 class SourceKind(Kind[Any]):
-    """A kind of source: up to three jobs, so that a corrected caption encodes no image again.
+    """A kind of source: jobs apart from each other, so that a corrected caption encodes no image again.
 
     `records` makes texts, captions and conversations; `images` what they show, keyed by what decides the pixels alone;
-    `benchmarks` what is asked about held-out samples. `reads` says which of these jobs a job takes as inputs.
+    `hashes` and `screening` set images aside for what they look like; `benchmarks` makes what is asked about held-out
+    samples. `reads` says which of these jobs a job takes as inputs, where the source has them.
     """
 
     records: JobKind[Any] = field(kw_only=True)
     images: JobKind[Any] | None = None
+    hashes: JobKind[Any] | None = None
+    screening: JobKind[Any] | None = None
     benchmarks: JobKind[Any] | None = None
     reads: dict[str, tuple[str, ...]] = field(default_factory=dict)
     sharded: tuple[str, ...] = ()  # jobs that are cut into parts
-    JOBS: ClassVar[tuple[str, ...]] = ("images", "records", "benchmarks")  # in the order of the flow
+    # In the order of the flow.
+    JOBS: ClassVar[tuple[str, ...]] = ("images", "hashes", "screening", "records", "benchmarks")
 
 
 def nth_part(parts: list[list[File]], shard: int) -> list[File]:

@@ -17,6 +17,7 @@ from unix_lib.records.rejected import RejectedSamples
 from unix_lib.records.schema import CODES
 from unix_lib.records.shards import SPLITS, ShardWriter, Split, iterate_batches
 from unix_lib.sources.in_place.reading import Images
+from unix_lib.sources.screening.screened import screened_out
 from unix_lib.tokenizers.image import devices_of, exact_convolutions, load_image_tokenizer
 from unix_lib.tokenizers.vqgan import ImageTokenizerError
 
@@ -36,7 +37,7 @@ def write_codes(job: Job[EncodeSettings, EncodeExecution], encoders: Sequence[En
     """Make it with a tokenizer, the same on each device, that need not be an input; raises what `make_codes` does."""
     tokenizer = encoders[0]
     require_storable(tokenizer.codebook_size)
-    images = Images(job.input("images"), tokenizer.image_size)
+    images = Images(job.input("images"), tokenizer.image_size, screened_out(job.inputs("screening")))
     progress = Progress(images.count())
     rejected = RejectedSamples()
     code_counts = np.zeros(tokenizer.codebook_size, np.int64)

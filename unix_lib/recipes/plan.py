@@ -149,7 +149,11 @@ class Plan:
 
     def images(self, source: str) -> list[str]:
         """The images of a source, which are a translation's too, none where it has none."""
-        return self._parts.get(("sources", f"{self.experiment.origin_of(source)}-images"), [])
+        return self.of_source(self.experiment.origin_of(source), "images")
+
+    def of_source(self, source: str, job: str) -> list[str]:
+        """What one of a source's jobs makes, part by part; nothing where it has no such job."""
+        return self.records(source) if job == "records" else self._parts.get(("sources", f"{source}-{job}"), [])
 
     def codes(self, source: str) -> list[str]:
         """The codes of these images."""

@@ -57,11 +57,13 @@ def resolve(experiment: Experiment, root: Path, hashes: FileHashes | None = None
 
 def _sources(plan: Plan, outside: Outside) -> None:
     execution = Execution(job=plan.experiment.sources_job)
+    benchmarks = plan.experiment.benchmarks.values()
+    benchmark_files = {file: layout for one in benchmarks for file, layout in one.image_files().items()}
     for name, source in plan.experiment.sources.items():
         kind = find_kind("source", source.kind, SourceKind)
         for job in kind.JOBS:
             described = getattr(kind, job)
-            if described is None or (job == "benchmarks" and not source.benchmarks()):
+            if described is None or not source.makes(job):
                 continue
             whole = name if job == "records" else f"{name}-{job}"
             shards = source.shards(outside) if job in kind.sharded else 1
@@ -73,12 +75,11 @@ def _sources(plan: Plan, outside: Outside) -> None:
             for shard in range(shards):
                 # A part of one job reads that part of another; a job that is not cut reads all of it.
                 inputs: Inputs = {
-                    role: _of_source(plan, name, role)[shard : shard + 1]
-                    if {job, role} <= {*kind.sharded}
-                    else list(_of_source(plan, name, role))
+                    role: made[shard : shard + 1] if {job, role} <= {*kind.sharded} else list(made)
                     for role in kind.reads.get(job, ())
+                    if (made := plan.of_source(name, role))
                 }
-                planning = SourcePlanning(name, plan.experiment.held_out, shard)
+                planning = SourcePlanning(name, plan.experiment.held_out, shard, benchmark_files)
                 settings = source.settings_of(described.settings, planning)
                 artefact, job_of = shard_name(whole, shard), f"{source.kind}/{job}"
                 plan.add("sources", artefact, job_of, settings, inputs, execution, part_of=whole)
@@ -98,23 +99,23 @@ def _translate(plan: Plan) -> None:
             plan.add("translate", f"{name}-benchmarks", "benchmarks", asked, inputs, config)
 
 
-def _of_source(plan: Plan, name: str, job: str) -> list[str]:
-    return plan.images(name) if job == "images" else plan.records(name)
-
-
 def _tokenizers(plan: Plan) -> None:
     config = plan.experiment.tokenizers
-    for name, role, tokenizer in (("text", "records", config.text), ("image", "images", config.image)):
+    for name, tokenizer in (("text", config.text), ("image", config.image)):
         if tokenizer is None:
             continue
         kind = find_kind("text tokenizer" if name == "text" else "image tokenizer", tokenizer.kind, TokenizerKind)
-        sources = [artefact for source in tokenizer.trained_on() for artefact in _of_source(plan, source, role)]
+        roles = ("records",) if name == "text" else ("images", "screening")
+        trained_on = {
+            role: [artefact for source in tokenizer.trained_on() for artefact in plan.of_source(source, role)]
+            for role in roles
+        }
         plan.add(
             "tokenizers",
             name,
             f"{name}/{tokenizer.kind}",
             tokenizer.narrowed(kind.job.settings),
-            {role: sources} if sources else {},
+            {role: artefacts for role, artefacts in trained_on.items() if artefacts},
             # What a kind adds to the shape of its job stands in its own section.
             tokenizer.narrowed(kind.job.execution, job=config.job),
         )
@@ -131,6 +132,8 @@ def _encode(plan: Plan) -> None:
     for name in plan.experiment.sources:
         for shard, images in enumerate(plan.images(name)):
             inputs: Inputs = {"images": images, "image_tokenizer": tokenizer}
+            if screening := plan.of_source(name, "screening"):
+                inputs["screening"] = list(screening)
             part = shard_name(name, shard)
             config = plan.experiment.encode
             plan.add("encode", part, "codes", config.narrowed(EncodeSettings), inputs, config, part_of=name)

@@ -9,6 +9,7 @@ Shapes: B batch, S pixels along a side, C codes per image, row-major.
 import json
 import logging
 from collections import Counter
+from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from unix_lib.images.pixels import pixels_from_levels, pixels_from_rgb
 from unix_lib.jobs.job import Job
 from unix_lib.records.shards import Split
 from unix_lib.sources.in_place.reading import Images
+from unix_lib.sources.screening.screened import screened_out
 from unix_lib.tokenizers.fidelity import code_perplexity, psnr_db
 from unix_lib.tokenizers.pretrained_vqgan import PlannedPretrainedVQGAN
 from unix_lib.tokenizers.train_vqgan import train_vqgan
@@ -153,7 +155,8 @@ def make_trained_tokenizer(job: Job[VQGANTraining, VQGANExecution]) -> Manifest:
         ImageTokenizerError: there is no readable image in them.
     """
     folders, image_size = job.inputs("images"), job.settings.shape.image_size
-    images, rejected = read_images(folders, "train", image_size)
+    without = screened_out(job.inputs("screening"))
+    images, rejected = read_images(folders, "train", image_size, without)
     if len(images) == 0:
         raise ImageTokenizerError(
             f"tokenizers.image.sources: no readable training image in {', '.join(folder.name for folder in folders)}; "
@@ -163,7 +166,7 @@ def make_trained_tokenizer(job: Job[VQGANTraining, VQGANExecution]) -> Manifest:
     # The state is kept beside the artefact, not in it: the workflow deletes a failed job's outputs, never this.
     model = train_vqgan(images, job.settings, work=job.work, checkpoint_seconds=job.execution.checkpoint_seconds)
     files = save_image_tokenizer(model, job.folder)
-    heldout, _ = read_images(folders, "heldout", image_size)
+    heldout, _ = read_images(folders, "heldout", image_size, without)
     facts = {"training_images": len(images)} | quality(ImageTokenizer(model), heldout)
     logger.info("image tokenizer: %s", facts)
     manifest = job.finish(files, rejected=rejected, facts=facts)
@@ -171,12 +174,14 @@ def make_trained_tokenizer(job: Job[VQGANTraining, VQGANExecution]) -> Manifest:
     return manifest
 
 
-def read_images(folders: list[Path], split: Split, image_size: int) -> tuple[np.ndarray, dict[str, int]]:
+def read_images(
+    folders: list[Path], split: Split, image_size: int, without: Iterable[str] = ()
+) -> tuple[np.ndarray, dict[str, int]]:
     """The different images of a split, in order, uint8 (N, 3, S, S), and the number of unreadable ones by reason."""
     images: dict[str, np.ndarray] = {}
     rejected: Counter[str] = Counter()
     for folder in folders:
-        stored = Images(folder, image_size)
+        stored = Images(folder, image_size, without)
         for chunk in stored.chunks(CHUNK_IMAGES, [split]):
             new = [index for index, name in enumerate(chunk.ids) if name not in images]
             for index, rgb in zip(new, stored.decoded(chunk.read(new)), strict=True):

@@ -26,6 +26,9 @@ class QuestionBenchmark(BenchmarkSettings):
     def made(self) -> str:
         return self.layout
 
+    def image_files(self) -> dict[str, str]:
+        return {} if self.file is None else {self.file: self.layout}
+
     def generation(self, model: type[Model], config: GenerateConfig) -> Model:
         asked = {"max_answer_tokens": config.max_answer_tokens, "question_suffix": config.question_suffix}
         return self.narrowed(model, **asked)

@@ -5,9 +5,8 @@ A row: `images` list<struct<bytes, path>>, `texts` list<struct<user, assistant>>
 
 from typing import Literal
 
-from unix_lib.config.row_files import RowSource
 from unix_lib.config.strict import StrictModel, key
-from unix_lib.sources.in_place.settings import PlannedImages, PlannedRecords, PreparedImages, kind_in_place
+from unix_lib.sources.in_place.settings import ImageRowSource, PlannedImages, PlannedRecords, kind_in_place
 
 
 class ImageColumn(StrictModel):
@@ -34,7 +33,7 @@ class PlannedFineVisionRecords(TextColumn, PlannedRecords):
     reader_at = "unix_lib.sources.finevision.rows:READER"
 
 
-class FineVisionSource(ImageColumn, TextColumn, PreparedImages, RowSource):
+class FineVisionSource(ImageColumn, TextColumn, ImageRowSource):
     """Conversations about images in Parquet shards of FineVision's layout, read in place."""
 
     kind: Literal["finevision"]

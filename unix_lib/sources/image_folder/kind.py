@@ -7,10 +7,11 @@ from unix_lib.config.folders import in_sentences
 from unix_lib.config.kinds import JobKind
 from unix_lib.config.needs import Need
 from unix_lib.config.outside import FilesIdentity, Outside, ReadsOutside
-from unix_lib.config.sources import PlannedPart, SourceKind, SourceSettings, nth_part
+from unix_lib.config.sources import PlannedPart, SourceKind, nth_part
 from unix_lib.config.strict import StrictModel, key
 from unix_lib.sources.image_folder.caption_files import caption_files
 from unix_lib.sources.image_folder.rows import named_images
+from unix_lib.sources.screening.settings import HASHES, SCREENED_READS, SCREENING, ScreenedSource
 
 # PAPER: images of a larger aspect ratio are dropped.
 MAX_ASPECT_RATIO = 2.5
@@ -95,7 +96,7 @@ class PlannedFolderRecords(FolderPaths, ReadsOutside):
         return super().named() if self.captions is not None else f"captions in {self.folder}"
 
 
-class ImageFolderSource(FolderImages, SourceSettings):
+class ImageFolderSource(FolderImages, ScreenedSource):
     """A user's own images with captions in a table (columns `image`, `caption`), or in `.txt` files beside them."""
 
     kind: Literal["image_folder"]
@@ -118,6 +119,8 @@ KIND = SourceKind(
     settings=ImageFolderSource,
     images=JobKind(PlannedFolderImages, "unix_lib.sources.image_folder.make:make_images", 2),
     records=JobKind(PlannedFolderRecords, "unix_lib.sources.image_folder.make:make_records", 3),
-    reads={"records": ("images",)},
-    sharded=("images",),
+    hashes=HASHES,
+    screening=SCREENING,
+    reads=SCREENED_READS,
+    sharded=("images", "hashes"),
 )

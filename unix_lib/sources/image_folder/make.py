@@ -24,6 +24,7 @@ from unix_lib.sources.errors import SourceError
 from unix_lib.sources.image_folder.decoding import ImageFile, decoded, with_good_headers
 from unix_lib.sources.image_folder.kind import PlannedFolderImages, PlannedFolderRecords
 from unix_lib.sources.image_folder.rows import EMPTY_CAPTION, MALFORMED, Naming, judged_rows
+from unix_lib.sources.screening.screened import screened_out
 from unix_lib.sources.writing import Files, ImageWriter, finish
 
 SET_ASIDE = "image set aside"
@@ -76,6 +77,7 @@ def make_records(job: Job[PlannedFolderRecords, Execution]) -> Manifest:
     captions, naming = settings.captions_below(Path()), Naming(Path(settings.folder))
     root = naming.root
     images, set_aside = _images_by_name(job.inputs("images"))
+    screened = screened_out(job.inputs("screening"))
     rejected = RejectedSamples()
     mentioned: set[str] = set()  # files, also by rows that can't be used
     named: set[str] = set()  # by rows that can
@@ -100,6 +102,9 @@ def make_records(job: Job[PlannedFolderRecords, Execution]) -> Manifest:
                 rejected.add(sample_id, origin, SET_ASIDE, set_aside[name])
                 continue
             image_id, split = images[name]
+            if image_id in screened:
+                rejected.add(sample_id, origin, SET_ASIDE, screened[image_id])
+                continue
             record = {"kind": IMAGE_TEXT, "text": row.caption, "image_ids": [image_id], "source": source}
             (heldout if split == "heldout" else train).write({"sample_id": sample_id} | record)
     if (gone := images.keys() | set_aside.keys()) - named:

@@ -6,9 +6,8 @@ A row of TSV: the image in base64, and a caption, or captions as a JSON list. Of
 
 from typing import Literal
 
-from unix_lib.config.row_files import RowSource
 from unix_lib.config.strict import StrictModel, key
-from unix_lib.sources.in_place.settings import PlannedImages, PlannedRecords, PreparedImages, kind_in_place
+from unix_lib.sources.in_place.settings import ImageRowSource, PlannedImages, PlannedRecords, kind_in_place
 
 
 class ImageColumn(StrictModel):
@@ -38,7 +37,7 @@ class PlannedPairRecords(CaptionColumn, PlannedRecords):
     reader_at = "unix_lib.sources.image_pairs.rows:READER"
 
 
-class ImagePairsSource(ImageColumn, CaptionColumn, PreparedImages, RowSource):
+class ImagePairsSource(ImageColumn, CaptionColumn, ImageRowSource):
     """Images with captions in TSV, CSV, JSON lines or Parquet, read in place."""
 
     kind: Literal["image_pairs"]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -24,12 +24,13 @@ from unix_lib.images.files import BadImage, square_rgb
 from unix_lib.images.pixels import rgb_from_bytes
 from unix_lib.jobs.job_kinds import job_kind
 from unix_lib.records.rejected import encodable
-from unix_lib.records.shards import SPLITS, Split, count_rows, iterate_batches
+from unix_lib.records.shards import SPLITS, Split, iterate_batches
 from unix_lib.records.tables import TableError, TableRow
 from unix_lib.sources.errors import BadRow, SourceError
 from unix_lib.sources.in_place.images import GIVEN, PLACES, image_id
 from unix_lib.sources.in_place.settings import PixelSettings, PlannedImages
 
+Decoded = TypeVar("Decoded")
 Place = dict[str, Any]  # a row of PLACE
 SOME = 1024  # images that are looked through at a time
 AHEAD = 128  # images that are decoded before they are asked for: 100 MB of them at 512 pixels a side
@@ -51,10 +52,15 @@ class Chunk:
 
 
 class Images:
-    """The images of an artefact's folder, each once a split, at `image_size` pixels a side."""
+    """The images of an artefact's folder, each once a split, at `image_size` pixels a side.
 
-    def __init__(self, folder: Path, image_size: int) -> None:
+    Args:
+        without: names of images that are left out.
+    """
+
+    def __init__(self, folder: Path, image_size: int, without: Iterable[str] = ()) -> None:
         self.folder, self.image_size = folder, image_size
+        self._without = pa.array(list(without), pa.string())
         self.in_place = any(folder.glob(f"{PLACES}-*.parquet"))
         self.given = folder / GIVEN  # codes of images that were encoded before they came here
         self._settings = _settings_of(folder) if self.in_place else None
@@ -67,7 +73,7 @@ class Images:
     def count(self) -> int:
         """How many there are to decode."""
         if not self.in_place:
-            return sum(count_rows(self.folder, split) for split in SPLITS)
+            return sum(len(rows) for split in SPLITS for rows in self._left(split, ["image_id"]))
         return sum(len(batch) for batch in self._places(SPLITS))
 
     def chunks(self, size: int, splits: Sequence[Split] = SPLITS) -> Iterator[Chunk]:
@@ -79,7 +85,7 @@ class Images:
                 yield Chunk(ids, split_of, partial(_read_in_place, reader, places))
             return
         for split in splits:
-            for rows in iterate_batches(self.folder, split, ["image_id", "image"], batch_rows=size):
+            for rows in self._left(split, ["image_id", "image"], size):
                 ids = rows["image_id"].to_pylist()
                 yield Chunk(ids, [split] * len(ids), partial(_stored, rows["image"]))
 
@@ -101,10 +107,15 @@ class Images:
         rgb = square_rgb(io.BytesIO(data), self.image_size, self._settings.resize)
         return np.ascontiguousarray(rgb.transpose(2, 0, 1))
 
+    def _left(self, shards: str, columns: list[str] | None = None, size: int = 1024) -> Iterator[pa.RecordBatch]:
+        """Rows of a split, or of places, but for those of images that are left out."""
+        for batch in iterate_batches(self.folder, shards, columns, size):
+            yield batch.filter(pc.invert(pc.is_in(batch["image_id"], value_set=self._without)))
+
     def _places(self, splits: Sequence[Split]) -> Iterator[pa.RecordBatch]:
         """Where the images of some splits are, each once, but for those that need no decoding."""
         wanted = pa.array(splits, pa.string())
-        for batch in iterate_batches(self.folder, PLACES):
+        for batch in self._left(PLACES):
             to_decode = pc.and_(batch["first"], pc.invert(batch["given"]))
             yield batch.filter(pc.and_(to_decode, pc.is_in(batch["split"], value_set=wanted)))
 
@@ -166,19 +177,17 @@ def _in_lists(batches: Iterable[pa.RecordBatch], size: int) -> Iterator[list[Pla
         yield some
 
 
-def decoded(
-    data: Iterable[bytes], decode: Callable[[bytes], np.ndarray], threads: int
-) -> Iterator[np.ndarray | BadImage]:
+def decoded(data: Iterable[bytes], decode: Callable[[bytes], Decoded], threads: int) -> Iterator[Decoded | BadImage]:
     """What `decode` makes of each image, or the `BadImage` that it raises, in order; a few at a time are in memory."""
 
-    def one(image: bytes) -> np.ndarray | BadImage:
+    def one(image: bytes) -> Decoded | BadImage:
         try:
             return decode(image)
         except BadImage as fault:
             return fault
 
     with ThreadPoolExecutor(threads) as pool:  # Pillow works without holding the interpreter's lock
-        waiting = deque[Future[np.ndarray | BadImage]]()
+        waiting = deque[Future[Decoded | BadImage]]()
         for image in data:
             waiting.append(pool.submit(one, image))
             if len(waiting) > AHEAD:

@@ -15,6 +15,7 @@ from unix_lib.sources.errors import BadRow
 from unix_lib.sources.in_place.images import images_of_rows, rows_of
 from unix_lib.sources.in_place.settings import PlannedRecords
 from unix_lib.sources.rows import TakenRows, require_usable
+from unix_lib.sources.screening.screened import screened_out
 from unix_lib.sources.writing import finish
 
 SET_ASIDE = "image set aside"
@@ -34,6 +35,7 @@ def make_records(job: Job[PlannedRecords, Execution]) -> Manifest:
     rows = TakenRows(settings, job.outside, rejected)
     folders = job.inputs("images")
     shown = images_of_rows(folders)
+    screened = screened_out(job.inputs("screening"))
     spoilt: dict[str, str] = {}
     for folder in folders:
         for row in pq.read_table(folder / REJECTED_FILE).to_pylist():
@@ -45,6 +47,9 @@ def make_records(job: Job[PlannedRecords, Execution]) -> Manifest:
             if spoilt_part in spoilt:
                 raise BadRow(SET_ASIDE, spoilt[spoilt_part])
         split, ids = shown.get((file, row.number), ("", []))
+        for name in ids:
+            if name in screened:
+                raise BadRow(SET_ASIDE, screened[name])
         drafts = reader.drafts(row.values, settings, place)
         for number, draft in enumerate(drafts):
             if draft.kind == IMAGE_TEXT and not ids:

@@ -10,6 +10,7 @@ from unix_lib.config.row_files import PlannedRows, RowSource
 from unix_lib.config.sources import SourceKind
 from unix_lib.config.strict import StrictModel, key
 from unix_lib.images.formats import Resize
+from unix_lib.sources.screening.settings import HASHES, SCREENED_READS, SCREENING, ScreenedSource
 
 if TYPE_CHECKING:
     from unix_lib.sources.in_place.samples import Reader
@@ -61,14 +62,22 @@ class PlannedRecords(PlannedSamples):
     """The job of one part's records."""
 
 
-def kind_in_place(settings: type[RowSource], images: type[PlannedImages], records: type[PlannedRecords]) -> SourceKind:
+class ImageRowSource(PreparedImages, ScreenedSource, RowSource):
+    """A source of rows that show images."""
+
+
+def kind_in_place(
+    settings: type[ImageRowSource], images: type[PlannedImages], records: type[PlannedRecords]
+) -> SourceKind:
     """A kind of source whose jobs are those of all sources in place, with the kind's own reader."""
     return SourceKind(
         settings=settings,
         images=JobKind(images, "unix_lib.sources.in_place.images:make_images", 1),
         records=JobKind(records, "unix_lib.sources.in_place.records:make_records", 1),
-        reads={"records": ("images",)},
-        sharded=("images", "records"),
+        hashes=HASHES,
+        screening=SCREENING,
+        reads=SCREENED_READS,
+        sharded=("images", "hashes", "records"),
     )
 
 

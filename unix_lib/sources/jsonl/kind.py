@@ -11,9 +11,8 @@ from typing import Literal
 
 from unix_lib.config.needs import Need
 from unix_lib.config.outside import FilesIdentity, Outside
-from unix_lib.config.row_files import RowSource
 from unix_lib.config.strict import key
-from unix_lib.sources.in_place.settings import InFolder, PlannedImages, PlannedRecords, PreparedImages, kind_in_place
+from unix_lib.sources.in_place.settings import ImageRowSource, InFolder, PlannedImages, PlannedRecords, kind_in_place
 
 
 class RowImage(InFolder):
@@ -38,7 +37,7 @@ class PlannedLineRecords(PlannedRecords):
     reader_at = "unix_lib.sources.jsonl.rows:READER"
 
 
-class JSONLinesSource(RowImage, PreparedImages, RowSource):
+class JSONLinesSource(RowImage, ImageRowSource):
     """Texts, captions and conversations in the layout published with the paper, or in LLaVA's."""
 
     kind: Literal["jsonl"]

@@ -5,10 +5,9 @@ A sample: `000123.jpg` (or .png, .webp), and `000123.txt` with the caption, or `
 
 from typing import Literal
 
-from unix_lib.config.row_files import RowSource
 from unix_lib.config.strict import key
 from unix_lib.sources.image_pairs.kind import CaptionColumn
-from unix_lib.sources.in_place.settings import PlannedImages, PlannedRecords, PreparedImages, kind_in_place
+from unix_lib.sources.in_place.settings import ImageRowSource, PlannedImages, PlannedRecords, kind_in_place
 
 
 class SampleCaption(CaptionColumn):
@@ -29,7 +28,7 @@ class PlannedSampleRecords(SampleCaption, PlannedRecords):
     reader_at = "unix_lib.sources.webdataset.rows:READER"
 
 
-class WebDatasetSource(SampleCaption, PreparedImages, RowSource):
+class WebDatasetSource(SampleCaption, ImageRowSource):
     """Images with captions in tar shards, read in place; a filter asks for keys of the samples' JSON."""
 
     kind: Literal["webdataset"]
