@@ -88,6 +88,10 @@ EXAMPLES: dict[tuple[str, str], list[dict[str, Any]]] = {
         for job, more in (("images", {"image_folder": "images"} if kind == "jsonl" else {}), ("records", {}))
         if (kind, job) != ("conversations", "images")
     },
+    **{
+        ("sources", f"{kind}/screening"): [{"benchmark_files": {"questions.tsv": "mme"}}]
+        for kind in ("image_folder", "finevision", "image_pairs", "webdataset", "jsonl")
+    },
     ("tokenizers", "text/pretrained"): [{"path": "model"}],
     ("tokenizers", "image/pretrained"): [{"path": "model", "shape": SHAPE}],
     ("train", "checkpoint"): [
