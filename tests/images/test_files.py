@@ -7,10 +7,11 @@ import zlib
 import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
+from PIL.JpegImagePlugin import JpegImageFile
 
 from tests.images.pictures import noise, png_that_claims
 from unix_lib.images.files import BadImage, check_header, fit, image_id, image_row, png_bytes, square_rgb, upright_rgb
-from unix_lib.images.formats import FORMATS
+from unix_lib.images.formats import FORMATS, Resize
 
 
 def test_an_image_bomb_is_judged_by_its_header():
@@ -230,3 +231,16 @@ def test_an_id_is_of_the_shape_and_of_every_pixel():
     assert len({image_id(rgb), image_id(other), image_id(rgb.reshape(4, 2, 3))}) == 3
     assert image_id(rgb) == image_id(np.asfortranarray(rgb))
     assert len(image_id(rgb)) == 32
+
+
+@pytest.mark.parametrize("resize", ["crop", "pad", "stretch"])
+def test_a_large_jpeg_drafted_is_nearly_the_same_picture(resize: Resize, monkeypatch: pytest.MonkeyPatch) -> None:
+    photograph = noise(25, 20).resize((1000, 800), Image.Resampling.BICUBIC)
+    data, decoded = io.BytesIO(), list[tuple[int, int]]()
+    photograph.save(data, format="JPEG", quality=90)
+    load = JpegImageFile.load
+    monkeypatch.setattr(JpegImageFile, "load", lambda image: (decoded.append(image.size), load(image))[1])
+    whole, drafted = (square_rgb(data, 200, resize, draft=draft) for draft in (False, True))
+    assert decoded[0] == (1000, 800) and decoded[-1] in {(250, 200), (500, 400)}
+    assert min(decoded[-1]) >= 200 or resize == "pad"
+    assert 0 < np.abs(whole.astype(int) - drafted).mean() < 2

@@ -104,7 +104,8 @@ class Images:
     def _decode(self, data: bytes) -> np.ndarray:
         if self._settings is None:
             return rgb_from_bytes(data, self.image_size)
-        rgb = square_rgb(io.BytesIO(data), self.image_size, self._settings.resize)
+        settings = self._settings
+        rgb = square_rgb(io.BytesIO(data), self.image_size, settings.resize, draft=settings.draft)
         return np.ascontiguousarray(rgb.transpose(2, 0, 1))
 
     def _left(self, shards: str, columns: list[str] | None = None, size: int = 1024) -> Iterator[pa.RecordBatch]:

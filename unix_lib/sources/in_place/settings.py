@@ -28,6 +28,12 @@ class PixelSettings(StrictModel):
         "shape",
         "crop",
     )
+    draft: bool = key(
+        "large JPEGs are decoded at a half, a quarter or an eighth of their size: twice as fast, and other pixels by 1 "
+        "of 255 levels in the mean",
+        False,
+        sparse=True,
+    )
 
 
 class PreparedImages(PixelSettings):
