@@ -1,10 +1,12 @@
 """The jobs that make the image tokenizer."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from transformers.models.chameleon.modeling_chameleon import ChameleonVQVAEVectorQuantizer
 
 from tests.jobs.making import make_job
 from tests.tokenizers.published import SHAPE as PUBLISHED_SHAPE
@@ -14,11 +16,15 @@ from unix_lib.artefacts.errors import UserError
 from unix_lib.artefacts.manifest import read_manifest
 from unix_lib.images.pixels import image_from_pixels, pixels_from_rgb
 from unix_lib.jobs.job import Job
+from unix_lib.tokenizers import vqgan
 from unix_lib.tokenizers.image import ImageTokenizer, load_image_tokenizer
 from unix_lib.tokenizers.pretrained_vqgan import PlannedPretrainedVQGAN
 from unix_lib.tokenizers.train_vqgan import VQGANTrainer
 from unix_lib.tokenizers.trained_vqgan import VQGANExecution, VQGANTraining
 from unix_lib.tokenizers.vqgan import ImageTokenizerError
+
+
+WITHOUT_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 
 
 def training_job(
@@ -45,6 +51,45 @@ def test_job_trains_on_the_sources_and_reports_quality(tmp_path: Path) -> None:
     codes = tokenizer.encode(pixels_from_rgb(blocks(3)))
     assert (tokenizer.codes_per_image, codes.shape) == (16, (3, 16))
     assert not job.work.exists()
+
+
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=[pytest.mark.gpu, WITHOUT_GPU])])
+def test_bf16_codes_are_mostly_those_of_float32(tmp_path: Path, device: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = training_job(tmp_path, stored(blocks(20)))
+    job.make()
+    levels = torch.from_numpy(blocks(40))
+    exact = load_image_tokenizer(job.folder).encode(levels)
+    assert torch.equal(exact, load_image_tokenizer(job.folder).encode(pixels_from_rgb(blocks(40))))
+    tokenizer = load_image_tokenizer(job.folder, device, "bf16")
+    compared: list[torch.dtype] = []
+    quantize = ChameleonVQVAEVectorQuantizer.forward
+
+    def told(self: ChameleonVQVAEVectorQuantizer, latents: torch.Tensor) -> Any:
+        compared.append(latents.dtype)
+        return quantize(self, latents)
+
+    monkeypatch.setattr(ChameleonVQVAEVectorQuantizer, "forward", told)
+    rounded = tokenizer.encode(levels)
+    assert tokenizer.model.quant_conv.weight.dtype == torch.bfloat16 and set(compared) == {torch.float32}
+    assert 0.8 < (rounded == exact).float().mean() < 1
+    assert tokenizer.decode(rounded).dtype == torch.float32
+
+
+def test_images_are_compared_with_codes_some_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = some_vqgan()
+    at_once = ImageTokenizer(model).encode(some_pixels(5))
+    monkeypatch.setattr(vqgan, "DISTANCES_AT_ONCE", 1)
+    assert torch.equal(ImageTokenizer(model).encode(some_pixels(5)), at_once)
+
+
+@pytest.mark.gpu
+@WITHOUT_GPU
+def test_a_compiled_encoder_gives_the_same_codes_up_to_rounding(tmp_path: Path) -> None:
+    job = training_job(tmp_path, stored(blocks(20)))
+    job.make()
+    levels = torch.from_numpy(blocks(40))
+    plain, compiled = (load_image_tokenizer(job.folder, "cuda", compiled=each).encode(levels) for each in (False, True))
+    assert (plain == compiled).float().mean() > 0.98
 
 
 def test_reported_psnr_is_that_of_the_decoded_pictures(tmp_path: Path) -> None:

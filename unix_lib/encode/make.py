@@ -28,9 +28,10 @@ def make_codes(job: Job[EncodeSettings, EncodeExecution]) -> Manifest:
     Raises:
         ImageTokenizerError: the tokenizer has more codes than 16 bits hold.
     """
-    folder = job.input("image_tokenizer")
+    folder, precision, compiled = job.input("image_tokenizer"), job.settings.precision, job.execution.compiled
+    devices = devices_of(job.shape)
     with exact_convolutions():
-        return write_codes(job, [load_image_tokenizer(folder, device) for device in devices_of(job.shape)])
+        return write_codes(job, [load_image_tokenizer(folder, one, precision, compiled=compiled) for one in devices])
 
 
 def write_codes(job: Job[EncodeSettings, EncodeExecution], encoders: Sequence[Encoder]) -> Manifest:

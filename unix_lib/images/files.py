@@ -99,9 +99,7 @@ def check_header(file: Path | io.BytesIO, max_pixels: int, max_aspect_ratio: flo
     return width, height
 
 
-def square_rgb(
-    file: Path | io.BytesIO, image_size: int, resize: Resize = "crop", *, draft: bool = False
-) -> np.ndarray:
+def square_rgb(file: Path | io.BytesIO, image_size: int, resize: Resize = "crop", *, draft: bool = False) -> np.ndarray:
     """The image as uint8 (image_size, image_size, 3), RGB. Check the header first.
 
     Args:

@@ -22,6 +22,7 @@ from transformers.models.chameleon.configuration_chameleon import ChameleonVQVAE
 
 from unix_lib.artefacts.files import atomic_path, write_json
 from unix_lib.artefacts.manifest import Facts, Manifest
+from unix_lib.config.encode import Precision
 from unix_lib.config.jobs import Execution, JobShape
 from unix_lib.images.files import BadImage
 from unix_lib.images.pixels import pixels_from_levels, pixels_from_rgb
@@ -48,10 +49,26 @@ CHUNK_IMAGES = 1024  # as stored, in memory at a time
 
 
 class ImageTokenizer:
-    """A VQGAN ready for use: in evaluation mode, without gradients, on one device."""
+    """A VQGAN ready for use: in evaluation mode, without gradients, on one device.
 
-    def __init__(self, model: VQGAN, device: str = "cpu") -> None:
+    Args:
+        precision: what it encodes in; it decodes in float32.
+        compiled: whether the encoder is compiled when it is first used.
+    """
+
+    def __init__(
+        self, model: VQGAN, device: str = "cpu", precision: Precision = "float32", *, compiled: bool = False
+    ) -> None:
         model.eval().to(device)
+        on_gpu = device.startswith("cuda")  # where convolutions are faster with channels last
+        for part in (model.encoder, model.quant_conv):
+            if precision == "bf16":
+                part.to(torch.bfloat16)
+            if on_gpu:
+                part.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if compiled:
+            model.encoder.compile()
+        self._layout = torch.channels_last if on_gpu else torch.contiguous_format
         self.model = model
         self.device = device
 
@@ -76,7 +93,7 @@ class ImageTokenizer:
     @torch.inference_mode()
     def encode(self, pixels: torch.Tensor) -> torch.Tensor:
         """Pixels (B, 3, S, S), float32 in [-1, 1] or uint8, to codes int64 (B, C), on the CPU."""
-        pixels = pixels.to(self.device)
+        pixels = pixels.to(self.device).contiguous(memory_format=self._layout)
         with exact_convolutions():
             return self.model.codes(pixels_from_levels(pixels) if pixels.dtype == torch.uint8 else pixels).cpu()
 
@@ -108,8 +125,10 @@ def save_image_tokenizer(model: VQGAN, folder: Path) -> dict[str, int | None]:
     return {CONFIG_FILE: None, WEIGHTS_FILE: None}
 
 
-def load_image_tokenizer(folder: Path, device: str = "cpu") -> ImageTokenizer:
-    """Read what `save_image_tokenizer` wrote.
+def load_image_tokenizer(
+    folder: Path, device: str = "cpu", precision: Precision = "float32", *, compiled: bool = False
+) -> ImageTokenizer:
+    """Read what `save_image_tokenizer` wrote; see `ImageTokenizer`.
 
     Raises:
         ImageTokenizerError: the folder holds no image tokenizer.
@@ -124,7 +143,7 @@ def load_image_tokenizer(folder: Path, device: str = "cpu") -> ImageTokenizer:
         raise ImageTokenizerError(
             f"{folder}: not an image tokenizer ({type(error).__name__}: {error}); run the workflow again to make it"
         ) from None
-    return ImageTokenizer(model, device)
+    return ImageTokenizer(model, device, precision, compiled=compiled)
 
 
 def device_of(shape: JobShape) -> str:

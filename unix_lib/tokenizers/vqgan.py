@@ -14,6 +14,8 @@ from unix_lib.artefacts.errors import UserError
 from unix_lib.config.tokenizers import VQGANShape
 from unix_lib.tokenizers.vqgan_decoder import VQGANDecoder
 
+DISTANCES_AT_ONCE = 16_384  # latents that are compared with all codes: 0.5 GB of distances to 8,192 of them
+
 
 class ImageTokenizerError(UserError):
     """An image tokenizer that can't be built, read or asked for what it lacks."""
@@ -48,13 +50,17 @@ class VQGAN(ChameleonVQVAE):
 
     def latents(self, pixels: torch.Tensor) -> torch.Tensor:
         """Pixels float32 (B, 3, S, S) to latents before quantization, (B, E, G, G)."""
-        latents: torch.Tensor = self.quant_conv(self.encoder(pixels))
+        latents: torch.Tensor = self.quant_conv(self.encoder(pixels.to(self.quant_conv.weight.dtype)))
         return latents
 
     def codes(self, pixels: torch.Tensor) -> torch.Tensor:
-        """Pixels float32 (B, 3, S, S) in [-1, 1] to codes int64 (B, G*G)."""
-        codes: torch.Tensor = self.encode(pixels).image_tokens
-        return codes.view(pixels.shape[0], -1)
+        """Pixels float32 (B, 3, S, S) in [-1, 1] to codes int64 (B, G*G).
+
+        Distances to codes are float32's whatever the encoder computes in, and of some images at a time.
+        """
+        latents = self.latents(pixels).float()
+        images = max(1, DISTANCES_AT_ONCE // latents[0, 0].numel())
+        return torch.cat([self.quantize(some)[2] for some in latents.split(images)]).view(len(pixels), -1)
 
     def pixels_from_latents(self, latents: torch.Tensor) -> torch.Tensor:
         """Latents (B, E, G, G), quantized or not, to pixels (B, 3, S, S), not clamped.
