@@ -23,7 +23,6 @@ from unix_lib.tokenizers.train_vqgan import VQGANTrainer
 from unix_lib.tokenizers.trained_vqgan import VQGANExecution, VQGANTraining
 from unix_lib.tokenizers.vqgan import ImageTokenizerError
 
-
 WITHOUT_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 
 
