@@ -293,11 +293,12 @@ def benchmark_data(
     documents: Annotated[int, typer.Option(min=1, help="lengths that are planned")] = 1_000_000,
     photographs: Annotated[int, typer.Option(min=2)] = 96,
     rounds: Annotated[int, typer.Option(min=1, help="times that each contender runs")] = 3,
+    pictures: Annotated[Path | None, typer.Option(help="pictures that near-duplicates are looked for among")] = None,
 ) -> None:
     """Time samples to packs, plans and images beside plain loops; one table. Minutes on two cores."""
     from unix_lib.commands import benchmark_data as command
 
-    raise typer.Exit(command.run(vocabulary, documents, photographs, rounds, console))
+    raise typer.Exit(command.run(vocabulary, documents, photographs, rounds, pictures, console))
 
 
 @app.command()

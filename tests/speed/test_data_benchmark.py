@@ -1,6 +1,7 @@
 """The benchmark of what brings data in: its contenders do the same work, and its command prints one table."""
 
 import io
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
@@ -23,9 +24,20 @@ def test_the_greedy_cutter_fills_every_pack() -> None:
     assert _greedy(lengths) == lengths.sum() // PACK_LENGTH
 
 
-def test_the_command_prints_one_table() -> None:
+def test_the_command_prints_one_table(tmp_path: Path) -> None:
+    (tmp_path / "0.jpg").write_bytes(_photograph(0))
     small = ["--vocabulary", "400", "--documents", "1000", "--photographs", "2", "--rounds", "1"]
+    small += ["--pictures", str(tmp_path)]
     finished = CliRunner().invoke(app, ["benchmark-data", *small])
     assert finished.exit_code == 0, finished.exception
-    for wanted in ("samples/s", "tokenizer alone", "samples to packs", "planned/s", "images/s", "2 processes"):
+    for wanted in (
+        "samples/s",
+        "tokenizer alone",
+        "samples to packs",
+        "planned/s",
+        "images/s",
+        "2 processes",
+        "bf16",
+        "mirrored",
+    ):
         assert wanted in finished.stdout, wanted

@@ -103,8 +103,8 @@ def image_rows(photographs: int, rounds: int) -> list[Row]:
     """Photographs as JPEG, decoded, resized and cropped by one worker and by two."""
     data = [_photograph(seed) for seed in range(photographs)]
 
-    def prepared(threads: int) -> None:
-        for _ in decoded(data, lambda one: square_rgb(io.BytesIO(one), SIDE), threads):
+    def prepared(threads: int, *, draft: bool = False) -> None:
+        for _ in decoded(data, lambda one: square_rgb(io.BytesIO(one), SIDE, draft=draft), threads):
             pass
 
     def plain() -> None:
@@ -119,6 +119,7 @@ def image_rows(photographs: int, rounds: int) -> list[Row]:
         contenders: dict[str, Open] = {
             "Pillow": lambda: plain,
             "prepared": lambda: partial(prepared, 1),
+            "prepared, draft": lambda: partial(prepared, 1, draft=True),
             "Pillow, 2 processes": lambda: processes,
             "prepared, 2 threads": lambda: partial(prepared, 2),
         }
