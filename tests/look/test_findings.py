@@ -9,8 +9,10 @@ import pytest
 from rich.console import Console
 
 from tests.look.small import CODEBOOK, CODES, config, experiment, talk, write_all, write_photos, write_talks
+from tests.tokenizers.published import SHAPE, some_vqgan, write_taming_folder
 from unix_lib.commands import check
-from unix_lib.look.findings import Finding, of_config
+from unix_lib.commands.check_config import of_config
+from unix_lib.look.findings import Finding
 from unix_lib.look.rehearsal import rehearsal
 from unix_lib.look.source_findings import of_source
 from unix_lib.look.token_findings import of_part, of_tokenizers
@@ -47,7 +49,7 @@ def test_of_good_data_nothing_is_wrong_and_what_is_not_trained_is_open() -> None
     told = "\n".join(at(findings, "ok"))
     assert "sources.talks: 30 records can be read: 30 conversation" in told
     assert "sources.photos: 30 images come to 16 x 16 pixels" in told
-    assert "30 image_conversation of" in told and "every sample carries loss" in told
+    assert "image conversation: " in told and "(median of 30; " in told and "every sample carries loss" in told
 
 
 def test_a_sample_set_aside_is_to_be_looked_at_and_many_are_wrong() -> None:
@@ -107,6 +109,19 @@ def test_codes_that_do_not_fit_are_found(codes: list[int], reason: str) -> None:
     findings = found(lines([*rows[:10], *broken]))
     assert any(f"1 of 11 images would be set aside: 1 x {reason}" in line for line in at(findings, "look"))
     assert any("10 of 20 samples would be left out: " in line for line in at(findings, "wrong"))
+
+
+def test_a_pretrained_image_tokenizer_is_tried_and_one_that_is_no_such_thing_is_wrong() -> None:
+    write_all(20)
+    write_taming_folder(Path("published"), some_vqgan())
+    values = config()
+    values["tokenizers"]["image"] = {"kind": "pretrained", "shape": SHAPE.model_dump(), "path": "published"}
+    lines = {line.partition(": ")[0]: line for line in map(str, found(values)) if "come back from their codes" in line}
+    assert lines.keys() == {"sources.talks", "sources.photos"}
+    assert all(" 8 images come back from their codes with " in line for line in lines.values())
+    values["tokenizers"]["image"]["shape"]["codebook_size"] = 23
+    [line] = at(found(values), "wrong")
+    assert line.startswith("tokenizers.image: ") and "23" in line
 
 
 def test_vocabularies_that_do_not_fit_are_found() -> None:

@@ -7,7 +7,9 @@ import pytest
 
 from tests.pack.conftest import experiment
 from tests.pack.experiment import Experiment
-from unix_lib.look.statistics import document_lengths, histogram, source_statistics, tokens_by_source
+from unix_lib.look.samples import MadeSource
+from unix_lib.look.statistics import histogram, source_statistics, spread, spread_documents, tokens_by_source
+from unix_lib.pack.reader import PackReader
 from unix_lib.records.scripts import scripts_of
 
 __all__ = ["experiment"]
@@ -37,16 +39,19 @@ def test_a_histogram_holds_every_value_once(values: list[int]) -> None:
 
 def test_tokens_and_lengths_are_those_of_the_packs(experiment: Experiment) -> None:
     manifest, folder = experiment.pack({"scenes": experiment.scenes, "prose": experiment.prose})
-    tokens, lengths = tokens_by_source(manifest), document_lengths(folder)
+    tokens, documents = tokens_by_source(manifest), list(spread_documents(PackReader(folder)))
     assert tokens.keys() == {"scenes", "prose"} and tokens["prose"]["image_tokens"] == 0
     total = sum(counts["text_tokens"] + counts["image_tokens"] for counts in tokens.values())
-    assert sum(int(values.sum()) for values in lengths.by_form.values()) == total
-    assert sum(map(len, lengths.by_form.values())) == sum(counts["documents"] for counts in tokens.values())
-    assert lengths.packs == lengths.of
+    assert sum(len(document.input_ids) for document in documents) == total
+    assert len(documents) == sum(counts["documents"] for counts in tokens.values())
+
+
+def test_what_is_looked_at_is_spread() -> None:
+    assert spread(5, 10) == [0, 1, 2, 3, 4] and spread(101, 3) == [0, 50, 100] and spread(0, 3) == []
 
 
 def test_a_source_is_counted(experiment: Experiment) -> None:
-    found = source_statistics([Path(experiment.results / experiment.scenes.records)], [])
+    found = source_statistics(MadeSource("scenes", [Path(experiment.results / experiment.scenes.records)], [], [], 16))
     assert found.records == len(experiment.scenes_train) + 6 == sum(found.kinds.values())
     assert set(found.kinds) == {"image_text", "conversation"} and found.main_scripts == "Latin 100%"
     assert len(found.characters) == found.records

@@ -92,7 +92,7 @@ def _captioned(  # noqa: PLR0917
     if len(records) == len(images):  # a part of one is about the images of that part
         images, codes = ([of[part] for part in parts] for of in (images, codes))
     sample = _sample([records[part] for part in parts], split, SPARE * settings.captions)
-    of_image = codes_of(codes, [record["image_ids"][0] for record in sample], split)
+    of_image = codes_of(codes, [record["image_ids"][0] for record in sample], [split])
     rows = list[Row]()
     for record in sample:
         (image_id,), caption = record["image_ids"], caption_of(record)
@@ -104,7 +104,7 @@ def _captioned(  # noqa: PLR0917
     if not rows:
         return
     names = [row["image_id"] for row in rows]
-    originals = originals_of(images, names, split, checkpoint.image_tokenizer.image_size, rejected)
+    originals = originals_of(images, names, [split], checkpoint.image_tokenizer.image_size, rejected)
     decoded = decode_images(checkpoint.image_tokenizer, np.array([of_image[name] for name in names]))
     for row, reconstruction in zip(rows, decoded, strict=True):
         pictures: Row = {"reconstruction": png_bytes(reconstruction)}

@@ -101,7 +101,7 @@ class Sampled:
         """
         sample = sampled_rows(self.codes, self.split, ["image_id", "image_codes"], settings.images)
         codes = dict(zip(sample["image_id"].to_pylist(), sample["image_codes"].to_pylist(), strict=True))
-        originals = originals_of(self.images, codes.keys(), self.split, tokenizer.image_size, rejected)
+        originals = originals_of(self.images, codes.keys(), [self.split], tokenizer.image_size, rejected)
         names = [name for name in codes if name in originals]
         for first in range(0, len(names), BATCH):
             batch = names[first : first + BATCH]

@@ -7,10 +7,11 @@ from pathlib import Path
 from rich.console import Console
 
 from unix_lib.artefacts.code import require_library
+from unix_lib.commands.check_config import of_config
 from unix_lib.commands.marks import marked
 from unix_lib.config import load_experiment
 from unix_lib.config.experiment import Experiment
-from unix_lib.look.findings import Finding, Level, of_config
+from unix_lib.look.findings import Finding, Level
 from unix_lib.look.rehearsal import Rehearsal, rehearsal
 from unix_lib.look.source_findings import of_source
 from unix_lib.look.token_findings import of_part, of_tokenizers

@@ -121,6 +121,11 @@ class Experiment(StrictModel):
                 lines += mixture.notices(name, with_images)
         return lines
 
+    @property
+    def with_records(self) -> list[str]:
+        """What has records: sources, and translations of theirs."""
+        return [*self.sources, *(name for name, translation in self.translations.items() if translation.records)]
+
     def sources_with_images(self) -> list[str]:
         """Sources of a kind that has images."""
         kinds = {name: find_kind("source", source.kind, SourceKind) for name, source in self.sources.items()}

@@ -33,6 +33,11 @@ class Inputs:
         """Folders of a role's artefacts."""
         return [self.results / artefact for artefact in self.existing.get(role, [])]
 
+    def roles(self, prefix: str) -> dict[str, list[Path]]:
+        """Folders by what follows `prefix:` in their roles."""
+        names = [role.removeprefix(f"{prefix}:") for role in self.existing if role.startswith(f"{prefix}:")]
+        return {name: self.folders(f"{prefix}:{name}") for name in names}
+
     def recipe(self, artefact: str) -> Recipe:
         """The recipe that an artefact followed, from its own folder."""
         return recipe_of(self.results / artefact)

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from unix_lib.look.shown import Bar, Item, Picture, Piece, Shown, Span
+from unix_lib.look.shown import Bar, Item, Picture, Piece, Shown, Span, in_words
+from unix_lib.look.statistics import spread
 from unix_lib.pack.reader import Document, PackReader
 from unix_lib.tokenizers.coded_images import decode_images
 from unix_lib.tokenizers.image import ImageTokenizer
@@ -28,16 +27,17 @@ class Meanings:
 
 def shown_packs(title: str, reader: PackReader, count: int, meanings: Meanings) -> Shown:
     """Some packs, evenly spread over all epochs: of each a bar, and one of its documents."""
-    chosen = np.unique(np.linspace(0, len(reader) - 1, min(count, len(reader))).round().astype(int)).tolist()
-    items = []
+    chosen, items, forms = spread(len(reader), count), [], set()
     for number in chosen:
         documents = list(reader.documents(number))
         bar = Bar([_piece(document, meanings.vocabulary) for document in documents], reader.pack_length)
         items.append(Item(f"pack {number}", _facts(bar, documents), bar=bar))
-        one = documents[number % len(documents)]
+        new = [document for document in documents if document.form not in forms]
+        one = new[0] if new else documents[number % len(documents)]
+        forms.add(one.form)
         items.append(
             Item(
-                f"pack {number}, {one.form.name.lower()}",
+                f"one document of it: {in_words(one.form.name)}",
                 pictures=list(_pictures(one, meanings)),
                 spans=list(spans_of(one, meanings)),
             )
@@ -65,7 +65,7 @@ def spans_of(document: Document, meanings: Meanings) -> Iterator[Span]:
 
 def _piece(document: Document, vocabulary: Vocabulary) -> Piece:
     images = int(vocabulary.is_vision(document.input_ids).sum())
-    return Piece(document.form.name.lower(), len(document.input_ids) - images, images)
+    return Piece(in_words(document.form.name), len(document.input_ids) - images, images)
 
 
 def _facts(bar: Bar, documents: list[Document]) -> dict[str, str]:

@@ -1,10 +1,8 @@
-"""What is shown of data, in a terminal as on a page: items with facts, pictures, turns, token sequences, bars."""
+"""What is shown of data, in a terminal as on a page: tables, histograms, items with facts, pictures, turns, tokens."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
-
-from unix_lib.images.files import png_bytes
 
 
 @dataclass(frozen=True)
@@ -13,10 +11,6 @@ class Picture:
 
     rgb: np.ndarray  # uint8 (height, width, 3)
     caption: str
-
-    @property
-    def png(self) -> bytes:
-        return png_bytes(self.rgb)
 
 
 @dataclass(frozen=True)
@@ -67,13 +61,61 @@ class Item:
 
 
 @dataclass(frozen=True)
+class Table:
+    """Rows of texts below headings; those of `numbers` stand to the right."""
+
+    title: str
+    headings: tuple[str, ...]
+    numbers: frozenset[str]
+    rows: list[list[str]]
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Histogram:
+    """(from, up to, how many) of whole numbers."""
+
+    title: str
+    bins: list[tuple[int, int, int]]
+
+    @property
+    def most(self) -> int:
+        return max(count for _, _, count in self.bins)
+
+
+@dataclass(frozen=True)
 class Shown:
-    """A page: a headline, a sentence, the items."""
+    """A headline, a sentence, and what is shown."""
 
     title: str
     lead: str
-    items: list[Item]
+    items: list[Item] = field(default_factory=list)
+    tables: list[Table] = field(default_factory=list)
+    histograms: list[Histogram] = field(default_factory=list)
 
     @property
     def has_spans(self) -> bool:
         return any(item.spans for item in self.items)
+
+    def shortened(self, characters: int) -> "Shown":
+        """With no text longer than so many characters, and no sequence much longer."""
+        return replace(self, items=[_shortened(item, characters) for item in self.items])
+
+
+def _shortened(item: Item, characters: int) -> Item:
+    turns = [(who, cut_text(what, characters)) for who, what in item.turns]
+    spans, left = list[Span](), characters
+    for span in item.spans:
+        if left > 0:
+            spans.append(replace(span, text=cut_text(span.text, left)))
+            left -= len(span.text)
+    return replace(item, turns=turns, spans=spans)
+
+
+def in_words(name: str) -> str:
+    """A kind of record or document as a reader says it."""
+    return name.lower().replace("_", " ")
+
+
+def cut_text(text: str, characters: int) -> str:
+    return text if len(text) <= characters else f"{text[:characters]}…"

@@ -11,6 +11,7 @@ from unix_lib.artefacts.errors import UserError
 from unix_lib.images.files import BadImage
 from unix_lib.look.findings import Finding, by_reason, level_of
 from unix_lib.look.rehearsal import Rehearsal, SampledSource
+from unix_lib.look.samples import texts_of
 from unix_lib.records.codes import OUT_OF_RANGE, WRONG_COUNT
 from unix_lib.records.schema import Row
 from unix_lib.records.shards import SPLITS, count_rows, iterate_rows
@@ -48,7 +49,7 @@ def of_source(rehearsal: Rehearsal, name: str) -> Iterator[Finding]:
         level = "wrong" if any(row["reason"] in WHOLE_FILE for row in rejected) else level_of(len(rejected), seen)
         what = f"{len(rejected)} of {seen} samples would be set aside: {by_reason(rejected)}"
         yield Finding(level, where, what, "mend them, or leave them out")
-    yield from _marks(where, records)
+    yield from of_marks(where, records)
     if source.codes:
         yield from _images(rehearsal, source)
 
@@ -59,12 +60,7 @@ def _records(rehearsal: Rehearsal, source: SampledSource) -> Iterator[Row]:
             yield from iterate_rows(rehearsal.results / artefact, split)
 
 
-def texts_of(record: Row) -> list[str]:
-    """All that a record says, turn by turn."""
-    return [record["text"]] if record["text"] else [message["content"] or "" for message in record["messages"] or []]
-
-
-def _marks(where: str, records: list[Row]) -> Iterator[Finding]:
+def of_marks(where: str, records: list[Row]) -> Iterator[Finding]:
     """Texts that name an image where one is meant: they would be learned as they stand."""
     found = [(row["sample_id"], mark) for row in records for mark in MARKS.findall("\n".join(texts_of(row)))]
     marked = {sample_id for sample_id, _ in found}
@@ -107,9 +103,14 @@ def _round_trip(rehearsal: Rehearsal, source: SampledSource, tokenizer: ImageTok
         except UserError as error:  # it has no decoder
             yield Finding("open", where, str(error))
             return
-        what = f"{len(pixels)} images come back from their codes with {facts['heldout_psnr_db']:.1f} dB"
-        poor = facts["heldout_psnr_db"] < POOR_PSNR
-        yield Finding("look" if poor else "ok", where, what, "see `unix-lib inspect`" if poor else "")
+        yield of_fidelity(where, len(pixels), facts["heldout_psnr_db"])
+
+
+def of_fidelity(where: str, images: int, psnr_db: float) -> Finding:
+    """Whether images can be recognized in what comes back of their codes."""
+    poor = psnr_db < POOR_PSNR
+    what = f"{images} images come back from their codes with {psnr_db:.1f} dB"
+    return Finding("look" if poor else "ok", where, what, "see `unix-lib inspect`" if poor else "")
 
 
 def _decoded(rehearsal: Rehearsal, source: SampledSource) -> Iterator[np.ndarray]:

@@ -13,7 +13,9 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from unix_lib.artefacts.manifest import Manifest, read_manifest
-from unix_lib.pack.reader import PackReader
+from unix_lib.artefacts.recipe import recipe_of
+from unix_lib.look.samples import MadeSource, texts_of
+from unix_lib.pack.reader import Document, PackReader
 from unix_lib.records.schema import Row
 from unix_lib.records.scripts import scripts_of
 from unix_lib.records.shards import SPLITS, shard_paths
@@ -45,29 +47,25 @@ class SourceStatistics:
         return ", ".join(f"{name} {n / total:.0%}" for name, n in self.scripts.most_common() if n >= 0.01 * total)
 
 
-def source_statistics(records: list[Path], beside: list[Path]) -> SourceStatistics:
-    """Of a source's finished artefacts.
-
-    Args:
-        beside: artefacts whose rejected samples count too: its images and codes.
-    """
+def source_statistics(source: MadeSource) -> SourceStatistics:
+    """Of a source's finished artefacts; what was set aside of its images and codes counts too."""
     found = SourceStatistics()
-    for folder in records:
+    for folder in source.records:
         manifest = read_manifest(folder)
         found.records += sum(entry.rows or 0 for entry in manifest.files if entry.path.startswith(SPLITS))
         found.rejected.update(manifest.rejected)
-    for folder in beside:
+    for folder in (*source.images, *source.codes):
         found.rejected.update(read_manifest(folder).rejected)
     found.rejected.pop(SET_ASIDE, None)  # of a record; why is counted with its image
-    for row in _spread_rows(records):
-        text = row["text"] or "\n".join(message["content"] or "" for message in row["messages"] or [])
+    for row in spread_rows(source.records):
+        text = "\n".join(texts_of(row))
         found.kinds[row["kind"]] += 1
         found.characters.append(len(text))
         found.scripts += scripts_of(text)
     return found
 
 
-def _spread_rows(folders: list[Path]) -> Iterator[Row]:
+def spread_rows(folders: list[Path]) -> Iterator[Row]:
     """Rows from the beginnings of row groups that are evenly spread over the shards."""
     groups = []
     for folder in folders:
@@ -79,29 +77,19 @@ def _spread_rows(folders: list[Path]) -> Iterator[Row]:
     for path, group in chosen:
         with pq.ParquetFile(path) as file:
             rows = -(-TEXTS // len(chosen))
-            batches = file.iter_batches(rows, row_groups=[group], columns=["kind", "text", "messages"])
+            batches = file.iter_batches(rows, row_groups=[group], columns=["sample_id", "kind", "text", "messages"])
             yield from next(batches).to_pylist()
 
 
-@dataclass(frozen=True)
-class DocumentLengths:
-    """Tokens of documents of a mixture, by format, of the packs that were looked at."""
-
-    by_form: dict[str, np.ndarray]  # int64
-    packs: int
-    of: int
+def spread_documents(reader: PackReader) -> Iterator[Document]:
+    """Documents of at most `PACKS` packs that are evenly spread over all epochs."""
+    for index in spread(len(reader), PACKS):
+        yield from reader.documents(index)
 
 
-def document_lengths(folder: Path) -> DocumentLengths:
-    """Of a finished pack artefact, all epochs."""
-    reader = PackReader(folder)
-    chosen = np.unique(np.linspace(0, len(reader) - 1, min(PACKS, len(reader))).round().astype(int)).tolist()
-    found: dict[str, list[int]] = {}
-    for index in chosen:
-        for document in reader.documents(index):
-            found.setdefault(document.form.name.lower(), []).append(len(document.input_ids))
-    by_form = {form: np.array(lengths) for form, lengths in sorted(found.items())}
-    return DocumentLengths(by_form, len(chosen), len(reader))
+def spread(of: int, most: int) -> list[int]:
+    """At most so many whole numbers below `of`, the first and the last of them, evenly spread."""
+    return sorted({round(float(place)) for place in np.linspace(0, of - 1, min(most, of))})
 
 
 def histogram(values: np.ndarray) -> list[tuple[int, int, int]]:
@@ -110,6 +98,15 @@ def histogram(values: np.ndarray) -> list[tuple[int, int, int]]:
     width = max(1, -(-(high - low + 1) // BINS))
     counts = np.bincount((values - low) // width)
     return [(low + i * width, min(high, low + (i + 1) * width - 1), int(n)) for i, n in enumerate(counts)]
+
+
+def set_aside_of(folder: Path) -> Counter[str]:
+    """What was set aside, by reason, of a finished pack artefact and of the tokens that it names."""
+    found = Counter(read_manifest(folder).rejected)
+    for artefact in recipe_of(folder).upstream:
+        if artefact.startswith("tokenize/"):
+            found.update(read_manifest(folder.parents[1] / artefact).rejected)
+    return found
 
 
 def tokens_by_source(manifest: Manifest) -> dict[str, Counter[str]]:

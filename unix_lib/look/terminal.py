@@ -6,12 +6,14 @@ from PIL import Image
 from rich.color import Color
 from rich.console import Console
 from rich.style import Style
+from rich.table import Table as RichTable
 from rich.text import Text
 
-from unix_lib.look.shown import Bar, Item, Picture, Shown, Span
+from unix_lib.look.shown import Bar, Item, Picture, Shown, Span, Table
 
 PICTURE_SIDE = 32  # pixels of a picture in a terminal
 BAR_WIDTH = 64  # characters
+HISTOGRAM_WIDTH = 40  # characters of the longest bar
 TRAINED, CONTEXT, IMAGE = "black on green", "dim", "magenta"
 TEXT_SHADES, IMAGE_SHADES = ("blue", "cyan"), ("magenta", "bright_magenta")
 
@@ -22,9 +24,26 @@ def print_shown(shown: Shown, console: Console) -> None:
     console.print(Text(shown.lead))
     if shown.has_spans:
         console.print(Text.assemble(("trained", TRAINED), " ", ("not trained", CONTEXT)))
+    for table in shown.tables:
+        console.print(_table(table))
+        console.print(Text(table.note))
+    for histogram in shown.histograms:
+        console.print(Text(f"\n{histogram.title}", "bold"))
+        for low, high, count in histogram.bins:
+            bar = "▇" * round(HISTOGRAM_WIDTH * count / histogram.most)
+            console.print(Text(f"{low:>8,} to {high:<8,} {count:>9,} {bar}"))
     for item in shown.items:
         for line in _lines(item, colours=console.color_system is not None):
             console.print(line, soft_wrap=True)
+
+
+def _table(table: Table) -> RichTable:
+    drawn = RichTable(title=Text(table.title), title_justify="left")
+    for heading in table.headings:
+        drawn.add_column(heading, justify="right" if heading in table.numbers else "left")
+    for row in table.rows:
+        drawn.add_row(*(Text(plain(cell)) for cell in row))
+    return drawn
 
 
 def _lines(item: Item, *, colours: bool) -> Iterator[Text]:

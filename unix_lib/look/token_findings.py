@@ -9,6 +9,7 @@ from unix_lib.config.models import PretrainedStart
 from unix_lib.config.pack import MixturePart
 from unix_lib.look.findings import Finding, by_reason, level_of
 from unix_lib.look.rehearsal import Rehearsal
+from unix_lib.look.shown import in_words
 from unix_lib.models.pretrained import pretrained_config, require_ids
 from unix_lib.pack.make import TOO_LONG
 from unix_lib.pack.reader import HELDOUT_FILE, Document, PackReader, epoch_file
@@ -39,11 +40,7 @@ def of_tokenizers(rehearsal: Rehearsal) -> Iterator[Finding]:
     except UserError as error:
         yield Finding("wrong", where, str(error))
         return
-    what = (
-        f"{vocabulary.text_size} text ids, padded to {vocabulary.padded_text_size}, and {vocabulary.codebook_size} "
-        "image codes behind them"
-    )
-    yield Finding("ok", where, what)
+    yield Finding("ok", where, told_of(vocabulary))
     for name, run in experiment.runs.items():
         if isinstance(run.start, PretrainedStart) and not provisional:
             try:
@@ -77,8 +74,8 @@ def of_part(rehearsal: Rehearsal, mixture: str, part: MixturePart) -> Iterator[F
         overlong = any(row["reason"] == TOO_LONG for row in rejected)
         remedy = f"raise pack.length {length}, or shorten or filter the source" if overlong else "mend the source"
         yield Finding(level, where, what, remedy)
-    yield Finding("ok", where, f"{', '.join(_lengths(documents))}; none is cut, a pack has {length}")
-    yield from _labels(where, documents, vocabulary, _special_ids(rehearsal))
+    tokenizer = load_text_tokenizer(rehearsal.results / rehearsal.text_tokenizer)
+    yield from of_documents(where, documents, length, vocabulary, set(tokenizer.added_tokens_decoder))
 
 
 def documents_of(reader: PackReader) -> Iterator[Document]:
@@ -86,11 +83,25 @@ def documents_of(reader: PackReader) -> Iterator[Document]:
     return (document for index in range(len(reader)) for document in reader.documents(index))
 
 
+def of_documents(
+    where: str, documents: list[Document], pack_length: int, vocabulary: Vocabulary, special: set[int]
+) -> Iterator[Finding]:
+    """How long documents are, and what of them is trained; `special` are the ids of the text tokenizer's own marks."""
+    yield Finding("ok", where, f"{', '.join(_lengths(documents))}; none is cut, a pack has {pack_length}")
+    yield from _labels(where, documents, vocabulary, special)
+
+
+def told_of(vocabulary: Vocabulary) -> str:
+    """Its ids in words."""
+    text, padded, codes = vocabulary.text_size, vocabulary.padded_text_size, vocabulary.codebook_size
+    return f"{text} text ids, padded to {padded}, and {codes} image codes behind them"
+
+
 def _lengths(documents: list[Document]) -> Iterator[str]:
     """How many tokens a sample has, by what it is."""
     for form in dict.fromkeys(document.form for document in documents):
         sizes = np.array([len(document.input_ids) for document in documents if document.form == form])
-        yield f"{len(sizes)} {form.name.lower()} of {np.median(sizes):.0f} tokens (median; {sizes.max()} at most)"
+        yield f"{in_words(form.name)}: {np.median(sizes):.0f} tokens (median of {len(sizes)}; {sizes.max()} at most)"
 
 
 def _labels(where: str, documents: list[Document], vocabulary: Vocabulary, special: set[int]) -> Iterator[Finding]:
@@ -112,8 +123,3 @@ def _labels(where: str, documents: list[Document], vocabulary: Vocabulary, speci
         what = f"{(placeholders | outside).sum()} labels are ids that stand for something else, first "
         what += str(trained[placeholders | outside][0])
         yield Finding("wrong", where, what, "take special tokens out of the texts")
-
-
-def _special_ids(rehearsal: Rehearsal) -> set[int]:
-    tokenizer = load_text_tokenizer(rehearsal.results / rehearsal.text_tokenizer)
-    return set(tokenizer.added_tokens_decoder)

@@ -20,7 +20,6 @@ from unix_lib.config.jobs import Execution, JobShape
 from unix_lib.config.kinds import find_kind, known_kinds
 from unix_lib.config.models import RunStart
 from unix_lib.config.outside import Outside, identified
-from unix_lib.config.report import ReportSettings
 from unix_lib.config.sources import SourceKind, SourcePlanning, shard_name
 from unix_lib.config.strict import ConfigError
 from unix_lib.config.tokenize import TokenizeSettings, tokens_name
@@ -28,7 +27,8 @@ from unix_lib.config.tokenizers import TokenizerKind
 from unix_lib.config.train import CHECKPOINT, CheckpointSettings
 from unix_lib.config.translate import TranslatedBenchmarks, TranslatedRecords
 from unix_lib.recipes.plan import Plan
-from unix_lib.recipes.scale import scale_of, title_of
+from unix_lib.recipes.report import plan_report
+from unix_lib.recipes.scale import scale_of
 from unix_lib.recipes.starts import start_order
 
 
@@ -47,7 +47,7 @@ def resolve(experiment: Experiment, root: Path, hashes: FileHashes | None = None
     _analyze(plan)
     roles = _results_by_role(plan)
     _figures(plan, roles)
-    _report(plan, roles)
+    plan_report(plan, roles)
     outside.hashes.save()
     plan.notices += [f"{fault}; run `python -m unix_lib inventory CONFIG`" for fault in outside.hashes.faults]
     if fault := not_pinned(experiment):
@@ -306,16 +306,3 @@ def _chosen_figures(plan: Plan, roles: dict[str, list[str]]) -> list[FigureSetti
         return plan.experiment.figures.names
     own = {name: find_kind("figure", name, FigureKind) for name in known_kinds("figure")}
     return [kind.settings(kind=name) for name, kind in own.items() if all(roles.get(role) for role in kind.reads)]
-
-
-def _report(plan: Plan, roles: dict[str, list[str]]) -> None:
-    config = plan.experiment.report
-    if config is None:
-        return
-    inputs: Inputs = {
-        "figures": plan.of_stage("figures"),
-        "data": plan.of_stage("sources", "translate", "tokenizers", "encode", "tokenize", "pack"),
-    }
-    inputs |= {role: roles[role] for role in ("evaluations", "ceilings", "checkpoints") if roles[role]}
-    settings = ReportSettings(title=title_of(plan.experiment), scale=scale_of(plan.experiment))
-    plan.add("report", "summary", "page", settings, inputs, plan.experiment.figures)

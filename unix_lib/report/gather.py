@@ -172,11 +172,8 @@ def run_rows(inputs: Inputs) -> list[Row]:
 
 def provenance_rows(inputs: Inputs) -> dict[str, Any]:
     """Commits, versions, hosts and wall times by stage, from all manifests the report builds on."""
-    made = [
-        (artefact.split("/")[0], read_manifest(inputs.results / artefact).provenance)
-        for artefacts in inputs.existing.values()
-        for artefact in artefacts
-    ]
+    every = dict.fromkeys(artefact for artefacts in inputs.existing.values() for artefact in artefacts)
+    made = [(artefact.split("/")[0], read_manifest(inputs.results / artefact).provenance) for artefact in every]
     stages = pd.DataFrame(
         [{"stage": stage, "jobs": 1, "seconds": each.get("wall_seconds") or 0.0} for stage, each in made]
     )

@@ -7,8 +7,6 @@ experiment ran; that never repeats, so its hash is provenance.
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
 from unix_lib.artefacts.files import write_json, write_text
 from unix_lib.artefacts.manifest import Manifest
 from unix_lib.config.jobs import Execution
@@ -16,6 +14,8 @@ from unix_lib.config.report import ReportSettings
 from unix_lib.evaluate.fitness import REQUIRED_ACCURACY
 from unix_lib.figures.inputs import Inputs
 from unix_lib.jobs.job import Job
+from unix_lib.look.page import page_environment
+from unix_lib.report.data import data_on_page
 from unix_lib.report.gather import (
     blind_rows,
     claims_rows,
@@ -30,6 +30,7 @@ from unix_lib.report.gather import (
 )
 
 TEMPLATE = "page.html"
+THUMBNAIL = 128  # pixels of a side of a picture of data, so that the page stays small
 PAGE, METRICS = "index.html", "metrics.json"
 
 
@@ -46,9 +47,7 @@ def make_report(job: Job[ReportSettings, Execution]) -> Manifest:
 
 def render_page(inputs: Inputs, settings: ReportSettings) -> str:
     """The whole page, without a link to anything outside it."""
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
+    environment = page_environment(Path(__file__).parent, largest=THUMBNAIL)
     environment.filters["number"] = _number
     return environment.get_template(TEMPLATE).render(
         title=settings.title,
@@ -56,6 +55,7 @@ def render_page(inputs: Inputs, settings: ReportSettings) -> str:
         claims=claims_rows(inputs),
         figures=figures_on_page(inputs),
         data=data_rows(inputs),
+        looked=data_on_page(inputs),
         costly=costly_texts(inputs),
         fitness=fitness_rows(inputs),
         blind=blind_rows(inputs),

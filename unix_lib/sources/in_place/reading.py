@@ -89,12 +89,18 @@ class Images:
                 ids = rows["image_id"].to_pylist()
                 yield Chunk(ids, [split] * len(ids), partial(_stored, rows["image"]))
 
-    def some(self, ids: Collection[str], split: Split) -> dict[str, bytes]:
-        """Those of a split that have such ids, as they are stored; one whose codes came with it is not among them."""
-        found: dict[str, bytes] = {}
-        for chunk in self.chunks(SOME, [split]):
-            wanted = [index for index, name in enumerate(chunk.ids) if name in ids]
+    def some(self, ids: Collection[str], splits: Sequence[Split] = SPLITS) -> dict[str, bytes]:
+        """Those of some splits that have such ids, as they are stored; one whose codes came with it is not among them.
+
+        Reading ends with the last of them, so that what stands near the front is found at once.
+        """
+        left, found = set(ids), dict[str, bytes]()
+        for chunk in self.chunks(SOME, splits) if left else ():
+            wanted = [index for index, name in enumerate(chunk.ids) if name in left]
             found |= zip((chunk.ids[index] for index in wanted), chunk.read(wanted), strict=True)
+            left -= found.keys()
+            if not left:
+                break
         return found
 
     def decoded(self, data: Iterable[bytes], threads: int = 1) -> Iterator[np.ndarray | BadImage]:
