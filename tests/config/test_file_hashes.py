@@ -6,31 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.config.hashed import OLD, hashed, write
 from unix_lib.artefacts.files import sha256_of
-from unix_lib.config import file_hashes
 from unix_lib.config.file_hashes import UNREADABLE, FileHashes
+from unix_lib.config.inventory import stamp_at
 
-OLD = 1_600_000_000  # seconds
-
-
-@pytest.fixture
-def hashed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Names of the files that were read."""
-    read: list[str] = []
-
-    def counted(path: Path) -> str:
-        read.append(path.name)
-        return sha256_of(path)
-
-    monkeypatch.setattr(file_hashes, "sha256_of", counted)
-    return read
-
-
-def write(path: Path, text: str, modified: float | None = OLD) -> Path:
-    path.write_text(text)
-    if modified is not None:
-        os.utime(path, (modified, modified))
-    return path
+__all__ = ["hashed"]
 
 
 def of(path: Path, cache: Path) -> str:
@@ -38,6 +19,10 @@ def of(path: Path, cache: Path) -> str:
     digest = hashes.of(path)
     hashes.save()
     return digest
+
+
+def of_now(path: Path) -> tuple[int, str]:
+    return FileHashes(None).size_and_digest(str(path), stamp_at(str(path)))
 
 
 def test_a_file_is_read_once_until_it_changes(tmp_path: Path, hashed: list[str]) -> None:
@@ -75,13 +60,13 @@ def test_what_cannot_be_read_is_told_apart_from_what_can(tmp_path: Path, unreada
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "link").symlink_to("absent")
     path = write(tmp_path / "a", "one")
-    assert FileHashes(None).size_and_digest(path) == (3, sha256_of(path))
+    assert of_now(path) == (3, sha256_of(path))
     unreadable(path)
     (tmp_path / "fault").symlink_to("/proc/self/mem")  # a regular file whose first byte can't be read
     with pytest.raises(OSError, match="Input/output"):
         (tmp_path / "fault").read_bytes()
     for name in ("a", "pipe", "link", "fault", "absent"):
-        assert FileHashes(None).size_and_digest(tmp_path / name) == (0, UNREADABLE)
+        assert of_now(tmp_path / name) == (0, UNREADABLE)
 
 
 def test_what_was_touched_since_is_named(tmp_path: Path) -> None:

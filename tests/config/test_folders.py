@@ -68,11 +68,18 @@ def test_brackets_that_are_there_are_a_name(tmp_path: Path) -> None:
 
 def test_a_folder_that_lets_nobody_in_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(tmp_path / "open" / "1", tmp_path / "closed" / "2")
-    names_in = folders._names_in
-    monkeypatch.setattr(folders, "_names_in", lambda path: None if path.name == "closed" else names_in(path))
+    inside = folders._inside
+    monkeypatch.setattr(folders, "_inside", lambda path: None if path.endswith("closed") else inside(path))
     assert names(files_below(tmp_path), tmp_path) == ["closed", "open/1"]
     for pattern in ("**/*", "*/*", "closed/*"):
         assert "closed" in names(matching(pattern, tmp_path), tmp_path)
+
+
+def test_paths_are_in_order_name_by_name(tmp_path: Path) -> None:
+    write(*(tmp_path / name for name in ("a/b", "a-b/c", "a.b", "ab/0")))
+    found = files_below(tmp_path)
+    assert found == sorted(found) != sorted(found, key=str)
+    assert matching("**/*", tmp_path) == found
 
 
 def test_only_files_that_end_are_regular(tmp_path: Path) -> None:

@@ -6,7 +6,17 @@ from pathlib import Path
 import pytest
 
 from unix_lib.config.folders import INVENTORY, files_below, matching
-from unix_lib.config.inventory import ELSEWHERE, Inventories, Inventory, append, block_of, place_of, rewrite, stamp_of
+from unix_lib.config.inventory import (
+    ELSEWHERE,
+    Inventories,
+    Inventory,
+    append,
+    block_of,
+    place_of,
+    rewrite,
+    stamp_at,
+    written,
+)
 
 FIRST = [(b"a", b"1 2 3", b"a" * 64), (b"deep/line\nbreak \xff", b"4 5 6", b"b" * 64)]
 SECOND = [(b"a", b"7 8 9", b"c" * 64)]
@@ -51,15 +61,16 @@ def test_a_file_is_known_until_it_changes(tmp_path: Path, monkeypatch: pytest.Mo
     kept = place_of(str(top), tmp_path)
     assert kept.is_relative_to(tmp_path / ELSEWHERE) == (place == "elsewhere")
     kept.parent.mkdir(parents=True, exist_ok=True)
-    stamp = stamp_of((data / "file").stat())
-    append(kept, [(os.fsencode((data / "file").relative_to(top)), stamp, b"d" * 64)])
+    stamp = stamp_at(str(data / "file"))
+    assert stamp is not None
+    append(kept, [(os.fsencode((data / "file").relative_to(top)), written(stamp), b"d" * 64)])
     known = Inventories(tmp_path)
     assert known.digest(str(data / "file"), stamp) == "d" * 64 and known.faults == []
     assert known.digest(str(data / "other"), stamp) is None
     (data / "file").write_text("two")
-    os.utime(data / "file", ns=(0, int(stamp.split()[1])))  # as large, and with the time that it had
-    now = stamp_of((data / "file").stat())
-    assert now.split()[:2] == stamp.split()[:2]
+    os.utime(data / "file", ns=(0, stamp[1]))  # as large, and with the time that it had
+    now = stamp_at(str(data / "file"))
+    assert now is not None and now[:2] == stamp[:2]
     assert known.digest(str(data / "file"), now) is None
 
 

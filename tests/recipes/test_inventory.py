@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from unix_lib.artefacts.files import sha256_of
+from tests.config.hashed import hashed, write
 from unix_lib.config import file_hashes
 from unix_lib.config.experiment import Experiment
 from unix_lib.config.file_hashes import FileHashes
@@ -16,7 +16,7 @@ from unix_lib.recipes import inventory
 from unix_lib.recipes.inventory import Taken, files_by_top, take_inventory
 from unix_lib.recipes.resolve import resolve
 
-OLD = 1_600_000_000  # seconds
+__all__ = ["hashed"]
 
 
 @pytest.fixture
@@ -31,25 +31,6 @@ def experiment(tmp_path: Path) -> Experiment:
         "texts": {"kind": "text", "corpus": "files", "files": ["texts/**/*.txt"]},
     }
     return parse_experiment({"experiment": "own", "sources": sources}, "test", tmp_path)
-
-
-@pytest.fixture
-def read_by_plans(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Names of the files that planning reads."""
-    read: list[str] = []
-
-    def counted(path: Path) -> str:
-        read.append(path.name)
-        return sha256_of(path)
-
-    monkeypatch.setattr(file_hashes, "sha256_of", counted)
-    return read
-
-
-def write(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
-    os.utime(path, (OLD, OLD))
 
 
 def planned(experiment: Experiment, root: Path) -> tuple[list[str], list[str]]:
@@ -70,19 +51,19 @@ def test_what_the_jobs_read_is_listed_by_the_folder_that_holds_it(experiment: Ex
 
 
 def test_planning_reads_nothing_that_an_inventory_has(
-    experiment: Experiment, tmp_path: Path, read_by_plans: list[str]
+    experiment: Experiment, tmp_path: Path, hashed: list[str]
 ) -> None:
     before, _ = planned(experiment, tmp_path)
-    assert sorted(read_by_plans) == ["1.png", "2.png", "3.png", "captions.csv", "x.txt", "y.txt"]
+    assert sorted(hashed) == ["1.png", "2.png", "3.png", "captions.csv", "x.txt", "y.txt"]
     (tmp_path / "results" / "own" / ".file-hashes.json").unlink(missing_ok=True)
-    read_by_plans.clear()
+    hashed.clear()
     taken = take_inventory(experiment, tmp_path, readers=2)
     assert (taken.files, taken.known, taken.read_files, taken.unreadable) == (6, 0, 6, [])
     assert taken.read_bytes == taken.bytes == sum(path.stat().st_size for path in _data(tmp_path))
-    assert planned(experiment, tmp_path) == (before, []) and read_by_plans == []
+    assert planned(experiment, tmp_path) == (before, []) and hashed == []
     write(tmp_path / "photos" / "a" / "2.png", "A thing of old.")  # as large, and with the time that it had
     after, _ = planned(experiment, tmp_path)
-    assert read_by_plans == ["2.png"] and after != before
+    assert hashed == ["2.png"] and after != before
     again = take_inventory(experiment, tmp_path, readers=2)
     assert (again.known, again.read_files) == (5, 1)
     assert planned(experiment, tmp_path) == (after, [])
@@ -109,20 +90,18 @@ def test_a_killed_one_goes_on_where_it_stopped(
     assert taken.known >= 2 and taken.known + taken.read_files == taken.files == 6
 
 
-def test_a_damaged_one_is_not_believed_and_said(
-    experiment: Experiment, tmp_path: Path, read_by_plans: list[str]
-) -> None:
+def test_a_damaged_one_is_not_believed_and_said(experiment: Experiment, tmp_path: Path, hashed: list[str]) -> None:
     take_inventory(experiment, tmp_path, readers=1)
     path = tmp_path / "photos" / INVENTORY
     damaged = bytearray(path.read_bytes())
     damaged[-10] ^= 1
     path.write_bytes(damaged)
     jobs, notices = planned(experiment, tmp_path)
-    assert sorted(read_by_plans) == ["1.png", "2.png", "3.png"] and str(path) in notices[0]
+    assert sorted(hashed) == ["1.png", "2.png", "3.png"] and str(path) in notices[0]
     taken = take_inventory(experiment, tmp_path, readers=1)
     assert (taken.known, taken.read_files) == (3, 3) and str(path) in taken.faults[0]
-    read_by_plans.clear()
-    assert planned(experiment, tmp_path) == (jobs, []) and read_by_plans == []
+    hashed.clear()
+    assert planned(experiment, tmp_path) == (jobs, []) and hashed == []
 
 
 def test_what_was_written_just_now_is_left_to_the_next(experiment: Experiment, tmp_path: Path) -> None:

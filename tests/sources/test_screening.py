@@ -85,7 +85,7 @@ def test_what_looks_like_another_image_or_a_benchmarks_is_set_aside(tmp_path: Pa
 def test_parts_are_compared_with_each_other(tmp_path: Path, files: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     from unix_lib.config import row_files
 
-    monkeypatch.setattr(row_files, "cut_into_parts", lambda paths, megabytes: [[path] for path in paths])
+    monkeypatch.setattr(row_files, "cut_into_parts", lambda paths, *_: [[path] for path in paths])
     results = tmp_path / "results"
     plan = planned({"mine": {"kind": "finevision", "files": files, "screening": {}}}, results)
     manifests = made(plan, results)

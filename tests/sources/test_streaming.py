@@ -148,7 +148,7 @@ def test_parts_are_cut_by_the_sizes_in_the_lock(tmp_path: Path) -> None:
     settings = {"files": ["*.jsonl"], "repository": "owner/rows", "revision": COMMIT, "streaming": True}
     files = RowFiles(**settings, listed=listed, shard_megabytes=1)
     outside = Outside(tmp_path, FileHashes(None))
-    assert [[path.name for path in part] for part in files.file_parts(outside)] == [
+    assert [[Path(path).name for path in part] for part in files.file_parts(outside)] == [
         ["0.jsonl", "1.jsonl"],
         ["2.jsonl", "3.jsonl"],
         ["4.jsonl"],

@@ -6,8 +6,6 @@ modification time back is seen. What an inventory says of a file (`config.invent
 
 import contextlib
 import logging
-import os
-import stat
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,7 +13,7 @@ from typing import Any
 
 from unix_lib.artefacts.files import sha256_of, write_text
 from unix_lib.artefacts.sealed import SealError, open_sealed, sealed_text
-from unix_lib.config.inventory import Inventories, stamp_of
+from unix_lib.config.inventory import Inventories, Stamp, stamp_at
 
 UNREADABLE = "unreadable"  # in place of a digest
 UNSETTLED = 2_000_000_000  # nanoseconds in which another edit may get the same times from the file system
@@ -34,7 +32,7 @@ class FileHashes:
         self._known = {} if cache is None else _read(cache)
         self._changed = False
         self._unsettled: set[str] = set()  # not kept
-        self._looked_at: dict[str, list[int]] = {}
+        self._looked_at: dict[str, Stamp] = {}
 
     @classmethod
     def of_plan(cls, results: Path) -> "FileHashes":
@@ -47,22 +45,20 @@ class FileHashes:
         return [] if self._inventories is None else self._inventories.faults
 
     def of(self, path: Path) -> str:
-        """A file's digest, hexadecimal; see `size_and_digest`."""
-        return self.size_and_digest(path)[1]
+        """A file's digest as it is now, hexadecimal; see `size_and_digest`."""
+        return self.size_and_digest(str(path), stamp_at(str(path)))[1]
 
-    def size_and_digest(self, path: Path | str) -> tuple[int, str]:
-        """Bytes and SHA-256 of a file; 0 and `UNREADABLE` of what can't be read to an end."""
-        name = str(path)
-        try:
-            status = os.stat(name)  # noqa: PTH116  # a path as text: a plan may speak of millions
-            if stat.S_ISREG(status.st_mode):
-                stamp = [status.st_size, status.st_mtime_ns, status.st_ctime_ns]
-                digest = self._inventories.digest(name, stamp_of(status)) if self._inventories is not None else None
-                digest = digest or self.remembered(name, stamp, lambda: self._digest(name, stamp))
-                self._looked_at[name] = stamp
-                return status.st_size, digest
-        except (OSError, ValueError):  # no such file, no access, a name that no file can have
-            self._known.pop(name, None)
+    def size_and_digest(self, path: str, stamp: Stamp | None) -> tuple[int, str]:
+        """Bytes and SHA-256 of a file of some stamp; 0 and `UNREADABLE` of what can't be read to an end."""
+        if stamp is not None:
+            try:
+                digest = None if self._inventories is None else self._inventories.digest(path, stamp)
+                digest = digest or self.remembered(path, [*stamp], lambda: self._digest(path, stamp))
+                self._looked_at[path] = stamp
+                return stamp[0], digest
+            except OSError:  # no access, or gone
+                pass
+        self._known.pop(path, None)
         return 0, UNREADABLE
 
     def remembered(self, name: str, stamp: list[Any], compute: Callable[[], str]) -> str:
@@ -78,11 +74,8 @@ class FileHashes:
     def written_since(self) -> Iterator[str]:
         """Files that were written to, touched or removed after they were looked at first."""
         for name, stamp in self._looked_at.items():
-            try:
-                same = _stamp(Path(name))[:2] == stamp[:2]
-            except OSError:
-                same = False
-            if not same:
+            now = stamp_at(name)
+            if now is None or now[:2] != stamp[:2]:
                 yield name
 
     def save(self) -> None:
@@ -93,7 +86,7 @@ class FileHashes:
                 write_text(self._cache, sealed_text({"files": kept}, indent=None))
             self._changed = False
 
-    def _digest(self, path: str, stamp: list[int]) -> str:
+    def _digest(self, path: str, stamp: Stamp) -> str:
         before, self._bytes_read = self._bytes_read, self._bytes_read + stamp[0]
         if self._inventories is not None and before <= MUCH < self._bytes_read:
             logger.warning(
@@ -102,16 +95,11 @@ class FileHashes:
                 MUCH // 10**9,
             )
         digest = sha256_of(Path(path))
-        if _stamp(Path(path)) != stamp or abs(time.time_ns() - stamp[1]) < UNSETTLED:
+        if stamp_at(path) != stamp or abs(time.time_ns() - stamp[1]) < UNSETTLED:
             self._unsettled.add(path)
         else:
             self._unsettled.discard(path)
         return digest
-
-
-def _stamp(path: Path) -> list[int]:
-    status = path.stat()
-    return [status.st_size, status.st_mtime_ns, status.st_ctime_ns]
 
 
 def _read(cache: Path) -> dict[str, list[Any]]:

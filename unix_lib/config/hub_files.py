@@ -33,9 +33,14 @@ class HubFile(PosixPath):
     @classmethod
     def at(cls, repository: str, revision: str, name: str, size: int) -> "HubFile":
         """The file `name` of a data set of the hub, which has so many bytes."""
-        file = cls(f"datasets/{repository}@{revision}/{name}")
+        file = cls(cls.folder(repository, revision), name)
         file.size = size
         return file
+
+    @staticmethod
+    def folder(repository: str | None, revision: str | None) -> str:
+        """What the files of a revision lie below."""
+        return f"datasets/{repository}@{revision}"
 
     def open(self, mode: str = "rb", *_: Any, **__: Any) -> IO[bytes]:  # type: ignore[override]
         """Its bytes.

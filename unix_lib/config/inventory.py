@@ -12,6 +12,7 @@ byte. A block that a killed process left unfinished, and whatever is damaged, is
 import hashlib
 import os
 import re
+import stat
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -74,9 +75,24 @@ def rewrite(path: Path, inventory: Inventory) -> None:
         temporary.write_bytes(block_of((name, *entry) for name, entry in inventory.entries.items()))
 
 
-def stamp_of(status: os.stat_result) -> bytes:
-    """Size and times of a file; that of its status can't be set, so an edit that puts the other back is seen."""
-    return b"%d %d %d" % (status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+Stamp = tuple[int, int, int]  # size, times of content and of status in nanoseconds
+
+
+def stamp_at(path: str) -> Stamp | None:
+    """Size and times of a regular file, links followed; None of anything else.
+
+    The time of its status can't be set, so that an edit that puts the other back is seen.
+    """
+    try:
+        status = os.stat(path)  # noqa: PTH116  # a path as text: a plan may speak of millions
+    except (OSError, ValueError):  # no such file, no access, a name that no file can have
+        return None
+    return (status.st_size, status.st_mtime_ns, status.st_ctime_ns) if stat.S_ISREG(status.st_mode) else None
+
+
+def written(stamp: Stamp) -> bytes:
+    """A stamp as an inventory has it."""
+    return b"%d %d %d" % stamp
 
 
 def place_of(folder: str, root: Path) -> Path:
@@ -104,7 +120,7 @@ class Inventories:
         """What isn't believed of those that were read."""
         return [inventory.fault for inventory in self._read.values() if inventory.fault is not None]
 
-    def digest(self, path: str, stamp: bytes) -> str | None:
+    def digest(self, path: str, stamp: Stamp) -> str | None:
         """A file's SHA-256 where an inventory has it under the stamp that it has now."""
         folder, _, name = path.rpartition("/")
         speaking = self._of.get(folder)
@@ -112,7 +128,7 @@ class Inventories:
             speaking = self._of[folder] = self._speaking(folder)
         for entries, below in speaking:
             entry = entries.get(below + os.fsencode(name))
-            if entry is not None and entry[0] == stamp:
+            if entry is not None and entry[0] == written(stamp):
                 return entry[1].decode()
         return None
 
@@ -124,7 +140,8 @@ class Inventories:
                 places = (Path(top, INVENTORY), _elsewhere(top, self._root))
                 beside, elsewhere = map(Inventory.read, places)
                 faults = [one.fault for one in (beside, elsewhere) if one.fault is not None]
-                self._read[top] = Inventory({**elsewhere.entries, **beside.entries}, "; ".join(faults) or None)
+                entries = elsewhere.entries | beside.entries if elsewhere.entries else beside.entries
+                self._read[top] = Inventory(entries, "; ".join(faults) or None)
             if self._read[top].entries:
                 found.append((self._read[top].entries, os.fsencode(below)))
             top, name = os.path.split(top)

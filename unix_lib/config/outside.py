@@ -6,7 +6,6 @@ artefact has them checked before the first and after the last of them is read, s
 
 import hashlib
 import os
-import stat
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,8 +13,9 @@ from typing import Any, ClassVar, TypeVar
 
 from unix_lib.artefacts.errors import UserError
 from unix_lib.config.file_hashes import UNREADABLE, FileHashes
-from unix_lib.config.folders import files_below
+from unix_lib.config.folders import is_folder, paths_below
 from unix_lib.config.hub import is_hub_id, not_pinned
+from unix_lib.config.inventory import Stamp, stamp_at
 from unix_lib.config.strict import Model, StrictModel, key
 from unix_lib.config.walk import changed, models_in
 
@@ -38,6 +38,20 @@ class Outside:
     hashes: FileHashes
     unreadable: list[Path] = field(default_factory=list)
     _found: dict[Hashable, Any] = field(default_factory=dict)
+    _stamps: dict[str, Stamp | None] = field(default_factory=dict)
+
+    def stamp(self, path: str) -> Stamp | None:
+        """Size and times of a regular file, None of anything else; looked at once."""
+        try:
+            return self._stamps[path]
+        except KeyError:
+            stamp = self._stamps[path] = stamp_at(path)
+            return stamp
+
+    def size(self, path: str) -> int:
+        """Bytes of a regular file; 0 of anything else."""
+        stamp = self.stamp(path)
+        return 0 if stamp is None else stamp[0]
 
     def files(self, paths: Iterable[Path | str]) -> FilesIdentity:
         """Identity of files by their names below the root, folders opened, each once, in a fixed order.
@@ -49,19 +63,19 @@ class Outside:
         files: dict[str, None] = {}
         for path in map(str, paths):  # as text: a plan may speak of millions
             whole = path if path.startswith("/") else begins + path if path != "." else str(self.root)
-            try:
-                is_a_folder = stat.S_ISDIR(os.stat(whole).st_mode)  # noqa: PTH116
-            except (OSError, ValueError):
-                files |= dict.fromkeys([whole] * os.path.lexists(whole))
-            else:
-                files |= dict.fromkeys(map(str, files_below(Path(whole)))) if is_a_folder else {whole: None}
+            if self.stamp(whole) is not None:
+                files[whole] = None
+            elif is_folder(Path(whole)):
+                files |= dict.fromkeys(paths_below(whole))
+            elif os.path.lexists(whole):
+                files[whole] = None
         return self.named({path: path.removeprefix(begins) for path in files})
 
-    def named(self, names: Mapping[Path, str] | Mapping[str, str]) -> FilesIdentity:
+    def named(self, names: Mapping[str, str]) -> FilesIdentity:
         """Identity of files by names of their own, which don't say where they lie; see `files`."""
         whole_digest, total = hashlib.sha256(), 0
         for path, name in names.items():
-            size, digest = self.hashes.size_and_digest(path)
+            size, digest = self.hashes.size_and_digest(path, self.stamp(path))
             if digest == UNREADABLE:
                 self.unreadable.append(Path(name))
             whole_digest.update(os.fsencode(name) + f"\0{size}\0{digest}\n".encode())

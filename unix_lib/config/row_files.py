@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import field_validator, model_validator
 
 from unix_lib.config.filters import Condition, columns_of, conditions_of
-from unix_lib.config.folders import in_sentences, is_regular, matching
+from unix_lib.config.folders import in_order, in_sentences, paths_matching
 from unix_lib.config.hub import FetchedRepository, OfHub
 from unix_lib.config.hub_files import HubFile, hub_snapshot, is_named
 from unix_lib.config.needs import Need
@@ -128,9 +128,16 @@ class RowFiles(OfHub):
             raise ConfigError(f"{self.repository}: the hub states no size of some files; take out 'streaming'")
         return super().pinned_at(commit, files) | {"listed": sizes if len(sizes) == len(files) else None}
 
-    def named_files(self, outside: Outside) -> dict[Path, str]:
-        """The files in order, each with its name, which says nothing of the machine that it lies on."""
+    def named_files(self, outside: Outside) -> dict[str, str]:
+        """Paths of the files in order, each with its name, which says nothing of the machine that it lies on."""
         return outside.once(("files", *self._which()), lambda: self._found(outside.root))
+
+    def opened(self, path: str, name: str) -> Path:
+        """What readers take for one of the files: where it lies, or what reads it over HTTP."""
+        if not self.streaming:
+            return Path(path)
+        assert self.listed is not None
+        return HubFile.at(str(self.repository), str(self.revision), name, self.listed[name])
 
     def _which(self) -> tuple[Hashable, ...]:
         """What decides which files they are."""
@@ -140,49 +147,46 @@ class RowFiles(OfHub):
         """The folder below which relative patterns are looked for: the project's root, or the data set's own."""
         return root if self.repository is None else hub_snapshot(self.repository, str(self.revision))
 
-    def _found(self, root: Path) -> dict[Path, str]:
+    def _found(self, root: Path) -> dict[str, str]:
         top = self.top(root)
+        begins = f"{top / '_'}"[:-1]  # as text: there may be millions
         if self.listed is not None:
-            return self._listed(top)
-        named: dict[Path, str] = {}
+            return self._listed(f"{HubFile.folder(self.repository, self.revision)}/" if self.streaming else begins)
+        named: dict[str, str] = {}
         for pattern in self.files:
-            base = _fixed_part(top / pattern)
-            for path in matching(pattern, top):
-                below = path.relative_to(top if path.is_relative_to(top) else base.parent).as_posix()
-                named.setdefault(path, below)
+            elsewhere = len(f"{_fixed_part(top / pattern).parent / '_'}") - 1
+            for path in paths_matching(pattern, top):
+                is_below = path.startswith(begins) and (begins or not path.startswith("/"))
+                named.setdefault(path, path[len(begins) if is_below else elsewhere :])
+        ordered = {path: named[path] for path in in_order(named)}
         times: Counter[str] = Counter()
-        for path, name in sorted(named.items()):
+        for path, name in ordered.items() if len(set(named.values())) < len(named) else ():
             times[name] += 1
             if times[name] > 1:  # files of one name in folders of one name
-                named[path] = f"{name}~{times[name]}"
-        return dict(sorted(named.items()))
+                ordered[path] = f"{name}~{times[name]}"
+        return ordered
 
-    def _listed(self, top: Path) -> dict[Path, str]:
+    def _listed(self, begins: str) -> dict[str, str]:
         """The files that the lock lists, whether or not they are here already."""
         assert self.listed is not None
-        chosen = [name for name in self.listed if any(is_named(name, pattern) for pattern in self.files)]
-        if not self.streaming:
-            return dict(sorted((top / name, name) for name in chosen))
-        of = partial(HubFile.at, str(self.repository), str(self.revision))
-        return dict(sorted((of(name, self.listed[name]), name) for name in chosen))
+        named = {begins + name: name for name in self.listed if any(is_named(name, each) for each in self.files)}
+        return {path: named[path] for path in in_order(named)}
 
-    def _bytes_of(self, path: Path, outside: Outside) -> int:
+    def _bytes_of(self, path: str, outside: Outside) -> int:
         """Bytes of one of the files; 0 where there is none."""
-        if self.listed is not None:
-            return self.listed[self.named_files(outside)[path]]
-        return path.stat().st_size if is_regular(path) else 0
+        return outside.size(path) if self.listed is None else self.listed[self.named_files(outside)[path]]
 
     def spread_files(self, count: int, outside: Outside) -> list[str]:
         """Patterns that match one file each, at most so many, evenly spread over all of them."""
         top = self.top(outside.root)
         names = self.named_files(outside)
-        paths = list(names)
+        paths = [Path(path) for path in names]
         chosen = paths[:: -(-len(paths) // count)] if paths else []
         if self.listed is not None:
-            return [glob.escape(names[path]) for path in chosen]
+            return [glob.escape(names[str(path)]) for path in chosen]
         return [glob.escape(str(path.relative_to(top) if path.is_relative_to(top) else path)) for path in chosen]
 
-    def file_parts(self, outside: Outside, *, whole: bool = False) -> list[list[Path]]:
+    def file_parts(self, outside: Outside, *, whole: bool = False) -> list[list[str]]:
         """The files of each part, in order, at least one part; `whole` makes one part of all."""
         megabytes = None if whole else self.shard_megabytes
         return outside.once(
@@ -190,7 +194,7 @@ class RowFiles(OfHub):
             lambda: cut_into_parts(self.named_files(outside), megabytes, partial(self._bytes_of, outside=outside)),
         )
 
-    def identity_of(self, paths: Iterable[Path], outside: Outside) -> FilesIdentity:
+    def identity_of(self, paths: Iterable[str], outside: Outside) -> FilesIdentity:
         """What some of the files are. Those of the hub are known by its revision, and not read."""
         names = self.named_files(outside)
         if self.repository is None:
@@ -243,14 +247,16 @@ class PlannedRows(RowFiles, RowSelection, PlannedPart):
     def sets_aside(self) -> bool:
         return True
 
-    def part(self, outside: Outside) -> list[Path]:
-        """The files of the part."""
+    def part(self, outside: Outside) -> list[str]:
+        """Paths of the part's files."""
         if self.listed is not None and self.identity is not None:  # a recipe lists those of its own part only
             return list(self.named_files(outside))
         return nth_part(self.file_parts(outside, whole=self.one_job), self.shard)
 
     def identify(self, outside: Outside) -> FilesIdentity:
-        return self.identity_of(self.part(outside), outside)
+        # Of all of a part's jobs the first one asks.
+        what = ("identity", *self._which(), self.shard_megabytes, self.one_job, self.shard)
+        return outside.once(what, lambda: self.identity_of(self.part(outside), outside))
 
     def found(self, outside: Outside) -> dict[str, Any]:
         names, part = self.named_files(outside), self.part(outside)
@@ -264,7 +270,7 @@ class PlannedRows(RowFiles, RowSelection, PlannedPart):
         return f"{self.named()} of {self.repository} are not all here; `unix-lib fetch` brings them, then run again"
 
 
-def cut_into_parts(paths: Iterable[Path], megabytes: int | None, bytes_of: Callable[[Path], int]) -> list[list[Path]]:
+def cut_into_parts(paths: Iterable[str], megabytes: int | None, bytes_of: Callable[[str], int]) -> list[list[str]]:
     """The files of each part, in order, at least one part: a part ends with the file that fills it.
 
     So a new file behind all others changes the last part or adds one, and no part before it.
@@ -273,14 +279,14 @@ def cut_into_parts(paths: Iterable[Path], megabytes: int | None, bytes_of: Calla
         megabytes: size at which a part is full; None makes one part of all.
         bytes_of: size of a file.
     """
-    parts: list[list[Path]] = [[]]
+    parts: list[list[str]] = [[]]
     filled = 0
     for path in paths:
         if megabytes is not None and filled >= megabytes * 10**6:
             parts.append([])
             filled = 0
         parts[-1].append(path)
-        filled += bytes_of(path)
+        filled += 0 if megabytes is None else bytes_of(path)
     return parts
 
 

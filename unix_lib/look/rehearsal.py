@@ -28,7 +28,8 @@ from unix_lib.config.analyze import Inputs
 from unix_lib.config.encode import EncodeExecution, EncodeSettings
 from unix_lib.config.experiment import Experiment
 from unix_lib.config.file_hashes import UNREADABLE, FileHashes
-from unix_lib.config.folders import files_below, is_regular
+from unix_lib.config.folders import files_below
+from unix_lib.config.inventory import Stamp
 from unix_lib.config.jobs import Execution
 from unix_lib.config.kinds import find_kind, imported
 from unix_lib.config.outside import Outside
@@ -74,10 +75,10 @@ class Unhashed(FileHashes):
     def __init__(self) -> None:
         super().__init__(None)
 
-    def size_and_digest(self, path: Path | str) -> tuple[int, str]:
-        if not is_regular(Path(path)) or not os.access(path, os.R_OK):
+    def size_and_digest(self, path: str, stamp: Stamp | None) -> tuple[int, str]:
+        if stamp is None or not os.access(path, os.R_OK):
             return 0, UNREADABLE
-        return Path(path).stat().st_size, f"unhashed {path}"
+        return stamp[0], f"unhashed {path}"
 
 
 @dataclass

@@ -5,6 +5,7 @@ killed process repeats no more than that. Files are listed by the plan itself, w
 a kind of source names is in it.
 """
 
+import hashlib
 import os
 import threading
 import time
@@ -17,7 +18,7 @@ from pathlib import Path
 from unix_lib.artefacts.files import sha256_of
 from unix_lib.config.experiment import Experiment
 from unix_lib.config.file_hashes import UNSETTLED, FileHashes
-from unix_lib.config.inventory import Inventory, append, place_of, rewrite, stamp_of
+from unix_lib.config.inventory import Inventory, Stamp, append, place_of, rewrite, stamp_at, written
 from unix_lib.config.outside import identified
 from unix_lib.recipes.plan import STAGES
 from unix_lib.recipes.resolve import resolve
@@ -50,8 +51,8 @@ class _Listing(FileHashes):
         super().__init__(None)
         self.paths: dict[str, None] = {}
 
-    def size_and_digest(self, path: Path | str) -> tuple[int, str]:
-        self.paths[str(path)] = None
+    def size_and_digest(self, path: str, stamp: Stamp | None) -> tuple[int, str]:
+        self.paths[path] = None
         return 0, "listed"
 
 
@@ -65,7 +66,7 @@ def files_by_top(experiment: Experiment, root: Path) -> dict[str, list[str]]:
         for artefacts in plan.parts(stage).values():
             listing.paths = {}
             for artefact in artefacts:
-                identified(plan.jobs[artefact].settings, plan.outside)
+                identified(plan.jobs[artefact].settings, plan.outside.anew())
             if listing.paths:
                 top = os.path.commonpath({path.rpartition("/")[0] for path in listing.paths})
                 found[top] |= listing.paths
@@ -126,23 +127,21 @@ class _Reading:
             finally:
                 self._write()
 
-    def _lots(self, paths: list[str]) -> Iterator[list[tuple[str, bytes]]]:
+    def _lots(self, paths: list[str]) -> Iterator[list[tuple[str, Stamp]]]:
         """Files to be read with their stamps: a large one alone, small ones together."""
-        lot: list[tuple[str, bytes]] = []
+        lot: list[tuple[str, Stamp]] = []
         lot_bytes = 0
         for path in paths:
-            try:
-                status = os.stat(path)  # noqa: PTH116
-            except (OSError, ValueError):
+            stamp = stamp_at(path)
+            if stamp is None:
                 self._taken.unreadable.append(path)
                 continue
-            stamp = stamp_of(status)
-            if self._known.get(self._name(path), (b"",))[0] == stamp:
+            if self._known.get(self._name(path), (b"",))[0] == written(stamp):
                 self._taken.known += 1
                 continue
-            self._taken.bytes += status.st_size
+            self._taken.bytes += stamp[0]
             lot.append((path, stamp))
-            lot_bytes += status.st_size
+            lot_bytes += stamp[0]
             if lot_bytes >= SMALL or len(lot) >= TOGETHER:
                 yield lot
                 lot, lot_bytes = [], 0
@@ -152,29 +151,27 @@ class _Reading:
     def _name(self, path: str) -> bytes:
         return os.fsencode(path[self._prefix :])
 
-    def _read_lot(self, lot: list[tuple[str, bytes]]) -> None:
+    def _read_lot(self, lot: list[tuple[str, Stamp]]) -> None:
+        """Read files one after the other; what was found is added at once, as threads that take turns are slow."""
+        new, unreadable, count, size = [], [], 0, 0
         for path, stamp in lot:
             if self._stopped.is_set():
-                return
-            self._read_one(path, stamp)
-
-    def _read_one(self, path: str, stamp: bytes) -> None:
-        size = int(stamp.split()[0])
-        try:
-            digest = sha256_of(Path(path), self._advance if size >= SMALL else lambda _: None)
-            status = os.stat(path)  # noqa: PTH116
-        except OSError:
-            with self._counting:
-                self._taken.unreadable.append(path)
-            return
-        settled = stamp_of(status) == stamp and abs(time.time_ns() - status.st_mtime_ns) >= UNSETTLED
+                break
+            is_large = stamp[0] >= SMALL
+            try:
+                digest = sha256_of(Path(path), self._advance) if is_large else _digest_of(path)
+            except OSError:
+                unreadable.append(path)
+                continue
+            count, size = count + 1, size + (0 if is_large else stamp[0])
+            if stamp_at(path) == stamp and abs(time.time_ns() - stamp[1]) >= UNSETTLED:
+                new.append((self._name(path), written(stamp), digest.encode()))
         with self._counting:
-            self._taken.read_files += 1
-            self._taken.read_bytes += 0 if size >= SMALL else size
-            if settled:
-                self._new.append((self._name(path), stamp, digest.encode()))
-            else:
-                self._taken.unsettled += 1
+            self._taken.unreadable += unreadable
+            self._taken.read_files += count
+            self._taken.read_bytes += size
+            self._taken.unsettled += count - len(new)
+            self._new += new
 
     def _advance(self, size: int) -> None:
         if self._stopped.is_set():
@@ -187,3 +184,15 @@ class _Reading:
             new, self._new = self._new, []
         if new:
             append(self._place, new)
+
+
+def _digest_of(path: str) -> str:
+    """SHA-256 of a small file, hexadecimal."""
+    number = os.open(path, os.O_RDONLY)
+    try:
+        digest = hashlib.sha256()
+        while piece := os.read(number, SMALL):
+            digest.update(piece)
+    finally:
+        os.close(number)
+    return digest.hexdigest()

@@ -12,7 +12,7 @@ from typing import Any
 from unix_lib.artefacts.manifest import Facts
 from unix_lib.config.file_hashes import UNREADABLE
 from unix_lib.config.filters import NotComparableError, passes
-from unix_lib.config.folders import is_regular, matching
+from unix_lib.config.folders import is_regular, matches
 from unix_lib.config.hub_files import require_network
 from unix_lib.config.outside import Outside
 from unix_lib.config.row_files import PlannedRows
@@ -50,7 +50,7 @@ class TakenRows:
             require_network(f"sources.{settings.source}")
         top = settings.top(outside.root)
         for pattern in () if settings.streaming else settings.files:  # those of a lock are known to name files
-            if not matching(pattern, top):
+            if not matches(pattern, top):
                 whose, remedy = f"below {top}", "correct it"
                 if settings.repository is not None:
                     whose, remedy = f"of {settings.repository} in the hub's cache", "`unix-lib fetch` brings it"
@@ -72,8 +72,9 @@ class TakenRows:
         for path in self.settings.part(self.outside):
             if self.is_full:
                 return
-            if self._is_readable(path):
-                yield path, names[path]
+            file = self.settings.opened(path, names[path])
+            if self._is_readable(file):
+                yield file, names[path]
             else:
                 what = "no file, a link that leads to none, no access, or a fault of the disk"
                 self.rejected.add(names[path], names[path], UNREADABLE_FILE, what)

@@ -138,7 +138,8 @@ class PlaceReader:
     def __init__(self, settings: PlannedImages, index: str) -> None:
         self._settings, self._index = settings, index
         outside = Outside(Path.cwd(), FileHashes(None))
-        self._paths = {encodable(name): path for path, name in settings.named_files(outside).items()}
+        named = settings.named_files(outside).items()
+        self._paths = {encodable(name): settings.opened(path, name) for path, name in named}
         self._columns = settings.reader.columns(settings.reader.image_columns(settings))
         self._file: str | None = None
         self._rows: Iterator[TableRow] = iter(())
