@@ -41,6 +41,13 @@ def test_rows_come_back_in_order_with_nulls_for_absent_fields(tmp_path):
     assert sum(batch.num_rows for batch in iterate_batches(tmp_path, "train", batch_rows=999)) == 5000
 
 
+def test_what_no_column_holds_is_refused_and_not_lost(tmp_path):
+    message = "a row of train: no column is called caption, image; there are sample_id"
+    with pytest.raises(RecordsError, match=message), ShardWriter(tmp_path, "train", RECORD) as writer:
+        writer.write(row(0, caption="a cat", image=b""))
+    assert not list(tmp_path.glob("*"))
+
+
 def test_a_full_shard_is_followed_by_another(tmp_path):
     with ShardWriter(tmp_path, "train", IMAGE, shard_bytes=40_000) as writer:
         for start in range(0, 300, 100):

@@ -18,9 +18,9 @@ from tests.sources.making import Made, make, source_jobs
 from tests.sources.row_files import LAYOUTS, config_of, picture
 from unix_lib.artefacts.errors import UserError
 from unix_lib.images.files import square_rgb
-from unix_lib.records.shards import read_split
+from unix_lib.records.shards import ShardWriter, read_split
 from unix_lib.sources.errors import SourceError
-from unix_lib.sources.in_place.images import PLACES, image_id
+from unix_lib.sources.in_place.images import PLACE, PLACES, ImagesOfRows, image_id
 from unix_lib.sources.in_place.reading import Images
 
 ROWS = 24
@@ -258,3 +258,15 @@ def test_damaged_files_are_read_as_far_as_they_go(name: str, tmp_path: Path) -> 
             assert accounted(made)
             read += 1
     assert read + refused == 15 and read > 0
+
+
+def test_rows_get_their_own_images_whatever_rows_are_left_out(tmp_path: Path) -> None:
+    places = [("z", 1, "i"), ("z", 2, "j"), ("z", 2, "k"), ("a", 1, "l"), ("a", 7, "m"), ("b", 3, "n")]
+    with ShardWriter(tmp_path, PLACES, PLACE) as writer:
+        for file, row, name in places:
+            where = {"file": file, "row": row, "image_id": name, "item": 0, "split": "train"}
+            writer.write(where | {"first": True, "given": False})
+    shown = ImagesOfRows([tmp_path], ["z", "empty", "a", "b"])
+    asked = [("z", 2), ("z", 3), ("empty", 1), ("a", 1), ("a", 2), ("b", 3), ("b", 4)]  # neither z:1 nor a:7
+    found = [shown.of(file, row)[1] for file, row in asked]
+    assert found == [["j", "k"], [], [], ["l"], [], ["n"], []]

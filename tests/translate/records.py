@@ -21,13 +21,13 @@ def records(count: int) -> list[Row]:
         match number % 3:
             case 0:
                 caption = f"<image>\nA red dog, number {number}, by {{name}}"
-                rows.append({"kind": IMAGE_TEXT, "text": caption, "image_id": f"image-{number}"} | common)
+                rows.append({"kind": IMAGE_TEXT, "text": caption, "image_ids": [f"image-{number}"]} | common)
             case 1:
                 rows.append({"kind": TEXT, "text": f"Some words <|im_end|> of the text {number}."} | common)
             case _:
                 turns = [("user", f"Is {number} a dog? Please answer yes or no."), ("assistant", "yes")]
                 messages = [{"role": role, "content": content} for role, content in turns]
-                rows.append({"kind": CONVERSATION, "messages": messages, "image_id": f"image-{number}"} | common)
+                rows.append({"kind": CONVERSATION, "messages": messages, "image_ids": [f"image-{number}"]} | common)
     return rows
 
 

@@ -45,6 +45,7 @@ class ShardWriter:
 
     def __init__(self, folder: Path, split: str, schema: pa.Schema, *, shard_bytes: int = SHARD_BYTES) -> None:
         self.folder, self.split, self.schema, self.shard_bytes = folder, split, schema, shard_bytes
+        self._names = frozenset(schema.names)
         self.files: dict[str, int] = {}
         self.rows = 0
         self._pending: list[Row] = []
@@ -62,7 +63,16 @@ class ShardWriter:
         return self
 
     def write(self, row: Row) -> None:
-        """Add one row; fields that are absent become null, and an id that no file can hold is escaped."""
+        """Add one row; fields that are absent become null, and an id that no file can hold is escaped.
+
+        Raises:
+            RecordsError: the schema has no such field, so that it would be lost.
+        """
+        if unknown := row.keys() - self._names:
+            raise RecordsError(
+                f"{self.folder}, a row of {self.split}: no column is called {', '.join(sorted(unknown))}; there are "
+                f"{', '.join(self.schema.names)}"
+            )
         if "sample_id" in row:
             row = row | {"sample_id": encodable(row["sample_id"])}
         self._pending.append(row)
@@ -71,7 +81,7 @@ class ShardWriter:
             self._flush()
 
     def write_table(self, table: pa.Table) -> None:
-        """Add a table as one row group; its columns must be the schema's."""
+        """Add a table as one row group; the schema's columns are taken of it."""
         self._flush()
         if table.num_rows:
             self._append(table.select(self.schema.names).cast(self.schema))
@@ -157,7 +167,7 @@ def iterate_batches(
             yield from file.iter_batches(batch_size=batch_rows, columns=columns)
 
 
-def iterate_rows(folder: Path, split: Split, columns: list[str] | None = None) -> Iterator[Row]:
+def iterate_rows(folder: Path, split: str, columns: list[str] | None = None) -> Iterator[Row]:
     """A split row by row, in order."""
     for batch in iterate_batches(folder, split, columns):
         yield from batch.to_pylist()

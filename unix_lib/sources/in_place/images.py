@@ -6,20 +6,21 @@ of its bytes, so that whoever reads it in place can prove that it is the one tha
 
 import hashlib
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from unix_lib.artefacts.manifest import Manifest
 from unix_lib.config.jobs import Execution
 from unix_lib.images.files import BadImage, check_header
 from unix_lib.jobs.job import Job
-from unix_lib.records.rejected import RejectedSamples
+from unix_lib.records.rejected import RejectedSamples, encodable
 from unix_lib.records.schema import CODES
-from unix_lib.records.shards import SPLITS, ShardWriter, Split
+from unix_lib.records.shards import SPLITS, ShardWriter, Split, iterate_rows
 from unix_lib.records.tables import TableRow
+from unix_lib.sources.copies import Seen
 from unix_lib.sources.errors import BadRow
 from unix_lib.sources.in_place.samples import Reader
 from unix_lib.sources.in_place.settings import PlannedImages
@@ -54,7 +55,7 @@ def make_images(job: Job[PlannedImages, Execution]) -> Manifest:
     """
     settings, rejected = job.settings, RejectedSamples()
     rows = TakenRows(settings, job.outside, rejected)
-    seen: set[tuple[str, str]] = set()
+    seen = Seen()
     counts: dict[Split, int] = dict.fromkeys(SPLITS, 0)
     given: dict[Split, ShardWriter] = {split: ShardWriter(job.folder / GIVEN, split, CODES) for split in SPLITS}
     with ShardWriter(job.folder, PLACES, PLACE) as places, given["train"], given["heldout"]:
@@ -66,8 +67,7 @@ def make_images(job: Job[PlannedImages, Execution]) -> Manifest:
                 continue
             split: Split = "heldout" if any(map(settings.held_out.holds_out, ids)) else "train"
             for item, name in enumerate(ids):
-                first = (split, name) not in seen
-                seen.add((split, name))
+                first = not seen.before(f"{split}/{name}")
                 counts[split] += first
                 of_image = {"image_id": name, "file": file, "row": row.number, "item": item, "split": split}
                 places.write(of_image | {"first": first, "given": codes is not None})
@@ -106,12 +106,27 @@ def rows_of(rows: TakenRows, reader: Reader, columns: Sequence[str]) -> Iterator
             yield name, place, row
 
 
-def images_of_rows(folders: list[Path]) -> dict[tuple[str, int], tuple[str, list[str]]]:
-    """(split, image ids) by file and row."""
-    found: dict[tuple[str, int], tuple[str, list[str]]] = {}
-    for folder in folders:
-        for path in sorted(folder.glob(f"{PLACES}-*.parquet")):
-            columns = pq.read_table(path, columns=["file", "row", "split", "image_id"]).to_pydict()
-            for file, row, split, name in zip(*columns.values(), strict=True):
-                found.setdefault((file, row), (split, []))[1].append(name)
-    return found
+class ImagesOfRows:
+    """What the rows of a job show, asked for in the order of the rows, in which it was written: little is in memory.
+
+    Args:
+        folders: artefacts of images.
+        files: names of all files, in order.
+    """
+
+    def __init__(self, folders: list[Path], files: Iterable[str]) -> None:
+        self._order = {encodable(name): number for number, name in enumerate(files)}
+        columns = ["file", "row", "split", "image_id"]
+        places = (place for folder in folders for place in iterate_rows(folder, PLACES, columns))
+        self._groups = groupby(places, key=lambda place: (self._order.get(place["file"], -1), place["row"]))
+        self._next = next(self._groups, None)
+
+    def of(self, file: str, row: int) -> tuple[str, list[str]]:
+        """(split, image ids) of a row; "" and none where it has no image."""
+        wanted = (self._order[encodable(file)], row)
+        while self._next is not None and self._next[0] < wanted:  # of rows whose texts can't be read
+            self._next = next(self._groups, None)
+        if self._next is None or self._next[0] != wanted:
+            return "", []
+        places = list(self._next[1])
+        return places[0]["split"], [place["image_id"] for place in places]

@@ -1,6 +1,7 @@
 """Makes the records of a source in place: what its rows say, joined with the images that they show."""
 
 from collections.abc import Iterator
+from sys import intern
 
 import pyarrow.parquet as pq
 
@@ -12,7 +13,7 @@ from unix_lib.records.schema import IMAGE_TEXT, RECORD, Row
 from unix_lib.records.shards import ShardWriter
 from unix_lib.records.tables import TableRow
 from unix_lib.sources.errors import BadRow
-from unix_lib.sources.in_place.images import images_of_rows, rows_of
+from unix_lib.sources.in_place.images import ImagesOfRows, rows_of
 from unix_lib.sources.in_place.settings import PlannedRecords
 from unix_lib.sources.rows import TakenRows, require_usable
 from unix_lib.sources.screening.screened import screened_out
@@ -34,19 +35,21 @@ def make_records(job: Job[PlannedRecords, Execution]) -> Manifest:
     reader = settings.reader
     rows = TakenRows(settings, job.outside, rejected)
     folders = job.inputs("images")
-    shown = images_of_rows(folders)
+    shown = ImagesOfRows(folders, settings.named_files(job.outside).values())
     screened = screened_out(job.inputs("screening"))
     spoilt: dict[str, str] = {}
     for folder in folders:
-        for row in pq.read_table(folder / REJECTED_FILE).to_pylist():
-            spoilt[row["sample_id"]] = ": ".join(filter(None, (row["reason"], row["detail"])))
+        with pq.ParquetFile(folder / REJECTED_FILE) as file:
+            for batch in file.iter_batches(columns=["sample_id", "reason", "detail"]):
+                for sample_id, reason, detail in zip(*batch.to_pydict().values(), strict=True):
+                    spoilt[sample_id] = intern(": ".join(filter(None, (reason, detail))))
 
     def records(file: str, place: str, row: TableRow) -> Iterator[tuple[str, Row]]:
         """(split, record) of a row."""
+        split, ids = shown.of(file, row.number)
         for spoilt_part in (place, file):  # the row's image, or all of the file's
             if spoilt_part in spoilt:
                 raise BadRow(SET_ASIDE, spoilt[spoilt_part])
-        split, ids = shown.get((file, row.number), ("", []))
         for name in ids:
             if name in screened:
                 raise BadRow(SET_ASIDE, screened[name])
