@@ -81,7 +81,7 @@ torture: setup ## damage an experiment in every way we know, write docs/reliabil
 benchmark-model: setup ## time training and decoding beside transformers' own model, in one table
 	@$(VENV)/bin/unix-lib benchmark-model
 
-benchmark-data: setup ## time samples to packs, plans and images beside plain loops, in one table
+benchmark-data: setup ## time samples to packs, plans, images and inventories beside plain loops, in one table
 	@$(VENV)/bin/unix-lib benchmark-data
 
 lint: setup ## ruff, snakefmt, mypy

@@ -292,13 +292,14 @@ def benchmark_data(
     vocabulary: Annotated[int, typer.Option(min=300, help="tokens of the BPE")] = 32_768,
     documents: Annotated[int, typer.Option(min=1, help="lengths that are planned")] = 1_000_000,
     photographs: Annotated[int, typer.Option(min=2)] = 96,
+    megabytes: Annotated[int, typer.Option(min=1, help="of files that are hashed")] = 2048,
     rounds: Annotated[int, typer.Option(min=1, help="times that each contender runs")] = 3,
     pictures: Annotated[Path | None, typer.Option(help="pictures that near-duplicates are looked for among")] = None,
 ) -> None:
-    """Time samples to packs, plans and images beside plain loops; one table. Minutes on two cores."""
+    """Time samples to packs, plans, images and inventories beside plain loops; one table. Minutes on two cores."""
     from unix_lib.commands import benchmark_data as command
 
-    raise typer.Exit(command.run(vocabulary, documents, photographs, rounds, pictures, console))
+    raise typer.Exit(command.run(vocabulary, documents, photographs, megabytes, pictures, rounds, console))
 
 
 @app.command()

@@ -26,7 +26,7 @@ def test_the_greedy_cutter_fills_every_pack() -> None:
 
 def test_the_command_prints_one_table(tmp_path: Path) -> None:
     (tmp_path / "0.jpg").write_bytes(_photograph(0))
-    small = ["--vocabulary", "400", "--documents", "1000", "--photographs", "2", "--rounds", "1"]
+    small = ["--vocabulary", "400", "--documents", "1000", "--photographs", "2", "--megabytes", "1", "--rounds", "1"]
     small += ["--pictures", str(tmp_path)]
     finished = CliRunner().invoke(app, ["benchmark-data", *small])
     assert finished.exit_code == 0, finished.exception
@@ -39,5 +39,7 @@ def test_the_command_prints_one_table(tmp_path: Path) -> None:
         "2 processes",
         "bf16",
         "mirrored",
+        "MB/s",
+        "cat",
     ):
         assert wanted in finished.stdout, wanted

@@ -7,7 +7,7 @@ import torch
 from rich.console import Console
 
 from unix_lib.commands.benchmark_model import table_of
-from unix_lib.speed.data import image_rows, planner_rows, text_rows
+from unix_lib.speed.data import image_rows, inventory_rows, planner_rows, text_rows
 from unix_lib.speed.measuring import machine
 from unix_lib.speed.pictures import altered_rows, code_rows
 
@@ -18,13 +18,20 @@ CAPTION = (
 
 
 def run(  # noqa: PLR0917
-    vocabulary: int, documents: int, photographs: int, rounds: int, pictures: Path | None, console: Console
+    vocabulary: int,
+    documents: int,
+    photographs: int,
+    megabytes: int,
+    pictures: Path | None,
+    rounds: int,
+    console: Console,
 ) -> int:
     """Measure and print."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     described = machine(device)
     rows = text_rows(vocabulary, rounds) + planner_rows(documents, rounds) + image_rows(photographs, rounds)
-    rows += code_rows(rounds, device) + (altered_rows(pictures) if pictures is not None else [])
+    rows += code_rows(rounds, device) + inventory_rows(megabytes, rounds)
+    rows += altered_rows(pictures) if pictures is not None else []
     console.print(table_of("Data benchmark", rows, f"{described}. {CAPTION.format(rounds=rounds)}"))
     return 0

@@ -11,7 +11,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -113,7 +113,7 @@ class _Reading:
             waiting = [pool.submit(self._read_lot, lot) for lot in lots]
             try:
                 while waiting:
-                    time.sleep(POLL_SECONDS if not waiting[0].done() else 0)
+                    wait(waiting[:1], POLL_SECONDS)
                     while waiting and waiting[0].done():
                         waiting.pop(0).result()
                     progress(self._taken)

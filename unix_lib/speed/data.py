@@ -1,13 +1,17 @@
 """Times what brings data in: samples to packs beside the tokenizer alone, plans, images prepared beside plain Pillow.
 
-Beside them runs what anybody would write first: a loop over samples with a greedy cutter, a loop over files.
+Beside them runs what anybody would write first: a loop over samples with a greedy cutter, a loop over files. Files from
+outside are hashed beside `cat`.
 """
 
+import hashlib
 import io
+import os
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,9 +24,11 @@ from PIL import Image
 
 from unix_lib.artefacts.manifest import read_manifest, write_manifest
 from unix_lib.config.experiment import Experiment
+from unix_lib.config.folders import INVENTORY
 from unix_lib.images.files import square_rgb
 from unix_lib.jobs.job import Job
 from unix_lib.pack.planner import best_fit
+from unix_lib.recipes.inventory import take_inventory
 from unix_lib.recipes.plan import Plan
 from unix_lib.recipes.resolve import resolve
 from unix_lib.recipes.workspace import write_plan
@@ -40,6 +46,7 @@ TEXT_COPIES = 10  # of each, so that what a job does once is small beside what i
 DOCUMENT_CHARACTERS = 400
 PHOTOGRAPH = (1600, 1200)  # pixels
 SIDE = 512  # PAPER: of a prepared image
+INVENTORY_FILES, INVENTORY_READERS = 16, 2
 
 
 def text_rows(vocabulary: int, rounds: int) -> list[Row]:
@@ -126,6 +133,50 @@ def image_rows(photographs: int, rounds: int) -> list[Row]:
         times = take_turns(contenders, rounds, CPU, "images")
     width, height = PHOTOGRAPH
     return list(_rows("images/s", f"{len(data)} JPEGs of {width} x {height} to {SIDE}", times, len(data), "Pillow"))
+
+
+def inventory_rows(megabytes: int, rounds: int) -> list[Row]:
+    """Files from outside that are in no cache, hashed by two readers, beside as many processes of `cat`."""
+    with tempfile.TemporaryDirectory() as folder:
+        files = [Path(folder) / f"{number}.jsonl" for number in range(INVENTORY_FILES)]
+        for number, path in enumerate(files):
+            path.write_bytes(np.random.default_rng(number).bytes((megabytes << 20) // INVENTORY_FILES))
+            os.utime(path, (0, 0))  # what was written just now is not kept
+        values = {"experiment": "benchmark", "sources": {"rows": {"kind": "jsonl", "files": ["*.jsonl"]}}}
+        experiment = Experiment.model_validate(values)
+
+        def inventory() -> None:
+            _out_of_the_cache(files)
+            (Path(folder) / INVENTORY).unlink(missing_ok=True)
+            taken = take_inventory(experiment, Path(folder), INVENTORY_READERS)
+            assert taken.read_files == INVENTORY_FILES
+
+        def cat() -> None:
+            _out_of_the_cache(files)
+            parts = (files[reader::INVENTORY_READERS] for reader in range(INVENTORY_READERS))
+            for reading in [subprocess.Popen(["cat", *part], stdout=subprocess.DEVNULL) for part in parts]:
+                assert reading.wait() == 0
+
+        content = files[0].read_bytes()
+
+        def in_memory() -> None:
+            with ThreadPoolExecutor(INVENTORY_READERS) as pool:
+                list(pool.map(lambda _: hashlib.sha256(content).digest(), files))
+
+        contenders: dict[str, Open] = {
+            "cat": lambda: cat,
+            "SHA-256 in memory": lambda: in_memory,
+            "inventory": lambda: inventory,
+        }
+        times = take_turns(contenders, rounds, CPU, "inventory")
+    return list(_rows("MB/s", f"{megabytes:,} MB in {INVENTORY_FILES} files", times, megabytes, "cat"))
+
+
+def _out_of_the_cache(files: list[Path]) -> None:
+    for path in files:
+        with open(path, "rb") as file:
+            os.fsync(file.fileno())
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 def _rows(measure: str, size: str, times: dict[str, Times], amount: float, base: str) -> Iterator[Row]:
