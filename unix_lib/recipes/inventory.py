@@ -62,11 +62,12 @@ def files_by_top(experiment: Experiment, root: Path) -> dict[str, list[str]]:
     plan = resolve(experiment, root, listing)
     assert plan.outside is not None
     found: dict[str, dict[str, None]] = defaultdict(dict)
+    outside = plan.outside.anew()  # what several jobs read is listed with the first of them
     for stage in STAGES:
         for artefacts in plan.parts(stage).values():
             listing.paths = {}
             for artefact in artefacts:
-                identified(plan.jobs[artefact].settings, plan.outside.anew())
+                identified(plan.jobs[artefact].settings, outside)
             if listing.paths:
                 top = os.path.commonpath({path.rpartition("/")[0] for path in listing.paths})
                 found[top] |= listing.paths
