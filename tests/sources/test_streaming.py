@@ -99,7 +99,7 @@ def test_rows_are_those_of_a_copy(kind: str, hub: SmallHub, tmp_path: Path) -> N
     assert one["records"].manifest.facts == other["records"].manifest.facts
     if "images" in one:
         chunks = [[Images(made["images"].folder, 8).chunks(5)] for made in (one, other)]
-        first, second = ([image for chunk in of[0] for image in chunk.data] for of in chunks)
+        first, second = ([image for chunk in of[0] for image in chunk.read_all()] for of in chunks)
         assert first == second and len(first) == 12
 
 
