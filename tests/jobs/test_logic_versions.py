@@ -25,6 +25,8 @@ NAMED = {
     ("source", "images"): "sources/{}/images",
     ("source", "records"): "sources/{}/records",
     ("source", "benchmarks"): "sources/{}/benchmarks",
+    ("source", "screening"): "sources/{}/screening",
+    ("source", "hashes"): "sources/{}/hashes",
     ("text tokenizer", "job"): "tokenizers/text/{}",
     ("image tokenizer", "job"): "tokenizers/image/{}",
     ("scorer", "generate"): "generate/{}",

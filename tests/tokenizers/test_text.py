@@ -132,7 +132,7 @@ def test_sources_without_text_are_refused(experiment: Experiment) -> None:
 
 
 def pretrained_job(experiment: Experiment, path: str) -> Job[PlannedPretrainedText, Execution]:
-    settings = PlannedPretrainedText(path=path)
+    settings = PlannedPretrainedText(path=path, revision="a" * 40)
     return make_job(experiment.results, "tokenizers", "text", "text/pretrained", settings)
 
 

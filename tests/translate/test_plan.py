@@ -41,7 +41,8 @@ def test_a_translation_has_the_images_of_its_source() -> None:
     inputs = plan.jobs[plan.pack("mixed")].recipe.inputs
     (records,) = plan.records("scenes_de")
     assert records.startswith("translate/scenes_de-")
-    assert inputs["records:scenes_de"] == [records]
+    (tokens,) = inputs["tokens:scenes_de"]
+    assert plan.jobs[tokens].recipe.inputs["records"] == records
     assert inputs["codes:scenes_de"] == plan.codes("scenes") != []
     assert plan.jobs[records].recipe.inputs == {"records": plan.records("scenes")[0]}
     assert [plan.jobs[name].recipe.name for name in plan.of_stage("encode")] == ["digits", "scenes"]

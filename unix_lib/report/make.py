@@ -15,7 +15,6 @@ from unix_lib.evaluate.fitness import REQUIRED_ACCURACY
 from unix_lib.figures.inputs import Inputs
 from unix_lib.jobs.job import Job
 from unix_lib.look.page import page_environment
-from unix_lib.report.data import data_on_page
 from unix_lib.report.gather import (
     blind_rows,
     claims_rows,
@@ -47,6 +46,8 @@ def make_report(job: Job[ReportSettings, Execution]) -> Manifest:
 
 def render_page(inputs: Inputs, settings: ReportSettings) -> str:
     """The whole page, without a link to anything outside it."""
+    from unix_lib.report.data import data_on_page  # decodes images, with torch
+
     environment = page_environment(Path(__file__).parent, largest=THUMBNAIL)
     environment.filters["number"] = _number
     return environment.get_template(TEMPLATE).render(
