@@ -8,7 +8,9 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from unix_lib.config.pack import Mixture, PackConfig, PackSettings
+from unix_lib.config import parse_experiment
+from unix_lib.config.models import RunStart
+from unix_lib.config.pack import Mixture, PackSettings
 
 
 def mixture(*parts: dict[str, Any], **settings: Any) -> Mixture:
@@ -73,10 +75,21 @@ def test_a_mixture_without_images_or_without_any_to_be_made_is_said_to_be_one() 
     assert not notices(photos, prose)
 
 
-def test_the_mixtures_that_are_explained_are_mixtures() -> None:
+def test_the_mixtures_and_runs_that_are_explained_are_an_experiment() -> None:
+    """Whatever section a block is of, it must hold, and fit the other blocks: a run names a mixture of the page."""
     page = (Path(__file__).resolve().parents[2] / "docs" / "mixtures.md").read_text(encoding="utf-8")
-    [example] = re.findall(r"```yaml\n(.*?)```", page, flags=re.DOTALL)
-    mixtures = PackConfig.model_validate(yaml.safe_load(example)["pack"]).mixtures
-    assert mixtures["tuning"].template == "published"
+    blocks = [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", page, flags=re.DOTALL)]
+    sections = {name: section for block in blocks for name, section in block.items()}
+    assert sections.keys() >= {"pack", "train"} and len(sections) == sum(map(len, blocks))
+    named = {part["source"] for mixture in sections["pack"]["mixtures"].values() for part in mixture["parts"]}
+    sources = {name: {"kind": "finevision", "files": [f"data/{name}.parquet"]} for name in named}
+    tokenizers = {
+        "text": {"kind": "pretrained", "path": "a/b", "revision": "0" * 40},
+        "image": {"kind": "pretrained", "path": "data/tokenizer", "shape": {}},
+    }
+    around = {"experiment": "explained", "sources": sources, "tokenizers": tokenizers}
+    explained = parse_experiment(around | sections, "the page", Path())
+    assert explained.mixtures["tuning"].template == "published"
+    assert explained.runs["tuned"].start == RunStart(kind="run", run="pretraining")
     for key in Mixture.model_fields.keys() - {"parts"}:
         assert f"`{key}" in page or f"{key}:" in page
