@@ -109,7 +109,7 @@ def test_bfloat16_weights_are_kept(tmp_path) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"vocab_size": 60}, "set tokenizers.padded_text_vocabulary to 60"),
+        ({"vocab_size": 60}, "if all rows are text, .* to 60, and if some are image codes, put the vocabulary.json"),
         ({"use_sliding_window": True, "sliding_window": 8}, "not supported"),
         ({"rope_parameters": {"rope_type": "linear", "factor": 2.0, "rope_theta": 10000.0}}, "not supported"),
     ],

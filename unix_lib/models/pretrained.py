@@ -119,7 +119,7 @@ def require_ids(path: Path | str, revision: str, source: Any, vocabulary: Vocabu
         source: the model's config.
 
     Raises:
-        ModelError: says what differs, or how large the padded text vocabulary must be.
+        ModelError: says what differs, and what to change.
     """
     if source.model_type == OWN:
         require_vocabulary(source, vocabulary, str(path))
@@ -130,7 +130,9 @@ def require_ids(path: Path | str, revision: str, source: Any, vocabulary: Vocabu
     elif vocabulary.padded_text_size != source.vocab_size:
         raise ModelError(
             f"{path} has {source.vocab_size} embedding rows, the vocabulary pads its text to "
-            f"{vocabulary.padded_text_size}; set tokenizers.padded_text_vocabulary to {source.vocab_size}"
+            f"{vocabulary.padded_text_size}; if all rows are text, set tokenizers.padded_text_vocabulary to "
+            f"{source.vocab_size}, and if some are image codes, put the {VOCABULARY_FILE} that they were trained with "
+            "beside the weights"
         )
 
 
