@@ -188,6 +188,7 @@ def test_the_paper_config_names_all_it_needs() -> None:
     assert any("Qwen/Qwen2.5-3B" in what for what in needs)
     assert any("benchmark mme" in what for what in needs)
     assert any("source fineweb: HuggingFaceFW/fineweb-edu" in what for what in needs)
+    assert {"source minigemini: YanweiLi/MGM-Instruction", "source minigemini: data/minigemini"} <= set(needs)
 
 
 def test_a_thing_that_several_need_is_named_once() -> None:
