@@ -100,7 +100,7 @@ def _separate(size: DecoderSize) -> tuple[int, int]:
 def table_of(title: str, rows: list[Row], caption: str) -> Table:
     """One table, a section per measure and size."""
     table = Table(title=title, title_justify="left", caption=caption, caption_justify="left")
-    table.add_column("contender", no_wrap=True)
+    table.add_column("contender", overflow="fold")  # numbers are never cut
     for heading in ("median", "lowest to highest", "relative", "peak MB", "of peak"):
         table.add_column(heading, justify="right", no_wrap=True)
     for (measure, size), section in groupby(rows, key=lambda row: (row.measure, row.size)):
