@@ -19,7 +19,7 @@ from unix_lib.analyze.sampled import sampled_rows, some_parts, split_looked_at
 from unix_lib.artefacts.manifest import Facts, Manifest
 from unix_lib.checkpoints.loaded import Checkpoint
 from unix_lib.config.jobs import Execution
-from unix_lib.evaluate.tables import origin_of, write_table
+from unix_lib.evaluate.tables import ORIGIN, origin_of, write_table
 from unix_lib.generate.benchmark_images import generate_pixels, image_seed
 from unix_lib.generate.images import image_steps
 from unix_lib.images.files import png_bytes
@@ -39,11 +39,7 @@ SPARE = 4  # looked at for each caption that is wanted: some have no image, or a
 NO_CAPTION, NO_CODES, TOO_LONG = "no caption", "its image was not encoded", "too long for a prompt"
 CAPTION_SAMPLES = pa.schema(
     [
-        pa.field("run", pa.string()),
-        pa.field("step", pa.int64()),
-        pa.field("tokens", pa.int64()),
-        pa.field("architecture", pa.string()),
-        pa.field("seed", pa.int64()),
+        *ORIGIN,
         pa.field("source", pa.string()),
         pa.field("split", pa.string()),  # heldout, or train where a source holds nothing out
         pa.field("sample_id", pa.string()),

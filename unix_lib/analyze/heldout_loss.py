@@ -16,7 +16,7 @@ from unix_lib.analyze.heldout_loss_kind import HeldoutLossSettings
 from unix_lib.artefacts.manifest import Manifest, read_manifest
 from unix_lib.artefacts.recipe import recipe_of
 from unix_lib.config.jobs import Execution
-from unix_lib.evaluate.tables import null_for_nan, origin_of, write_table
+from unix_lib.evaluate.tables import ORIGIN, null_for_nan, origin_of, write_table
 from unix_lib.jobs.job import Job
 from unix_lib.models.checkpoint import load_model
 from unix_lib.models.routing import Documents, build_batch, move_batch
@@ -31,11 +31,7 @@ HELDOUT_LOSS_TABLE = "heldout_loss.parquet"
 MODALITIES = ("text", "image")
 HELDOUT_LOSS = pa.schema(
     [
-        pa.field("run", pa.string()),
-        pa.field("step", pa.int64()),
-        pa.field("tokens", pa.int64()),
-        pa.field("architecture", pa.string()),
-        pa.field("seed", pa.int64()),
+        *ORIGIN,
         pa.field("source", pa.string()),
         pa.field("modality", pa.string()),  # of the targets: text | image
         pa.field("loss", pa.float64()),  # nats per target

@@ -12,13 +12,17 @@ from unix_lib.artefacts.manifest import read_manifest
 from unix_lib.evaluate.intervals import Estimate
 from unix_lib.records.schema import Row
 
+# Columns that say whose a row is: fields of `Origin`.
+ORIGIN = [
+    pa.field("run", pa.string()),  # "" for a ceiling, which no run has reached
+    pa.field("step", pa.int64()),  # -1 for a ceiling
+    pa.field("tokens", pa.int64()),  # trained on since the run's start; -1 for a ceiling
+    pa.field("architecture", pa.string()),  # "" for a ceiling
+    pa.field("seed", pa.int64()),  # -1 for a ceiling
+]
 SCORES = pa.schema(
     [
-        pa.field("run", pa.string(), nullable=False),  # "" for a ceiling, which no run has reached
-        pa.field("step", pa.int64(), nullable=False),  # -1 for a ceiling
-        pa.field("tokens", pa.int64(), nullable=False),  # trained on since the run's start; -1 for a ceiling
-        pa.field("architecture", pa.string(), nullable=False),  # "" for a ceiling
-        pa.field("seed", pa.int64(), nullable=False),  # -1 for a ceiling
+        *(field.with_nullable(False) for field in ORIGIN),
         pa.field("benchmark", pa.string(), nullable=False),
         pa.field("metric", pa.string(), nullable=False),
         pa.field("value", pa.float64()),  # null where undefined, such as F1 without a yes

@@ -65,7 +65,8 @@ def make_pack(job: Job[PackSettings, Execution]) -> Manifest:
     for split, of_split in labels.items():
         started = time.monotonic()
         brought = mix_split(job, split, vocabulary)
-        rejected.extend(brought.rejected)
+        for folder in brought.folders:
+            rejected.extend_from(folder)
         stored += brought.files
         counts = np.bincount(brought.records.parts, minlength=len(settings.parts)).tolist()
         records[split] = {part.source: count for part, count in zip(settings.parts, counts, strict=True)}

@@ -23,7 +23,7 @@ from unix_lib.pack.formats import Format
 from unix_lib.pack.image_codes import ABSENT, ImageCodes, write_codes
 from unix_lib.pack.records import Records
 from unix_lib.pack.store import CODES, ENDS, IMAGES, TEXT, codes_file, ends_file, images_file, pieces_file, text_file
-from unix_lib.records.rejected import REJECTED_FILE, RejectedSamples
+from unix_lib.records.rejected import RejectedSamples
 from unix_lib.records.schema import CONVERSATION, IMAGE_TEXT
 from unix_lib.records.shards import Split, iterate_batches
 from unix_lib.tokenizers.vocabulary import Vocabulary
@@ -35,12 +35,11 @@ COLUMNS = ["sample_id", "kind", "tokens", "trained_length", "first_trained", "tu
 
 @dataclass(frozen=True)
 class MixedSplit:
-    """A split's usable records, and those set aside."""
+    """A split's usable records."""
 
     records: Records
-    rejected: RejectedSamples
     files: list[str]  # of the token store
-    folders: list[Path]  # where ids are, those of one artefact after those of another
+    folders: list[Path]  # where ids are, and what was set aside, those of one artefact after those of another
 
     def ids_of(self, records: Sequence[int]) -> list[str]:
         """Ids of some samples by their positions."""
@@ -81,14 +80,10 @@ def mix_split(job: Job[PackSettings, Execution], split: Split, vocabulary: Vocab
         for folder in folders:
             np.load(folder / IMAGES_FILE).astype(IMAGES).tofile(shown)
     write_json(job.folder / pieces_file(split), pieces)
-    rejected = RejectedSamples()
-    for folder in folders:
-        for row in pq.read_table(folder / REJECTED_FILE).to_pylist():
-            rejected.add(**row)
     files = [text_file(split, number) for number in range(len(pieces["text"]))]
     files += [codes_file(split, number) for number in range(len(pieces["codes"]))]
     files += [images_file(split), ends_file(split), pieces_file(split)]
-    return MixedSplit(records, rejected, files, folders)
+    return MixedSplit(records, files, folders)
 
 
 def _lengths(lists: pa.Array) -> np.ndarray:
@@ -136,10 +131,9 @@ class _Reading:
         names = batch["image_ids"].flatten().to_pylist()
         rows = self.images.rows_of(names)
         of_record = np.repeat(np.arange(batch.num_rows), counts)
-        taken = np.ones(batch.num_rows, dtype=bool)
+        usable = np.ones(batch.num_rows, dtype=bool)
         if self.part.kinds:
-            taken = pc.is_in(batch["kind"], pa.array(self.part.kinds)).to_numpy(zero_copy_only=False)
-        usable = taken.copy()
+            usable &= pc.is_in(batch["kind"], pa.array(self.part.kinds)).to_numpy(zero_copy_only=False)
         for image in np.flatnonzero(rows == ABSENT).tolist():
             record = of_record[image]
             if usable[record]:  # the first of its images that is missing says why

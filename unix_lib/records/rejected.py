@@ -66,6 +66,11 @@ class RejectedSamples:
         for row in others.rows:
             self._append(row)
 
+    def extend_from(self, folder: Path) -> None:
+        """Set aside what `write` wrote to a folder."""
+        for row in pq.read_table(folder / REJECTED_FILE).to_pylist():
+            self._append(row)
+
     def __len__(self) -> int:
         return self._counts.total()
 
@@ -113,3 +118,9 @@ class RejectedSamples:
             if group:
                 writer.write_table(pa.Table.from_batches(group, REJECTED).combine_chunks())
         return {REJECTED_FILE: len(self)}
+
+
+def reasons_in(folder: Path) -> dict[str, str]:
+    """Why samples were set aside, by their ids, as `RejectedSamples.write` wrote it to a folder."""
+    table = pq.read_table(folder / REJECTED_FILE, columns=["sample_id", "reason"])
+    return dict(zip(*table.to_pydict().values(), strict=True))

@@ -21,7 +21,7 @@ from unix_lib.artefacts.sealed import is_whole, sealed_folder
 from unix_lib.config.jobs import Execution
 from unix_lib.config.tokenize import TokenizeSettings
 from unix_lib.jobs.job import Job
-from unix_lib.records.rejected import REJECTED_FILE, RejectedSamples
+from unix_lib.records.rejected import RejectedSamples
 from unix_lib.records.schema import TOKENIZED
 from unix_lib.records.shards import SPLITS, ShardWriter, Split, count_rows, iterate_batches
 from unix_lib.tokenize.batch import COLUMNS, tokenize_batch
@@ -52,8 +52,7 @@ def make_tokens(job: Job[TokenizeSettings, Execution]) -> Manifest:
                 records = pq.read_table(chunk / RECORDS_FILE)
                 writer.write_table(records)
                 text_tokens += pc.sum(pc.list_value_length(records["tokens"])).as_py() or 0
-                for row in pq.read_table(chunk / REJECTED_FILE).to_pylist():
-                    rejected.add(**row)
+                rejected.extend_from(chunk)
         files |= writer.files
         facts[split] = {"records": sum(writer.files.values()), "text_tokens": text_tokens}
     manifest = job.finish(

@@ -17,7 +17,7 @@ from unix_lib.config.folders import files_below, is_regular
 from unix_lib.config.jobs import Execution
 from unix_lib.images.formats import EXTENSIONS
 from unix_lib.jobs.job import Job
-from unix_lib.records.rejected import REJECTED_FILE, RejectedSamples, encodable
+from unix_lib.records.rejected import REJECTED_FILE, RejectedSamples, encodable, reasons_in
 from unix_lib.records.schema import IMAGE_TEXT, RECORD
 from unix_lib.records.shards import ShardWriter
 from unix_lib.sources.errors import SourceError
@@ -140,8 +140,7 @@ def _images_by_name(folders: list[Path]) -> tuple[dict[str, tuple[str, str]], di
     for folder in folders:
         names = pq.read_table(folder / NAMES_FILE).to_pydict()
         images |= zip(names["name"], zip(names["image_id"], names["split"], strict=True), strict=True)
-        rejected = pq.read_table(folder / REJECTED_FILE, columns=["sample_id", "reason"]).to_pydict()
-        set_aside |= zip(rejected["sample_id"], rejected["reason"], strict=True)
+        set_aside |= reasons_in(folder)
     return images, set_aside
 
 
