@@ -243,7 +243,7 @@ def generate_text(
 ) -> None:
     """Write texts: a prompt continued, a question about an image answered, an image alone described."""
     from unix_lib.commands import generate as command
-    from unix_lib.generate.outputs import TextSampling
+    from unix_lib.inference.requests import TextSampling
 
     order = command.Order(
         checkpoint=checkpoint,

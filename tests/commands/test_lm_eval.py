@@ -11,7 +11,9 @@ import numpy as np
 from tests.evaluate.conftest import DECODER, SmallExperiment, small  # noqa: F401  a fixture
 from tests.generate.log_probabilities import sequence_log_probabilities
 from unix_lib.config.models import UnixPlan
-from unix_lib.generate import generate_text
+from unix_lib.inference.batches import generate_text
+from unix_lib.inference.engine import Engine
+from unix_lib.inference.requests import TextSampling
 from unix_lib.models.start import fresh_model
 from unix_lib.tokenizers.text import encode_texts, load_text_tokenizer
 
@@ -76,7 +78,8 @@ def test_choices_and_generated_text_are_the_librarys(small: SmallExperiment, tmp
         np.testing.assert_allclose(found, wanted, atol=1e-4)
     generated = _samples(tmp_path / "out", "tiny_generated")
     prompts = encode_texts(tokenizer, [row["query"] for row in ROWS])
-    answers = generate_text(model, prompts, max_new_tokens=4, stop_ids=[small.vocabulary.eos_id], batch_size=1)
+    sampling, stops = TextSampling(most_tokens=4), [small.vocabulary.eos_id]
+    answers = generate_text(Engine(model), prompts, sampling, stop_ids=stops)
     assert [sample["resps"][0][0] for sample in generated] == [
         tokenizer.decode(ids, skip_special_tokens=True) for ids in answers
     ]

@@ -25,8 +25,9 @@ from unix_lib.artefacts.recipe import RECIPE, Recipe
 from unix_lib.checkpoints.open import checkpoint_folder, image_tokenizer_of, open_checkpoint
 from unix_lib.checkpoints.sampling import read_sampling
 from unix_lib.config.generate import SAMPLING, ImageSampling
-from unix_lib.generate import generate_images, generate_text
 from unix_lib.images.pixels import image_from_pixels, pixels_from_rgb, rgb_from_image
+from unix_lib.inference.batches import generate_images, generate_text
+from unix_lib.inference.requests import TextSampling
 from unix_lib.pack.sequences import text_to_image_prompt_ids, vqa_prompt_ids
 from unix_lib.records.lines import numbered_lines
 from unix_lib.tokenizers.image import save_image_tokenizer
@@ -84,7 +85,7 @@ def test_images_are_those_of_the_library_and_of_the_same_request_alone(generatin
     opened = open_checkpoint(generating.checkpoint / "model", generating.image_tokenizer, 4, "cpu", with_images=True)
     prompts = [text_to_image_prompt_ids(opened.tokenizer, opened.vocabulary, row["prompt"]) for row in records]
     free = text_to_image_prompt_ids(opened.tokenizer, opened.vocabulary, None)
-    codes = generate_images(opened.model, prompts, free, [row["seed"] for row in records], batch_size=4, **settings)
+    codes = generate_images(opened.engine, prompts, free, [row["seed"] for row in records], ImageSampling(**settings))
     pixels = opened.image_tokenizer.decode(torch.from_numpy(codes.astype(np.int64)))
     for row, expected in zip(records, pixels, strict=True):
         with Image.open(generating.folder / "made" / row["file"]) as image:
@@ -133,7 +134,7 @@ def test_texts_continue_answer_and_describe(generating: Generating) -> None:
         vqa_prompt_ids(opened.tokenizer, vocabulary, codes, "Is it red?"),
         [*begun, *encode_texts(opened.tokenizer, ["The caption of this image is:"])[0]],
     ]
-    answers = generate_text(opened.model, prompts, max_new_tokens=7, stop_ids=[vocabulary.eos_id], batch_size=1)
+    answers = generate_text(opened.engine, prompts, TextSampling(most_tokens=7), stop_ids=[vocabulary.eos_id])
     expected = [opened.tokenizer.decode(ids, skip_special_tokens=True).strip() for ids in answers]
     assert [row["text"] for row in records] == expected
     assert [row["image"] for row in records] == [None, str(picture), str(picture)]

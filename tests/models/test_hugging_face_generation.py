@@ -7,7 +7,9 @@ from transformers import DynamicCache
 
 from tests.evaluate.conftest import SmallExperiment, small  # noqa: F401  a fixture
 from tests.models.small import PLANS, VOCABULARY, image, small_model, text
-from unix_lib.generate import generate_text
+from unix_lib.inference.batches import generate_text
+from unix_lib.inference.engine import Engine
+from unix_lib.inference.requests import TextSampling
 from unix_lib.models import ModelError
 from unix_lib.models.checkpoint import load_model
 from unix_lib.tokenizers.text import load_text_tokenizer
@@ -119,6 +121,6 @@ def test_lm_eval_generates_what_the_library_does(small: SmallExperiment) -> None
     answers = HFLM(pretrained=model, tokenizer=tokenizer, batch_size=3).generate_until(requests, disable_tqdm=True)
     prompts = [tokenizer(context, add_special_tokens=False)["input_ids"] for context in contexts]
     eos = small.vocabulary.eos_id
-    expected = generate_text(model, prompts, max_new_tokens=6, stop_ids=[eos], batch_size=1)
+    expected = generate_text(Engine(model), prompts, TextSampling(most_tokens=6), stop_ids=[eos])
     assert answers == [tokenizer.decode(ids, skip_special_tokens=True) for ids in expected]
     assert any(answers)

@@ -33,19 +33,19 @@ def make_words(job: Any, checkpoint: Any = None) -> Any:
     """Let a checkpoint continue every beginning; `words.parquet`: answer, prediction."""
     import pyarrow as pa
 
-    from unix_lib.generate import generate_text
     from unix_lib.generate.members import asked_file, checkpoint_of, finish
+    from unix_lib.inference.batches import generate_text
+    from unix_lib.inference.requests import TextSampling
     from unix_lib.pack.sequences import encode_texts
     from unix_lib.records.lines import numbered_lines
 
     checkpoint = checkpoint or checkpoint_of([job])
     pairs = [json.loads(line) for _, line in numbered_lines(asked_file(job, "rhymes.jsonl"))]
     ids = generate_text(
-        checkpoint.model,
+        checkpoint.engine,
         encode_texts(checkpoint.tokenizer, [beginning for beginning, _ in pairs]),
-        max_new_tokens=4,
+        TextSampling(most_tokens=4),
         stop_ids=[checkpoint.vocabulary.eos_id],
-        batch_size=checkpoint.batch_size,
     )
     words = [checkpoint.tokenizer.decode(one).strip() for one in ids]
     answers = pa.table({"answer": [last for _, last in pairs], "prediction": words})

@@ -21,7 +21,7 @@ from unix_lib.config.kinds import find_kind
 from unix_lib.config.outside import Outside
 from unix_lib.config.sources import HeldOut, SourceKind
 from unix_lib.evaluate.scene_files import read_scenes
-from unix_lib.generate.requests import requests_of
+from unix_lib.generate.wishes import wishes_of
 from unix_lib.records.rejected import RejectedSamples
 from unix_lib.sources.conversations.kind import PlannedConversations
 from unix_lib.sources.conversations.layouts import messages_of, named_columns
@@ -158,8 +158,8 @@ def readers(folder: Path) -> list[Reader]:
             lambda path: (len(read_scenes(path)), 0),
             refuses=True,
         ),
-        Reader("asked.jsonl", "unix_lib.generate.requests", _json_lines(asked), _requested),
-        Reader("asked.txt", "unix_lib.generate.requests", b"".join(b"a dog %d\n" % n for n in range(ROWS)), _requested),
+        Reader("asked.jsonl", "unix_lib.generate.wishes", _json_lines(asked), _requested),
+        Reader("asked.txt", "unix_lib.generate.wishes", b"".join(b"a dog %d\n" % n for n in range(ROWS)), _requested),
     ]
 
 
@@ -208,7 +208,7 @@ def _judged(path: Path, folder: Path) -> Counts:
 
 
 def _requested(path: Path) -> Counts:
-    requests = requests_of([], [], path, 0, 1)
+    requests = wishes_of([], [], path, 0, 1)
     kept = sum(request.fault is None for request in requests)
     return kept, len(requests) - kept
 

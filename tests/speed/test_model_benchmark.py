@@ -3,17 +3,20 @@
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from typer.testing import CliRunner
 
-from tests.generate.test_generate import prompts_for_images
+from tests.inference.prompts import prompts_for_images
 from tests.models.small import PLANS, VOCABULARY, small_model
 from unix_lib.__main__ import app
 from unix_lib.artefacts.errors import UserError
 from unix_lib.commands.benchmark_model import size
+from unix_lib.config.generate import ImageSampling
 from unix_lib.config.models import SharedPlan, UnixPlan
-from unix_lib.generate import generate_images
+from unix_lib.inference.batches import generate_images
+from unix_lib.inference.engine import Engine
 from unix_lib.models.routing import build_batch
 from unix_lib.speed.decoders import pack, prompts, unconditional
 from unix_lib.speed.generation import alone_and_in_a_batch, bytes_per_step, our_images, transformers_images
@@ -32,7 +35,7 @@ def test_the_plain_loop_makes_the_same_images(plan: str) -> None:
     options = {"guidance_scale": 2.0, "temperature": 0.9, "top_k": 0, "top_p": 0.95}
     free, seeds = [9, start], list(range(6))
     codes = plain_images(model, prompts_for_images(), free, seeds, **options)
-    ours = generate_images(model, prompts_for_images(), free, seeds, batch_size=6, **options)
+    ours = generate_images(Engine(model), prompts_for_images(), free, seeds, ImageSampling(**options))
     assert codes.tolist() == ours.tolist()
 
 
@@ -87,11 +90,12 @@ def test_peak_memory_counts_what_lives_at_the_same_time() -> None:
     assert peak_memory(opened, CPU) == pytest.approx(12e6, rel=1e-3)
 
 
-def test_alone_and_in_a_batch_hardly_differ_in_float32() -> None:
+def test_images_alone_and_in_a_batch_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     model = SIZE.decoder(UNIX, CPU).eval()
-    difference = alone_and_in_a_batch(model, SIZE, 5)
-    assert difference.shape == (5, 12) and 0 <= difference.max() < 1e-5
-    assert alone_and_in_a_batch(model.to(torch.bfloat16), SIZE, 5).max() > difference.max()
+    assert alone_and_in_a_batch(model, SIZE, 5, batch_invariant=True) == (0.0, 0.0)
+    made = [np.zeros((2, 4)), np.array([[0, 0, 1, 0]]), np.zeros((1, 4))]
+    monkeypatch.setattr("unix_lib.speed.generation.generate_images", lambda *_: made.pop(0))
+    assert alone_and_in_a_batch(model, SIZE, 2, batch_invariant=False) == (0.5, 0.125)
 
 
 def test_bytes_of_a_step() -> None:

@@ -21,8 +21,8 @@ from unix_lib.checkpoints.loaded import Checkpoint
 from unix_lib.config.jobs import Execution
 from unix_lib.evaluate.tables import ORIGIN, origin_of, write_table
 from unix_lib.generate.benchmark_images import generate_pixels, image_seed
-from unix_lib.generate.images import image_steps
 from unix_lib.images.files import png_bytes
+from unix_lib.inference.needs import image_steps
 from unix_lib.jobs.job import Job
 from unix_lib.pack.sequences import text_to_image_prompt_ids
 from unix_lib.records.schema import CONVERSATION, IMAGE_TEXT, Row
@@ -127,7 +127,8 @@ def _fault(checkpoint: Checkpoint, caption: str) -> str | None:
     """Why a caption can't be asked of the model."""
     if not caption:
         return NO_CAPTION
-    room = checkpoint.model.config.max_position_embeddings - image_steps(checkpoint.model)
+    config = checkpoint.model.config
+    room = config.max_position_embeddings - image_steps(config)
     prompt = text_to_image_prompt_ids(checkpoint.tokenizer, checkpoint.vocabulary, caption, checkpoint.wording)
     return TOO_LONG if len(prompt) > room else None
 

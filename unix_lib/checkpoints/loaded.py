@@ -12,6 +12,7 @@ from unix_lib.tokenizers.vocabulary import Vocabulary
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
+    from unix_lib.inference.engine import Engine
     from unix_lib.models import UnixForCausalLM
     from unix_lib.tokenizers.image import ImageTokenizer
 
@@ -28,16 +29,20 @@ class Checkpoint:
         batch_size: int,
         device: str = "cpu",
         wording: Wording | None = None,
+        *,
+        batch_invariant: bool = True,
+        cuda_graph: bool = False,
     ) -> None:
-        """Remember where everything is: the artefacts, already checked, and how many sequences are decoded together.
+        """Remember where everything is: the artefacts, already checked, and how requests are decoded.
 
-        `image_tokenizer` is None where no benchmark has images; `device` is cpu or cuda; `wording` says how prompts are
-        put.
+        `image_tokenizer` is None where no benchmark has images; `batch_size` is how many requests with guidance are
+        decoded together; `device` is cpu or cuda; `wording` says how prompts are put; the others are the engine's.
         """
         self.folder = folder
         self.batch_size = batch_size
         self.device = device
         self.wording = wording or Wording()
+        self.batch_invariant, self.cuda_graph = batch_invariant, cuda_graph
         self._image_tokenizer = image_tokenizer
 
     @cached_property
@@ -51,6 +56,13 @@ class Checkpoint:
         model = load_model(self.folder / "model", torch.bfloat16 if self.device == "cuda" else torch.float32)
         model.eval().to(self.device)
         return model
+
+    @cached_property
+    def engine(self) -> "Engine":
+        from unix_lib.inference.engine import Engine
+
+        rows = 2 * self.batch_size  # guidance takes two
+        return Engine(self.model, rows=rows, batch_invariant=self.batch_invariant, cuda_graph=self.cuda_graph)
 
     @cached_property
     def tokenizer(self) -> "PreTrainedTokenizerFast":

@@ -32,7 +32,13 @@ def checkpoint_folder(folder: Path) -> Path:
 
 
 def open_checkpoint(
-    folder: Path, image_tokenizer: Path | None, batch_size: int, device: str, *, with_images: bool
+    folder: Path,
+    image_tokenizer: Path | None,
+    batch_size: int,
+    device: str,
+    *,
+    with_images: bool,
+    **decoding: bool,
 ) -> Checkpoint:
     """A checkpoint ready to generate.
 
@@ -40,6 +46,7 @@ def open_checkpoint(
         image_tokenizer: artefact `tokenizers/image`; None finds the one behind the checkpoint's data.
         with_images: whether an image tokenizer is needed; a checkpoint that saw text only has none.
         device: `cpu`, `cuda` or `auto`, which takes a GPU where there is one.
+        decoding: `batch_invariant`, `cuda_graph`, see `Checkpoint`.
 
     Raises:
         CheckpointError: no checkpoint there, no image tokenizer behind it or one with other codes, or no such device.
@@ -55,7 +62,7 @@ def open_checkpoint(
         device = "cuda" if torch.cuda.is_available() else "cpu"
     if device not in ("cpu", "cuda") or (device == "cuda" and not torch.cuda.is_available()):
         raise CheckpointError(f"device {device} is not usable here; give cpu, or auto")
-    checkpoint = Checkpoint(artefact, image_tokenizer, batch_size, device, wording_of(artefact))
+    checkpoint = Checkpoint(artefact, image_tokenizer, batch_size, device, wording_of(artefact), **decoding)
     if with_images:
         _require_same_codes(checkpoint)
     return checkpoint

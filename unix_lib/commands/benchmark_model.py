@@ -13,7 +13,7 @@ from unix_lib.commands.marks import marked
 from unix_lib.models.configuration import ModelError
 from unix_lib.speed.decoders import DecoderSize
 from unix_lib.speed.measuring import machine
-from unix_lib.speed.model import SIZE_3B, Row, generation_rows, precision_rows, training_rows
+from unix_lib.speed.model import SIZE_3B, Row, generation_rows, invariance_rows, training_rows
 
 SEPARATE_3B = (12, 6)  # PAPER: Uni-X at 3B
 GPU_PACK_TOKENS = 20_480  # PAPER: packing length
@@ -21,8 +21,7 @@ GPU_BATCHES = (1, 40, 256)
 CAPTION = (
     "Speeds are medians of {rounds} rounds in which the contenders took turns; relative: times as fast as shared "
     "(training) or as the plain loop (images), median of the ratios within a round; of peak: FLOP/s by 6 N in "
-    "training, memory bandwidth in decoding, of the maker's figures. Batch against alone: how far the log-probability "
-    "of a code moves, the mean, and from least to most."
+    "training, memory bandwidth in decoding, of the maker's figures."
 )
 
 
@@ -78,9 +77,10 @@ def _cpu_rows(order: Order) -> Iterator[Row]:
     cpu, size = torch.device("cpu"), order.generation
     separate = _separate(order.training)
     yield from training_rows(order.training, separate, order.pack_tokens, order.rounds, cpu, checkpointing=False)
-    yield from generation_rows(size, _separate(size), order.batch, order.rounds, cpu)
-    shorter = replace(size, codes_per_image=min(16, size.codes_per_image))
-    yield from precision_rows(shorter, _separate(size), order.batch, cpu)
+    small = replace(size, text_vocabulary=min(size.text_vocabulary, size.codebook))
+    for contest, batch in ((small, order.batch), (size, order.batch), (small, 1)):
+        yield from generation_rows(contest, _separate(size), batch, order.rounds, cpu)
+    yield from invariance_rows(small, _separate(size), order.batch, cpu)
 
 
 def _gpu_rows(order: Order) -> Iterator[Row]:
@@ -89,7 +89,7 @@ def _gpu_rows(order: Order) -> Iterator[Row]:
     images = replace(SIZE_3B, codes_per_image=order.gpu_codes)
     for batch in GPU_BATCHES:
         yield from generation_rows(images, SEPARATE_3B, batch, order.rounds, gpu)
-    yield from precision_rows(replace(SIZE_3B, codes_per_image=64), SEPARATE_3B, 40, gpu)
+    yield from invariance_rows(replace(SIZE_3B, codes_per_image=64), SEPARATE_3B, 40, gpu)
 
 
 def _separate(size: DecoderSize) -> tuple[int, int]:

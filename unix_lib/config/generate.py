@@ -40,7 +40,15 @@ class Worded(StrictModel):
     wording: Wording = key("how they are put, filled in by the plan", Wording(), sparse=True)
 
 
-class GenerateConfig(BatchedExecution):
+class DecodingExecution(BatchedExecution):
+    """A job in which a checkpoint decodes; `batch_size` counts requests with guidance, others are twice as many."""
+
+    batch_invariant: bool = key(
+        "steps of a fixed number of rows, so that an answer's bits don't depend on its company", True, kind="numeric"
+    )
+
+
+class GenerateConfig(DecodingExecution):
     """How checkpoints answer benchmarks."""
 
     image_sampling: BenchmarkSampling = key("sampling of generated images", BenchmarkSampling())
@@ -57,4 +65,4 @@ class GroupSettings(StrictModel):
     group: str = key("name of the group")
 
 
-GROUP = JobKind(GroupSettings, "unix_lib.generate.make:make_group", 1, BatchedExecution, makes="answers")
+GROUP = JobKind(GroupSettings, "unix_lib.generate.make:make_group", 1, DecodingExecution, makes="answers")

@@ -11,11 +11,12 @@ from unix_lib.benchmarks.question_files import Question, read_questions
 from unix_lib.benchmarks.settings import AnswerSettings
 from unix_lib.benchmarks.tables import ANSWERS, ANSWERS_FILE
 from unix_lib.checkpoints.loaded import Checkpoint
-from unix_lib.config.jobs import BatchedExecution
+from unix_lib.config.generate import DecodingExecution
 from unix_lib.generate.members import asked_file, checkpoint_of, finish
 from unix_lib.generate.store import SampleStore
-from unix_lib.generate.text import generate_text
 from unix_lib.images.files import MAX_ASPECT_RATIO, MAX_PIXELS, BadImage, check_header, square_rgb
+from unix_lib.inference.batches import generate_text
+from unix_lib.inference.requests import TextSampling
 from unix_lib.jobs.job import Job
 from unix_lib.pack.sequences import vqa_prompt_ids
 from unix_lib.records.questions import choice_prompt
@@ -25,7 +26,7 @@ from unix_lib.tokenizers.coded_images import encode_images
 log = logging.getLogger(__name__)
 
 
-def make_answers(job: Job[AnswerSettings, BatchedExecution], checkpoint: Checkpoint | None = None) -> Manifest:
+def make_answers(job: Job[AnswerSettings, DecodingExecution], checkpoint: Checkpoint | None = None) -> Manifest:
     """Make the answers of `generate/<run>-step-00100-<benchmark>`.
 
     Raises:
@@ -94,13 +95,8 @@ def answer_questions(checkpoint: Checkpoint, questions: Sequence[Question], most
         )
         for index in usable
     ]
-    answers = generate_text(
-        checkpoint.model,
-        prompts,
-        max_new_tokens=most_tokens,
-        stop_ids=[checkpoint.vocabulary.eos_id],
-        batch_size=checkpoint.batch_size,
-    )
+    sampling = TextSampling(most_tokens=most_tokens)
+    answers = generate_text(checkpoint.engine, prompts, sampling, stop_ids=[checkpoint.vocabulary.eos_id])
     for index, ids in zip(usable, answers, strict=True):
         rows[index]["text"] = str(checkpoint.tokenizer.decode(ids, skip_special_tokens=True)).strip()
     return rows

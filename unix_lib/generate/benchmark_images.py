@@ -12,19 +12,18 @@ from unix_lib.benchmarks.geneval_prompts import occurrences, read_prompts
 from unix_lib.benchmarks.settings import ImageSettings
 from unix_lib.benchmarks.tables import IMAGES, IMAGES_FILE
 from unix_lib.checkpoints.loaded import Checkpoint
-from unix_lib.config.generate import ImageSampling
-from unix_lib.config.jobs import BatchedExecution
-from unix_lib.generate.images import generate_images
+from unix_lib.config.generate import DecodingExecution, ImageSampling
 from unix_lib.generate.members import asked_file, checkpoint_of, finish
 from unix_lib.generate.store import SampleStore
 from unix_lib.images.files import png_bytes
+from unix_lib.inference.batches import generate_images
 from unix_lib.jobs.job import Job
 from unix_lib.pack.sequences import text_to_image_prompt_ids
 from unix_lib.records.schema import Row
 from unix_lib.tokenizers.coded_images import decode_images
 
 
-def make_images(job: Job[ImageSettings, BatchedExecution], checkpoint: Checkpoint | None = None) -> Manifest:
+def make_images(job: Job[ImageSettings, DecodingExecution], checkpoint: Checkpoint | None = None) -> Manifest:
     """Make the images of `generate/<run>-step-00100-<benchmark>`.
 
     Raises:
@@ -72,15 +71,6 @@ def generate_pixels(
     def prompt_of(caption: str | None) -> list[int]:
         return text_to_image_prompt_ids(checkpoint.tokenizer, checkpoint.vocabulary, caption, checkpoint.wording)
 
-    codes = generate_images(
-        checkpoint.model,
-        [prompt_of(caption) for caption in captions],
-        prompt_of(None),
-        seeds,
-        guidance_scale=sampling.guidance_scale,
-        temperature=sampling.temperature,
-        top_k=sampling.top_k,
-        top_p=sampling.top_p,
-        batch_size=checkpoint.batch_size,
-    )
+    prompts = [prompt_of(caption) for caption in captions]
+    codes = generate_images(checkpoint.engine, prompts, prompt_of(None), seeds, sampling)
     return decode_images(checkpoint.image_tokenizer, codes)

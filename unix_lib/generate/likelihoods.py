@@ -9,7 +9,7 @@ from unix_lib.benchmarks.lm_eval_tasks import data_sets_of, is_unspaced, load_cl
 from unix_lib.benchmarks.settings import LikelihoodSettings
 from unix_lib.benchmarks.tables import LIKELIHOODS, LIKELIHOODS_FILE
 from unix_lib.checkpoints.loaded import Checkpoint
-from unix_lib.config.jobs import BatchedExecution
+from unix_lib.config.generate import DecodingExecution
 from unix_lib.generate.members import asked_file, checkpoint_of, finish
 from unix_lib.generate.store import SampleStore
 from unix_lib.jobs.job import Job
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 BATCHES_KEPT = 32  # lm-eval sorts what it gets at once by length; more at once is faster, fewer lose less to a kill
 
 
-def make_likelihoods(job: Job[LikelihoodSettings, BatchedExecution], checkpoint: Checkpoint | None = None) -> Manifest:
+def make_likelihoods(job: Job[LikelihoodSettings, DecodingExecution], checkpoint: Checkpoint | None = None) -> Manifest:
     """Make the likelihoods of `generate/<run>-step-00100-<benchmark>`.
 
     Raises:

@@ -5,8 +5,7 @@ import time
 from typing import Any
 
 from unix_lib.artefacts.manifest import Manifest
-from unix_lib.config.generate import GroupSettings
-from unix_lib.config.jobs import BatchedExecution
+from unix_lib.config.generate import DecodingExecution, GroupSettings
 from unix_lib.generate.members import checkpoint_of
 from unix_lib.jobs.job import Job
 from unix_lib.recipes.workspace import read_planned
@@ -14,7 +13,7 @@ from unix_lib.recipes.workspace import read_planned
 log = logging.getLogger(__name__)
 
 
-def make_group(job: Job[GroupSettings, BatchedExecution]) -> Manifest:
+def make_group(job: Job[GroupSettings, DecodingExecution]) -> Manifest:
     """Make `generate/<run>-step-00100-group-<group>` and every benchmark's answers that are not there yet.
 
     The facts hold the members' content digests, so that one that changed or vanished is noticed.
@@ -23,7 +22,7 @@ def make_group(job: Job[GroupSettings, BatchedExecution]) -> Manifest:
         UserError: a benchmark that can't be answered; those before it are kept.
     """
     recipes = [read_planned(job.results, *artefact.split("/", 1)) for artefact in job.recipe.in_role("answers")]
-    members: list[Job[Any, BatchedExecution]] = [Job.of(recipe, job.results, job.execution) for recipe in recipes]
+    members: list[Job[Any, DecodingExecution]] = [Job.of(recipe, job.results, job.execution) for recipe in recipes]
     made = {member.recipe.artefact: member.made() for member in members}
     missing = [member for member in members if made[member.recipe.artefact] is None]
     checkpoint = checkpoint_of(missing) if missing else None

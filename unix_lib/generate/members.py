@@ -16,15 +16,14 @@ from unix_lib.artefacts.recipe import RecipeError
 from unix_lib.benchmarks.files import benchmark_file
 from unix_lib.benchmarks.settings import AskedSettings
 from unix_lib.checkpoints.loaded import Checkpoint
-from unix_lib.config.generate import Worded
-from unix_lib.config.jobs import BatchedExecution
+from unix_lib.config.generate import DecodingExecution, Worded
 from unix_lib.jobs.job import Job
 from unix_lib.tokenizers.image import device_of
 
 ORIGIN = ("run", "step", "tokens", "architecture", "seed")  # facts of a checkpoint that its scores carry
 
 
-def checkpoint_of(jobs: Sequence[Job[Any, BatchedExecution]]) -> Checkpoint:
+def checkpoint_of(jobs: Sequence[Job[Any, DecodingExecution]]) -> Checkpoint:
     """The checkpoint that some jobs share, its files and those of its image tokenizer checked.
 
     Raises:
@@ -42,10 +41,17 @@ def checkpoint_of(jobs: Sequence[Job[Any, BatchedExecution]]) -> Checkpoint:
     tokenizer = folders.get("image_tokenizer")  # absent where no benchmark has images
     worded = [job.settings.wording for job in jobs if isinstance(job.settings, Worded)]  # all alike: of one run
     device = device_of(execution.job)
-    return Checkpoint(folders["checkpoint"], tokenizer, execution.batch_size, device, next(iter(worded), None))
+    return Checkpoint(
+        folders["checkpoint"],
+        tokenizer,
+        execution.batch_size,
+        device,
+        next(iter(worded), None),
+        batch_invariant=execution.batch_invariant,
+    )
 
 
-def asked_file(job: Job[Any, BatchedExecution], made: str) -> Path:
+def asked_file(job: Job[Any, DecodingExecution], made: str) -> Path:
     """The file with what a job asks, whose settings are `AskedSettings`; a source calls it `made`.
 
     Raises:
@@ -57,7 +63,7 @@ def asked_file(job: Job[Any, BatchedExecution], made: str) -> Path:
 
 
 def finish(
-    job: Job[Any, BatchedExecution], checkpoint: Checkpoint, file: str, answers: pa.Table, **facts: Any
+    job: Job[Any, DecodingExecution], checkpoint: Checkpoint, file: str, answers: pa.Table, **facts: Any
 ) -> Manifest:
     """Write a checkpoint's answers with whose they are, and let go of what a killed job would have resumed from."""
     with atomic_path(job.folder / file) as temporary:

@@ -12,7 +12,7 @@ import time
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -22,21 +22,16 @@ from PIL import Image
 from unix_lib.artefacts.errors import UserError
 from unix_lib.artefacts.files import atomic_path, canonical_json, write_text
 from unix_lib.artefacts.manifest import read_manifest
-from unix_lib.checkpoints.loaded import Checkpoint
+from unix_lib.chat.assistant import Assistant
 from unix_lib.config.folders import is_regular
 from unix_lib.config.generate import ImageSampling
-from unix_lib.generate.decoding import check_prompt
-from unix_lib.generate.images import generate_images, image_steps
-from unix_lib.generate.requests import Request
-from unix_lib.generate.sampling import check_guidance, check_sampling
-from unix_lib.generate.text import generate_text
-from unix_lib.images.files import MAX_ASPECT_RATIO, MAX_PIXELS, BadImage, check_header, square_rgb
+from unix_lib.generate.wishes import Wish
+from unix_lib.images.files import BadImage
+from unix_lib.inference.needs import check_request
+from unix_lib.inference.requests import Request, TextSampling
+from unix_lib.inference.sampling import check_guidance, check_sampling
 from unix_lib.models.configuration import ModelError
-from unix_lib.pack.formats import Format
-from unix_lib.pack.sequences import NO_TEXT, FixedParts, text_to_image_prompt_ids, vqa_prompt_ids
 from unix_lib.records.rejected import encodable
-from unix_lib.tokenizers.coded_images import decode_images, encode_images
-from unix_lib.tokenizers.text import encode_texts
 
 log = logging.getLogger(__name__)
 
@@ -56,40 +51,25 @@ class RejectedRequest(Exception):
         self.reason, self.detail = reason, detail
 
 
-@dataclass(frozen=True)
-class TextSampling:
-    """How a text is sampled."""
-
-    temperature: float  # 0 takes the most probable token
-    top_k: int  # 0 keeps all
-    top_p: float
-    max_new_tokens: int
-
-
 class Outputs(ABC):
     """One kind of output of a checkpoint."""
 
     suffix: str
-    new_tokens: int  # positions that a prompt must leave free
 
-    def __init__(self, checkpoint: Checkpoint, sampling: dict[str, Any], cuda_graph: bool) -> None:
-        """`sampling` is recorded with each output, and what its generation is called with."""
-        self.checkpoint, self.sampling, self.cuda_graph = checkpoint, sampling, cuda_graph
+    def __init__(self, assistant: Assistant, sampling: dict[str, Any]) -> None:
+        """`sampling` is recorded with each output."""
+        self.assistant, self.sampling = assistant, sampling
 
     @abstractmethod
-    def prompt(self, request: Request) -> list[int]:
-        """Ids that are continued.
+    def ask(self, wish: Wish) -> Request:
+        """What the engine is asked.
 
         Raises:
             RejectedRequest: there is nothing to continue, or its image can't be read.
         """
 
     @abstractmethod
-    def make(self, prompts: list[list[int]], seeds: list[int]) -> list[Any]:
-        """One output per prompt and seed."""
-
-    @abstractmethod
-    def save(self, output: Any, path: Path) -> Record:
+    def save(self, tokens: Sequence[int], path: Path) -> Record:
         """Write one output; returns what its record says beside the common fields."""
 
 
@@ -98,37 +78,22 @@ class Images(Outputs):
 
     suffix = ".png"
 
-    def __init__(self, checkpoint: Checkpoint, sampling: ImageSampling, cuda_graph: bool) -> None:
-        super().__init__(checkpoint, sampling.model_dump(), cuda_graph)
+    def __init__(self, assistant: Assistant, sampling: ImageSampling) -> None:
+        super().__init__(assistant, sampling.model_dump())
         check_guidance(sampling.guidance_scale)
-        self.new_tokens = image_steps(checkpoint.model)
-        self.unconditional = text_to_image_prompt_ids(
-            checkpoint.tokenizer, checkpoint.vocabulary, None, checkpoint.wording
-        )
 
-    def prompt(self, request: Request) -> list[int]:
-        if request.image is not None:
+    def ask(self, wish: Wish) -> Request:
+        if wish.image is not None:
             raise RejectedRequest("image beside the prompt", "an image is generated from text alone")
-        if not request.prompt.strip():
+        if not wish.prompt.strip():
             raise RejectedRequest("empty prompt", "an image needs a prompt")
-        loaded = self.checkpoint
-        return text_to_image_prompt_ids(loaded.tokenizer, loaded.vocabulary, request.prompt, loaded.wording)
+        return self.assistant.image_request(wish.prompt, seed=wish.seed, **self.sampling)
 
-    def make(self, prompts: list[list[int]], seeds: list[int]) -> list[Image.Image]:
-        codes = generate_images(
-            self.checkpoint.model,
-            prompts,
-            self.unconditional,
-            seeds,
-            batch_size=len(prompts),
-            cuda_graph=self.cuda_graph,
-            **self.sampling,
-        )
-        return [Image.fromarray(pixels) for pixels in decode_images(self.checkpoint.image_tokenizer, codes)]
-
-    def save(self, output: Image.Image, path: Path) -> Record:
+    def save(self, tokens: Sequence[int], path: Path) -> Record:
+        (image,) = self.assistant.read(tokens)
+        assert isinstance(image, Image.Image)
         with atomic_path(path) as temporary:
-            output.save(temporary, format="PNG")
+            image.save(temporary, format="PNG")
         return {}
 
 
@@ -137,57 +102,37 @@ class Texts(Outputs):
 
     suffix = ".txt"
 
-    def __init__(self, checkpoint: Checkpoint, sampling: TextSampling, cuda_graph: bool) -> None:
-        super().__init__(checkpoint, asdict(sampling), cuda_graph)
-        self.new_tokens = sampling.max_new_tokens - 1
+    def __init__(self, assistant: Assistant, sampling: TextSampling) -> None:
+        super().__init__(assistant, asdict(sampling))
+        self.text = sampling
         self._codes_of: dict[Path, np.ndarray] = {}
 
-    def prompt(self, request: Request) -> list[int]:
-        tokenizer, vocabulary, wording = self.checkpoint.tokenizer, self.checkpoint.vocabulary, self.checkpoint.wording
-        if request.image is None:
-            if not request.prompt.strip():
+    def ask(self, wish: Wish) -> Request:
+        if wish.image is None:
+            if not wish.prompt.strip():
                 raise RejectedRequest("empty prompt", "a text needs a prompt or an image")
-            return encode_texts(tokenizer, [request.prompt])[0]
-        if request.image not in self._codes_of:
-            self._codes_of[request.image] = self._encode(request.image)
-        codes = self._codes_of[request.image]
-        if request.prompt.strip():
-            return vqa_prompt_ids(tokenizer, vocabulary, codes, request.prompt, wording)
-        return FixedParts.worded(tokenizer, vocabulary, wording).prompt(
-            Format.IMAGE_TO_TEXT, NO_TEXT, codes[np.newaxis]
-        )
+            return self.assistant.text_request(wish.prompt, self.text, seed=wish.seed)
+        if wish.image not in self._codes_of:
+            self._codes_of[wish.image] = self._encode(wish.image)
+        return self.assistant.question_request(wish.prompt, self._codes_of[wish.image], self.text, seed=wish.seed)
 
     def _encode(self, path: Path) -> np.ndarray:
-        """Codes (codes_per_image,) of a user's image, prepared as training images are."""
+        """Codes (codes_per_image,) of a user's image."""
         if not is_regular(path):
             raise RejectedRequest("no such image", str(path))
         try:
-            check_header(path, MAX_PIXELS, MAX_ASPECT_RATIO)
-            square = square_rgb(path, self.checkpoint.image_tokenizer.image_size)
+            return self.assistant.codes(path)
         except BadImage as error:
             log.info("%s: %s (%s)", path, error, error.__cause__)
             raise RejectedRequest(error.reason, f"{path}: {error.detail}") from None
-        codes: np.ndarray = encode_images(self.checkpoint.image_tokenizer, square[None])[0]
-        return codes
 
-    def make(self, prompts: list[list[int]], seeds: list[int]) -> list[str]:
-        answers = generate_text(
-            self.checkpoint.model,
-            prompts,
-            stop_ids=[self.checkpoint.vocabulary.eos_id],
-            batch_size=len(prompts),
-            cuda_graph=self.cuda_graph,
-            seeds=seeds,
-            **self.sampling,
-        )
-        return [str(self.checkpoint.tokenizer.decode(ids, skip_special_tokens=True)).strip() for ids in answers]
-
-    def save(self, output: str, path: Path) -> Record:
-        write_text(path, output + "\n")
-        return {"text": output}
+    def save(self, tokens: Sequence[int], path: Path) -> Record:
+        text = "".join(str(part) for part in self.assistant.read(tokens))
+        write_text(path, text + "\n")
+        return {"text": text}
 
 
-def write_outputs(kind: Outputs, requests: Sequence[Request], folder: Path) -> tuple[list[Record], Counter[str]]:
+def write_outputs(kind: Outputs, wishes: Sequence[Wish], folder: Path) -> tuple[list[Record], Counter[str]]:
     """Serve requests into a folder; the number of a file is the place of its request.
 
     Returns:
@@ -196,25 +141,25 @@ def write_outputs(kind: Outputs, requests: Sequence[Request], folder: Path) -> t
     Raises:
         OutputError: the folder has outputs already, or can't be made. ModelError: sampling settings without meaning.
     """
+    checkpoint = kind.assistant.checkpoint
     picked = {name: kind.sampling[name] for name in ("temperature", "top_k", "top_p")}
-    check_sampling(len(requests), [request.seed for request in requests], **picked)
+    check_sampling([wish.seed for wish in wishes], **picked)
     _take(folder)
-    prompts, rejected = _prompts(kind, requests)
+    requests, rejected = _requests(kind, wishes)
     if rejected:
         write_text(folder / REJECTED, "".join(canonical_json(row) + "\n" for row in rejected))
-    checkpoint = read_manifest(kind.checkpoint.folder)
-    common: Record = {"checkpoint": checkpoint.artefact, "checkpoint_digest": checkpoint.digest}
-    common["settings"] = kind.sampling
+    made = read_manifest(checkpoint.folder)
+    common: Record = {"checkpoint": made.artefact, "checkpoint_digest": made.digest, "settings": kind.sampling}
     records: list[Record] = []
-    places, batch, started = list(prompts), kind.checkpoint.batch_size, time.monotonic()
+    places, batch, started = list(requests), checkpoint.batch_size, time.monotonic()
     for begin in range(0, len(places), batch):
         chosen = places[begin : begin + batch]
-        outputs = kind.make([prompts[place] for place in chosen], [requests[place].seed for place in chosen])
+        outputs = kind.assistant.engine.run(requests[place] for place in chosen)
         with open(folder / OUTPUTS, "a", encoding="utf-8") as file:
-            for place, output in zip(chosen, outputs, strict=True):
+            for place, tokens in zip(chosen, outputs, strict=True):
                 name = f"{place:05d}{kind.suffix}"
-                more = kind.save(output, folder / name)
-                records.append({"file": name} | _asked(requests[place]) | more | common)
+                more = kind.save(tokens, folder / name)
+                records.append({"file": name} | _asked(wishes[place]) | more | common)
                 file.write(json.dumps(records[-1], ensure_ascii=False) + "\n")
         speed = len(records) / (time.monotonic() - started)
         left = (len(places) - len(records)) / speed
@@ -237,31 +182,30 @@ def _take(folder: Path) -> None:
         raise OutputError(f"{folder}: has outputs already; give another folder with --output, or delete it")
 
 
-def _prompts(kind: Outputs, requests: Sequence[Request]) -> tuple[dict[int, list[int]], list[Record]]:
-    """Ids by the place of their request, and the requests that are set aside."""
-    prompts: dict[int, list[int]] = {}
+def _requests(kind: Outputs, wishes: Sequence[Wish]) -> tuple[dict[int, Request], list[Record]]:
+    """What the engine is asked, by the place of the wish, and the wishes that are set aside."""
+    requests: dict[int, Request] = {}
     rejected: list[Record] = []
-    positions = kind.checkpoint.model.config.max_position_embeddings
-    for place, request in enumerate(requests):
+    for place, wish in enumerate(wishes):
         try:
-            if request.fault is not None:
-                raise RejectedRequest("malformed line", request.fault)
-            if encodable(request.prompt) != request.prompt:
+            if wish.fault is not None:
+                raise RejectedRequest("malformed line", wish.fault)
+            if encodable(wish.prompt) != wish.prompt:
                 raise RejectedRequest("prompt not Unicode", "half of a surrogate pair, or a byte that is not UTF-8")
-            ids = kind.prompt(request)
+            request = kind.ask(wish)
             try:
-                check_prompt(ids, kind.new_tokens, positions)
+                check_request(request, kind.assistant.model.config)
             except ModelError as error:
                 raise RejectedRequest("prompt too long", str(error)) from None
-            prompts[place] = ids
+            requests[place] = request
         except RejectedRequest as error:
-            rejected.append(_asked(request) | {"reason": error.reason, "detail": encodable(error.detail)})
-    return prompts, rejected
+            rejected.append(_asked(wish) | {"reason": error.reason, "detail": encodable(error.detail)})
+    return requests, rejected
 
 
-def _asked(request: Request) -> Record:
+def _asked(wish: Wish) -> Record:
     return {
-        "prompt": encodable(request.prompt),
-        "image": None if request.image is None else encodable(str(request.image)),
-        "seed": request.seed,
+        "prompt": encodable(wish.prompt),
+        "image": None if wish.image is None else encodable(str(wish.image)),
+        "seed": wish.seed,
     }

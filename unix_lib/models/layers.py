@@ -31,6 +31,10 @@ class Route:
     layouts: dict[str, Layout]  # by attention scope
     kept: list[Tensor] | None = None  # where decoding wants each layer's keys and values, (T, 2 K, E)
 
+    def rotate(self, states: Tensor, key_value_heads: int) -> Tensor:
+        """Apply the rotary embedding to the queries and keys of (T, H + 2 K, E); the values stay."""
+        return rotate(states, self.cosine, self.sine, key_value_heads)
+
 
 class RMSNorm(nn.Module):
     """Root-mean-square norm, in float32 or better."""
@@ -99,17 +103,6 @@ class FeedForward(nn.Module):
         return change
 
 
-class _Summed:
-    """Feed-forward layers whose changes are added."""
-
-    def __init__(self, parts: list[FeedForward]) -> None:
-        self.parts = parts
-
-    def __call__(self, hidden: Tensor) -> Tensor:
-        first, *others = (part(hidden) for part in self.parts)
-        return sum(others, start=first)
-
-
 def _each(hidden: Tensor, sizes: tuple[int, int], text: Function, vision: Function) -> Tensor:
     """The rows of each modality, (T, D), through a function of its own."""
     of_text, of_vision = hidden.split(sizes)
@@ -143,17 +136,13 @@ class DecoderLayer(GradientCheckpointingLayer):
             return self.vision_input_layernorm, self.vision_self_attn
         return self.input_layernorm, self.self_attn
 
-    def ffn_of(self, vision: bool) -> tuple[RMSNorm, Function]:
-        """The norm and the feed-forward layer that a modality's tokens use."""
-        norm, parts = self._ffn_parts(vision)
-        return norm, parts[0] if len(parts) == 1 else _Summed(parts)
-
     def modules_of(self, vision: bool) -> list[nn.Module]:
         """All modules that a modality's tokens pass."""
-        norm, parts = self._ffn_parts(vision)
+        norm, parts = self.ffn_of(vision)
         return [*self.attention_of(vision), norm, *parts]
 
-    def _ffn_parts(self, vision: bool) -> tuple[RMSNorm, list[FeedForward]]:
+    def ffn_of(self, vision: bool) -> tuple[RMSNorm, list[FeedForward]]:
+        """The norm and the feed-forward layers, whose changes are added, that a modality's tokens use."""
         if vision and self.plan.ffn == "per_modality":
             return self.vision_post_attention_layernorm, [self.vision_mlp]
         parts = [] if vision and self.plan.ffn == "shared_plus_vision" else [self.mlp]
@@ -186,7 +175,7 @@ class DecoderLayer(GradientCheckpointingLayer):
             )
         else:
             states = self.self_attn.project(self.input_layernorm(hidden))
-        return rotate(states, route.cosine, route.sine, self.key_value_heads)
+        return route.rotate(states, self.key_value_heads)
 
     def feed_forward(self, hidden: Tensor, sizes: tuple[int, int]) -> Tensor:
         """The second half of the layer, (T, D) to (T, D)."""

@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.nn import functional
 
+from unix_lib.config.generate import ImageSampling
 from unix_lib.config.models import PlanConfig
-from unix_lib.generate import generate_images
-from unix_lib.generate.decoding import Decoding
+from unix_lib.inference.batches import generate_images
+from unix_lib.inference.engine import Engine
+from unix_lib.inference.weights import BranchWeights
 from unix_lib.models.decoder import UnixForCausalLM
 from unix_lib.models.start import parameter_counts
 from unix_lib.speed.decoders import SEED, DecoderSize, left_padded, prompts, unconditional
@@ -22,21 +23,48 @@ from unix_lib.speed.plain_loop import plain_images
 
 GUIDANCE = 3.0
 SAMPLING: dict[str, Any] = {"temperature": 1.0, "top_k": 0, "top_p": 1.0}
+OURS = ImageSampling(guidance_scale=GUIDANCE, **SAMPLING)
 
 
-def our_images(size: DecoderSize, plan: PlanConfig, batch: int, device: torch.device, *, cuda_graph: bool) -> Run:
-    """Our decoding."""
+def our_images(
+    size: DecoderSize,
+    plan: PlanConfig,
+    batch: int,
+    device: torch.device,
+    *,
+    batch_invariant: bool = True,
+    cuda_graph: bool = False,
+) -> Run:
+    """Our engine, with as many rows as the batch fills."""
     model = size.decoder(plan, device).eval()
-    return lambda: generate_images(
-        model,
-        prompts(size, batch),
-        unconditional(size),
-        list(range(batch)),
-        guidance_scale=GUIDANCE,
-        batch_size=batch,
-        cuda_graph=cuda_graph,
-        **SAMPLING,
-    )
+    engine = Engine(model, rows=2 * batch, batch_invariant=batch_invariant, cuda_graph=cuda_graph)
+    return lambda: generate_images(engine, prompts(size, batch), unconditional(size), list(range(batch)), OURS)
+
+
+def weights_read(size: DecoderSize, plan: PlanConfig, batch: int, device: torch.device) -> Run:
+    """Nothing but the matrix products of as many steps, in the layout of our engine: what it can at best reach."""
+    model, rows = size.decoder(plan, device).eval(), 2 * batch
+    weights = BranchWeights(model, rows)
+    hidden = torch.randn(rows, size.width, dtype=size.dtype, device=device)
+    attended = torch.randn(rows, size.heads * (size.width // size.heads), dtype=size.dtype, device=device)
+    gated = torch.randn(rows, size.intermediate, dtype=size.dtype, device=device)
+
+    @torch.inference_mode()
+    def run() -> None:
+        for _ in range(size.codes_per_image):
+            for layer in weights.layers(True):
+                attention: Any = layer.self_attn
+                ffn: Any = layer.mlp
+                for product, given in (
+                    (attention.together, hidden),
+                    (attention.o_proj, attended),
+                    (ffn.gate_up, hidden),
+                    (ffn.down, gated),
+                ):
+                    product(given)
+            weights.head(True)(hidden)
+
+    return run
 
 
 def loop_images(size: DecoderSize, plan: PlanConfig, batch: int, device: torch.device) -> Run:
@@ -81,28 +109,16 @@ def bytes_per_step(model: UnixForCausalLM, size: DecoderSize, batch: int) -> flo
 
 
 @torch.inference_mode()
-def alone_and_in_a_batch(model: UnixForCausalLM, size: DecoderSize, batch: int) -> np.ndarray:
-    """How far log-probabilities of given codes in a batch are from those of each request alone, nats (batch, codes).
+def alone_and_in_a_batch(
+    model: UnixForCausalLM, size: DecoderSize, batch: int, *, batch_invariant: bool
+) -> tuple[float, float]:
+    """How the images of a batch differ from the same requests alone: share of images, and of codes, that are others."""
 
-    Codes are fed, not sampled, so that both see the same.
-    """
-    random = np.random.default_rng(SEED)
-    codes = torch.from_numpy(random.integers(0, size.codebook, (batch, size.codes_per_image))).to(model.device)
-    rows = prompts(size, batch)
-    together = _log_probabilities(model, rows, codes)
-    alone = [_log_probabilities(model, [row], codes[place : place + 1]) for place, row in enumerate(rows)]
-    return (together - torch.cat(alone)).abs().cpu().numpy()
+    def engine() -> Engine:
+        return Engine(model, rows=2 * batch, batch_invariant=batch_invariant)
 
-
-def _log_probabilities(model: UnixForCausalLM, rows: list[list[int]], codes: torch.Tensor) -> torch.Tensor:
-    """Log-probability of each code after the ones before it, float64 (R, codes)."""
-    config = model.config
-    head = model.lm_head.weight[config.image_rows]
-    decoding = Decoding(model, rows, vision=codes.shape[1] - 1)
-    found = []
-    for place in range(codes.shape[1]):
-        wide = torch.log_softmax(functional.linear(decoding.hidden, head).double(), dim=-1)
-        found.append(wide.gather(1, codes[:, place, None]))
-        if place + 1 < codes.shape[1]:
-            decoding.step(codes[:, place] + config.image_offset, vision=True)
-    return torch.cat(found, dim=1)
+    rows, free, seeds = prompts(size, batch), unconditional(size), list(range(batch))
+    together = generate_images(engine(), rows, free, seeds, OURS)
+    alone = [generate_images(engine(), [row], free, [seed], OURS) for row, seed in zip(rows, seeds, strict=True)]
+    differs = together != np.concatenate(alone)
+    return float(differs.any(axis=1).mean()), float(differs.mean())

@@ -17,6 +17,7 @@ from unix_lib.speed.generation import (
     loop_images,
     our_images,
     transformers_images,
+    weights_read,
 )
 from unix_lib.speed.measuring import Open, free, peak_memory, take_turns
 from unix_lib.speed.training import decoder_steps, qwen_steps
@@ -30,6 +31,7 @@ PEAKS = {
 }
 TRANSFORMERS = "transformers Qwen2"
 LOOP = "plain loop, unix"
+PRODUCTS = "its matrix products alone"
 # PAPER: the base of Uni-X at 3B, Qwen2.5-3B, with the codebook of Chameleon's tokenizer; 12 and 6 separate layers.
 SIZE_3B = DecoderSize(36, 2048, 11008, 16, 2, 151_936, 8192, 1024, 32_768, torch.bfloat16)
 
@@ -101,6 +103,12 @@ def generation_rows(
         f"ours, {name}": partial(our_images, size, chosen[name], batch, device, cuda_graph=graph)
         for name in ("shared", unix)
     }
+    if not graph:
+        narrow = replace(size, dtype=torch.bfloat16)
+        contenders[f"ours, {unix}, bfloat16"] = partial(our_images, narrow, chosen[unix], batch, device)
+        growing = partial(our_images, size, chosen[unix], batch, device, batch_invariant=False)
+        contenders[f"ours, {unix}, batch_invariant: false"] = growing
+    contenders[PRODUCTS] = partial(weights_read, size, chosen[unix], batch, device)
     contenders[f"{TRANSFORMERS}, generate()"] = partial(transformers_images, size, batch, device)
     contenders[LOOP] = partial(loop_images, size, chosen[unix], batch, device)
     times = take_turns(contenders, rounds, device, f"images, batch {batch}")
@@ -122,15 +130,16 @@ def generation_rows(
     return rows
 
 
-def precision_rows(size: DecoderSize, separate: tuple[int, int], batch: int, device: torch.device) -> list[Row]:
-    """How far the log-probability of a code moves between a request alone and in a batch."""
+def invariance_rows(size: DecoderSize, separate: tuple[int, int], batch: int, device: torch.device) -> list[Row]:
+    """The share of codes that are others in a batch than alone: all codes behind the first that differs are."""
     unix = list(plans(separate).values())[1]
     rows = []
     for dtype in (torch.float32, torch.bfloat16):
         model = replace(size, dtype=dtype).decoder(unix, device).eval()
-        difference = alone_and_in_a_batch(model, size, batch)
-        values = (float(difference.mean()), float(difference.min()), float(difference.max()))
-        rows.append(Row("batch against alone, nats", _images(size, batch), str(dtype).removeprefix("torch."), *values))
+        for batch_invariant in (True, False):
+            _, codes = alone_and_in_a_batch(model, size, batch, batch_invariant=batch_invariant)
+            name = f"{str(dtype).removeprefix('torch.')}, batch_invariant: {str(batch_invariant).lower()}"
+            rows.append(Row("codes that differ in a batch, share", _images(size, batch), name, codes, codes, codes))
         del model
         free(device)
     return rows
@@ -146,7 +155,8 @@ def _shape(size: DecoderSize) -> str:
 
 
 def _images(size: DecoderSize, batch: int) -> str:
-    return f"{_shape(size)}, {batch} x {size.codes_per_image} codes"
+    rows = size.text_vocabulary + size.codebook
+    return f"{_shape(size)}, {batch} x {size.codes_per_image} codes, {rows:,} rows of the embedding"
 
 
 def _peaks(device: torch.device) -> tuple[float, float] | None:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from unix_lib.generate.sampling import sample, uniforms
+from unix_lib.inference.sampling import sample, uniforms
 from unix_lib.models.attention import rotate
 from unix_lib.models.decoder import UnixForCausalLM
 from unix_lib.models.layers import DecoderLayer, rotary
@@ -97,8 +97,9 @@ def _layer(  # noqa: PLR0917
     hidden = hidden + _own([layer.attention_of(branch)[1].o_proj(rows) for branch in branches], vision)
     changes = []
     for branch in (True, False) if layer.plan.ffn != "shared" else (False,):
-        norm, ffn = layer.ffn_of(branch)
-        changes.append(ffn(norm(hidden)))
+        norm, parts = layer.ffn_of(branch)
+        normed = norm(hidden)
+        changes.append(torch.stack([part(normed) for part in parts]).sum(0))
     return hidden + _own(changes, vision), (keys, values)
 
 

@@ -12,8 +12,7 @@ from unix_lib.config.evaluate import (
     ScorerKind,
     ScoringSettings,
 )
-from unix_lib.config.generate import GenerateConfig
-from unix_lib.config.jobs import BatchedExecution
+from unix_lib.config.generate import DecodingExecution, GenerateConfig
 from unix_lib.config.kinds import JobKind, KindField, find_kind
 from unix_lib.config.strict import Model, StrictModel, key
 
@@ -76,7 +75,7 @@ class GenEvalBenchmark(JudgedBenchmark):
 KIND = ScorerKind(
     settings=GenEvalBenchmark,
     family="generation",
-    generate=JobKind(ImageSettings, "unix_lib.generate.benchmark_images:make_images", 1, BatchedExecution),
+    generate=JobKind(ImageSettings, "unix_lib.generate.benchmark_images:make_images", 1, DecodingExecution),
     score="unix_lib.evaluate.generation:score_geneval",
     scoring=GenEvalScoring,
     logic_version=3,

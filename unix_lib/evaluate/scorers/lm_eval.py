@@ -4,7 +4,7 @@ from typing import Literal
 
 from unix_lib.benchmarks.settings import LikelihoodSettings
 from unix_lib.config.evaluate import BenchmarkSettings, ScorerKind, ScoringSettings
-from unix_lib.config.jobs import BatchedExecution
+from unix_lib.config.generate import DecodingExecution
 from unix_lib.config.kinds import JobKind
 from unix_lib.config.needs import Need
 from unix_lib.config.strict import key
@@ -37,7 +37,7 @@ class LmEvalBenchmark(BenchmarkSettings):
 KIND = ScorerKind(
     settings=LmEvalBenchmark,
     family="text",
-    generate=JobKind(LikelihoodSettings, "unix_lib.generate.likelihoods:make_likelihoods", 1, BatchedExecution),
+    generate=JobKind(LikelihoodSettings, "unix_lib.generate.likelihoods:make_likelihoods", 1, DecodingExecution),
     score="unix_lib.evaluate.text:score_text",
     scoring=LmEvalScoring,
     logic_version=1,

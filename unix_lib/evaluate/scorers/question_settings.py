@@ -2,8 +2,7 @@
 
 from unix_lib.benchmarks.settings import AnswerSettings, Layout
 from unix_lib.config.evaluate import BenchmarkSettings, ScorerKind, ScoringSettings
-from unix_lib.config.generate import GenerateConfig
-from unix_lib.config.jobs import BatchedExecution
+from unix_lib.config.generate import DecodingExecution, GenerateConfig
 from unix_lib.config.kinds import JobKind
 from unix_lib.config.strict import Model, key
 
@@ -39,7 +38,7 @@ def question_kind(settings: type[QuestionBenchmark]) -> ScorerKind:
     return ScorerKind(
         settings=settings,
         family="understanding",
-        generate=JobKind(AnswerSettings, "unix_lib.generate.answers:make_answers", 1, BatchedExecution),
+        generate=JobKind(AnswerSettings, "unix_lib.generate.answers:make_answers", 1, DecodingExecution),
         score="unix_lib.evaluate.questions:score_questions",
         scoring=QuestionScoring,
         logic_version=1,

@@ -13,8 +13,8 @@ from torch import Tensor
 from unix_lib.models.configuration import ModelError
 
 
-def check_sampling(requests: int, seeds: Sequence[int], temperature: float, top_k: int, top_p: float) -> None:
-    """Refuse settings that define no distribution, and a count of seeds that doesn't match the requests'.
+def check_sampling(seeds: Sequence[int], temperature: float, top_k: int, top_p: float) -> None:
+    """Refuse settings that define no distribution, and seeds that no generator takes.
 
     Raises:
         ModelError: names the setting and its range.
@@ -25,8 +25,6 @@ def check_sampling(requests: int, seeds: Sequence[int], temperature: float, top_
         raise ModelError(f"top_k {top_k} must not be negative; 0 keeps all tokens")
     if not 0 < top_p <= 1:
         raise ModelError(f"top_p {top_p} must be above 0 and at most 1; 1 keeps all tokens")
-    if len(seeds) != requests:
-        raise ModelError(f"{requests} prompts and {len(seeds)} seeds; give one seed per prompt")
     for seed in seeds:
         if not 0 <= seed < 2**64:
             raise ModelError(f"seed {seed} must be in 0..2**64 - 1")

@@ -1,7 +1,7 @@
-"""What a user asks for: prompts and images from the command line or a file, one request per wanted output.
+"""What a user asks for: prompts and images from the command line or a file, one wish per wanted output.
 
 A prompt file is text with one prompt a line, or JSONL with one object a line: `prompt`, and optionally `image` (a path
-beside the file) and `seed`. A line that is none becomes a request with a fault, so that it keeps its number.
+beside the file) and `seed`. A line that is none becomes a wish with a fault, so that it keeps its number.
 """
 
 import logging
@@ -20,12 +20,12 @@ MOST_SEED = 2**64 - 1
 log = logging.getLogger(__name__)
 
 
-class RequestError(UserError):
-    """A prompt file that can't be read, or no request at all."""
+class WishError(UserError):
+    """A prompt file that can't be read, or no wish at all."""
 
 
 @dataclass(frozen=True)
-class Request:
+class Wish:
     """One wanted output; `fault` says where and why its line can't be used."""
 
     prompt: str  # may be empty where there is an image
@@ -34,9 +34,7 @@ class Request:
     fault: str | None = None
 
 
-def requests_of(
-    prompts: Sequence[str], images: Sequence[Path], file: Path | None, seed: int, count: int
-) -> list[Request]:
+def wishes_of(prompts: Sequence[str], images: Sequence[Path], file: Path | None, seed: int, count: int) -> list[Wish]:
     """Every prompt about every image, then the file's lines, each `count` times with seeds that count up.
 
     Args:
@@ -46,25 +44,25 @@ def requests_of(
         count: outputs per request, at least 1.
 
     Raises:
-        RequestError: nothing is asked for, or the file can't be read.
+        WishError: nothing is asked for, or the file can't be read.
     """
-    asked: list[Request] = []
+    asked: list[Wish] = []
     subjects: Sequence[Path | None] = images or [None]
     if prompts or images:
-        asked += [Request(prompt, image, seed) for prompt, image in product(prompts or [""], subjects)]
+        asked += [Wish(prompt, image, seed) for prompt, image in product(prompts or [""], subjects)]
     if file is not None:
         asked += _read(file, seed, MOST_SEED - count + 1)
     if not asked:
-        raise RequestError("nothing to generate from: give a prompt, or a file of prompts with --prompts")
-    return [replace(request, seed=request.seed + index) for request in asked for index in range(count)]
+        raise WishError("nothing to generate from: give a prompt, or a file of prompts with --prompts")
+    return [replace(wish, seed=wish.seed + index) for wish in asked for index in range(count)]
 
 
-def _read(file: Path, seed: int, largest: int) -> Iterator[Request]:
+def _read(file: Path, seed: int, largest: int) -> Iterator[Wish]:
     """A file's lines; `seed` where a line gives none, and at most `largest` where it does."""
     try:
         lines = list(numbered_lines(file))
     except OSError as error:
-        raise RequestError(f"{file}: not a readable text file ({error}); give one prompt a line, or JSONL") from None
+        raise WishError(f"{file}: not a readable text file ({error}); give one prompt a line, or JSONL") from None
     for number, line in lines:
         try:
             text = text_of(line)
@@ -72,10 +70,10 @@ def _read(file: Path, seed: int, largest: int) -> Iterator[Request]:
         except BadLine as error:
             if error.__cause__ is not None:
                 log.warning("%s:%d: %s (%s)", file, number, error, error.__cause__)
-            yield Request("", None, seed, f"{file}:{number}: {error}")
+            yield Wish("", None, seed, f"{file}:{number}: {error}")
             continue
         image = row.get("image")
-        yield Request(row.get("prompt", ""), None if image is None else file.parent / image, row.get("seed", seed))
+        yield Wish(row.get("prompt", ""), None if image is None else file.parent / image, row.get("seed", seed))
 
 
 def _row(text: str, largest_seed: int) -> dict[str, Any]:

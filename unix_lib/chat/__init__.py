@@ -1,0 +1,1 @@
+"""Chats with a checkpoint: what is said put into ids, what comes back read as text and images."""
