@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from unix_lib.benchmarks.settings import AskedSettings
 from unix_lib.config.evaluate import BenchmarkSettings, ScorerKind, ScoringSettings
-from unix_lib.config.jobs import BatchedExecution
+from unix_lib.config.generate import DecodingExecution
 from unix_lib.config.kinds import JobKind
 
 
@@ -21,7 +21,7 @@ class LastWordBenchmark(BenchmarkSettings):
 KIND = ScorerKind(
     settings=LastWordBenchmark,
     family="text",
-    generate=JobKind(AskedSettings, f"{__name__}:make_words", 1, BatchedExecution),
+    generate=JobKind(AskedSettings, f"{__name__}:make_words", 1, DecodingExecution),
     score=f"{__name__}:score_words",
     scoring=ScoringSettings,
     logic_version=1,
