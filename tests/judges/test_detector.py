@@ -10,6 +10,7 @@ from unix_lib.evaluate.fitness import UnfitDetectorError, heldout_scenes, reads_
 from unix_lib.evaluate.geneval import relative_positions
 from unix_lib.images.files import image_id
 from unix_lib.judges.detector import Detector
+from unix_lib.judges.judge import NoVerdict
 from unix_lib.records.shards import iterate_rows
 from unix_lib.sources.shapes.combinations import TASKS
 from unix_lib.sources.shapes.drawing import draw_scene
@@ -120,7 +121,7 @@ def test_reading_a_scene_means_all_of_it_and_nothing_else():
 
 
 def test_another_size_of_image_is_refused():
-    with pytest.raises(ValueError, match="made for 32 px"):
+    with pytest.raises(NoVerdict, match="made for 32 px"):
         Detector.for_scenes(32).detect(np.zeros((64, 64, 3), dtype=np.uint8))
 
 

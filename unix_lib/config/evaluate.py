@@ -4,7 +4,7 @@ from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import model_validator
 
@@ -23,9 +23,39 @@ class JudgeSettings(StrictModel):
 
     kind: str = key("kind of judge: one of the project's, or a module of your own")
 
+    protocol: ClassVar[str] = "geneval"  # of GenEval's scores by such a judge
+    at_once: ClassVar[int] = 64  # images it is shown together
+
     def needs(self, name: str) -> list[Need]:
         """What the judge called `name` needs from outside."""
         return []
+
+    def called(self, version: int) -> str:
+        """Who scores say has judged; `version` is the kind's logic version."""
+        return f"{self.kind} {version}"
+
+    def least_confidence(self, task: str) -> float | None:
+        """How confident it must be, and more, of an object that counts for a prompt of a GenEval task; None of any."""
+        return None
+
+
+class Confidences(JudgeSettings):
+    """The config of a judge that is not equally sure of all that it sees."""
+
+    confidence: float | None = key(
+        "objects count that it is more confident of, 0..1; null counts all", None, sparse=True, ge=0, le=1
+    )
+    counting_confidence: float | None = key(
+        "the same for GenEval's prompts that ask for a number of objects; null is as `confidence`",
+        None,
+        sparse=True,
+        ge=0,
+        le=1,
+    )
+
+    def least_confidence(self, task: str) -> float | None:
+        counting = task == "counting" and self.counting_confidence is not None
+        return self.counting_confidence if counting else self.confidence
 
 
 @dataclass(frozen=True)

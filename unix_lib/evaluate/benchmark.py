@@ -23,6 +23,7 @@ class Answers(Generic[Scoring]):
     folder: Path  # artefact `generate/<run>-step-00100-<benchmark>`, already checked
     source: Path | None  # artefact `sources/<source>-benchmarks`, already checked; None for a fetched file or a task
     bootstrap_samples: int
+    work: Path  # for what a killed job resumes from, of this benchmark alone
     judges: Mapping[str, JudgeSettings] = field(default_factory=dict)  # of the config, by name
 
     def file(self, made: str) -> Path:

@@ -15,12 +15,13 @@ from unix_lib.artefacts.manifest import Manifest
 from unix_lib.benchmarks.geneval_prompts import read_prompts
 from unix_lib.config.evaluate import JudgedBatches
 from unix_lib.evaluate.fitness import REQUIRED_ACCURACY, heldout_scenes, scenes_read
-from unix_lib.evaluate.generation import found_in, judge_of, protocol_of, scores_of, verdicts_on
+from unix_lib.evaluate.generation import judge_of, protocol_of, scores_of, verdicts_on
 from unix_lib.evaluate.intervals import share
 from unix_lib.evaluate.scene_files import read_scenes
 from unix_lib.evaluate.scorers.geneval import CeilingSettings
 from unix_lib.evaluate.tables import SCORES, Origin, Score, score_rows, write_table
 from unix_lib.jobs.job import Job
+from unix_lib.judges.inquiry import found_in
 from unix_lib.judges.judge import ObjectFinder, open_judge
 from unix_lib.sources.shapes.scenes import render_pixels
 
@@ -42,9 +43,7 @@ def make_ceiling(job: Job[CeilingSettings, JudgedBatches]) -> Manifest:
     tokenizer = load_image_tokenizer(job.input("image_tokenizer"), device_of(job.shape))
     judged = job.settings
     finder = open_judge(judged.judge, judged.judge_version, tokenizer.image_size, job.execution.judges)
-    scores, protocol = ceiling_scores(
-        benchmarks, tokenizer, finder, job.execution.batch_size, job.settings.bootstrap_samples
-    )
+    scores, protocol = ceiling_scores(benchmarks, tokenizer, finder, job.settings, job.execution.batch_size)
     rows = score_rows(Origin(), job.settings.benchmark, scores, protocol, judge_of(job.settings))
     values = {row["metric"]: row["value"] for row in rows}
     fit = values["detector_accuracy"] >= REQUIRED_ACCURACY
@@ -55,7 +54,7 @@ def make_ceiling(job: Job[CeilingSettings, JudgedBatches]) -> Manifest:
 
 
 def ceiling_scores(
-    benchmarks: Path, tokenizer: "ImageTokenizer", finder: ObjectFinder, batch_size: int, bootstrap_samples: int
+    benchmarks: Path, tokenizer: "ImageTokenizer", finder: ObjectFinder, settings: CeilingSettings, batch_size: int
 ) -> tuple[list[Score], str]:
     """All of a ceiling's scores, and their protocol; `benchmarks` is the artefact of a `shapes` source."""
     scenes, images = heldout_scenes(benchmarks, tokenizer.image_size)
@@ -78,8 +77,8 @@ def ceiling_scores(
     )
 
     def judged(pixels: np.ndarray) -> list[Score]:
-        _, verdicts = verdicts_on(prompts, rows, found_in(finder, pixels), seed=0)
-        return scores_of(prompts, verdicts, bootstrap_samples)
+        _, verdicts = verdicts_on(prompts, rows, found_in(finder, pixels), 0, settings.judge)
+        return scores_of(prompts, verdicts, settings.bootstrap_samples)
 
     ceilings = [
         Score(f"{score.metric}_ceiling", score.estimate)
@@ -93,7 +92,7 @@ def ceiling_scores(
         Score("overall_rendered", overall.estimate),
         *ceilings,
     ]
-    return scores, protocol_of(rows)
+    return scores, protocol_of(rows, settings.judge)
 
 
 def reconstruct(tokenizer: "ImageTokenizer", images: np.ndarray, batch_size: int) -> np.ndarray:

@@ -4,30 +4,34 @@ Each image is held against its own prompt and against another one of the same ta
 scores that has nothing to do with its prompt.
 """
 
+import hashlib
 import io
-import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 from PIL import Image
 
-from unix_lib.artefacts.files import canonical_json
+from unix_lib.artefacts.files import canonical_json, digest_of
 from unix_lib.benchmarks.errors import BenchmarkError
 from unix_lib.benchmarks.geneval_prompts import Prompt, read_prompts
+from unix_lib.benchmarks.rows import RejectedRow
 from unix_lib.benchmarks.tables import IMAGES_FILE
+from unix_lib.config.evaluate import JudgeSettings
 from unix_lib.evaluate.benchmark import Answers, BenchmarkResult
 from unix_lib.evaluate.fitness import require_fit
-from unix_lib.evaluate.geneval import geneval_scores, judge, samples_of, shuffled_prompts
+from unix_lib.evaluate.geneval import confident, geneval_scores, judge, samples_of, shuffled_prompts
 from unix_lib.evaluate.scorers.geneval import GenEvalScoring, Judged
 from unix_lib.evaluate.tables import Score
 from unix_lib.judges.detector import Detector
-from unix_lib.judges.judge import Detection, JudgeError, ObjectFinder, open_judge
+from unix_lib.judges.inquiry import Asked, ObjectInquiry
+from unix_lib.judges.judge import Detection, NoVerdict, ObjectFinder, open_judge
 from unix_lib.records.schema import Row
 
-log = logging.getLogger(__name__)
-JUDGED_AT_ONCE = 64
+READ_AT_ONCE = 64
+NO_VERDICT = "no verdict"  # why an image is set aside
 
 
 def score_geneval(answers: Answers[GenEvalScoring]) -> BenchmarkResult:
@@ -35,33 +39,62 @@ def score_geneval(answers: Answers[GenEvalScoring]) -> BenchmarkResult:
 
     Raises:
         BenchmarkError: the scene detector is to judge what no source drew, or images are of other prompts.
-        UnfitDetectorError: the scene detector misreads this source's scenes. JudgeError: a judge that fails.
+        UnfitDetectorError: the scene detector misreads this source's scenes. JudgeError: a judge that can't be asked,
+        or that gives no verdict on more than one image in a hundred; fewer are set aside.
     """
     settings = answers.settings
     prompts, rejected = read_prompts(answers.file("geneval.jsonl"), settings.limit)
+    partner = shuffled_prompts(prompts, settings.seed)
     rows, objects = [], []
-    finder: ObjectFinder | None = None
+    inquiry: ObjectInquiry | None = None
     for some, images in _images(answers.folder):
         if any(row["prompt_index"] >= len(prompts) for row in some) or any(
             row["prompt"] != prompts[row["prompt_index"]]["prompt"] for row in some
         ):
             raise BenchmarkError(f"{answers.folder}: images of other prompts; delete them and run again")
-        if finder is None:
-            finder = _open(answers, images.shape[1])
-        rows += some
-        objects += found_in(finder, images)
-        log.info("%s: %d images judged", answers.name, len(rows))
-    samples, verdicts = verdicts_on(prompts, rows, objects, settings.seed)
+        if inquiry is None:
+            finder, total = _open(answers, decoded(images[0]).shape[1]), pq.read_metadata(answers.folder / IMAGES_FILE)
+            inquiry = ObjectInquiry(answers.name, answers.work, total.num_rows, finder, settings.judge.at_once)
+        wanted = [colors_wanted(prompts, partner, row["prompt_index"]) for row in some]
+        for row, seen in zip(some, inquiry.objects(list(map(asked, images, wanted))), strict=True):
+            if isinstance(seen, NoVerdict):
+                place = f"{answers.name}:{IMAGES_FILE}"
+                rejected.append(RejectedRow(sample_id_of(row), place, NO_VERDICT, seen.reason))
+            else:
+                rows.append(row)
+                objects.append(seen)
+    samples, verdicts = verdicts_on(prompts, rows, objects, settings.seed, settings.judge)
     scores = scores_of(prompts, verdicts, answers.bootstrap_samples)
-    return BenchmarkResult(scores, samples, protocol_of(rows), judge_of(settings), verdicts, rejected)
+    protocol = protocol_of(rows, settings.judge)
+    return BenchmarkResult(scores, samples, protocol, judge_of(settings), verdicts, rejected)
 
 
-def _images(folder: Path) -> Iterator[tuple[list[Row], np.ndarray]]:
-    """Rows without images, and the images, uint8 (N, S, S, 3), a few at a time."""
+def _images(folder: Path) -> Iterator[tuple[list[Row], list[bytes]]]:
+    """Rows without images, and the images as they are stored, a few at a time."""
     with pq.ParquetFile(folder / IMAGES_FILE) as file:
-        for batch in file.iter_batches(JUDGED_AT_ONCE):
+        for batch in file.iter_batches(READ_AT_ONCE):
             some = batch.to_pylist()
-            yield some, np.stack([np.asarray(Image.open(io.BytesIO(row.pop("image"))).convert("RGB")) for row in some])
+            yield some, [row.pop("image") for row in some]
+
+
+def decoded(image: bytes) -> np.ndarray:
+    """A stored image, uint8 (height, width, 3)."""
+    return np.asarray(Image.open(io.BytesIO(image)).convert("RGB"))
+
+
+def asked(image: bytes, wanted: Mapping[str, int]) -> Asked:
+    """What a judge is asked about a stored image; `wanted` is from `colors_wanted`."""
+    return Asked(digest_of([hashlib.sha256(image).hexdigest(), wanted]), partial(decoded, image), wanted)
+
+
+def colors_wanted(prompts: Sequence[Prompt], partner: Sequence[int | None], index: int) -> dict[str, int]:
+    """Of how many objects of which class a colour decides, in an image of a prompt: for that and for its control."""
+    wanted: dict[str, int] = {}
+    for each in (index, partner[index]):
+        for clause in prompts[each]["include"] if each is not None else ():
+            if clause.get("color") is not None:
+                wanted[clause["class"]] = max(wanted.get(clause["class"], 0), clause["count"])
+    return wanted
 
 
 def _open(answers: Answers[GenEvalScoring], image_size: int) -> ObjectFinder:
@@ -78,26 +111,19 @@ def _open(answers: Answers[GenEvalScoring], image_size: int) -> ObjectFinder:
     return finder
 
 
-def found_in(finder: ObjectFinder, images: np.ndarray) -> list[list[Detection]]:
-    """The objects in each image, uint8 (N, S, S, 3).
-
-    Raises:
-        JudgeError: not a list for each image.
-    """
-    found = finder.objects(images)
-    if len(found) != len(images):
-        raise JudgeError(f"a judge gave {len(found)} lists of objects for {len(images)} images; correct the judge")
-    return found
-
-
 def judge_of(settings: Judged) -> str:
     """What scores say of who judged."""
-    return f"{settings.judge.kind} {settings.judge_version}"
+    return settings.judge.called(settings.judge_version)
 
 
-def protocol_of(rows: Sequence[Row]) -> str:
+def protocol_of(rows: Sequence[Row], judge: JudgeSettings) -> str:
     """What scores say of how images were asked for and scored."""
-    return f"geneval, {1 + max(row['sample_index'] for row in rows)} images a prompt"
+    return f"{judge.protocol}, {1 + max(row['sample_index'] for row in rows)} images a prompt"
+
+
+def sample_id_of(row: Row) -> str:
+    """What an image of a prompt is called."""
+    return f"{row['prompt_index']:05d}-{row['sample_index']}"
 
 
 def verdicts_on(
@@ -105,16 +131,18 @@ def verdicts_on(
     rows: Sequence[Row],
     objects: Sequence[Sequence[Detection]],
     seed: int,
+    by: JudgeSettings,
 ) -> tuple[list[Row], list[Row]]:
     """Rows of `SAMPLES` and of `VERDICTS`, but for the benchmark's name.
 
-    `rows` have the `prompt_index` and `sample_index` of each image, `objects` what was seen in it; `seed` is of the
-    control's prompts.
+    `rows` have the `prompt_index` and `sample_index` of each image, `objects` what was seen in it, by whom, `by`;
+    `seed` is of the control's prompts.
     """
     partner = shuffled_prompts(prompts, seed)
     samples, verdicts = [], []
-    for row, seen in zip(rows, objects, strict=True):
+    for row, all_seen in zip(rows, objects, strict=True):
         metadata, other = prompts[row["prompt_index"]], partner[row["prompt_index"]]
+        seen = confident(all_seen, by.least_confidence(metadata["tag"]))
         verdict = judge(metadata, seen)
         common = {
             "task": metadata["tag"],
@@ -125,7 +153,7 @@ def verdicts_on(
         samples.append(
             common
             | {
-                "sample_id": f"{row['prompt_index']:05d}-{row['sample_index']}",
+                "sample_id": sample_id_of(row),
                 "prediction": "; ".join(str(found) for found in seen),
                 "answer": canonical_json({"include": metadata["include"], "exclude": metadata.get("exclude", [])}),
             }

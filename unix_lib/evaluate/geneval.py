@@ -59,6 +59,11 @@ def relative_positions(
     return frozenset(name for name, holds in named.items() if holds)
 
 
+def confident(objects: Sequence[Detection], least: float | None) -> list[Detection]:
+    """Objects that a judge is more confident of; all where nothing is asked."""
+    return [seen for seen in objects if least is None or seen.confidence > least]
+
+
 def judge(metadata: Prompt, objects: Sequence[Detection]) -> Verdict:
     """GenEval's verdict: all `include` clauses must hold, no `exclude` clause may.
 

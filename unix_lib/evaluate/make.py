@@ -40,6 +40,7 @@ def make_scores(job: Job[ScoresSettings, JudgingExecution]) -> Manifest:
             folder=job.input(f"answers:{name}"),
             source=job.input(f"benchmark:{name}") if f"benchmark:{name}" in job.recipe.inputs else None,
             bootstrap_samples=job.settings.bootstrap_samples,
+            work=job.work / name,
             judges=job.execution.judges,
         )
         result: BenchmarkResult = imported(kind.score)(answers)
@@ -70,9 +71,11 @@ def make_scores(job: Job[ScoresSettings, JudgingExecution]) -> Manifest:
         files["verdicts.parquet"] = write_table(verdicts, VERDICTS, job.folder / "verdicts.parquet")
     files |= rejected.write(job.folder)
     facts = {"run": job.settings.run, "step": job.settings.step, "scores": headline, "benchmarks": benchmarks}
-    return job.finish(
+    manifest = job.finish(
         files,
         rejected=rejected.counts,
         facts=facts | ({"data_sets": data_sets} if data_sets else {}),
         metrics={"seconds": seconds},
     )
+    job.clear_work()
+    return manifest

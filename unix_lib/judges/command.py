@@ -4,15 +4,15 @@ import shutil
 from pathlib import Path
 from typing import Literal
 
-from unix_lib.config.evaluate import JudgeKind, JudgeSettings
+from unix_lib.config.evaluate import Confidences, JudgeKind
 from unix_lib.config.folders import is_regular
 from unix_lib.config.needs import Need
 from unix_lib.config.outside import FilesIdentity, Outside, ReadsOutside
 from unix_lib.config.strict import key
 
 
-class CommandJudge(ReadsOutside, JudgeSettings):
-    """A program that is started once and reads and writes a line of JSON for each image.
+class CommandJudge(ReadsOutside, Confidences):
+    """A program that is started once, and again where it ended, and reads and writes a line of JSON for each image.
 
     Files that its command names, such as a script or weights, are part of the recipe of what it judges; a program of
     the machine's own, such as an interpreter, is not.
@@ -24,6 +24,7 @@ class CommandJudge(ReadsOutside, JudgeSettings):
     seconds: float = key("longest wait for one answer", 600.0, kind="operational", gt=0, le=604_800)
 
     named_by = "command"
+    at_once = 1
 
     def identify(self, outside: Outside) -> FilesIdentity | None:
         files = [Path(word) for word in self.command if is_regular(outside.root / word)]

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import fft, ndimage
 
-from unix_lib.judges.judge import Detection
+from unix_lib.judges.judge import Colored, Detection, Images, NoVerdict
 from unix_lib.judges.scene_detector import SceneDetector
 from unix_lib.sources.shapes.palette import BACKGROUND, COLORS, SMALLEST_DISTANCE
 from unix_lib.sources.shapes.scenes import SHAPES, SIZES, SceneObject, covered, radius_of
@@ -124,7 +124,7 @@ class Detector:
             return None
         return np.asarray(np.median(image[near], axis=0), dtype=np.float32)
 
-    def objects(self, images: np.ndarray) -> list[list[Detection]]:
+    def objects(self, images: Images, colored: Colored | None = None) -> list[list[Detection]]:
         """See `ObjectFinder`; raises what `detect` does."""
         return [self.detect(image) for image in images]
 
@@ -132,10 +132,11 @@ class Detector:
         """Objects in an image, uint8 (S, S, 3), most certain first.
 
         Raises:
-            ValueError: an image of another size.
+            NoVerdict: an image of another size.
         """
         if image.shape != (self.image_size, self.image_size, 3):
-            raise ValueError(f"image of shape {image.shape}, the detector was made for {self.image_size} px and RGB")
+            shape = f"image of shape {image.shape}, the detector was made for {self.image_size} px and RGB"
+            raise NoVerdict("wrong image size", shape)
         background = self._background_of(image)
         if background is None:
             return []

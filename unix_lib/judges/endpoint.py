@@ -3,16 +3,21 @@
 from typing import Literal
 
 from unix_lib.config.endpoints import Patience
-from unix_lib.config.evaluate import JudgeKind, JudgeSettings
+from unix_lib.config.evaluate import Confidences, JudgeKind
 from unix_lib.config.strict import key
 
 
-class EndpointJudge(JudgeSettings, Patience):
+class EndpointJudge(Confidences, Patience):
     """Questions go to an OpenAI-compatible chat completion, requests for objects as this project's own JSON."""
 
     kind: Literal["endpoint"]
     url: str = key("whole address: .../v1/chat/completions for questions, your own for objects", pattern="^https?://")
     model: str = key("name of the model, for questions; name its version where it has one", "")
+
+    at_once = 1
+
+    def called(self, version: int) -> str:
+        return super().called(version) + f", {self.model}" * bool(self.model)
 
 
 KIND = JudgeKind(

@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from unix_lib.endpoints.client import Endpoint
 from unix_lib.endpoints.errors import EndpointError, Refused
 from unix_lib.judges.endpoint import EndpointJudge
-from unix_lib.judges.judge import Detection, JudgeError
+from unix_lib.judges.judge import Colored, Detection, Images, JudgeError, NoVerdict
 from unix_lib.judges.messages import base64_png, objects_from, reply_in, request_of, unreadable
 from unix_lib.records.lines import fault_of
+
+OF_ONE_IMAGE = (400, 413, 415, 422)  # statuses of refusals that another image may not meet
 
 
 class EndpointRunner:
@@ -29,15 +29,16 @@ class EndpointRunner:
         except EndpointError as error:
             raise JudgeError(f"{self.name}: {error}") from None
 
-    def objects(self, images: np.ndarray) -> list[list[Detection]]:
+    def objects(self, images: Images, colored: Colored | None = None) -> list[list[Detection]]:
         """See `ObjectFinder`.
 
         Raises:
-            JudgeError: the endpoint can't be reached, refuses, or answers something else.
+            NoVerdict: the endpoint refuses an image, or answers something else.
+            JudgeError: it can't be reached, or refuses altogether.
         """
         return [objects_from(self._post(request_of(image)), self.name) for image in images]
 
-    def answer(self, images: np.ndarray, questions: Sequence[str]) -> list[str]:
+    def answer(self, images: Images, questions: Sequence[str]) -> list[str]:
         """See `QuestionAnswerer`; each is one chat completion without sampling. Raises what `objects` does."""
         answers = []
         for image, question in zip(images, questions, strict=True):
@@ -58,6 +59,8 @@ class EndpointRunner:
         try:
             return self._endpoint.post(body, lambda reply: reply_in(reply, self.name, "JSON"))
         except Refused as error:
+            if error.status in OF_ONE_IMAGE:
+                raise NoVerdict("refused by the judge", f"{self.name}: {error}") from None
             raise JudgeError(f"{self.name}: {error}; correct the judge") from None
         except EndpointError as error:
             raise JudgeError(f"{self.name}: {error}; run again when it is there") from None

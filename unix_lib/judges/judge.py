@@ -10,10 +10,28 @@ from unix_lib.artefacts.code import require_logic_version
 from unix_lib.artefacts.errors import UserError
 from unix_lib.config.evaluate import JudgeKind, JudgeSettings
 from unix_lib.config.kinds import find_kind, imported
+from unix_lib.config.outside import ReadsOutside
+from unix_lib.config.walk import changed
+
+Images = Sequence[np.ndarray] | np.ndarray  # each uint8 (height, width, 3), RGB
+Colored = Sequence[Mapping[str, int]]
 
 
 class JudgeError(UserError):
     """A judge that can't be asked, or whose answer can't be read."""
+
+
+class NoVerdict(JudgeError):
+    """A judge that gave no answer on one image which can be used; on the next one it may."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        """`reason` is one of a few fixed ones, so that they can be counted."""
+        super().__init__(message)
+        self.reason = reason
+
+
+class UnfitJudgeError(JudgeError):
+    """A judge that misreads a picture whose objects are known, so its verdicts mean nothing."""
 
 
 @dataclass(frozen=True)
@@ -40,16 +58,20 @@ class Detection:
 class ObjectFinder(Protocol):
     """A judge whose kind answers "objects"."""
 
-    def objects(self, images: np.ndarray) -> list[list[Detection]]:
-        """The objects in each image, uint8 (N, S, S, 3)."""
+    def objects(self, images: Images, colored: Colored | None = None) -> list[list[Detection]]:
+        """The objects in each image, in no order.
+
+        `colored` says of which of them a colour will be asked, of all without it: for each image classes, and how many
+        of a class, the most confident ones. A judge may give the others none.
+        """
         ...
 
 
 class QuestionAnswerer(Protocol):
     """A judge whose kind answers "question"."""
 
-    def answer(self, images: np.ndarray, questions: Sequence[str]) -> list[str]:
-        """Its words on one question about each image, uint8 (N, S, S, 3)."""
+    def answer(self, images: Images, questions: Sequence[str]) -> list[str]:
+        """Its words on one question about each image."""
         ...
 
 
@@ -72,4 +94,4 @@ def open_judge(settings: JudgeSettings, version: int, image_size: int, configure
 
 def _asked_for(settings: JudgeSettings) -> dict[str, Any]:
     """What a config says of a judge that changes verdicts: without what the plan found out about its files."""
-    return {name: value for name, value in settings.semantic().items() if name != "identity"}
+    return changed(settings, lambda model: {"identity": None} if isinstance(model, ReadsOutside) else {}).semantic()

@@ -7,12 +7,13 @@ reply to the first is `{"objects": [{"class": "circle", "color": "red", "box": [
 
 import base64
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from unix_lib.images.files import png_bytes
-from unix_lib.judges.judge import Detection, JudgeError
+from unix_lib.judges.judge import Detection, NoVerdict
 from unix_lib.records.lines import BadLine, fault_of, text_of, value_of
 
 OBJECTS = "objects"
@@ -20,7 +21,7 @@ LONGEST_SHOWN = 120  # characters of a bad reply in a message
 
 
 def request_of(image: np.ndarray, question: str = OBJECTS) -> dict[str, Any]:
-    """What a judge is asked about an image, uint8 (S, S, 3)."""
+    """What a judge is asked about an image, uint8 (height, width, 3)."""
     return {"question": question, "image": base64_png(image)}
 
 
@@ -32,7 +33,7 @@ def reply_in(line: bytes, judge: str, expected: str) -> Any:
     """The JSON of a reply.
 
     Raises:
-        JudgeError: it is none.
+        NoVerdict: it is none.
     """
     try:
         return value_of(text_of(line))
@@ -40,11 +41,21 @@ def reply_in(line: bytes, judge: str, expected: str) -> Any:
         raise unreadable(judge, line.decode(errors="replace").strip(), expected) from None
 
 
+def reply_of(objects: Sequence[Detection]) -> dict[str, Any]:
+    """The reply that names some objects."""
+    return {
+        "objects": [
+            {"class": one.name, "color": one.color, "box": one.box, "confidence": one.confidence, "size": one.size}
+            for one in objects
+        ]
+    }
+
+
 def objects_from(reply: Any, judge: str) -> list[Detection]:
     """The objects that a reply names.
 
     Raises:
-        JudgeError: it has another form.
+        NoVerdict: it has another form.
     """
     try:
         return [_detection(values) for values in reply["objects"]]
@@ -56,7 +67,7 @@ def answer_from(reply: Any, judge: str) -> str:
     """The words of a reply.
 
     Raises:
-        JudgeError: it has none.
+        NoVerdict: it has none.
     """
     answer = reply.get("answer") if isinstance(reply, dict) else None
     if not isinstance(answer, str) or fault_of(answer) is not None:
@@ -64,9 +75,10 @@ def answer_from(reply: Any, judge: str) -> str:
     return answer
 
 
-def unreadable(judge: str, reply: Any, expected: str) -> JudgeError:
+def unreadable(judge: str, reply: Any, expected: str) -> NoVerdict:
     """The error for a reply of another form."""
-    return JudgeError(f"{judge}: answered {str(reply)[:LONGEST_SHOWN]!r}, expected {expected}; correct the judge")
+    said = f"{judge}: answered {str(reply)[:LONGEST_SHOWN]!r}, expected {expected}; correct the judge"
+    return NoVerdict("unreadable answer", said)
 
 
 def _detection(values: dict[str, Any]) -> Detection:
