@@ -123,6 +123,21 @@ def square_rgb(file: Path | io.BytesIO, image_size: int, resize: Resize = "crop"
         raise _undecodable(file, "its pixels can't be decoded") from error
 
 
+def rgb_of(
+    file: Path | io.BytesIO, max_pixels: int = MAX_PIXELS, max_aspect_ratio: float = MAX_ASPECT_RATIO
+) -> np.ndarray:
+    """The image as uint8 (height, width, 3), RGB, upright, in its own size.
+
+    Raises:
+        BadImage: what `check_header` refuses, or pixels that can't be decoded.
+    """
+    check_header(file, max_pixels, max_aspect_ratio)
+    try:
+        return read_image(file, lambda image: np.asarray(upright_rgb(image)))
+    except DECODING_ERRORS as error:
+        raise _undecodable(file, "its pixels can't be decoded") from error
+
+
 def png_bytes(rgb: np.ndarray) -> bytes:
     """PNG of uint8 (height, width, 3), RGB."""
     buffer = io.BytesIO()
