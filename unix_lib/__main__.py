@@ -22,6 +22,8 @@ LAPTOP = Path("config/laptop.yaml")
 generate = typer.Typer(no_args_is_help=True, help="Images from prompts, or texts from prompts and images.")
 app.add_typer(generate, name="generate")
 app.add_typer(translate_options.app, name="translate")
+judge = typer.Typer(no_args_is_help=True, help="Score images that were made elsewhere.")
+app.add_typer(judge, name="judge")
 CheckpointPath = Annotated[Path, typer.Argument(help="results/<experiment>/current/train/<run>-step-<step>")]
 Prompts = Annotated[list[str] | None, typer.Argument(help="prompts")]
 PromptFile = Annotated[
@@ -259,6 +261,33 @@ def generate_text(
     )
     sampling = TextSampling(temperature, top_k, top_p, max_tokens)
     raise typer.Exit(command.texts(order, image or [], sampling, console))
+
+
+@judge.command("geneval")
+def judge_geneval(
+    folder: Annotated[Path, typer.Argument(help="in GenEval's layout: 00000/metadata.jsonl, 00000/samples/*.png ...")],
+    *,
+    prompts: Annotated[
+        Path | None, typer.Option(help="the benchmark's prompts, so that missing folders are known; JSONL")
+    ] = None,
+    images_per_prompt: Annotated[int | None, typer.Option(min=1, help="default: as many as most prompts have")] = None,
+    config: Annotated[Path | None, typer.Option(help="a config whose judge judges")] = None,
+    name: Annotated[str | None, typer.Option("--judge", help="its name under evaluate.judges")] = None,
+    detector: Annotated[str | None, typer.Option(help="Mask2Former of COCO: a folder or hub id")] = None,
+    clip: Annotated[str | None, typer.Option(help="CLIP: a folder or hub id")] = None,
+    batch_size: Annotated[int | None, typer.Option(min=1, help="images judged together")] = None,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda, or auto")] = None,
+    output: Annotated[Path | None, typer.Option(help="folder of the results; default: results/judged/<folder>")] = None,
+) -> None:
+    """Judge a folder of images by GenEval's rules; the same command again goes on where it was stopped.
+
+    Writes results.jsonl and summary.txt as the benchmark's own scripts do, and scores.csv with intervals. A missing
+    image is wrong; what can't be read, or is too much, is set aside with a reason.
+    """
+    from unix_lib.commands import judge as command
+
+    who = command.Who(config, name, detector, clip, batch_size, device)
+    raise typer.Exit(command.geneval(folder, who, prompts, images_per_prompt, output, console))
 
 
 @app.command("benchmark-model")

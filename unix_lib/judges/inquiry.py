@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from unix_lib.artefacts.files import digest_of
 from unix_lib.artefacts.sealed import is_whole, remove, sealed_folder
 from unix_lib.judges.judge import Colored, Detection, Images, JudgeError, NoVerdict, ObjectFinder
 from unix_lib.judges.messages import objects_from, reply_of
@@ -105,7 +106,7 @@ class Inquiry:
     def _keep(self) -> None:
         if not self._new:
             return
-        with sealed_folder(self.folder / f"part-{len(self._kept) + len(self._new):08d}") as part:
+        with sealed_folder(self.folder / f"part-{digest_of(list(self._new))[:16]}") as part:
             columns = {"key": list(self._new), "answer": list(self._new.values())}
             pq.write_table(pa.table(columns, schema=KEPT), part / ROWS)
         self._kept |= self._new

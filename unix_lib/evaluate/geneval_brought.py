@@ -1,0 +1,145 @@
+"""Judges and scores a folder of images that were made elsewhere by GenEval's rules.
+
+Writes `results.jsonl` and `summary.txt` as the authors' scripts do, `scores.csv` with intervals, `rejected.parquet`
+with what was set aside, and `judged.json`, which says by whom and of which prompts. What a judge said stays in `work`:
+a run that was stopped goes on, and one with more images judges only those.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import pyarrow as pa
+from pyarrow import csv
+
+from unix_lib.artefacts.files import atomic_path, digest_of, sha256_of, write_json, write_text
+from unix_lib.benchmarks.geneval_prompts import read_prompts
+from unix_lib.config.evaluate import JudgeKind, JudgeSettings
+from unix_lib.config.kinds import find_kind
+from unix_lib.evaluate.generation import NO_VERDICT, colors_wanted, protocol_of, sample_id_of, scores_of, verdicts_on
+from unix_lib.evaluate.geneval import confident, shuffled_prompts
+from unix_lib.evaluate.geneval_folder import Brought, BroughtImages, read_folder
+from unix_lib.evaluate.geneval_results import ResultLine, result_line, summary_of
+from unix_lib.evaluate.tables import ORIGIN, SCORES, Origin, score_rows
+from unix_lib.images.files import rgb_of
+from unix_lib.judges.inquiry import Asked, ObjectInquiry
+from unix_lib.judges.judge import Detection, NoVerdict, open_judge
+from unix_lib.records.schema import Row
+
+CONTROL_SEED = 218  # of the prompts that images are held against as a control
+BOOTSTRAP_SAMPLES = 2000
+MISSING = "missing image"  # why it is wrong
+AT_ONCE = 64
+
+
+@dataclass(frozen=True)
+class FolderOrder:
+    """What is to be judged, by whom, and where the results go."""
+
+    folder: Path
+    judge: JudgeSettings
+    output: Path
+    prompts: Path | None = None  # the benchmark's; None believes the folder
+    per_prompt: int | None = None
+
+
+def judge_folder(order: FolderOrder) -> str:
+    """Judge a folder; returns its summary.
+
+    Raises:
+        BenchmarkError: no images. GenEvalError: no prompts. JudgeError: see `ObjectInquiry`.
+    """
+    benchmark = None if order.prompts is None else read_prompts(order.prompts)[0]
+    brought = read_folder(order.folder, benchmark, order.per_prompt)
+    objects = _judged(order, brought)
+    rows = [image.row for image in objects]
+    _, verdicts = verdicts_on(brought.prompts, rows, list(objects.values()), CONTROL_SEED, order.judge)
+    by_image = {sample_id_of(verdict): verdict for verdict in verdicts}
+    lines = []
+    for image in brought.images:
+        if image.path is None:
+            verdicts.append(_missing(brought, image))
+            lines.append(_line(brought, image, verdicts[-1], []))
+        elif image in objects:
+            verdict = by_image[sample_id_of(image.row)]
+            lines.append(_line(brought, image, verdict, confident(objects[image], _least(order, verdict))))
+    return _write(order, brought, lines, verdicts)
+
+
+def _judged(order: FolderOrder, brought: BroughtImages) -> dict[Brought, list[Detection]]:
+    """What is in each image; those without a verdict are set aside."""
+    version = find_kind("judge", order.judge.kind, JudgeKind).logic_version
+    images = [image for image in brought.images if image.path is not None]
+    first = rgb_of(Path(str(images[0].path)))
+    finder = open_judge(order.judge, version, first.shape[1], {})
+    work = order.output / "work" / digest_of([order.judge.semantic(), version])[:16]
+    inquiry = ObjectInquiry(order.folder.name, work, len(images), finder, order.judge.at_once)
+    partner = shuffled_prompts(brought.prompts, CONTROL_SEED)
+    found: dict[Brought, list[Detection]] = {}
+    for begin in range(0, len(images), AT_ONCE):
+        some = images[begin : begin + AT_ONCE]
+        wanted = [colors_wanted(brought.prompts, partner, image.prompt_index) for image in some]
+        asked = [
+            Asked(digest_of([image.sha256, colors]), partial(rgb_of, Path(str(image.path))), colors)
+            for image, colors in zip(some, wanted, strict=True)
+        ]
+        for image, seen in zip(some, inquiry.objects(asked), strict=True):
+            if isinstance(seen, NoVerdict):
+                brought.rejected.add(image.file, image.file, NO_VERDICT, seen.reason)
+            else:
+                found[image] = seen
+    return found
+
+
+def _least(order: FolderOrder, verdict: Row) -> float | None:
+    return order.judge.least_confidence(verdict["task"])
+
+
+def _missing(brought: BroughtImages, image: Brought) -> Row:
+    prompt = brought.prompts[image.prompt_index]
+    about = {"task": prompt["tag"], "prompt": prompt["prompt"]}
+    return image.row | about | {"value": 0.0, "shuffled_value": None, "reason": MISSING}
+
+
+def _line(brought: BroughtImages, image: Brought, verdict: Row, objects: Sequence[Detection]) -> ResultLine:
+    prompt = brought.prompts[image.prompt_index]
+    return result_line(image.file, prompt, verdict["value"] == 1.0, verdict["reason"], objects)
+
+
+def _write(order: FolderOrder, brought: BroughtImages, lines: list[ResultLine], verdicts: list[Row]) -> str:
+    judge = order.judge.called(find_kind("judge", order.judge.kind, JudgeKind).logic_version)
+    protocol = protocol_of(verdicts, order.judge)
+    scores = scores_of(brought.prompts, verdicts, BOOTSTRAP_SAMPLES)
+    table = pa.Table.from_pylist(score_rows(Origin(), "geneval", scores, protocol, judge), schema=SCORES)
+    summary = "\n".join([summary_of(lines), "", *_remarks(brought), f"Judge: {judge}; protocol: {protocol}", ""])
+    write_text(order.output / "results.jsonl", "".join(json.dumps(line) + "\n" for line in lines))
+    write_text(order.output / "summary.txt", summary)
+    with atomic_path(order.output / "scores.csv") as temporary:
+        csv.write_csv(table.drop_columns([field.name for field in ORIGIN]), temporary)
+    brought.rejected.write(order.output)
+    facts = {
+        "folder": order.folder.name,
+        "judge": judge,
+        "judge_settings": order.judge.semantic(),
+        "protocol": protocol,
+        "prompts_sha256": None if order.prompts is None else sha256_of(order.prompts),
+        "prompts": len(brought.prompts),
+        "prompts_in_other_words": brought.reworded,
+        "images": len(lines),
+        "images_missing": brought.missing,
+        "set_aside": brought.rejected.counts,
+    }
+    write_json(order.output / "judged.json", facts)
+    return summary
+
+
+def _remarks(brought: BroughtImages) -> list[str]:
+    """What the summary says of what is not as it should be."""
+    reasons = ", ".join(f"{reason} ({count})" for reason, count in brought.rejected.counts.items())
+    return [
+        f"Missing images, counted as wrong: {brought.missing} ({brought.per_prompt} a prompt)",
+        f"Prompts in other words than the benchmark's: {brought.reworded}",
+        f"Set aside: {reasons or 'nothing'}",
+    ]
