@@ -27,7 +27,15 @@ DECODER = {"hidden_size": 32, "intermediate_size": 32, "layers": 2, "heads": 2}
 SAMPLING = {"seed": 1, "images_per_prompt": 1}
 HELD_OUT = {"share": 0.1}
 CHANCE = {"chance": 0.5, "scorer_version": 1}
-COMMAND = {"kind": "command", "command": ["python3", "judge.py"]}
+MODEL = {"path": "model"}
+JUDGES: list[dict[str, Any]] = [
+    {"judge": judge, "judge_version": 1}
+    for judge in (
+        {"kind": "command", "command": ["python3", "judge.py"]},
+        {"kind": "mask2former", "detector": MODEL, "clip": MODEL, "known_image": {"path": "judge.py"}},
+        {"kind": "image_text", "model": MODEL},
+    )
+]
 
 
 def job_kinds() -> dict[tuple[str, str], JobKind[Any]]:
@@ -120,12 +128,10 @@ EXAMPLES: dict[tuple[str, str], list[dict[str, Any]]] = {
             {"scorer": "yes_no", "layout": "mme", "file": "questions.tsv"},
             {"scorer": "multiple_choice", "layout": "mme", "file": "questions.tsv"},
             {"scorer": "lm_eval", "file": "questions.tsv"},
-            {"scorer": "geneval", "file": "questions.tsv", "seed": 1, "judge": COMMAND, "judge_version": 1},
+            *({"scorer": "geneval", "file": "questions.tsv", "seed": 1} | judge for judge in JUDGES),
         )
     ],
-    ("evaluate", "ceiling/geneval"): [
-        {"benchmark": "x", "bootstrap_samples": 100, "judge": COMMAND, "judge_version": 1}
-    ],
+    ("evaluate", "ceiling/geneval"): [{"benchmark": "x", "bootstrap_samples": 100} | judge for judge in JUDGES],
 }
 CASES = [(name, index) for name, examples in EXAMPLES.items() for index in range(len(examples))]
 FILES = (

@@ -13,7 +13,7 @@ DOG, TWO_DOGS, NOTHING, NONSENSE, DOWN = 1, 2, 3, 250, 251
 class CountingJudge(Confidences):
     """What it is asked goes to `log`, a line an image; `down_after` images it is down, `healthy` never."""
 
-    log: str = key("file", kind="operational")
+    log: str = key("file", "", kind="operational")
     down_after: int = key("images", 10**6, kind="operational")
     healthy: bool = key("sees in everything a dog", False, kind="operational")
 

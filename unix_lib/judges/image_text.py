@@ -8,11 +8,15 @@ from unix_lib.config.strict import key
 from unix_lib.judges.pretrained import JudgeModel
 
 
+class AnswererModel(JudgeModel):
+    """Where the model is."""
+
+
 class ImageTextJudge(JudgeSettings):
     """Any model of `AutoModelForImageTextToText`, asked without sampling through its chat template or a prompt."""
 
     kind: Literal["image_text"]
-    model: JudgeModel = key("the model, with its processor")
+    model: AnswererModel = key("the model, with its processor")
     prompt: str | None = key(
         "what is asked in place of the chat template, with {question} in it and the image's token as the model has it",
         None,

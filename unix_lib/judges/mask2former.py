@@ -14,6 +14,18 @@ from unix_lib.config.strict import StrictModel, key
 from unix_lib.judges.pretrained import JudgeModel
 
 
+class DetectorModel(JudgeModel):
+    """Where the detector is."""
+
+    path: str = key("local folder or hub id", "facebook/mask2former-swin-small-coco-instance", min_length=1)
+
+
+class ColorModel(JudgeModel):
+    """Where CLIP is."""
+
+    path: str = key("local folder or hub id", "openai/clip-vit-large-patch14", min_length=1)
+
+
 class KnownImage(ReadsOutside, StrictModel):
     """A picture that the detector must read before it may judge; wrong weights are found out by it, not by zeros."""
 
@@ -30,11 +42,8 @@ class Mask2FormerJudge(Confidences):
     """Mask2Former, COCO's instances, and CLIP, both as transformers has them, with mmdet's post-processing."""
 
     kind: Literal["mask2former"]
-    detector: JudgeModel = key(
-        "a Mask2FormerForUniversalSegmentation of COCO's 80 classes",
-        JudgeModel(path="facebook/mask2former-swin-small-coco-instance"),
-    )
-    clip: JudgeModel = key("a CLIPModel, which reads colours", JudgeModel(path="openai/clip-vit-large-patch14"))
+    detector: DetectorModel = key("a Mask2FormerForUniversalSegmentation of COCO's 80 classes", DetectorModel())
+    clip: ColorModel = key("a CLIPModel, which reads colours", ColorModel())
     # PAPER: GenEval's code.
     confidence: float | None = key("objects count that it is more confident of, 0..1; null counts all", 0.3, ge=0, le=1)
     counting_confidence: float | None = key(

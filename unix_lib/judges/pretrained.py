@@ -10,7 +10,7 @@ from unix_lib.judges.judge import JudgeError
 
 
 class JudgeModel(OfHub, ReadsOutside):
-    """Where a model is."""
+    """Where a model is; the base of what each judge says of its own."""
 
     path: str = key("local folder or hub id", min_length=1)
     revision: str = key("its commit on the hub; of a branch or tag the lock has it", "main")
