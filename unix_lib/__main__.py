@@ -281,7 +281,7 @@ def judge_geneval(
 ) -> None:
     """Judge a folder of images by GenEval's rules; the same command again goes on where it was stopped.
 
-    Writes results.jsonl and summary.txt as the benchmark's own scripts do, and scores.csv with intervals. A missing
+    Writes results.jsonl and results.txt as the benchmark's own scripts do, and scores.csv with intervals. A missing
     image is wrong; what can't be read, or is too much, is set aside with a reason.
     """
     from unix_lib.commands import judge as command

@@ -1,5 +1,6 @@
 """A scoring job whose judge fails: it goes on where it was, and no score is made of what nobody judged."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +83,15 @@ def test_confidence_counts_as_a_judge_s_settings_say(small: SmallExperiment, tmp
     for confidence, seen in ((None, 2), (0.9, 1), (0.96, 0)):
         evaluation = judged(small, tmp_path, f"sure-{seen}", confidence=confidence)
         showing(evaluation, -1)
-        evaluation.scores.make()
+        manifest = evaluation.scores.make()
+        results = evaluation.scores.folder / "results"
+        assert results.exists() == (confidence is not None)
+        if results.exists():
+            lines = [json.loads(line) for line in (results / "geneval.jsonl").read_text().splitlines()]
+            assert len(lines) == IMAGES and lines[3]["filename"] == "00001/samples/00001.png"
+            assert len(json.loads(lines[3]["details"]).get("dog", [])) == seen
+            assert "Total images: 36\n" in (results / "geneval.txt").read_text()
+            assert {"results/geneval.jsonl", "results/geneval.txt"} <= {entry.path for entry in manifest.files}
         samples = pq.read_table(evaluation.scores.folder / "samples" / "geneval.parquet").to_pylist()
         assert samples[1]["prediction"].count("dog") == seen
         small.forget()

@@ -104,7 +104,7 @@ def test_results_are_as_the_authors_scripts_write_and_print_them(tmp_path: Path)
         "Task breakdown\n==============\nsingle_object    = 50.00% (1 / 2)\ncounting         = 0.00% (0 / 2)\n"
         "colors           = 50.00% (2 / 4)\n\nOverall score (avg. over tasks): 0.33333\n"
     )
-    assert (given.output / "summary.txt").read_text() == summary
+    assert (given.output / "results.txt").read_text() == summary
     with open(given.output / "scores.csv", newline="") as file:
         scores = {row["metric"]: row for row in csv.DictReader(file)}
     assert float(scores["overall"]["value"]) == pytest.approx(1 / 3)

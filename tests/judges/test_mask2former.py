@@ -1,17 +1,20 @@
 """The judge of real objects on tiny random models: names, colours, and what it refuses to judge with."""
 
+import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+import yaml
 from PIL import Image
 from safetensors.torch import load_file, save_file
 from transformers import AutoTokenizer, CLIPModel
 
 from tests.judges import tiny
-from unix_lib.config.evaluate import JudgeKind
+from tests.workflow.project import ROOT
+from unix_lib.config.evaluate import EvaluateConfig, JudgeKind
 from unix_lib.config.kinds import find_kind
 from unix_lib.judges import clip_colors, instances, mask2former_detector
 from unix_lib.judges.clip_colors import COLORS, ColorReader, crop_of
@@ -190,3 +193,10 @@ def test_how_it_is_run_comes_from_the_config(models: dict[str, Any]) -> None:
     assert "batch_size" not in planned.semantic() and planned.semantic() != configured.semantic()
     version = find_kind("judge", "mask2former", JudgeKind).logic_version
     assert open_judge(planned, version, 0, {"real": configured}).batch_size == 3
+
+
+def test_the_config_of_the_docs_is_one() -> None:
+    text = (ROOT / "docs" / "evaluation.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```yaml\n(.*?)```", text, flags=re.DOTALL)
+    config = EvaluateConfig.model_validate(yaml.safe_load(block)["evaluate"])
+    assert config.all_judges()["real"] == Mask2FormerJudge(kind="mask2former")

@@ -34,7 +34,7 @@ def geneval(  # noqa: PLR0917  # options of a command
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     output = output or JUDGED / folder.resolve().name
     console.print(judge_folder(FolderOrder(folder, judge_named(who), output, prompts, per_prompt)), highlight=False)
-    console.print(f"results.jsonl, summary.txt, scores.csv, judged.json and rejected.parquet are in {output}")
+    console.print(f"results.jsonl, results.txt, scores.csv, judged.json and rejected.parquet are in {output}")
     return 0
 
 

@@ -38,6 +38,11 @@ class JudgeSettings(StrictModel):
         """How confident it must be, and more, of an object that counts for a prompt of a GenEval task; None of any."""
         return None
 
+    @property
+    def has_threshold(self) -> bool:
+        """Whether it judges as GenEval's authors do, by a confidence; then results are written as they write them."""
+        return self.least_confidence("") is not None
+
 
 class Confidences(JudgeSettings):
     """The config of a judge that is not equally sure of all that it sees."""

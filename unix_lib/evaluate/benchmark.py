@@ -46,4 +46,5 @@ class BenchmarkResult:
     judge: str = ""  # kind and version; empty without one
     verdicts: list[Row] = field(default_factory=list)
     rejected: list[RejectedRow] = field(default_factory=list)
+    lines: list[Row] = field(default_factory=list)  # of `results/<benchmark>.jsonl`, as GenEval's authors write them
     data_sets: list[str] = field(default_factory=list)  # of the hub, with their commits

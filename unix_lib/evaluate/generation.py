@@ -23,6 +23,7 @@ from unix_lib.config.evaluate import JudgeSettings
 from unix_lib.evaluate.benchmark import Answers, BenchmarkResult
 from unix_lib.evaluate.fitness import require_fit
 from unix_lib.evaluate.geneval import confident, geneval_scores, judge, samples_of, shuffled_prompts
+from unix_lib.evaluate.geneval_results import ResultLine, result_line
 from unix_lib.evaluate.scorers.geneval import GenEvalScoring, Judged
 from unix_lib.evaluate.tables import Score
 from unix_lib.judges.detector import Detector
@@ -66,7 +67,8 @@ def score_geneval(answers: Answers[GenEvalScoring]) -> BenchmarkResult:
     samples, verdicts = verdicts_on(prompts, rows, objects, settings.seed, settings.judge)
     scores = scores_of(prompts, verdicts, answers.bootstrap_samples)
     protocol = protocol_of(rows, settings.judge)
-    return BenchmarkResult(scores, samples, protocol, judge_of(settings), verdicts, rejected)
+    lines = result_lines(prompts, rows, objects, verdicts, settings.judge) if settings.judge.has_threshold else []
+    return BenchmarkResult(scores, samples, protocol, judge_of(settings), verdicts, rejected, lines)
 
 
 def _images(folder: Path) -> Iterator[tuple[list[Row], list[bytes]]]:
@@ -167,6 +169,23 @@ def verdicts_on(
             }
         )
     return samples, verdicts
+
+
+def result_lines(
+    prompts: Sequence[Prompt],
+    rows: Sequence[Row],
+    objects: Sequence[Sequence[Detection]],
+    verdicts: Sequence[Row],
+    by: JudgeSettings,
+) -> list[ResultLine]:
+    """The images as GenEval's authors write them; a row may have a `file` of its own, below the images' folder."""
+    lines = []
+    for row, seen, verdict in zip(rows, objects, verdicts, strict=True):
+        prompt, place = prompts[row["prompt_index"]], f"{row['prompt_index']:05d}/samples/{row['sample_index']:05d}.png"
+        counted = confident(seen, by.least_confidence(verdict["task"]))
+        correct = verdict["value"] == 1.0
+        lines.append(result_line(row.get("file", place), prompt, correct, verdict["reason"], counted))
+    return lines
 
 
 def scores_of(prompts: Sequence[Prompt], verdicts: Sequence[Row], bootstrap_samples: int) -> list[Score]:

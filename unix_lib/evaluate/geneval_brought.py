@@ -1,12 +1,10 @@
 """Judges and scores a folder of images that were made elsewhere by GenEval's rules.
 
-Writes `results.jsonl` and `summary.txt` as the authors' scripts do, `scores.csv` with intervals, `rejected.parquet`
-with what was set aside, and `judged.json`, which says by whom and of which prompts. What a judge said stays in `work`:
-a run that was stopped goes on, and one with more images judges only those.
+Writes `results.jsonl` and their summary, `results.txt`, as the authors' scripts do, `scores.csv` with intervals,
+`rejected.parquet` with what was set aside, and `judged.json`, which says by whom and of which prompts. What a judge
+said stays in `work`: a run that was stopped goes on, and one with more images judges only those.
 """
 
-import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,14 +12,14 @@ from pathlib import Path
 import pyarrow as pa
 from pyarrow import csv
 
-from unix_lib.artefacts.files import atomic_path, digest_of, sha256_of, write_json, write_text
+from unix_lib.artefacts.files import atomic_path, digest_of, sha256_of, write_json
 from unix_lib.benchmarks.geneval_prompts import read_prompts
 from unix_lib.config.evaluate import JudgeKind, JudgeSettings
 from unix_lib.config.kinds import find_kind
-from unix_lib.evaluate.generation import NO_VERDICT, colors_wanted, protocol_of, sample_id_of, scores_of, verdicts_on
-from unix_lib.evaluate.geneval import confident, shuffled_prompts
+from unix_lib.evaluate.generation import NO_VERDICT, colors_wanted, protocol_of, result_lines, scores_of, verdicts_on
+from unix_lib.evaluate.geneval import shuffled_prompts
 from unix_lib.evaluate.geneval_folder import Brought, BroughtImages, read_folder
-from unix_lib.evaluate.geneval_results import ResultLine, result_line, summary_of
+from unix_lib.evaluate.geneval_results import ResultLine, write_results
 from unix_lib.evaluate.tables import ORIGIN, SCORES, Origin, score_rows
 from unix_lib.images.files import rgb_of
 from unix_lib.judges.inquiry import Asked, ObjectInquiry
@@ -56,16 +54,14 @@ def judge_folder(order: FolderOrder) -> str:
     objects = _judged(order, brought)
     rows = [image.row for image in objects]
     _, verdicts = verdicts_on(brought.prompts, rows, list(objects.values()), CONTROL_SEED, order.judge)
-    by_image = {sample_id_of(verdict): verdict for verdict in verdicts}
-    lines = []
     for image in brought.images:
         if image.path is None:
-            verdicts.append(_missing(brought, image))
-            lines.append(_line(brought, image, verdicts[-1], []))
-        elif image in objects:
-            verdict = by_image[sample_id_of(image.row)]
-            lines.append(_line(brought, image, verdict, confident(objects[image], _least(order, verdict))))
-    return _write(order, brought, lines, verdicts)
+            about = {"task": brought.prompts[image.prompt_index]["tag"]}
+            verdicts.append(image.row | about | {"value": 0.0, "shuffled_value": None, "reason": MISSING})
+            rows.append(image.row)
+            objects[image] = []
+    lines = result_lines(brought.prompts, rows, list(objects.values()), verdicts, order.judge)
+    return _write(order, brought, sorted(lines, key=lambda line: str(line["filename"])), verdicts)
 
 
 def _judged(order: FolderOrder, brought: BroughtImages) -> dict[Brought, list[Detection]]:
@@ -93,29 +89,13 @@ def _judged(order: FolderOrder, brought: BroughtImages) -> dict[Brought, list[De
     return found
 
 
-def _least(order: FolderOrder, verdict: Row) -> float | None:
-    return order.judge.least_confidence(verdict["task"])
-
-
-def _missing(brought: BroughtImages, image: Brought) -> Row:
-    prompt = brought.prompts[image.prompt_index]
-    about = {"task": prompt["tag"], "prompt": prompt["prompt"]}
-    return image.row | about | {"value": 0.0, "shuffled_value": None, "reason": MISSING}
-
-
-def _line(brought: BroughtImages, image: Brought, verdict: Row, objects: Sequence[Detection]) -> ResultLine:
-    prompt = brought.prompts[image.prompt_index]
-    return result_line(image.file, prompt, verdict["value"] == 1.0, verdict["reason"], objects)
-
-
 def _write(order: FolderOrder, brought: BroughtImages, lines: list[ResultLine], verdicts: list[Row]) -> str:
     judge = order.judge.called(find_kind("judge", order.judge.kind, JudgeKind).logic_version)
     protocol = protocol_of(verdicts, order.judge)
     scores = scores_of(brought.prompts, verdicts, BOOTSTRAP_SAMPLES)
     table = pa.Table.from_pylist(score_rows(Origin(), "geneval", scores, protocol, judge), schema=SCORES)
-    summary = "\n".join([summary_of(lines), "", *_remarks(brought), f"Judge: {judge}; protocol: {protocol}", ""])
-    write_text(order.output / "results.jsonl", "".join(json.dumps(line) + "\n" for line in lines))
-    write_text(order.output / "summary.txt", summary)
+    remarks = ["", *_remarks(brought), f"Judge: {judge}; protocol: {protocol}"]
+    write_results(lines, order.output, "results", *remarks)
     with atomic_path(order.output / "scores.csv") as temporary:
         csv.write_csv(table.drop_columns([field.name for field in ORIGIN]), temporary)
     brought.rejected.write(order.output)
@@ -132,7 +112,7 @@ def _write(order: FolderOrder, brought: BroughtImages, lines: list[ResultLine], 
         "set_aside": brought.rejected.counts,
     }
     write_json(order.output / "judged.json", facts)
-    return summary
+    return (order.output / "results.txt").read_text(encoding="utf-8")
 
 
 def _remarks(brought: BroughtImages) -> list[str]:

@@ -18,6 +18,7 @@ from unix_lib.config.folders import is_regular
 from unix_lib.evaluate.geneval import requirement
 from unix_lib.images.files import BadImage, rgb_of
 from unix_lib.records.rejected import RejectedSamples, encodable
+from unix_lib.records.schema import Row
 
 METADATA, SAMPLES = "metadata.jsonl", "samples"
 
@@ -33,9 +34,9 @@ class Brought:
     sha256: str  # of its bytes; empty of a missing one
 
     @property
-    def row(self) -> dict[str, int]:
-        """Whose image it is, as rows of answers have it."""
-        return {"prompt_index": self.prompt_index, "sample_index": self.sample_index}
+    def row(self) -> Row:
+        """Whose image it is, as rows of answers have it, and its name."""
+        return {"prompt_index": self.prompt_index, "sample_index": self.sample_index, "file": self.file}
 
 
 @dataclass

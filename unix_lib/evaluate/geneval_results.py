@@ -3,8 +3,10 @@
 import json
 from collections import defaultdict
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
+from unix_lib.artefacts.files import write_text
 from unix_lib.benchmarks.geneval_prompts import Prompt
 from unix_lib.evaluate.geneval import MAX_OBJECTS
 from unix_lib.judges.judge import Detection
@@ -27,6 +29,17 @@ def result_line(file: str, prompt: Prompt, correct: bool, reason: str, objects: 
         "metadata": json.dumps(prompt),
         "details": json.dumps(boxes),
     }
+
+
+def write_results(lines: Sequence[ResultLine], folder: Path, name: str, *remarks: str) -> dict[str, int | None]:
+    """Write `name`.jsonl and, with the summary and remarks of our own below it, `name`.txt.
+
+    Returns:
+        the files, below the folder's parent, as `Job.finish` takes them.
+    """
+    write_text(folder / f"{name}.jsonl", "".join(json.dumps(line) + "\n" for line in lines))
+    write_text(folder / f"{name}.txt", "\n".join([summary_of(lines), *remarks]) + "\n")
+    return {f"{folder.name}/{name}.jsonl": len(lines), f"{folder.name}/{name}.txt": None}
 
 
 def summary_of(lines: Sequence[ResultLine]) -> str:

@@ -8,6 +8,7 @@ from unix_lib.artefacts.manifest import Facts, Manifest
 from unix_lib.config.evaluate import JudgingExecution, ScorerKind, ScoresSettings
 from unix_lib.config.kinds import find_kind, imported
 from unix_lib.evaluate.benchmark import Answers, BenchmarkResult
+from unix_lib.evaluate.geneval_results import write_results
 from unix_lib.evaluate.tables import SAMPLES, SCORES, VERDICTS, origin_of, score_rows, write_table
 from unix_lib.jobs.job import Job
 from unix_lib.records.rejected import RejectedSamples
@@ -54,6 +55,8 @@ def make_scores(job: Job[ScoresSettings, JudgingExecution]) -> Manifest:
             rejected.add(row.sample_id, row.origin, row.reason, row.detail)
         path = f"samples/{name}.parquet"
         files[path] = write_table(result.samples, SAMPLES, job.folder / path)
+        if result.lines:
+            files |= write_results(result.lines, job.folder / "results", name)
         headline |= {f"{name}/{row['metric']}": row["value"] for row in measured}
         benchmarks[name] = {
             "family": kind.family,

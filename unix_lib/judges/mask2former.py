@@ -52,7 +52,7 @@ class Mask2FormerJudge(Confidences):
     known_image: KnownImage | None = key(
         "what it must read first, beside plain colours; null checks nothing, and its scores say so", KnownImage()
     )
-    batch_size: int = key("images that it is shown together", 8, kind="operational", ge=1, le=4096)
+    batch_size: int = key("images that it is shown together", 4, kind="operational", ge=1, le=4096)
     device: str = key("cpu, cuda, or auto: a GPU where there is one", "auto", kind="operational")
 
     protocol = "geneval_hf"
