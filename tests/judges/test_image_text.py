@@ -60,5 +60,5 @@ def test_a_prompt_stands_for_the_chat_template(model: Path, tmp_path: Path) -> N
 
 def test_scores_name_the_model(model: Path) -> None:
     settings = ImageTextJudge.model_validate({"kind": "image_text", "model": {"path": "owner/judge-7b"}})
-    assert settings.called(1) == "image_text 1, judge-7b"
+    assert settings.model_name() == "judge-7b"
     assert [need.repository and need.repository.repository for need in settings.needs("vqa")] == ["owner/judge-7b"]

@@ -1,5 +1,6 @@
 """The judge of real objects on tiny random models: names, colours, and what it refuses to judge with."""
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,13 @@ from tests.judges import tiny
 from tests.workflow.project import ROOT
 from unix_lib.config.evaluate import EvaluateConfig, JudgeKind
 from unix_lib.config.kinds import find_kind
+from unix_lib.evaluate.generation import judge_called
 from unix_lib.judges import clip_colors, instances, mask2former_detector
 from unix_lib.judges.clip_colors import COLORS, ColorReader, crop_of
 from unix_lib.judges.coco_classes import CLASSES
 from unix_lib.judges.endpoint import EndpointJudge
 from unix_lib.judges.instances import Instance
-from unix_lib.judges.judge import JudgeError, UnfitJudgeError, open_judge
+from unix_lib.judges.judge import JudgeError, NoVerdict, UnfitJudgeError, open_judge
 from unix_lib.judges.mask2former import Mask2FormerJudge
 from unix_lib.judges.mask2former_detector import Mask2FormerDetector, open_detector
 from unix_lib.judges.pretrained import JudgeModel
@@ -149,6 +151,23 @@ def test_a_clip_that_misreads_plain_colors_judges_nothing(
         open_detector(settings(models, known_image=known), 0)
 
 
+def test_what_is_no_number_is_no_empty_image(models: dict[str, Any]) -> None:
+    detector = Mask2FormerDetector(settings(models))
+    with torch.no_grad():
+        detector._detector.class_predictor.bias[3] = torch.nan
+    with pytest.raises(NoVerdict, match="no numbers"):
+        detector.objects(IMAGES[:1])
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+def test_a_gpu_sees_what_a_cpu_sees(models: dict[str, Any]) -> None:
+    here, there = (Mask2FormerDetector(settings(models | {"device": name})) for name in ("cpu", "cuda"))
+    for one, other in zip(here.objects(IMAGES), there.objects(IMAGES), strict=True):
+        assert [(seen.name, seen.color) for seen in one] == [(seen.name, seen.color) for seen in other]
+        np.testing.assert_allclose([s.confidence for s in one], [s.confidence for s in other], rtol=1e-3)
+
+
 def test_plain_discs_have_their_colors() -> None:
     for color in COLORS:
         disc = np.asarray(mask2former_detector._disc(color))
@@ -161,6 +180,11 @@ def test_weights_that_are_not_whole_or_of_other_classes_are_refused(models: dict
     other = tiny.mask2former(tmp_path / "other", labels=("dog", "wardrobe"))
     with pytest.raises(JudgeError, match=r"not a detector of COCO's 80 classes, but of 2 \(wardrobe"):
         Mask2FormerDetector(settings(models, detector={"path": str(other)}))
+    smaller = json.loads((other / "config.json").read_text())
+    (other / "config.json").write_text(json.dumps(smaller | {"num_queries": 11}))
+    with pytest.raises(JudgeError, match=r"weights of a Mask2Former\w+ are missing or of another shape|no Mask2Former"):
+        Mask2FormerDetector(settings(models, detector={"path": str(other)}))
+    (other / "config.json").write_text(json.dumps(smaller))
     weights = load_file(other / "model.safetensors")
     del weights["class_predictor.weight"]
     save_file(weights, other / "model.safetensors", {"format": "pt"})
@@ -170,10 +194,10 @@ def test_weights_that_are_not_whole_or_of_other_classes_are_refused(models: dict
 
 def test_scores_name_the_detector_and_thresholds_are_those_of_the_task() -> None:
     judge = Mask2FormerJudge(kind="mask2former")
-    assert judge.called(1) == "mask2former 1, mask2former-swin-small-coco-instance, clip-vit-large-patch14"
+    assert judge_called(judge, 1) == "mask2former 1 mask2former-swin-small-coco-instance clip-vit-large-patch14"
     assert judge.protocol == "geneval_hf"
     assert [judge.least_confidence(task) for task in ("counting", "colors")] == [0.9, 0.3]
-    assert settings({}, kind="mask2former").called(1).endswith(", unchecked")
+    assert settings({}, kind="mask2former").model_name().endswith(" unchecked")
     assert {need.repository and need.repository.repository for need in judge.needs("real")} == {
         "facebook/mask2former-swin-small-coco-instance",
         "openai/clip-vit-large-patch14",

@@ -30,9 +30,9 @@ class JudgeSettings(StrictModel):
         """What the judge called `name` needs from outside."""
         return []
 
-    def called(self, version: int) -> str:
-        """Who scores say has judged; `version` is the kind's logic version."""
-        return f"{self.kind} {version}"
+    def model_name(self) -> str:
+        """Which model or program it is, for readers of its scores; empty where its kind says it."""
+        return ""
 
     def least_confidence(self, task: str) -> float | None:
         """How confident it must be, and more, of an object that counts for a prompt of a GenEval task; None of any."""

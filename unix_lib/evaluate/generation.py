@@ -115,7 +115,12 @@ def _open(answers: Answers[GenEvalScoring], image_size: int) -> ObjectFinder:
 
 def judge_of(settings: Judged) -> str:
     """What scores say of who judged."""
-    return settings.judge.called(settings.judge_version)
+    return judge_called(settings.judge, settings.judge_version)
+
+
+def judge_called(judge: JudgeSettings, version: int) -> str:
+    """A judge's kind, that kind's logic version, and its model."""
+    return f"{judge.kind} {version} {judge.model_name()}".strip()
 
 
 def protocol_of(rows: Sequence[Row], judge: JudgeSettings) -> str:

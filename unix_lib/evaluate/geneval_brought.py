@@ -16,7 +16,15 @@ from unix_lib.artefacts.files import atomic_path, digest_of, sha256_of, write_js
 from unix_lib.benchmarks.geneval_prompts import read_prompts
 from unix_lib.config.evaluate import JudgeKind, JudgeSettings
 from unix_lib.config.kinds import find_kind
-from unix_lib.evaluate.generation import NO_VERDICT, colors_wanted, protocol_of, result_lines, scores_of, verdicts_on
+from unix_lib.evaluate.generation import (
+    NO_VERDICT,
+    colors_wanted,
+    judge_called,
+    protocol_of,
+    result_lines,
+    scores_of,
+    verdicts_on,
+)
 from unix_lib.evaluate.geneval import shuffled_prompts
 from unix_lib.evaluate.geneval_folder import Brought, BroughtImages, read_folder
 from unix_lib.evaluate.geneval_results import ResultLine, write_results
@@ -90,7 +98,7 @@ def _judged(order: FolderOrder, brought: BroughtImages) -> dict[Brought, list[De
 
 
 def _write(order: FolderOrder, brought: BroughtImages, lines: list[ResultLine], verdicts: list[Row]) -> str:
-    judge = order.judge.called(find_kind("judge", order.judge.kind, JudgeKind).logic_version)
+    judge = judge_called(order.judge, find_kind("judge", order.judge.kind, JudgeKind).logic_version)
     protocol = protocol_of(verdicts, order.judge)
     scores = scores_of(brought.prompts, verdicts, BOOTSTRAP_SAMPLES)
     table = pa.Table.from_pylist(score_rows(Origin(), "geneval", scores, protocol, judge), schema=SCORES)

@@ -26,6 +26,9 @@ class CommandJudge(ReadsOutside, Confidences):
     named_by = "command"
     at_once = 1
 
+    def model_name(self) -> str:
+        return self.version
+
     def identify(self, outside: Outside) -> FilesIdentity | None:
         files = [Path(word) for word in self.command if is_regular(outside.root / word)]
         if files and files[0] == Path(self.command[0]) and not _lies_in(outside.root / files[0], outside.root):

@@ -16,8 +16,8 @@ class EndpointJudge(Confidences, Patience):
 
     at_once = 1
 
-    def called(self, version: int) -> str:
-        return super().called(version) + f", {self.model}" * bool(self.model)
+    def model_name(self) -> str:
+        return self.model
 
 
 KIND = JudgeKind(

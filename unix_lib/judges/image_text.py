@@ -31,8 +31,8 @@ class ImageTextJudge(JudgeSettings):
     def at_once(self) -> int:  # type: ignore[override]
         return self.batch_size
 
-    def called(self, version: int) -> str:
-        return f"{super().called(version)}, {self.model.name}"
+    def model_name(self) -> str:
+        return self.model.name
 
     def needs(self, name: str) -> list[Need]:
         return [self.model.need(name)]

@@ -27,7 +27,10 @@ class ImageTextRunner:
         self._processor = opened(AutoProcessor, settings.model)
         if settings.prompt is None and not getattr(self._processor, "chat_template", None):
             raise JudgeError(f"{settings.model.path}: its processor has no chat template; give 'prompt'")
-        self._processor.tokenizer.padding_side = "left"  # answers begin at one place
+        tokenizer = self._processor.tokenizer
+        tokenizer.padding_side = "left"  # answers begin at one place
+        if tokenizer.pad_token is None:
+            tokenizer.pad_token = tokenizer.eos_token
         network = opened_network(AutoModelForImageTextToText, settings.model, self.device)
         self._model = network.to(DTYPES[settings.precision])
 

@@ -61,9 +61,8 @@ class Mask2FormerJudge(Confidences):
     def at_once(self) -> int:  # type: ignore[override]
         return self.batch_size
 
-    def called(self, version: int) -> str:
-        unchecked = ", unchecked" * (self.known_image is None)
-        return f"{super().called(version)}, {self.detector.name}, {self.clip.name}{unchecked}"
+    def model_name(self) -> str:
+        return f"{self.detector.name} {self.clip.name}" + " unchecked" * (self.known_image is None)
 
     def needs(self, name: str) -> list[Need]:
         path = self.known_image and self.known_image.path

@@ -14,7 +14,7 @@ from unix_lib.images.files import BadImage, rgb_of
 from unix_lib.judges.clip_colors import COLORS, GREY, ColorReader, crop_of
 from unix_lib.judges.coco_classes import CLASSES, geneval_name
 from unix_lib.judges.instances import Instance, instances_of, prepared
-from unix_lib.judges.judge import Colored, Detection, Images, JudgeError, UnfitJudgeError
+from unix_lib.judges.judge import Colored, Detection, Images, JudgeError, NoVerdict, UnfitJudgeError
 from unix_lib.judges.mask2former import KnownImage, Mask2FormerJudge
 from unix_lib.judges.pretrained import device_called, opened_network
 
@@ -78,9 +78,15 @@ class Mask2FormerDetector:
 
     @torch.inference_mode()
     def _instances(self, images: np.ndarray) -> list[list[Instance]]:
-        """What each image shows, uint8 (N, H, W, 3)."""
+        """What each image shows, uint8 (N, H, W, 3).
+
+        Raises:
+            NoVerdict: the device computed no numbers, which would be an image without objects.
+        """
         size = images.shape[1:3]
         seen = self._detector(pixel_values=prepared(torch.from_numpy(images).to(self.device)))
+        if not bool(seen.class_queries_logits.isfinite().all()):
+            raise NoVerdict("no numbers", "mask2former: no numbers came out of it; try another device")
         logits = zip(seen.class_queries_logits, seen.masks_queries_logits, strict=True)
         return [instances_of(of_classes, of_masks, size, self.least) for of_classes, of_masks in logits]
 

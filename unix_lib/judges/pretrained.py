@@ -39,10 +39,11 @@ def opened(kind: Any, model: JudgeModel, **settings: Any) -> Any:
     """
     try:
         made = kind.from_pretrained(model.path, revision=model.revision, local_files_only=True, **settings)
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
+        why = next(iter(str(error).splitlines()), type(error).__name__)
         raise JudgeError(
-            f"{model.path} (revision {model.revision}): no {kind.__name__} here ({str(error).splitlines()[0]}); give a "
-            "local folder, or run `unix-lib fetch` where there is a network"
+            f"{model.path} (revision {model.revision}): no {kind.__name__} here ({why}); give a local folder, or "
+            "run `unix-lib fetch` where there is a network"
         ) from None
     if not settings.get("output_loading_info"):
         return made
