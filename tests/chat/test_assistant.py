@@ -1,6 +1,8 @@
 """The assistant: prompts as in training, images and answers as the engine's, chats in both directions."""
 
+import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -22,6 +24,8 @@ from unix_lib.tokenize.batch import tokenize_batch
 from unix_lib.tokenize.flags import without_flags
 from unix_lib.tokenizers.vocabulary import VocabularyError
 
+ROOT = Path(__file__).resolve().parents[2]
+SHOWN = ("README.md", "docs/inference.md")
 QUESTIONS = ["Is there a circle?", "What colour is it?"]
 
 
@@ -139,3 +143,18 @@ def test_the_first_rows_of_an_image_are_shown_before_the_rest_is_drawn(assistant
     assert begun.shape == (side, side, 3)
     assert (begun[2 * side // rows :] == MISSING).all() and not (begun[: 2 * side // rows] == MISSING).all()
     assert (assistant.pixels(codes[:1]) == MISSING).all()
+
+
+def test_the_scripts_that_the_pages_show_run(small: SmallExperiment, capsys: pytest.CaptureFixture[str]) -> None:
+    shown = [re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(), re.DOTALL) for page in SHOWN]
+    assert [len(blocks) for blocks in shown] == [1, 1]
+    checkpoint, tokenizer = (small.results / name for name in (small.checkpoint, small.image_tokenizer))
+    opened = f'Assistant.open("{checkpoint}", image_tokenizer=Path("{tokenizer}"))'
+    script, replaced = re.subn(r'Assistant\.open\("[^"]+"\)', opened, shown[0][0])
+    more, shortened = re.subn(r"range\(100\)", "range(3)", shown[1][0])
+    assert replaced == shortened == 1
+    made: dict[str, Any] = {"Path": Path}
+    exec(script + more, made)
+    assert isinstance(made["image"], Image.Image) and len(made["images"]) == 3
+    assert (np.asarray(made["images"][1]) == np.asarray(made["image"])).all()  # the same prompt and seed
+    assert capsys.readouterr().out.endswith("\n")
