@@ -2,7 +2,7 @@
 
 All keys and values stay in the cache, whatever their modality; a separated layer's scope is a mask. Which tokens are
 vision tokens is one more layer of the cache, so that it follows when beams are reordered or tokens are cropped. Plain
-rather than fast: dense masks, built in every call, and arrays that grow. `unix_lib.generate` is the fast way.
+rather than fast: dense masks, built in every call, and arrays that grow. `unix_lib.inference` is the fast way.
 
 Legend: B sequences, P tokens in the cache, N new ones, T = P + N, H query heads, K key and value heads, E head width.
 """
