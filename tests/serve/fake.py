@@ -24,7 +24,7 @@ POSITIONS, SIDE, PIXELS = 600, 8, 32
 SPECIAL = ["<|endoftext|>", "<|vision_start|>", "<|vision_end|>"]
 ALPHABET = sorted(pre_tokenizers.ByteLevel.alphabet())
 TEXT = len(ALPHABET) + len(SPECIAL)
-SLOW_STEP = 0.02  # seconds
+SLOW_STEP = 0.005  # seconds
 
 
 def tokenizer_of_bytes() -> Tokenizer:

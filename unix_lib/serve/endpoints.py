@@ -28,6 +28,7 @@ class Service:
     def __init__(self, serving: Serving, pool: Pool, facts: Facts) -> None:
         self.serving, self.pool, self.facts = serving, pool, facts
         self.held = Held(serving.limits.held_bytes)
+        pool.metrics.held.set_function(lambda: self.held.bytes)
         self.arriving = 0  # requests whose bodies are read
         self.prompts = PromptLimit(facts)
         self.images = GivenImages(facts.image_size, serving.domains, serving.limits)

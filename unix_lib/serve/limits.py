@@ -24,7 +24,9 @@ def check_key(request: Request, key: str | None) -> None:
         ApiError: 401.
     """
     scheme, _, given = request.headers.get("authorization", "").partition(" ")
-    if key is not None and not (scheme.lower() == "bearer" and hmac.compare_digest(given.encode(), key.encode())):
+    if key is not None and not (
+        scheme.lower() == "bearer" and hmac.compare_digest(given.encode("latin-1"), key.encode())
+    ):
         raise ApiError(401, "this server asks for a key: Authorization: Bearer ...", code="invalid_api_key")
 
 

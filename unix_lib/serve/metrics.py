@@ -23,6 +23,7 @@ class Metrics:
         self.waiting = self._gauge("num_requests_waiting", "answers that wait for a slot")
         self.cache = self._gauge("kv_cache_usage_perc", "share of the slots, and so of the caches, in use: 0 to 1")
         self.workers = self._gauge("workers_alive", "workers that answer")
+        self.held = self._gauge("request_bytes_held", "bytes of bodies and pixels that requests hold")
         self.prompt_tokens = self._counter("prompt_tokens", "tokens of prompts")
         self.generation_tokens = self._counter("generation_tokens", "tokens made")
         self.success = Counter(

@@ -94,10 +94,10 @@ class WorkerProcess:
                 started.set_exception(ServeError(why))
                 return
             self._died(self)
-            wait = FIRST_WAIT if time.monotonic() - begun > LONGEST_WAIT else wait
+            wait = min(FIRST_WAIT if time.monotonic() - begun > LONGEST_WAIT else wait, LONGEST_WAIT)
             log.error("worker %s ended (%s); started again in %.1f s", self.pid, why, wait)
             await asyncio.sleep(wait)
-            wait = min(2 * wait, LONGEST_WAIT)
+            wait *= 2
             self.restarts += 1
 
     async def _live(self, started: "asyncio.Future[Facts]") -> str:
@@ -115,7 +115,8 @@ class WorkerProcess:
         reader, self._writer = await asyncio.open_connection(sock=ours)
         try:
             while True:
-                async with asyncio.timeout(self.silent_seconds):
+                # Loading a checkpoint takes as long as it takes.
+                async with asyncio.timeout(None if self.facts is None else self.silent_seconds):
                     (length,) = LENGTH.unpack(await reader.readexactly(LENGTH.size))
                     message: Message = pickle.loads(await reader.readexactly(length))
                 if isinstance(message, CannotStart):
@@ -134,6 +135,7 @@ class WorkerProcess:
                 await asyncio.wait_for(process.wait(), LAST_SECONDS)
             return f"exit status {process.returncode}"
         finally:
+            self._writer.close()
             if process.returncode is None:
                 process.kill()
-            self._writer.close()
+                await process.wait()

@@ -33,7 +33,7 @@ async def serve(serving: Serving, launches: Sequence[Launch], ready: Callable[[s
             facts = await pool.start()
             app = make_app(Service(serving, pool, facts))
             config = uvicorn.Config(
-                app, log_level="info", backlog=BACKLOG, server_header=False, timeout_graceful_shutdown=2
+                app, log_config=None, backlog=BACKLOG, lifespan="off", server_header=False, timeout_graceful_shutdown=2
             )
             host, port = listener.getsockname()[:2]
             ready(f"http://{f'[{host}]' if ':' in host else host}:{port}")

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from unix_lib.inference.assistant import Assistant
     from unix_lib.inference.requests import Event, Request
 
-PULSE_SECONDS = 0.5
+PULSE_SECONDS = 0.5  # between signs of life where nothing changes
 log = logging.getLogger(__name__)
 
 
@@ -50,7 +50,7 @@ class Worker:
         self._orders: queue.SimpleQueue[Order | Cancel] = queue.SimpleQueue()
         self._readings: dict[int, tuple[Reading, Request]] = {}  # by ticket
         self._tickets: dict[int, int] = {}  # by key
-        self._pulsed = 0.0
+        self._pulse, self._beaten = Pulse(0, 0), 0.0
 
     def run(self) -> None:
         """Serve until the server is gone."""
@@ -61,9 +61,7 @@ class Worker:
             if self.engine.busy:
                 for event in self.engine.step():
                     self._pass_on(event)
-            if time.monotonic() - self._pulsed > PULSE_SECONDS:
-                self._pulsed = time.monotonic()
-                self._send(Pulse(self.engine.running, self.engine.waiting))
+            self._beat()
 
     def _listen(self) -> None:
         try:
@@ -74,6 +72,12 @@ class Worker:
 
     def _send(self, message: Message) -> None:
         self.connection.sendall(frame(message))
+
+    def _beat(self) -> None:
+        pulse = Pulse(self.engine.running, self.engine.waiting)
+        if pulse != self._pulse or time.monotonic() - self._beaten > PULSE_SECONDS:
+            self._pulse, self._beaten = pulse, time.monotonic()
+            self._send(pulse)
 
     def _facts(self) -> Facts:
         vocabulary = self.assistant.vocabulary
