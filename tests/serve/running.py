@@ -40,11 +40,12 @@ class RunningServer:
     def health(self) -> requests.Response:
         return requests.get(f"{self.address}/health", timeout=PATIENCE)
 
-    def measured(self, name: str) -> float:
-        """A number of /metrics, without the labels; a sum over them."""
+    def measured(self, name: str, label: str = "") -> float:
+        """A number of /metrics: the sum over what has a label."""
         lines = requests.get(f"{self.address}/metrics", timeout=PATIENCE).text.splitlines()
-        found = [float(line.rpartition(" ")[2]) for line in lines if line.startswith(f"vllm:{name}{{")]
-        assert found, f"no {name} among the metrics"
+        found = [
+            float(line.rpartition(" ")[2]) for line in lines if line.startswith(f"vllm:{name}{{") and label in line
+        ]
         return sum(found)
 
     def wait_for(self, name: str, value: float) -> None:
