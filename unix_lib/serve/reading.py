@@ -20,7 +20,7 @@ class Reading:
 
     def __init__(self, assistant: "Assistant", order: Order) -> None:
         self.assistant, self.vocabulary, self.key = assistant, assistant.vocabulary, order.key
-        self.tokens = 0
+        self.begun, self.tokens = False, 0
         self.stopped = False  # a stop string was found: nothing that follows is part of the answer
         self._codes: list[int] | None = None
         self._shown: dict[int, int] = {}  # partial images, by how many codes they have

@@ -136,7 +136,8 @@ class Worker:
             return
         reading, request = self._readings[event.ticket]
         key = reading.key
-        if event.tokens and reading.tokens == 0:
+        if not reading.begun and (event.tokens or event.finished):
+            reading.begun = True
             image_tokens = int(reading.vocabulary.is_image(request.prompt).sum())
             self._send(Begun(key, len(request.prompt), image_tokens))
         for piece in reading.feed(event.tokens, last=event.finished is not None):
