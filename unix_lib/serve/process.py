@@ -47,7 +47,10 @@ def launches(serving: Serving) -> list[Launch]:
     threads = str(max(1, len(os.sched_getaffinity(0)) // serving.workers))
     found = []
     for number in range(serving.workers):
-        environment = {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", threads)}
+        # Threads that spin until the next kernel take the cores from the server and from other workers: on a busy
+        # machine a step of a small model then takes a hundred times as long.
+        shared = {"OMP_NUM_THREADS": threads, "OMP_WAIT_POLICY": "PASSIVE"}
+        environment = {name: os.environ.get(name, value) for name, value in shared.items()}
         if serving.device != "cpu":
             environment["CUDA_VISIBLE_DEVICES"] = gpus[number]
         found.append(Launch(command, environment))

@@ -119,6 +119,7 @@ class Worker:
 
     def _request(self, order: Order) -> "Request":
         from unix_lib.inference.assistant import Message as Said
+        from unix_lib.inference.engine import tokens_needed
         from unix_lib.inference.requests import TextSampling
 
         if not isinstance(order, ChatOrder):
@@ -128,8 +129,9 @@ class Worker:
         text = TextSampling(**order.text)
         request = self.assistant.chat_request(said, text=text, image=image, seed=order.seed)
         # A client's max_tokens is often above what there is room for: the answer then ends with "length".
-        room = max(1, self.assistant.model.config.max_position_embeddings - len(request.prompt))
-        return replace(request, text=replace(text, most_tokens=min(text.most_tokens, room)))
+        config = self.assistant.model.config
+        above = max(0, tokens_needed(request, config) - config.max_position_embeddings)
+        return replace(request, text=replace(text, most_tokens=max(1, text.most_tokens - above)))
 
     def _pass_on(self, event: "Event") -> None:
         if event.ticket not in self._readings:
