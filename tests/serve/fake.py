@@ -8,8 +8,7 @@ import socket
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
@@ -17,6 +16,7 @@ from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 from unix_lib.artefacts.errors import UserError
 from unix_lib.config.generate import ImageSampling
 from unix_lib.inference.requests import Event, Request, TextSampling
+from unix_lib.serve.messages import ImageOrder, Order
 from unix_lib.serve.worker import Worker
 from unix_lib.tokenizers.vocabulary import Vocabulary
 
@@ -155,22 +155,6 @@ class FakeAssistant:
         self.engine = FakeEngine()
         self.sampling = ImageSampling()
 
-    def image_request(self, prompt: str, *, seed: int = 0, **sampling: Any) -> Request:
-        if "odd" in prompt:
-            raise RuntimeError("a fault of this request alone")
-        ids = [*self._ids(prompt), VOCABULARY.vision_start_id]
-        return Request(ids, seed, image=self.sampling.model_copy(update=sampling), unconditional=ids[-1:])
-
-    def chat_request(
-        self, messages: Sequence[Any], *, text: TextSampling, image: ImageSampling | None, seed: int = 0
-    ) -> Request:
-        ids: list[int] = []
-        for message in messages:
-            for part in message.parts:
-                codes = [TEXT + int(part.mean())] * (SIDE * SIDE) if isinstance(part, np.ndarray) else None
-                ids += self._ids(part) if codes is None else codes
-        return Request(ids, seed, text=text, image=image)
-
     def pixels(self, codes: Sequence[int]) -> np.ndarray:
         """A tile of grey for each code; white is not drawn yet."""
         tiles = np.full(SIDE * SIDE, 255, np.uint8)
@@ -178,9 +162,25 @@ class FakeAssistant:
         grey = np.kron(tiles.reshape(SIDE, SIDE), np.ones((PIXELS // SIDE, PIXELS // SIDE), np.uint8))
         return np.repeat(grey[:, :, None], 3, axis=2)
 
-    def _ids(self, text: str) -> list[int]:
+    def ids(self, text: str) -> list[int]:
         return list(self.tokenizer.backend_tokenizer.encode(text).ids)
 
 
+def request_of(assistant: FakeAssistant, order: Order) -> Request:
+    """All that was said, one after the other; each image is a code, as often as an image has codes."""
+    ids: list[int] = []
+    if isinstance(order, ImageOrder):
+        if "odd" in order.prompt:
+            raise RuntimeError("a fault of this request alone")
+        ids = [*assistant.ids(order.prompt), VOCABULARY.vision_start_id]
+        return Request(ids, order.seed, image=assistant.sampling.model_copy(update=order.sampling))
+    for part in (part for turn in order.turns for part in turn.parts):
+        ids += assistant.ids(part) if isinstance(part, str) else [TEXT + int(part.mean())] * (SIDE * SIDE)
+    text = TextSampling(**order.text)
+    text = replace(text, most_tokens=min(text.most_tokens, POSITIONS - len(ids)))
+    image = None if order.image is None else assistant.sampling.model_copy(update=order.image)
+    return Request(ids, order.seed, text=text, image=image)
+
+
 if __name__ == "__main__":
-    Worker(socket.socket(fileno=int(sys.argv[1])), FakeAssistant()).run()  # type: ignore[arg-type]
+    Worker(socket.socket(fileno=int(sys.argv[1])), FakeAssistant(), request_of).run()  # type: ignore[arg-type]

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+from contextlib import suppress
 
 from rich.console import Console
 
@@ -38,5 +39,6 @@ def run(serving: Serving, console: Console) -> int:
     def ready(address: str) -> None:
         console.print(f"{serving.name} at {address}/v1, a page to try it at {address}", highlight=False)
 
-    asyncio.run(serve(serving, launches(serving), ready))
+    with suppress(KeyboardInterrupt):
+        asyncio.run(serve(serving, launches(serving), ready))
     return 0

@@ -10,7 +10,7 @@ from PIL import Image
 from unix_lib.serve.messages import ChatOrder, Order, Picture, Text
 
 if TYPE_CHECKING:
-    from unix_lib.inference.assistant import Assistant
+    from unix_lib.chat.assistant import Assistant
 
 HALF = "\ufffd"  # what a tokenizer makes of a character whose last bytes are still to come
 
@@ -94,12 +94,15 @@ class _Text:
 
     def _decoded(self, *, halves: bool = False) -> str:
         # Decoded together with the ids before, since a tokenizer may treat a text's beginning in a way of its own.
-        before = self.tokenizer.decode(self._ids[self._told : self._read], skip_special_tokens=True)
-        now = self.tokenizer.decode(self._ids[self._told :], skip_special_tokens=True)
+        before = self._characters(self._ids[self._told : self._read])
+        now = self._characters(self._ids[self._told :])
         if len(now) <= len(before) or (now.endswith(HALF) and not halves):
             return ""
         self._told, self._read = self._read, len(self._ids)
-        return str(now[len(before) :])
+        return now[len(before) :]
+
+    def _characters(self, ids: list[int]) -> str:
+        return str(self.tokenizer.decode(ids, skip_special_tokens=True))
 
     def _up_to_stop(self, text: str, *, end: bool) -> str:
         text = self._held + text

@@ -13,16 +13,17 @@ import socket
 import sys
 import threading
 import time
-from dataclasses import replace
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from unix_lib.artefacts.errors import UserError
 from unix_lib.serve.messages import (
     Begun,
     Cancel,
     CannotStart,
-    ChatOrder,
     Ended,
     Facts,
     Failed,
@@ -35,7 +36,7 @@ from unix_lib.serve.messages import (
 from unix_lib.serve.reading import Reading
 
 if TYPE_CHECKING:
-    from unix_lib.inference.assistant import Assistant
+    from unix_lib.chat.assistant import Assistant
     from unix_lib.inference.requests import Event, Request
 
 PULSE_SECONDS = 0.5  # between signs of life where nothing changes
@@ -45,8 +46,14 @@ log = logging.getLogger(__name__)
 class Worker:
     """Serves orders from a socket with one assistant."""
 
-    def __init__(self, connection: socket.socket, assistant: "Assistant") -> None:
+    def __init__(
+        self,
+        connection: socket.socket,
+        assistant: "Assistant",
+        request_of: Callable[["Assistant", Order], "Request"],
+    ) -> None:
         self.connection, self.assistant, self.engine = connection, assistant, assistant.engine
+        self.request_of = request_of
         self._orders: queue.SimpleQueue[Order | Cancel] = queue.SimpleQueue()
         self._readings: dict[int, tuple[Reading, Request]] = {}  # by ticket
         self._tickets: dict[int, int] = {}  # by key
@@ -106,7 +113,7 @@ class Worker:
                 self.engine.cancel(ticket)
             return
         try:
-            request = self._request(order)
+            request = self.request_of(self.assistant, order)
             ticket = self.engine.add(request)
         except UserError as error:
             self._send(Failed(order.key, 400, str(error), "invalid_value"))
@@ -117,22 +124,6 @@ class Worker:
             self._tickets[order.key] = ticket
             self._readings[ticket] = (Reading(self.assistant, order), request)
 
-    def _request(self, order: Order) -> "Request":
-        from unix_lib.inference.assistant import Message as Said
-        from unix_lib.inference.engine import tokens_needed
-        from unix_lib.inference.requests import TextSampling
-
-        if not isinstance(order, ChatOrder):
-            return self.assistant.image_request(order.prompt, seed=order.seed, **order.sampling)
-        image = None if order.image is None else self.assistant.sampling.model_copy(update=order.image)
-        said = [Said(turn.role, turn.parts) for turn in order.turns]
-        text = TextSampling(**order.text)
-        request = self.assistant.chat_request(said, text=text, image=image, seed=order.seed)
-        # A client's max_tokens is often above what there is room for: the answer then ends with "length".
-        config = self.assistant.model.config
-        above = max(0, tokens_needed(request, config) - config.max_position_embeddings)
-        return replace(request, text=replace(text, most_tokens=max(1, text.most_tokens - above)))
-
     def _pass_on(self, event: "Event") -> None:
         if event.ticket not in self._readings:
             return
@@ -140,7 +131,7 @@ class Worker:
         key = reading.key
         if not reading.begun and (event.tokens or event.finished):
             reading.begun = True
-            image_tokens = int(reading.vocabulary.is_image(request.prompt).sum())
+            image_tokens = int(reading.vocabulary.is_image(np.asarray(request.prompt)).sum())
             self._send(Begun(key, len(request.prompt), image_tokens))
         for piece in reading.feed(event.tokens, last=event.finished is not None):
             self._send(piece)
@@ -158,7 +149,8 @@ def main(told: str, descriptor: str) -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     connection = socket.socket(fileno=int(descriptor))
     try:
-        from unix_lib.inference.assistant import Assistant
+        from unix_lib.chat.assistant import Assistant
+        from unix_lib.serve.asked import request_of
 
         settings = json.loads(told)
         checkpoint, image_tokenizer = settings.pop("checkpoint"), settings.pop("image_tokenizer")
@@ -168,7 +160,7 @@ def main(told: str, descriptor: str) -> None:
     except UserError as error:
         connection.sendall(frame(CannotStart(f"{error}")))
         return
-    Worker(connection, assistant).run()
+    Worker(connection, assistant, request_of).run()
 
 
 if __name__ == "__main__":
