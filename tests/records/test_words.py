@@ -28,7 +28,18 @@ from unix_lib.images.pixels import rgb_from_bytes
 
 ROOT = Path(unix_lib.__file__).parent
 # Rooms that set nothing aside: what they catch becomes an error of a config, of a job or of a whole artefact.
-WITHOUT_ROWS = {"artefacts", "checkpoints", "commands", "config", "fetch", "jobs", "models", "train", "__main__.py"}
+WITHOUT_ROWS = {
+    "artefacts",
+    "checkpoints",
+    "commands",
+    "config",
+    "fetch",
+    "jobs",
+    "models",
+    "serve",
+    "train",
+    "__main__.py",
+}
 MODULES = [path for path in sorted(ROOT.rglob("*.py")) if path.relative_to(ROOT).parts[0] not in WITHOUT_ROWS]
 LOGS = ("log", "_log", "logger", "_logger", "console")
 NUMBERS = {"start", "errno", "returncode"}  # attributes that say where or which, not in words
