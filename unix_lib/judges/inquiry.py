@@ -7,6 +7,7 @@ in a hundred the job ends, since no score may be made of what nobody judged.
 
 import json
 import logging
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,7 @@ from unix_lib.judges.messages import objects_from, reply_of
 KEPT = pa.schema([pa.field("key", pa.string(), nullable=False), pa.field("answer", pa.string(), nullable=False)])
 ROWS = "rows.parquet"
 KEPT_TOGETHER = 16  # answers, or as many as are asked for together
+KEPT_EVERY = 5.0  # seconds, so that a slow judge's answers don't wait for others
 MOST_WITHOUT = 0.01  # share of images that may be without a verdict
 
 log = logging.getLogger(__name__)
@@ -57,6 +59,7 @@ class Inquiry:
         self._kept: dict[str, str] = {}
         self._new: dict[str, str] = {}
         self._asked = self._without = 0
+        self._kept_at = time.monotonic()
         for part in sorted(folder.glob("part-*")):
             if is_whole(part):
                 self._kept |= dict(zip(*pq.read_table(part / ROWS, schema=KEPT).to_pydict().values(), strict=True))
@@ -76,7 +79,7 @@ class Inquiry:
         try:
             for begin in range(0, len(missing), self._at_once):
                 self._take(missing[begin : begin + self._at_once], without)
-                if len(self._new) >= KEPT_TOGETHER:
+                if len(self._new) >= KEPT_TOGETHER or time.monotonic() - self._kept_at > KEPT_EVERY:
                     self._keep()
         finally:
             self._keep()
@@ -104,6 +107,7 @@ class Inquiry:
                 ) from None
 
     def _keep(self) -> None:
+        self._kept_at = time.monotonic()
         if not self._new:
             return
         with sealed_folder(self.folder / f"part-{digest_of(list(self._new))[:16]}") as part:
