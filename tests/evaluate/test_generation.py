@@ -10,10 +10,11 @@ import pytest
 
 from tests.evaluate.small import SmallEvaluation, SmallExperiment
 from tests.evaluate.test_make import with_files
+from tests.judges import tiny
 from tests.judges.counting_judge import DOG, NONSENSE, TWO_DOGS, asked
 from unix_lib.evaluate.generation import colors_wanted
 from unix_lib.images.files import png_bytes
-from unix_lib.judges import inquiry
+from unix_lib.judges import inquiry, instances
 from unix_lib.judges.judge import JudgeError
 
 IMAGES = 36
@@ -95,6 +96,36 @@ def test_confidence_counts_as_a_judge_s_settings_say(small: SmallExperiment, tmp
         samples = pq.read_table(evaluation.scores.folder / "samples" / "geneval.parquet").to_pylist()
         assert samples[1]["prediction"].count("dog") == seen
         small.forget()
+
+
+def test_real_prompts_are_scored_by_the_judge_of_real_objects(
+    small: SmallExperiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """GenEval's own prompts through both jobs, by tiny random models, whose folders are part of the recipe."""
+    monkeypatch.setattr(instances, "LONGEST", 133)
+    monkeypatch.setattr(instances, "SHORTEST", 80)
+    shown = ({"class": "dog", "count": 1, "color": "red"}, {"class": "tv remote", "count": 2})
+    prompts = [{"tag": "colors", "include": [shown[0]], "prompt": "a photo of a red dog"}]
+    prompts += [{"tag": "counting", "include": [shown[1]], "prompt": "a photo of two tv remotes"}]
+    (tmp_path / "geneval.jsonl").write_text("".join(json.dumps(prompt) + "\n" for prompt in prompts))
+    detector, clip = tiny.mask2former(tmp_path / "detector", scale=30), tiny.clip(tmp_path / "clip")
+    judge = {"kind": "mask2former", "detector": {"path": str(detector)}, "clip": {"path": str(clip)}, "device": "cpu"}
+    judge |= {"known_image": None, "confidence": 0.01, "counting_confidence": 0.02}
+    given = {"source": None, "file": str(tmp_path / "geneval.jsonl"), "judges": {"real": judge}, "judge": "real"}
+    evaluation = small.evaluation("geneval", group="real", **given)
+    evaluation.group.make()
+    scores, verdicts, _ = scored(evaluation)
+    assert set(scores["protocol"].to_pylist()) == {"geneval_hf, 2 images a prompt"}
+    assert set(scores["judge"].to_pylist()) == {"mask2former 1 detector clip unchecked"}
+    assert verdicts.num_rows == 4
+    lines = (evaluation.scores.folder / "results" / "geneval.jsonl").read_text().splitlines()
+    assert [json.loads(line)["tag"] for line in lines] == ["colors", "colors", "counting", "counting"]
+    assert all(json.loads(json.loads(line)["details"]) for line in lines)
+    recipe = small.evaluation("geneval", group="real", **given).scores.recipe
+    assert recipe == evaluation.scores.recipe
+    (clip / "more.txt").write_text("other weights")
+    assert small.evaluation("geneval", group="real", **given).scores.recipe != recipe
+    small.forget()
 
 
 def test_colors_are_wanted_for_a_prompt_and_its_control() -> None:

@@ -6,7 +6,6 @@ said stays in `work`: a run that was stopped goes on, and one with more images j
 """
 
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
@@ -29,7 +28,6 @@ from unix_lib.evaluate.geneval import shuffled_prompts
 from unix_lib.evaluate.geneval_folder import Brought, BroughtImages, read_folder
 from unix_lib.evaluate.geneval_results import ResultLine, write_results
 from unix_lib.evaluate.tables import ORIGIN, SCORES, Origin, score_rows
-from unix_lib.images.files import rgb_of
 from unix_lib.judges.inquiry import Asked, ObjectInquiry
 from unix_lib.judges.judge import Detection, NoVerdict, open_judge
 from unix_lib.records.schema import Row
@@ -76,8 +74,7 @@ def _judged(order: FolderOrder, brought: BroughtImages) -> dict[Brought, list[De
     """What is in each image; those without a verdict are set aside."""
     version = find_kind("judge", order.judge.kind, JudgeKind).logic_version
     images = [image for image in brought.images if image.path is not None]
-    first = rgb_of(Path(str(images[0].path)))
-    finder = open_judge(order.judge, version, first.shape[1], {})
+    finder = open_judge(order.judge, version, images[0].rgb().shape[1], {})
     work = order.output / "work" / digest_of([order.judge.semantic(), version])[:16]
     inquiry = ObjectInquiry(order.folder.name, work, len(images), finder, order.judge.at_once)
     partner = shuffled_prompts(brought.prompts, CONTROL_SEED)
@@ -86,7 +83,7 @@ def _judged(order: FolderOrder, brought: BroughtImages) -> dict[Brought, list[De
         some = images[begin : begin + AT_ONCE]
         wanted = [colors_wanted(brought.prompts, partner, image.prompt_index) for image in some]
         asked = [
-            Asked(digest_of([image.sha256, colors]), partial(rgb_of, Path(str(image.path))), colors)
+            Asked(digest_of([image.sha256, colors]), image.rgb, colors)
             for image, colors in zip(some, wanted, strict=True)
         ]
         for image, seen in zip(some, inquiry.objects(asked), strict=True):

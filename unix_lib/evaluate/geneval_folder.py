@@ -6,10 +6,13 @@ used is set aside with a reason; an image that should be there and is not is nam
 
 import hashlib
 import io
+import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+
+import numpy as np
 
 from unix_lib.benchmarks.errors import BenchmarkError
 from unix_lib.benchmarks.geneval_prompts import Prompt, checked_prompt
@@ -20,6 +23,7 @@ from unix_lib.images.files import BadImage, rgb_of
 from unix_lib.records.rejected import RejectedSamples, encodable
 from unix_lib.records.schema import Row
 
+log = logging.getLogger(__name__)
 METADATA, SAMPLES = "metadata.jsonl", "samples"
 
 
@@ -32,6 +36,11 @@ class Brought:
     file: str  # below the folder; what a missing one might be called
     path: Path | None  # None of a missing one
     sha256: str  # of its bytes; empty of a missing one
+
+    def rgb(self) -> np.ndarray:
+        """The image, uint8 (height, width, 3), upright."""
+        assert self.path is not None
+        return rgb_of(self.path)
 
     @property
     def row(self) -> Row:
@@ -81,6 +90,7 @@ def read_folder(folder: Path, benchmark: Sequence[Prompt] | None, per_prompt: in
             known = "not a prompt's number" if number not in prompts else "metadata that ask for something else"
             _set_aside(path, folder, brought.rejected, "not of this benchmark", known)
             del numbered[number]
+    log.info("%s: %d folders of prompts; reading their images", folder, len(numbered))
     found = {number: _images(numbered[number], folder, brought.rejected) for number in prompts if number in numbered}
     counts = Counter(len(images) for images in found.values() if images)
     if not counts:

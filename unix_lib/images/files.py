@@ -123,15 +123,13 @@ def square_rgb(file: Path | io.BytesIO, image_size: int, resize: Resize = "crop"
         raise _undecodable(file, "its pixels can't be decoded") from error
 
 
-def rgb_of(
-    file: Path | io.BytesIO, max_pixels: int = MAX_PIXELS, max_aspect_ratio: float = MAX_ASPECT_RATIO
-) -> np.ndarray:
+def rgb_of(file: Path | io.BytesIO) -> np.ndarray:
     """The image as uint8 (height, width, 3), RGB, upright, in its own size.
 
     Raises:
         BadImage: what `check_header` refuses, or pixels that can't be decoded.
     """
-    check_header(file, max_pixels, max_aspect_ratio)
+    check_header(file, MAX_PIXELS, MAX_ASPECT_RATIO)
     try:
         return read_image(file, lambda image: np.asarray(upright_rgb(image)))
     except DECODING_ERRORS as error:

@@ -18,7 +18,7 @@ from unix_lib.judges.judge import Colored, Detection, Images, JudgeError, NoVerd
 from unix_lib.judges.mask2former import KnownImage, Mask2FormerJudge
 from unix_lib.judges.pretrained import device_called, opened_network
 
-# ASSUME: CLIP names nearly all plain colours; of ten, one with random weights names eight in one of 10^7 cases.
+# ASSUME: CLIP names nearly all of ten plain colours; a blind guess names eight less than once in a million times.
 LEAST_COLORS_READ = 8
 PATCH = 224  # pixels along a side of a plain colour
 

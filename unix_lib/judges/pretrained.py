@@ -31,6 +31,11 @@ class JudgeModel(OfHub, ReadsOutside):
         return self.path.rstrip("/").rpartition("/")[2]
 
 
+def first_line(error: Exception) -> str:
+    """What another library's error says first."""
+    return next(iter(str(error).splitlines()), type(error).__name__)
+
+
 def opened(kind: Any, model: JudgeModel, **settings: Any) -> Any:
     """What `kind.from_pretrained` makes of a model's files, which are here already.
 
@@ -40,10 +45,9 @@ def opened(kind: Any, model: JudgeModel, **settings: Any) -> Any:
     try:
         made = kind.from_pretrained(model.path, revision=model.revision, local_files_only=True, **settings)
     except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
-        why = next(iter(str(error).splitlines()), type(error).__name__)
         raise JudgeError(
-            f"{model.path} (revision {model.revision}): no {kind.__name__} here ({why}); give a local folder, or "
-            "run `unix-lib fetch` where there is a network"
+            f"{model.path} (revision {model.revision}): no {kind.__name__} here ({first_line(error)}); give a local "
+            "folder, or run `unix-lib fetch` where there is a network"
         ) from None
     if not settings.get("output_loading_info"):
         return made
