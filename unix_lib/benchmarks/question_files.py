@@ -1,8 +1,9 @@
 """Reads questions about images from TSV files in the layout of VLMEvalKit (POPE, MME, MMBench, SEED-Bench).
 
-A file has the columns `index, question, answer, image` and, by layout, `A, B, C, D, hint, category`. An image
-is base64 text, or the index of the row that holds it. Rows that can't be used are set aside with reasons. The base64
-text is kept until an image is needed, so that a file of 14,000 images does not become 14,000 bitmaps.
+A file has the columns `index, question, answer, image` and, by layout, `A, B, C, D, hint, category, l2-category, split,
+image_path`. An image is base64 text, or the index of the row that holds it. Rows that can't be used are set aside with
+reasons. The base64 text is kept until an image is needed, so that a file of 14,000 images does not become 14,000
+bitmaps.
 """
 
 import base64
@@ -42,14 +43,20 @@ class QuestionFileError(UserError):
 
 @dataclass(frozen=True)
 class Question:
-    """One question; `image` is base64 text, `image_id` the same for all questions about one image."""
+    """One question; `image` is base64 text, `image_id` the same for all questions about one image.
+
+    `picture` is what the file calls the image (column `image_path`), else the `image_id`.
+    """
 
     index: str
     text: str
     answer: str  # yes | no, or the letter of an option
     image: str
     image_id: str
-    category: str = ""
+    picture: str = ""
+    category: str = ""  # of POPE several, with commas between them
+    wider_category: str = ""  # column `l2-category`
+    split: str = ""
     hint: str = ""
     options: dict[str, str] = field(default_factory=dict)
 
@@ -164,14 +171,23 @@ def _question(row: dict[str, str], layout: Layout, images: dict[str, str], seen:
         answer = answer.upper()
         if answer not in options:
             raise _UnusableRow("unknown answer", f"answer '{answer}' is none of {', '.join(options) or 'no options'}")
-    hint = row.get("hint", "").strip()
+    image_id = hashlib.sha256(image.encode()).hexdigest()[:16]
     return Question(
         index=index,
         text=text,
         answer=answer,
         image=image,
-        image_id=hashlib.sha256(image.encode()).hexdigest()[:16],
+        image_id=image_id,
+        picture=_given(row, "image_path") or image_id,
         category=row.get("category", "").strip(),
-        hint="" if hint == "nan" else hint,
+        wider_category=_given(row, "l2-category"),
+        split=_given(row, "split"),
+        hint=_given(row, "hint"),
         options=options,
     )
+
+
+def _given(row: dict[str, str], column: str) -> str:
+    """What a column says; pandas writes "nan" where it says nothing."""
+    text = row.get(column, "").strip()
+    return "" if text == "nan" else text

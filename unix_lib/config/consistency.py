@@ -4,7 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from unix_lib.config.evaluate import JudgedBenchmark, ScorerKind
+from unix_lib.config.evaluate import ScorerKind
 from unix_lib.config.experiment import Experiment
 from unix_lib.config.jobs import JobShape
 from unix_lib.config.kinds import find_kind
@@ -81,8 +81,7 @@ def _references(experiment: Experiment) -> Iterator[str]:
         if benchmark.source is not None:
             known = [*sources, *translations]
             used.append((f"evaluate.benchmarks.{name}.source", "source", benchmark.source, known))
-        if isinstance(benchmark, JudgedBenchmark):
-            used.append((f"evaluate.benchmarks.{name}.judge", "judge", benchmark.judge, judges))
+        used += [(f"evaluate.benchmarks.{name}.judge", "judge", judge, judges) for judge in benchmark.judged_by()]
     named_by = {"sources": ("source", with_records), "mixture": ("mixture", mixtures), "runs": ("run", runs)}
     for analysis, settings in experiment.analyze.analyses.items():
         for what, names in settings.names().items():

@@ -16,6 +16,8 @@ from unix_lib.config.outside import FilesIdentity, Outside, ReadsOutside
 from unix_lib.config.strict import Model, StrictModel, key
 
 Family = Literal["text", "understanding", "generation"]
+# What a judge may be asked: which objects an image shows, a question about an image, what words mean.
+Asking = Literal["objects", "question", "words"]
 
 
 class JudgeSettings(StrictModel):
@@ -73,7 +75,10 @@ class JudgeKind(Kind[Any]):
 
     open: str = field(kw_only=True)
     logic_version: int = field(kw_only=True)
-    answers: Sequence[Literal["objects", "question"]] = field(kw_only=True)
+    answers: Sequence[Asking] = field(kw_only=True)
+
+
+KEPT = "folder in which what judges say of words is kept, of all experiments"
 
 
 class JudgingExecution(Execution):
@@ -82,6 +87,7 @@ class JudgingExecution(Execution):
     judges: dict[str, Annotated[JudgeSettings, KindField("judge", JudgeKind)]] = key(
         "judges by name, beside 'scenes'", {}, kind="operational"
     )
+    judged: str = key(KEPT, "data/judged", kind="operational", min_length=1)
 
 
 class JudgedBatches(BatchedExecution, JudgingExecution):
@@ -104,6 +110,10 @@ class BenchmarkSettings(StrictModel):
     @abstractmethod
     def made(self) -> str:
         """Which of a source's benchmarks it scores on, as `SourceSettings.benchmarks` names them."""
+
+    def judged_by(self) -> list[str]:
+        """Judges that it asks, by their names under evaluate.judges."""
+        return []
 
     def image_files(self) -> dict[str, str]:
         """Files of questions about images that are no source's, with their layouts."""
@@ -142,6 +152,9 @@ class JudgedBenchmark(BenchmarkSettings):
     """The config of a benchmark whose answers a judge reads."""
 
     judge: str = key("a judge by its name under evaluate.judges; 'scenes' reads rendered scenes", "scenes")
+
+    def judged_by(self) -> list[str]:
+        return [self.judge]
 
 
 class BenchmarkFile(ReadsOutside):
@@ -213,6 +226,7 @@ class EvaluateConfig(Execution):
     judges: dict[str, Annotated[JudgeSettings, KindField("judge", JudgeKind)]] = key(
         "judges by name, beside 'scenes'", {}
     )
+    judged: str = key(KEPT, "data/judged", kind="operational", min_length=1)
     bootstrap_samples: int = key("resamples behind a bootstrap interval", 2000, ge=100, le=100_000)
     job: JobShape = key("shape of a scoring job", JobShape(threads=1, runtime_minutes=120), kind="operational")
 

@@ -25,6 +25,7 @@ class Answers(Generic[Scoring]):
     bootstrap_samples: int
     work: Path  # for what a killed job resumes from, of this benchmark alone
     judges: Mapping[str, JudgeSettings] = field(default_factory=dict)  # of the config, by name
+    kept: Path = Path("data/judged")  # where what judges say of answers is kept
 
     def file(self, made: str) -> Path:
         """The fetched file, or the one that a source calls `made`, such as `pope.tsv`.
@@ -37,8 +38,20 @@ class Answers(Generic[Scoring]):
 
 
 @dataclass(frozen=True)
+class Scored:
+    """Scores by one protocol and judge."""
+
+    scores: list[Score]
+    protocol: str
+    judge: str
+
+
+@dataclass(frozen=True)
 class BenchmarkResult:
-    """Scores, rows of `samples/<benchmark>.parquet` and, for images, of `verdicts.parquet`; what was set aside."""
+    """Scores, rows of `samples/<benchmark>.parquet` and, for images, of `verdicts.parquet`; what was set aside.
+
+    Scores of the same answers by other protocols are in `others`, and what each read them as in `readings`.
+    """
 
     scores: list[Score]
     samples: list[Row]
@@ -48,3 +61,5 @@ class BenchmarkResult:
     rejected: list[RejectedRow] = field(default_factory=list)
     lines: list[Row] = field(default_factory=list)  # of `results/<benchmark>.jsonl`, as GenEval's authors write them
     data_sets: list[str] = field(default_factory=list)  # of the hub, with their commits
+    others: list[Scored] = field(default_factory=list)
+    readings: list[Row] = field(default_factory=list)  # of `readings.parquet`, but for the benchmark's name

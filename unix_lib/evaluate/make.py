@@ -2,6 +2,7 @@
 
 import logging
 import time
+from pathlib import Path
 
 from unix_lib.artefacts.code import require_logic_version
 from unix_lib.artefacts.manifest import Facts, Manifest
@@ -9,7 +10,7 @@ from unix_lib.config.evaluate import JudgingExecution, ScorerKind, ScoresSetting
 from unix_lib.config.kinds import find_kind, imported
 from unix_lib.evaluate.benchmark import Answers, BenchmarkResult
 from unix_lib.evaluate.geneval_results import write_results
-from unix_lib.evaluate.tables import SAMPLES, SCORES, VERDICTS, origin_of, score_rows, write_table
+from unix_lib.evaluate.tables import READINGS, SAMPLES, SCORES, VERDICTS, origin_of, score_rows, write_table
 from unix_lib.jobs.job import Job
 from unix_lib.records.rejected import RejectedSamples
 from unix_lib.records.schema import Row
@@ -26,6 +27,7 @@ def make_scores(job: Job[ScoresSettings, JudgingExecution]) -> Manifest:
     rejected = RejectedSamples()
     scores: list[Row] = []
     verdicts: list[Row] = []
+    readings: list[Row] = []
     files: dict[str, int | None] = {}
     headline: dict[str, float | None] = {}
     benchmarks: dict[str, Facts] = {}
@@ -43,11 +45,16 @@ def make_scores(job: Job[ScoresSettings, JudgingExecution]) -> Manifest:
             bootstrap_samples=job.settings.bootstrap_samples,
             work=job.work / name,
             judges=job.execution.judges,
+            kept=Path(job.execution.judged),
         )
         result: BenchmarkResult = imported(kind.score)(answers)
-        measured = score_rows(origin_of(answers.folder), name, result.scores, result.protocol, result.judge)
+        origin = origin_of(answers.folder)
+        measured = score_rows(origin, name, result.scores, result.protocol, result.judge)
         scores += measured
+        for other in result.others:
+            scores += score_rows(origin, name, other.scores, other.protocol, other.judge)
         verdicts += [row | {"benchmark": name} for row in result.verdicts]
+        readings += [row | {"benchmark": name} for row in result.readings]
         if result.rejected:
             first = result.rejected[0].reason
             log.warning("%s: set aside %d rows or images, the first as %s", name, len(result.rejected), first)
@@ -72,6 +79,8 @@ def make_scores(job: Job[ScoresSettings, JudgingExecution]) -> Manifest:
     files["scores.parquet"] = write_table(scores, SCORES, job.folder / "scores.parquet")
     if verdicts:
         files["verdicts.parquet"] = write_table(verdicts, VERDICTS, job.folder / "verdicts.parquet")
+    if readings:
+        files["readings.parquet"] = write_table(readings, READINGS, job.folder / "readings.parquet")
     files |= rejected.write(job.folder)
     facts = {"run": job.settings.run, "step": job.settings.step, "scores": headline, "benchmarks": benchmarks}
     manifest = job.finish(

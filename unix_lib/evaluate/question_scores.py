@@ -4,8 +4,8 @@ An answer that could not be read is None and counts as wrong, never as missing. 
 together.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Self
 
 import numpy as np
 
@@ -21,7 +21,7 @@ class Answered:
     """Questions with their answers, as columns of equal length N."""
 
     categories: np.ndarray  # str
-    images: np.ndarray  # str, the same for all questions about one image
+    images: np.ndarray  # str or int, the same for all questions about one image
     expected: np.ndarray  # str
     parsed: np.ndarray  # object: str or None
 
@@ -36,18 +36,29 @@ class Answered:
         number of images."""
         return np.char.add(np.char.add(self.categories.astype(str), "\t"), self.images.astype(str))
 
-    def only(self, chosen: np.ndarray) -> "Answered":
-        """The questions where `chosen`, bool (N,), holds."""
-        return Answered(self.categories[chosen], self.images[chosen], self.expected[chosen], self.parsed[chosen])
+    def only(self, chosen: np.ndarray) -> Self:
+        """The questions where `chosen`, bool (N,), holds, or with these places, int."""
+        return type(self)(*(getattr(self, field.name)[chosen] for field in fields(self)))
 
 
-def _accuracy(answered: Answered, chance: float, samples: int) -> list[Score]:
+def overall_accuracy(answered: Answered, chance: float, samples: int) -> list[Score]:
     return above_chance("accuracy", clustered_share(answered.correct, answered.images, samples=samples), chance)
 
 
-def _unreadable(answered: Answered, samples: int) -> Score:
+def unreadable_share(answered: Answered, samples: int) -> Score:
     unread = np.array([answer is None for answer in answered.parsed], dtype=np.float64)
     return Score("unreadable_answers", clustered_share(unread, answered.images, samples=samples))
+
+
+def ratio(numerator: np.ndarray, denominator: np.ndarray, undefined: float = np.nan) -> Statistic:
+    """The statistic "sum of one over sum of the other", both float (N,)."""
+
+    def statistic(weights: np.ndarray) -> np.ndarray:
+        below = weights @ denominator
+        above = weights @ numerator
+        return np.asarray(np.divide(above, below, out=np.full_like(above, undefined), where=below > 0))
+
+    return statistic
 
 
 def pope_scores(answered: Answered, chance: float, samples: int) -> list[Score]:
@@ -58,27 +69,18 @@ def pope_scores(answered: Answered, chance: float, samples: int) -> list[Score]:
     asked_yes = (answered.expected == "yes").astype(np.float64)
     said_yes = (answered.parsed == "yes").astype(np.float64)
     hits = asked_yes * said_yes
-
-    def ratio(numerator: np.ndarray, denominator: np.ndarray) -> Statistic:
-        def statistic(weights: np.ndarray) -> np.ndarray:
-            below = weights @ denominator
-            above = weights @ numerator
-            return np.asarray(np.divide(above, below, out=np.full_like(above, np.nan), where=below > 0))
-
-        return statistic
-
     statistics = {
         "precision": ratio(hits, said_yes),
         "recall": ratio(hits, asked_yes),
         "f1": ratio(2 * hits, asked_yes + said_yes),
     }
-    scores = _accuracy(answered, chance, samples)
+    scores = overall_accuracy(answered, chance, samples)
     scores += [
         Score(name, bootstrap(statistic, answered.images, samples=samples, bounds=(0.0, 1.0)))
         for name, statistic in statistics.items()
     ]
     scores.append(Score("yes_share", clustered_share(said_yes, answered.images, samples=samples)))
-    return [*scores, _unreadable(answered, samples)]
+    return [*scores, unreadable_share(answered, samples)]
 
 
 def mme_scores(answered: Answered, chance: float, samples: int) -> list[Score]:
@@ -87,32 +89,37 @@ def mme_scores(answered: Answered, chance: float, samples: int) -> list[Score]:
     Perception is 100 x the sum over its categories of accuracy + accuracy+ (Fu et al. 2023), 2000 at most with
     MME's own ten categories. A blind guesser's accuracy+ is `chance` squared, since MME asks two questions an image.
     """
-    scores = _accuracy(answered, chance, samples)
+    scores = overall_accuracy(answered, chance, samples)
     categories = list(dict.fromkeys(answered.categories.tolist()))
     perception = [category for category in categories if category.lower() not in MME_COGNITION]
     for category in categories:
         part = answered.only(answered.categories == category)
-        both, _ = _all_right(part, part.images)
+        both, _ = all_right(part, part.images)
         accuracy = clustered_share(part.correct, part.images, samples=samples)
         scores.append(Score(f"accuracy_{category}", accuracy, chance))
         per_image = clustered_share(both, np.arange(len(both)), samples=samples)
         scores.append(Score(f"accuracy_plus_{category}", per_image, chance**2))
     if perception:
-        part = answered.only(np.isin(answered.categories, perception))
-        most = 200.0 * len(perception)
-        estimate = bootstrap(
-            _perception(part),
-            part.images_by_category,
-            strata=part.categories,
-            samples=samples,
-            bounds=(0.0, most),
-            span=most,
-        )
-        scores.append(Score("perception", estimate, 100 * len(perception) * (chance + chance**2)))
-    return [*scores, _unreadable(answered, samples)]
+        scores.append(summed("perception", answered.only(np.isin(answered.categories, perception)), chance, samples))
+    return [*scores, unreadable_share(answered, samples)]
 
 
-def _all_right(answered: Answered, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def summed(metric: str, answered: Answered, chance: float, samples: int) -> Score:
+    """100 x the sum of accuracy + accuracy+ over all categories."""
+    categories = len(np.unique(answered.categories))
+    most = 200.0 * categories
+    estimate = bootstrap(
+        _sum_of_categories(answered),
+        answered.images_by_category,
+        strata=answered.categories,
+        samples=samples,
+        bounds=(0.0, most),
+        span=most,
+    )
+    return Score(metric, estimate, 100 * categories * (chance + chance**2))
+
+
+def all_right(answered: Answered, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """float64 (images,), 1 where every question about the image was answered right; and each image's first question."""
     _, first, image_of = np.unique(images, return_index=True, return_inverse=True)
     right = np.ones(len(first))
@@ -120,9 +127,9 @@ def _all_right(answered: Answered, images: np.ndarray) -> tuple[np.ndarray, np.n
     return right, first
 
 
-def _perception(answered: Answered) -> Statistic:
+def _sum_of_categories(answered: Answered) -> Statistic:
     """100 x sum over categories of (accuracy + accuracy+), for weights that are equal within an image."""
-    both, first = _all_right(answered, answered.images_by_category)
+    both, first = all_right(answered, answered.images_by_category)
     category_names = np.unique(answered.categories)
     of_question = (answered.categories[:, None] == category_names).astype(np.float64)  # (N, C)
     of_image = of_question[first]  # (images, C)
@@ -138,8 +145,8 @@ def _perception(answered: Answered) -> Statistic:
 
 def multiple_choice_scores(answered: Answered, chance: float, samples: int) -> list[Score]:
     """MMBench: accuracy over all questions (circular mode off), and per category where there are several."""
-    scores = _accuracy(answered, chance, samples)
-    return [*scores, *_per_category(answered, chance, samples), _unreadable(answered, samples)]
+    scores = overall_accuracy(answered, chance, samples)
+    return [*scores, *per_category(answered, chance, samples), unreadable_share(answered, samples)]
 
 
 def seed_scores(answered: Answered, chance: float, samples: int) -> list[Score]:
@@ -149,12 +156,12 @@ def seed_scores(answered: Answered, chance: float, samples: int) -> list[Score]:
     accuracy = clustered_share(answered.correct, clusters, strata=strata, samples=samples)
     return [
         *above_chance("accuracy", accuracy, chance),
-        *_per_category(answered, chance, samples),
-        _unreadable(answered, samples),
+        *per_category(answered, chance, samples),
+        unreadable_share(answered, samples),
     ]
 
 
-def _per_category(answered: Answered, chance: float, samples: int) -> list[Score]:
+def per_category(answered: Answered, chance: float, samples: int) -> list[Score]:
     categories = list(dict.fromkeys(answered.categories.tolist()))
     if len(categories) < 2:
         return []
@@ -163,11 +170,3 @@ def _per_category(answered: Answered, chance: float, samples: int) -> list[Score
         Score(f"accuracy_{category}", clustered_share(part.correct, part.images, samples=samples), chance)
         for category, part in parts.items()
     ]
-
-
-SCORES_OF_LAYOUT: dict[str, Callable[[Answered, float, int], list[Score]]] = {
-    "pope": pope_scores,
-    "mme": mme_scores,
-    "mmbench": multiple_choice_scores,
-    "seed": seed_scores,
-}

@@ -1,20 +1,27 @@
 """Scores a checkpoint's answers to questions about images: each is read, and held against the right one.
 
-A damaged image sets its questions aside with a reason; a wordless or unreadable answer is wrong.
+Several protocols may read the same answers. A damaged image sets its questions aside with a reason; a wordless or
+unreadable answer is wrong, unless a protocol leaves it out.
 """
 
-import numpy as np
+from collections.abc import Sequence
+
 import pyarrow.parquet as pq
 
 from unix_lib.benchmarks.errors import BenchmarkError
-from unix_lib.benchmarks.question_files import YES_NO_LAYOUTS, Question, QuestionFileError, read_questions
+from unix_lib.benchmarks.question_files import Question, QuestionFileError, read_questions
 from unix_lib.benchmarks.rows import RejectedRow
 from unix_lib.benchmarks.tables import ANSWERS_FILE
-from unix_lib.evaluate.answers import parse_option, parse_yes_no, why_wrong
-from unix_lib.evaluate.benchmark import Answers, BenchmarkResult
-from unix_lib.evaluate.question_scores import SCORES_OF_LAYOUT, Answered
-from unix_lib.evaluate.scorers.question_settings import QuestionScoring
+from unix_lib.evaluate.answer_judge import judged
+from unix_lib.evaluate.answers import why_wrong
+from unix_lib.evaluate.benchmark import Answers, BenchmarkResult, Scored
+from unix_lib.evaluate.protocols import RULES, Rules
+from unix_lib.evaluate.readers import NONE_OF_THEM
+from unix_lib.evaluate.scorers.question_settings import Protocol, QuestionScoring
+from unix_lib.evaluate.tool_scores import asked_of, without_pair
 from unix_lib.records.schema import Row
+
+NO_PAIR = "no pair of questions"
 
 
 def score_questions(answers: Answers[QuestionScoring]) -> BenchmarkResult:
@@ -22,6 +29,7 @@ def score_questions(answers: Answers[QuestionScoring]) -> BenchmarkResult:
 
     Raises:
         QuestionFileError: no usable question. BenchmarkError: the answers are to other questions.
+        JudgeError: a judge that fails.
     """
     settings = answers.settings
     path = answers.file(f"{settings.layout}.tsv")
@@ -29,29 +37,89 @@ def score_questions(answers: Answers[QuestionScoring]) -> BenchmarkResult:
     rows = pq.read_table(answers.folder / ANSWERS_FILE).to_pylist()
     if [row["sample_id"] for row in rows] != [question.index for question in questions]:
         raise BenchmarkError(f"{answers.folder}: not the answers to {path}; delete them and run again")
-    samples: list[Row] = []
-    asked: list[Question] = []
-    parsed: list[str | None] = []
-    yes_no = settings.layout in YES_NO_LAYOUTS
-    for question, row in zip(questions, rows, strict=True):
-        if row["rejected"] is not None:
-            rejected.append(RejectedRow(question.index, path.name, row["rejected"], row["detail"]))
-            continue
-        text = row["text"]
-        reading = parse_yes_no(text) if yes_no else parse_option(text, question.options)
-        asked.append(question)
-        parsed.append(reading)
-        samples.append(_sample(question, row, reading))
-    if not asked:
+    usable = [row["rejected"] is None for row in rows]
+    rejected += [
+        RejectedRow(row["sample_id"], path.name, row["rejected"], row["detail"])
+        for row, use in zip(rows, usable, strict=True)
+        if not use
+    ]
+    if not any(usable):
         raise QuestionFileError(f"{path}: not one image can be read; the first is {rows[0]['detail']}")
-    answered = Answered(
-        categories=np.array([question.category for question in asked]),
-        images=np.array([question.image_id for question in asked]),
-        expected=np.array([question.answer for question in asked], dtype=object),
-        parsed=np.array(parsed, dtype=object),
+    asked = [(question, row) for question, row, use in zip(questions, rows, usable, strict=True) if use]
+    if settings.layout == "mme" and settings.protocols != ["strict"]:
+        alone = without_pair([question for question, _ in asked])
+        rejected += [
+            RejectedRow(question.index, path.name, NO_PAIR, f"'{question.category}' asks not twice about its image")
+            for (question, _), single in zip(asked, alone, strict=True)
+            if single
+        ]
+        asked = [each for each, single in zip(asked, alone, strict=True) if not single]
+        if not asked:
+            raise QuestionFileError(f"{path}: no image that MME's two questions are asked about")
+    return _by_protocols(answers, asked, rejected)
+
+
+def _by_protocols(
+    answers: Answers[QuestionScoring], asked: Sequence[tuple[Question, Row]], rejected: list[RejectedRow]
+) -> BenchmarkResult:
+    settings = answers.settings
+    readings = {protocol: _read(answers, RULES[protocol][settings.layout], asked) for protocol in settings.protocols}
+    scored = [
+        Scored(
+            RULES[protocol][settings.layout].scores(
+                asked_of([question for question, _ in asked], [_counted(reading) for reading, _ in of_protocol]),
+                settings.chance,
+                answers.bootstrap_samples,
+            ),
+            _called(protocol, settings.layout),
+            _judge_of(settings, RULES[protocol][settings.layout]),
+        )
+        for protocol, of_protocol in readings.items()
+    ]
+    first = readings[settings.protocols[0]]
+    return BenchmarkResult(
+        scored[0].scores,
+        [_sample(question, row, _counted(reading)) for (question, row), (reading, _) in zip(asked, first, strict=True)],
+        scored[0].protocol,
+        scored[0].judge,
+        rejected=rejected,
+        others=scored[1:],
+        readings=[] if settings.protocols == ["strict"] and settings.judge is None else list(_table(asked, readings)),
     )
-    scores = SCORES_OF_LAYOUT[settings.layout](answered, settings.chance, answers.bootstrap_samples)
-    return BenchmarkResult(scores, samples, f"{settings.layout}, greedy answers read by rules", rejected=rejected)
+
+
+def _read(
+    answers: Answers[QuestionScoring], rules: Rules, asked: Sequence[tuple[Question, Row]]
+) -> list[tuple[str | None, bool]]:
+    """What each answer is read as, and whether a judge read it."""
+    readings = [rules.read(row["text"], question.options) for question, row in asked]
+    if answers.settings.judge is None or not rules.judged:
+        return [(reading, False) for reading in readings]
+    unread = [
+        (question, row["text"]) for (question, row), reading in zip(asked, readings, strict=True) if reading is None
+    ]
+    said = judged(answers, unread)
+    return [
+        (reading, False) if reading is not None else (rules.read(said[question.index], question.options), True)
+        for (question, _), reading in zip(asked, readings, strict=True)
+    ]
+
+
+def _counted(reading: str | None) -> str | None:
+    return None if reading == NONE_OF_THEM else reading
+
+
+def _called(protocol: Protocol, layout: str) -> str:
+    return (
+        f"{layout}, greedy answers read by rules" if protocol == "strict" else f"{layout}, greedy answers, {protocol}"
+    )
+
+
+def _judge_of(settings: QuestionScoring, rules: Rules) -> str:
+    if settings.judge is None or not rules.judged:
+        return ""
+    model = getattr(settings.judge, "model", "")
+    return f"{settings.judge.kind} {settings.judge_version}{f', {model}' if model else ''}"
 
 
 def _sample(question: Question, row: Row, reading: str | None) -> Row:
@@ -64,3 +132,19 @@ def _sample(question: Question, row: Row, reading: str | None) -> Row:
         "value": float(reading == question.answer),
         "reason": why_wrong(reading, question.answer),
     }
+
+
+def _table(asked: Sequence[tuple[Question, Row]], readings: dict[Protocol, list[tuple[str | None, bool]]]) -> list[Row]:
+    """Rows of `READINGS`, but for the benchmark's name."""
+    return [
+        {
+            "protocol": protocol,
+            "sample_id": question.index,
+            "prediction": row["text"],
+            "reading": reading,
+            "by_judge": by_judge,
+            "value": float(reading == question.answer),
+        }
+        for protocol, of_protocol in readings.items()
+        for (question, row), (reading, by_judge) in zip(asked, of_protocol, strict=True)
+    ]

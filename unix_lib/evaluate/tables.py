@@ -61,6 +61,18 @@ VERDICTS = pa.schema(
     ]
 )
 
+READINGS = pa.schema(
+    [
+        pa.field("benchmark", pa.string(), nullable=False),
+        pa.field("protocol", pa.string(), nullable=False),  # as a config names it
+        pa.field("sample_id", pa.string(), nullable=False),
+        pa.field("prediction", pa.string(), nullable=False),  # the model's words
+        pa.field("reading", pa.string()),  # yes, no, a letter; Z where none of them is meant, null where unread
+        pa.field("by_judge", pa.bool_(), nullable=False),
+        pa.field("value", pa.float64(), nullable=False),
+    ]
+)
+
 
 @dataclass(frozen=True)
 class Score:

@@ -24,5 +24,5 @@ KIND = JudgeKind(
     settings=EndpointJudge,
     open="unix_lib.judges.endpoint_runner:EndpointRunner",
     logic_version=1,
-    answers=("objects", "question"),
+    answers=("objects", "question", "words"),
 )

@@ -44,16 +44,23 @@ class EndpointRunner:
         for image, question in zip(images, questions, strict=True):
             url = f"data:image/png;base64,{base64_png(image)}"
             content = [{"type": "image_url", "image_url": {"url": url}}, {"type": "text", "text": question}]
-            messages = [{"role": "user", "content": content}]
-            reply = self._post({"model": self.settings.model, "temperature": 0, "messages": messages})
-            try:
-                words = reply["choices"][0]["message"]["content"]
-            except (KeyError, IndexError, TypeError):
-                words = None
-            if not isinstance(words, str) or fault_of(words) is not None:
-                raise unreadable(self.name, reply, "a chat completion")
-            answers.append(words)
+            answers.append(self._completion(content))
         return answers
+
+    def reply(self, questions: Sequence[str]) -> list[str]:
+        """See `WordsReader`; each is one chat completion without sampling. Raises what `objects` does."""
+        return [self._completion(question) for question in questions]
+
+    def _completion(self, content: str | Sequence[object]) -> str:
+        messages = [{"role": "user", "content": content}]
+        reply = self._post({"model": self.settings.model, "temperature": 0, "messages": messages})
+        try:
+            words = reply["choices"][0]["message"]["content"]
+        except (KeyError, IndexError, TypeError):
+            words = None
+        if not isinstance(words, str) or fault_of(words) is not None:
+            raise unreadable(self.name, reply, "a chat completion")
+        return words
 
     def _post(self, body: dict[str, Any]) -> Any:
         try:

@@ -75,6 +75,14 @@ class QuestionAnswerer(Protocol):
         ...
 
 
+class WordsReader(Protocol):
+    """A judge whose kind answers "words"."""
+
+    def reply(self, questions: Sequence[str]) -> list[str]:
+        """Its words on each question, without an image."""
+        ...
+
+
 def open_judge(settings: JudgeSettings, version: int, image_size: int, configured: Mapping[str, JudgeSettings]) -> Any:
     """The judge with these settings.
 

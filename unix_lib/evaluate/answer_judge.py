@@ -1,0 +1,50 @@
+"""Asks a judge what an answer means that rules can't read; what it says is kept, so that nothing is asked twice."""
+
+import logging
+from collections.abc import Sequence
+
+from unix_lib.artefacts.files import digest_of
+from unix_lib.benchmarks.question_files import Question
+from unix_lib.evaluate.benchmark import Answers
+from unix_lib.evaluate.scorers.question_settings import QuestionScoring
+from unix_lib.judges.judge import WordsReader, open_judge
+from unix_lib.records.questions import choice_prompt
+from unix_lib.translate.answers import Answers as Kept
+from unix_lib.translate.asking import COMPLETE, Answer
+
+log = logging.getLogger(__name__)
+
+YES_NO_TASK = "Does the answer mean yes or no? Reply with one word: yes, no, or unknown where it means neither."
+CHOICE_TASK = "Which option does the answer mean? Reply with its letter alone, or with Z where it means none of them."
+
+
+def judge_question(question: Question, text: str) -> str:
+    """What a judge is asked about an answer: it sees words, not the image."""
+    asked = choice_prompt(question.text, question.options)
+    task = CHOICE_TASK if question.options else YES_NO_TASK
+    return f"A question about an image:\n{asked}\n\nAn answer to it:\n{text}\n\n{task}"
+
+
+def judged(answers: Answers[QuestionScoring], unread: Sequence[tuple[Question, str]]) -> dict[str, str]:
+    """What the benchmark's judge says of questions with answers, by the questions' indices.
+
+    Raises:
+        JudgeError: it can't be reached; what it has said so far is kept.
+    """
+    settings = answers.settings
+    assert settings.judge is not None and settings.judge_version is not None
+    said: dict[str, str] = {}
+    with Kept(answers.kept, f"{answers.folder.name}") as kept:
+        reader: WordsReader | None = None
+        for question, text in unread:
+            words = judge_question(question, text)
+            key = digest_of({"judge": settings.judge.semantic(), "version": settings.judge_version, "question": words})
+            known = kept.get(key)
+            if known is None:
+                reader = reader or open_judge(settings.judge, settings.judge_version, 0, answers.judges)
+                (reply,) = reader.reply([words])
+                known = Answer(reply, COMPLETE)
+                kept.add(key, known)
+            said[question.index] = known.text or ""
+        log.info("%s: %d unread answers judged, %d of them anew", answers.name, len(unread), kept.added)
+    return said
