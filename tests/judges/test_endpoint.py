@@ -51,9 +51,13 @@ class Handler(BaseHTTPRequestHandler):
                 self._send(*fault)
             return
         if "messages" in body:
-            image, text = body["messages"][0]["content"]
-            side = len(image_in(image["image_url"]["url"].partition(",")[2]))
-            reply: Any = {"choices": [{"message": {"role": "assistant", "content": f"{text['text']} {side} px"}}]}
+            content = body["messages"][0]["content"]
+            if isinstance(content, str):
+                said = content.upper()
+            else:
+                image, text = content
+                said = f"{text['text']} {len(image_in(image['image_url']['url'].partition(',')[2]))} px"
+            reply: Any = {"choices": [{"message": {"role": "assistant", "content": said}}]}
         else:
             reply = {"objects": objects_in(image_in(body["image"]))}
         self._send(200, {}, json.dumps(reply))
@@ -107,6 +111,15 @@ def test_a_question_is_a_chat_completion_with_the_image(endpoint: Endpoint) -> N
     assert (first["model"], first["temperature"]) == ("judge-7b-2026", 0)
     assert first["messages"][0]["content"][0]["image_url"]["url"].startswith("data:image/png;base64,")
     assert endpoint.keys == [None, None]
+
+
+def test_words_are_asked_about_without_an_image(endpoint: Endpoint) -> None:
+    assert judge(endpoint.url).reply(["is it red?", "why?"]) == ["IS IT RED?", "WHY?"]
+    assert endpoint.seen[1] == {
+        "model": "judge-7b-2026",
+        "temperature": 0,
+        "messages": [{"role": "user", "content": "why?"}],
+    }
 
 
 def test_the_key_comes_from_the_environment(endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch) -> None:
