@@ -7,9 +7,14 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
+import requests
+from huggingface_hub import constants
 
 from tests.evaluate.conftest import DECODER, SmallExperiment, small  # noqa: F401  a fixture
 from tests.generate.log_probabilities import sequence_log_probabilities
+from unix_lib.benchmarks.errors import BenchmarkError
+from unix_lib.commands import lm_eval as command
 from unix_lib.config.models import UnixPlan
 from unix_lib.inference.batches import generate_text
 from unix_lib.inference.engine import Engine
@@ -83,6 +88,23 @@ def test_choices_and_generated_text_are_the_librarys(small: SmallExperiment, tmp
     assert [sample["resps"][0][0] for sample in generated] == [
         tokenizer.decode(ids, skip_special_tokens=True) for ids in answers
     ]
+
+
+def test_a_data_set_that_is_missing_offline_names_fetch(monkeypatch: pytest.MonkeyPatch) -> None:
+    def cli_evaluate() -> None:
+        assert constants.HF_HUB_OFFLINE
+        raise ConnectionError("Couldn't reach 'allenai/ai2_arc' on the Hub")
+
+    monkeypatch.setattr("lm_eval.__main__.cli_evaluate", cli_evaluate)
+    monkeypatch.setattr("sys.argv", [])
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr("requests.head", unreachable)
+    with pytest.raises(BenchmarkError, match=r"lm-eval: a task: .*ai2_arc.*; `unix-lib fetch <config>` gets it"):
+        command.run(["run"])
+
+
+def unreachable(*_: object, **__: object) -> None:
+    raise requests.ConnectionError
 
 
 def _samples(folder: Path, task: str) -> list[dict]:

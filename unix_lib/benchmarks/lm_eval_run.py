@@ -2,6 +2,7 @@
 
 import logging
 import os
+import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -16,9 +17,19 @@ Respond = Callable[[Sequence["Instance"]], list[tuple[float, bool]]]
 
 
 def work_offline() -> None:
-    """Keep Hugging Face's libraries from the network, which jobs don't have; they read this when first imported."""
+    """Keep Hugging Face's libraries from the network, which jobs don't have, unless `HF_HUB_OFFLINE` says otherwise.
+
+    They look at the environment when they are first imported, which may be long ago: without this a job would ask for
+    half a minute before it said that data are missing.
+    """
     for variable in ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE"):
         os.environ.setdefault(variable, "1")
+    if os.environ["HF_HUB_OFFLINE"] == "1":
+        from huggingface_hub import constants
+
+        constants.HF_HUB_OFFLINE = True
+        if "datasets" in sys.modules:
+            sys.modules["datasets"].config.HF_HUB_OFFLINE = True
 
 
 def run_zero_shot(loaded: Loaded, respond: Respond, limit: int | None) -> dict[str, list[Any]]:

@@ -39,12 +39,17 @@ def load_registered(name: str) -> Loaded:
         return loaded
     except KeyError:
         raise BenchmarkError(f"lm-eval has no task '{name}'; `lm-eval ls tasks` lists its tasks") from None
-    except (OSError, ConnectionError) as error:
-        raise BenchmarkError(
-            f"lm-eval task '{name}': its data set is not in Hugging Face's cache "
-            f"({(str(error) or type(error).__name__).splitlines()[0]}); `unix-lib fetch <config>` gets it "
-            "where there is a network; jobs need the same HF_HOME"
-        ) from None
+    except OSError as error:
+        raise not_in_cache(f"lm-eval task '{name}'", error) from None
+
+
+def not_in_cache(what: str, error: OSError) -> BenchmarkError:
+    """The error of a data set that is neither here nor can be had."""
+    return BenchmarkError(
+        f"{what}: its data set is not in Hugging Face's cache "
+        f"({(str(error) or type(error).__name__).splitlines()[0]}); `unix-lib fetch <config>` gets it "
+        "where there is a network; jobs need the same HF_HOME"
+    )
 
 
 def load_cloze(name: str, path: Path) -> tuple[Loaded, list[RejectedRow]]:

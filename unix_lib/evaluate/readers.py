@@ -49,7 +49,7 @@ def vlmevalkit_yes_no(text: str, options: Mapping[str, str]) -> str | None:
 
 
 def vlmevalkit_option(text: str, options: Mapping[str, str]) -> str | None:
-    """The only letter among the words, near the end; else what "answer is" names; else the only option that is quoted."""
+    """The only letter among the words, near the end; else what "answer is" names; else the only option quoted."""
     if any(refusal in text for refusal in REFUSALS):
         return NONE_OF_THEM
     words = text.translate(CHOICE_MARKS).split()
