@@ -4,7 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from unix_lib.config.evaluate import ScorerKind
+from unix_lib.config.evaluate import JudgedBenchmark, ScorerKind
 from unix_lib.config.experiment import Experiment
 from unix_lib.config.jobs import JobShape
 from unix_lib.config.kinds import find_kind
@@ -81,7 +81,10 @@ def _references(experiment: Experiment) -> Iterator[str]:
         if benchmark.source is not None:
             known = [*sources, *translations]
             used.append((f"evaluate.benchmarks.{name}.source", "source", benchmark.source, known))
-        used += [(f"evaluate.benchmarks.{name}.judge", "judge", judge, judges) for judge in benchmark.judged_by()]
+        if isinstance(benchmark, JudgedBenchmark):
+            used.append((f"evaluate.benchmarks.{name}.judge", "judge", benchmark.judge, judges))
+        if (reader := benchmark.reader()) is not None:
+            used.append((f"evaluate.benchmarks.{name}.judge", "judge", reader, judges))
     named_by = {"sources": ("source", with_records), "mixture": ("mixture", mixtures), "runs": ("run", runs)}
     for analysis, settings in experiment.analyze.analyses.items():
         for what, names in settings.names().items():

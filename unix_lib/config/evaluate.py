@@ -17,7 +17,7 @@ from unix_lib.config.strict import Model, StrictModel, key
 
 Family = Literal["text", "understanding", "generation"]
 # What a judge may be asked: which objects an image shows, a question about an image, what words mean.
-Asking = Literal["objects", "question", "words"]
+JudgeAnswer = Literal["objects", "question", "words"]
 
 
 class JudgeSettings(StrictModel):
@@ -75,7 +75,7 @@ class JudgeKind(Kind[Any]):
 
     open: str = field(kw_only=True)
     logic_version: int = field(kw_only=True)
-    answers: Sequence[Asking] = field(kw_only=True)
+    answers: Sequence[JudgeAnswer] = field(kw_only=True)
 
 
 KEPT = "folder in which what judges say of words is kept, of all experiments"
@@ -111,9 +111,9 @@ class BenchmarkSettings(StrictModel):
     def made(self) -> str:
         """Which of a source's benchmarks it scores on, as `SourceSettings.benchmarks` names them."""
 
-    def judged_by(self) -> list[str]:
-        """Judges that it asks, by their names under evaluate.judges."""
-        return []
+    def reader(self) -> str | None:
+        """A judge by its name under evaluate.judges that reads answers which rules can't."""
+        return None
 
     def image_files(self) -> dict[str, str]:
         """Files of questions about images that are no source's, with their layouts."""
@@ -152,9 +152,6 @@ class JudgedBenchmark(BenchmarkSettings):
     """The config of a benchmark whose answers a judge reads."""
 
     judge: str = key("a judge by its name under evaluate.judges; 'scenes' reads rendered scenes", "scenes")
-
-    def judged_by(self) -> list[str]:
-        return [self.judge]
 
 
 class BenchmarkFile(ReadsOutside):

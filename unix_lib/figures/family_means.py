@@ -1,7 +1,7 @@
 """The number that compares architectures: the mean over text, generation and understanding, each a mean of benchmarks.
 
 The paper takes the mean of MMLU, GenEval and MMBench; here each of the three is replaced by its family, so that a
-small experiment averages over all the questions it has.
+small experiment averages over all the questions it has. The paper's own mean stands beside it where all three are.
 """
 
 import pandas as pd
@@ -12,13 +12,14 @@ from unix_lib.figures.scores import final_scores, headline_scores, over_benchmar
 from unix_lib.figures.style import architecture_name
 
 FAMILIES = ("text", "generation", "understanding")
+PAPER_MEAN, OF_PAPER_MEAN = "paper's mean", ("mmlu", "geneval", "mmbench")
 
 
 def family_means(inputs: Inputs) -> pd.DataFrame:
-    """Final scores per architecture, over seeds: rows `text`, `generation`, `understanding` and `mean`.
+    """Final scores per architecture, over seeds: rows `text`, `generation`, `understanding`, `mean` and `PAPER_MEAN`.
 
     Columns: `origin, certainty, model, architecture, family, value, standard_error, low, high, n, seeds, tokens`;
-    percent. The mean is there only for an architecture with all three families.
+    percent. The mean is there only for an architecture with all three families, the paper's with its three benchmarks.
     """
     means = _means(inputs)
     for name in ("value", "standard_error", "low", "high"):
@@ -26,13 +27,15 @@ def family_means(inputs: Inputs) -> pd.DataFrame:
     return means.assign(origin="measured", certainty="measured", model=means.architecture.map(architecture_name))
 
 
-def mean_cells(means: pd.DataFrame, architecture: str) -> list[str]:
-    """What a table shows of an architecture's rows of `family_means`: a cell per family, and the mean."""
+def shown_means(means: pd.DataFrame) -> list[str]:
+    """Columns of a table of `family_means`."""
+    return [*FAMILIES, "mean", *[PAPER_MEAN] * bool((means.family == PAPER_MEAN).any())]
+
+
+def mean_cells(means: pd.DataFrame, architecture: str, shown: list[str]) -> list[str]:
+    """What a table shows of an architecture's rows of `family_means`, a cell for each of `shown_means`."""
     rows = means[means.architecture == architecture].set_index("family")
-    return [
-        with_error(rows.value[key], rows.standard_error[key]) if key in rows.index else DASH
-        for key in (*FAMILIES, "mean")
-    ]
+    return [with_error(rows.value[key], rows.standard_error[key]) if key in rows.index else DASH for key in shown]
 
 
 def _means(inputs: Inputs) -> pd.DataFrame:
@@ -42,6 +45,11 @@ def _means(inputs: Inputs) -> pd.DataFrame:
     by_family = over_benchmarks(scores, ["architecture", "run", "tokens", "family"])
     complete = by_family.groupby("run").family.transform("nunique") == len(FAMILIES)
     overall = over_benchmarks(by_family[complete], ["architecture", "run", "tokens"]).assign(family="mean")
-    runs = pd.concat([by_family, overall], ignore_index=True)
+    of_paper = scores[~scores.local.astype(bool) & scores.benchmark.isin(OF_PAPER_MEAN)]
+    of_paper = of_paper[of_paper.groupby("run").benchmark.transform("nunique") == len(OF_PAPER_MEAN)]
+    parts = [by_family, overall]
+    if len(of_paper):
+        parts.append(over_benchmarks(of_paper, ["architecture", "run", "tokens"]).assign(family=PAPER_MEAN))
+    runs = pd.concat(parts, ignore_index=True)
     table = over_seeds(runs, ["architecture", "family"])
     return table.merge(scores.groupby("architecture").tokens.max().reset_index(), on="architecture")

@@ -4,12 +4,12 @@ from unix_lib.config.figures import FigureKind
 
 
 def _figure(
-    name: str, title: str, how_to_read: str, *reads: str, also_reads: tuple[str, ...] = ()
+    name: str, title: str, how_to_read: str, *reads: str, also_reads: tuple[str, ...] = (), logic_version: int = 5
 ) -> tuple[str, FigureKind]:
     """A figure whose module in this package has its name and a `draw`."""
     draw = f"unix_lib.figures.{name}:draw"
     kind = FigureKind(
-        draw=draw, logic_version=5, reads=reads, also_reads=also_reads, title=title, how_to_read=how_to_read
+        draw=draw, logic_version=logic_version, reads=reads, also_reads=also_reads, title=title, how_to_read=how_to_read
     )
     return name, kind
 
@@ -22,6 +22,7 @@ KINDS = dict(
             "",
             *("evaluations", "checkpoints", "conflict", "entropy"),
             also_reads=("ceilings",),
+            logic_version=6,
         ),
         _figure(
             "generated_samples",

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
+from unix_lib.artefacts.manifest import read_manifest
 from unix_lib.evaluate.intervals import Z_95
 from unix_lib.figures.inputs import Inputs
 
@@ -16,7 +17,7 @@ HEADLINE_METRICS = ("overall", "accuracy", "acc", "acc_norm")
 
 
 def measured_scores(inputs: Inputs) -> pd.DataFrame:
-    """`scores.parquet` of all evaluations.
+    """`scores.parquet` of all evaluations; where several protocols scored the same answers, by the first.
 
     Where all samples are alike, all right or all wrong, their standard error is 0; in its place stands that of a normal
     interval as wide as the score's own, which says what so few samples leave possible.
@@ -24,6 +25,16 @@ def measured_scores(inputs: Inputs) -> pd.DataFrame:
     scores = inputs.table("evaluations", "scores.parquet")
     if scores.empty:
         return scores
+    several = scores.groupby(["artefact", "benchmark"]).protocol.transform("nunique") > 1
+    if several.any():
+        first = {
+            (artefact, name): facts["protocol"]
+            for artefact in scores[several].artefact.unique()
+            for name, facts in read_manifest(inputs.results / artefact).facts["benchmarks"].items()
+        }
+        scores = scores[
+            [row.protocol == first.get((row.artefact, row.benchmark), row.protocol) for row in scores.itertuples()]
+        ]
     as_wide = (scores.high - scores.low) / (2 * Z_95)
     return scores.assign(standard_error=scores.standard_error.mask(scores.standard_error == 0, as_wide))
 

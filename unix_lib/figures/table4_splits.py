@@ -7,7 +7,7 @@ import pandas as pd
 
 from unix_lib.config.figures import DrawnFigure
 from unix_lib.figures.drawn_table import DASH, Section, TextTable, draw_table, nothing_evaluated
-from unix_lib.figures.family_means import FAMILIES, family_means, mean_cells
+from unix_lib.figures.family_means import family_means, mean_cells, shown_means
 from unix_lib.figures.inputs import Inputs
 from unix_lib.figures.published import BEST_SPLIT
 from unix_lib.figures.samples import blind_answers, blind_notes, final_samples
@@ -30,11 +30,11 @@ def draw(inputs: Inputs, settings: DrawnFigure) -> Drawing:
         "value": BEST_SPLIT.values[0],
     }
     table = pd.concat([pd.DataFrame([published]), measured], ignore_index=True).reindex(columns=COLUMNS)
-    keys = (*FAMILIES, "mean")
+    keys = shown_means(measured)
     lines = []
     for name in ordered_architectures(measured.architecture):
         label = "0:0 (shared)" if name == "shared" else architecture_name(name)
-        lines.append([label, *mean_cells(measured, name)])
+        lines.append([label, *mean_cells(measured, name, keys)])
     splits = sum(preset_of(name) == "unix" for name in measured.architecture.unique())
     sections = [
         Section("published", [[BEST_SPLIT.marked, *([DASH] * len(keys))]]),

@@ -53,8 +53,8 @@ class QuestionBenchmark(BenchmarkSettings):
     def image_files(self) -> dict[str, str]:
         return {} if self.file is None else {self.file: self.layout}
 
-    def judged_by(self) -> list[str]:
-        return [] if self.judge is None else [self.judge]
+    def reader(self) -> str | None:
+        return self.judge
 
     def generation(self, model: type[Model], config: GenerateConfig) -> Model:
         asked = {"max_answer_tokens": config.max_answer_tokens, "question_suffix": config.question_suffix}

@@ -1,0 +1,114 @@
+"""Scores on the benchmarks' own questions: by the first protocol, in the paper's mean, and against published models."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from unix_lib.artefacts.manifest import write_manifest
+from unix_lib.figures.architecture_claims import scale_claim
+from unix_lib.figures.evidence import FAILS, HOLDS, NOT_MEASURABLE, UNDECIDED
+from unix_lib.figures.family_means import PAPER_MEAN, family_means, mean_cells, shown_means
+from unix_lib.figures.inputs import Inputs
+from unix_lib.figures.published import TEXT_BENCHMARKS
+from unix_lib.figures.samples import VALUE_COLUMNS, prompt_values
+from unix_lib.figures.scores import measured_scores
+
+FAMILY = dict.fromkeys(TEXT_BENCHMARKS, "text") | {"geneval": "generation", "mmbench": "understanding"}
+UNIX = "unix 12:6"
+
+
+def experiment(
+    results: Path, values: Mapping[str, float], *, active: float = 3.1e9, local: bool = False, architecture: str = UNIX
+) -> Inputs:
+    """One run's evaluation, of 1,000 samples a benchmark, also by another protocol; and its checkpoint."""
+    origin = {"run": "one", "step": 100, "tokens": 10, "architecture": architecture, "seed": 218}
+    interval = {"standard_error": 0.01, "n": 1000, "chance": None, "judge": ""}
+    rows = [
+        origin
+        | interval
+        | {"benchmark": name, "metric": metric, "value": value + shift, "low": value + shift - 0.02}
+        | {"high": value + shift + 0.02, "protocol": f"{name}, {protocol}"}
+        for protocol, shift in (("second", -0.3), ("first", 0.0))
+        for name, value in values.items()
+        for metric in (["overall" if name == "geneval" else "acc" if name in TEXT_BENCHMARKS else "accuracy"])
+    ]
+    folder = results / "evaluate" / "one"
+    folder.mkdir(parents=True)
+    pd.DataFrame(rows).to_parquet(folder / "scores.parquet")
+    described = {
+        name: {"family": FAMILY[name], "local": local, "by_task": False, "protocol": f"{name}, first", "judge": ""}
+        for name in values
+    }
+    write_manifest(folder, "0" * 64, {"scores.parquet": len(rows)}, facts={"run": "one", "benchmarks": described})
+    checkpoint = results / "train" / "one"
+    checkpoint.mkdir(parents=True)
+    facts = {"run": "one", "architecture": architecture, "parameters_text": active}
+    write_manifest(checkpoint, "1" * 64, {}, facts=facts)
+    return Inputs(results, {"evaluations": ["evaluate/one"], "checkpoints": ["train/one"]})
+
+
+def test_figures_show_the_first_protocol(tmp_path: Path) -> None:
+    inputs = experiment(tmp_path, {"mmbench": 0.6, "mmlu": 0.5})
+    assert len(pd.read_parquet(tmp_path / "evaluate" / "one" / "scores.parquet")) == 4
+    assert measured_scores(inputs).value.tolist() == [0.6, 0.5]
+
+
+def test_the_papers_mean_is_of_its_three_benchmarks(tmp_path: Path) -> None:
+    values = {"mmlu": 0.5, "arc_easy": 0.9, "geneval": 0.7, "mmbench": 0.3}
+    means = family_means(experiment(tmp_path / "a", values)).set_index("family").value
+    assert means[PAPER_MEAN] == pytest.approx(50)
+    assert means["mean"] == pytest.approx(100 * (0.7 + 0.7 + 0.3) / 3)
+    assert means["text"] == pytest.approx(70)
+    table = family_means(experiment(tmp_path / "b", values))
+    assert mean_cells(table, UNIX, shown_means(table))[-1].startswith("50.0")
+    without = family_means(experiment(tmp_path / "c", {name: values[name] for name in ("mmlu", "mmbench")}))
+    assert PAPER_MEAN not in shown_means(without)
+    own = family_means(experiment(tmp_path / "d", values, local=True))
+    assert PAPER_MEAN not in shown_means(own)  # questions of one's own are others
+
+
+@pytest.mark.parametrize(("geneval", "verdict"), [(0.85, HOLDS), (0.81, UNDECIDED), (0.5, FAILS)])
+def test_claim_7_holds_geneval_against_the_best_published_7b_model(
+    tmp_path: Path, geneval: float, verdict: str
+) -> None:
+    (finding,) = scale_claim(experiment(tmp_path, {"geneval": geneval, "mmlu": 0.5}))
+    assert (finding.part, finding.published) == ("GenEval", "82 against 80 on GenEval")
+    assert finding.verdict == verdict
+    assert finding.difference is not None and finding.difference.value == pytest.approx(100 * geneval - 80)
+    assert finding.measured == f"{100 * geneval:.1f}, 3.1B active"
+
+
+def test_claim_7_holds_the_mean_of_all_text_benchmarks_against_table_1(tmp_path: Path) -> None:
+    values = dict.fromkeys(TEXT_BENCHMARKS, 0.69)
+    (finding,) = scale_claim(experiment(tmp_path, values))
+    assert (finding.part, finding.published) == ("mean of Table 1", "67.1 against 66.9 on mean of Table 1")
+    assert finding.difference is not None
+    assert finding.difference.value == pytest.approx(2.1)
+    assert finding.difference.high - finding.difference.low == pytest.approx(2 * 1.96 / 5**0.5, rel=1e-3)
+    assert finding.verdict == HOLDS
+
+
+def test_claim_7_is_about_3b_parameters_and_the_benchmarks_own_questions(tmp_path: Path) -> None:
+    (small,) = scale_claim(experiment(tmp_path / "small", {"geneval": 0.9}, active=1.5e9))
+    assert small.verdict == NOT_MEASURABLE and small.difference is not None
+    for name, changes in (("own", {"local": True}), ("mot", {"architecture": "mot"})):
+        (finding,) = scale_claim(experiment(tmp_path / name, {"geneval": 0.9}, **changes))  # type: ignore[arg-type]
+        assert finding.verdict == NOT_MEASURABLE and finding.difference is None
+        assert "needs GenEval's own prompts" in finding.reason
+
+
+def test_images_that_no_task_of_geneval_asked_for_are_told_apart_by_their_samples() -> None:
+    whose = {"architecture": UNIX, "run": "one", "seed": 1, "step": 1, "family": "generation", "by_task": False}
+    samples = pd.DataFrame(
+        [
+            whose
+            | {"benchmark": "dpg", "sample_id": f"item-{number}", "task": "entity - whole", "answer": "yes"}
+            | {"prompt": "the same", "value": 1.0, "chance": None}
+            for number in range(3)
+        ]
+    )
+    values = prompt_values(samples)
+    assert list(values.columns) == VALUE_COLUMNS
+    assert values.prompt.tolist() == ["item-0", "item-1", "item-2"]
