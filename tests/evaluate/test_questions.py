@@ -1,6 +1,6 @@
 """Questions about images, scored: by several protocols, with a judge of answers, and what is set aside."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +13,19 @@ from unix_lib.artefacts.manifest import read_manifest
 from unix_lib.config.strict import ConfigError
 from unix_lib.evaluate import answer_judge
 from unix_lib.evaluate.questions import NO_PAIR
-from unix_lib.judges.judge import JudgeError
+from unix_lib.judges.judge import JudgeError, NoVerdict
 
+REFUSED = "refused"
 ALL = ["vlmevalkit", "strict", "lmms-eval", "paper"]
 JUDGE = {"reader": {"kind": "endpoint", "url": "http://127.0.0.1:9/v1/chat/completions", "model": "careful"}}
 
 
 @pytest.fixture(autouse=True)
-def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where what judges say is kept by default."""
+def elsewhere(small: SmallExperiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Where what judges say is kept by default; answers that a test has put into place are forgotten."""
     monkeypatch.chdir(tmp_path)
+    yield
+    small.forget()
 
 
 def answered(evaluation: SmallEvaluation, name: str, texts: Sequence[str]) -> None:
@@ -50,6 +53,8 @@ class Reader:
             reply = self.replies[(len(self.asked) - 1) % len(self.replies)]
             if reply is None:
                 raise JudgeError("it is down; run again when it is there")
+            if reply == REFUSED:
+                raise NoVerdict("refused by the judge", "it refuses this one")
             said.append(reply)
         return said
 
@@ -144,7 +149,7 @@ def test_a_judge_reads_what_rules_cannot_and_is_asked_nothing_twice(
     assert judged.reading.fillna("").tolist()[:3] == ["A", "", "Z"]
     assert not readings[readings.protocol == "paper"].by_judge.any()
     rows = table(evaluation.scores, "scores.parquet").to_pylist()
-    assert {row["judge"] for row in rows} == {"", "endpoint 1, careful"}
+    assert {row["judge"] for row in rows} == {"", "endpoint 1 careful"}
     assert all((row["judge"] == "") == row["protocol"].endswith("paper") for row in rows)
     of_tool = [row for row in rows if row["protocol"].endswith("vlmevalkit") and row["metric"] == "unreadable_answers"]
     assert of_tool[0]["value"] == judged.reading.fillna("Z").eq("Z").sum() / (2 * unread)
@@ -171,6 +176,25 @@ def test_a_judge_that_goes_down_gives_no_score_and_goes_on_where_it_stopped(
     readings = table(evaluation.scores, "readings.parquet")["reading"].to_pylist()
     assert len(reader.asked) == len(readings) - 2
     assert readings == ["yes", "no"] + ["yes"] * (len(readings) - 2)
+
+
+def test_a_question_that_a_judge_refuses_is_unread_and_asked_again_but_not_every_one(
+    small: SmallExperiment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    evaluation = small.evaluation("pope", group="refused", judges=JUDGE, judge="reader")
+    answered(evaluation, "pope", ["hard to say: #"])
+    with_reader(monkeypatch, REFUSED)
+    with pytest.raises(NoVerdict):
+        evaluation.scores.make()
+    monkeypatch.setattr(answer_judge, "MOST_WITHOUT", 0.2)
+    with_reader(monkeypatch, REFUSED, *["yes"] * 50)
+    evaluation.scores.make()
+    readings = table(evaluation.scores, "readings.parquet")["reading"].to_pylist()
+    assert readings == [None] + ["yes"] * (len(readings) - 1)
+    reader = with_reader(monkeypatch, "no")
+    again = small.evaluation("pope", group="refused again", judges=JUDGE, judge="reader", protocols=["vlmevalkit"])
+    again.make()
+    assert len(reader.asked) == 1
 
 
 def test_a_judge_sees_the_question_its_options_and_the_answer(small: SmallExperiment, monkeypatch: Any) -> None:

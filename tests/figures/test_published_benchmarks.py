@@ -12,7 +12,6 @@ from unix_lib.figures.evidence import FAILS, HOLDS, NOT_MEASURABLE, UNDECIDED
 from unix_lib.figures.family_means import PAPER_MEAN, family_means, mean_cells, shown_means
 from unix_lib.figures.inputs import Inputs
 from unix_lib.figures.published import TEXT_BENCHMARKS
-from unix_lib.figures.samples import VALUE_COLUMNS, prompt_values
 from unix_lib.figures.scores import measured_scores
 
 FAMILY = dict.fromkeys(TEXT_BENCHMARKS, "text") | {"geneval": "generation", "mmbench": "understanding"}
@@ -97,18 +96,3 @@ def test_claim_7_is_about_3b_parameters_and_the_benchmarks_own_questions(tmp_pat
         (finding,) = scale_claim(experiment(tmp_path / name, {"geneval": 0.9}, **changes))  # type: ignore[arg-type]
         assert finding.verdict == NOT_MEASURABLE and finding.difference is None
         assert "needs GenEval's own prompts" in finding.reason
-
-
-def test_images_that_no_task_of_geneval_asked_for_are_told_apart_by_their_samples() -> None:
-    whose = {"architecture": UNIX, "run": "one", "seed": 1, "step": 1, "family": "generation", "by_task": False}
-    samples = pd.DataFrame(
-        [
-            whose
-            | {"benchmark": "dpg", "sample_id": f"item-{number}", "task": "entity - whole", "answer": "yes"}
-            | {"prompt": "the same", "value": 1.0, "chance": None}
-            for number in range(3)
-        ]
-    )
-    values = prompt_values(samples)
-    assert list(values.columns) == VALUE_COLUMNS
-    assert values.prompt.tolist() == ["item-0", "item-1", "item-2"]

@@ -7,7 +7,8 @@ from unix_lib.artefacts.files import digest_of
 from unix_lib.benchmarks.question_files import Question
 from unix_lib.evaluate.benchmark import Answers
 from unix_lib.evaluate.scorers.question_settings import QuestionScoring
-from unix_lib.judges.judge import WordsReader, open_judge
+from unix_lib.judges.inquiry import MOST_WITHOUT
+from unix_lib.judges.judge import NoVerdict, WordsReader, open_judge
 from unix_lib.records.questions import choice_prompt
 from unix_lib.translate.answers import Answers as Kept
 from unix_lib.translate.asking import COMPLETE, Answer
@@ -28,12 +29,15 @@ def judge_question(question: Question, text: str) -> str:
 def judged(answers: Answers[QuestionScoring], unread: Sequence[tuple[Question, str]]) -> dict[str, str]:
     """What the benchmark's judge says of questions with answers, by the questions' indices.
 
+    Where it gives no words that can be used, they are empty, and not kept: another run asks again.
+
     Raises:
-        JudgeError: it can't be reached; what it has said so far is kept.
+        JudgeError: it can't be reached, or gives no words too often; what it has said so far is kept.
     """
     settings = answers.settings
     assert settings.judge is not None and settings.judge_version is not None
     said: dict[str, str] = {}
+    without = 0
     with Kept(answers.kept, f"{answers.folder.name}") as kept:
         reader: WordsReader | None = None
         for question, text in unread:
@@ -42,7 +46,15 @@ def judged(answers: Answers[QuestionScoring], unread: Sequence[tuple[Question, s
             known = kept.get(key)
             if known is None:
                 reader = reader or open_judge(settings.judge, settings.judge_version, 0, answers.judges)
-                (reply,) = reader.reply([words])
+                try:
+                    (reply,) = reader.reply([words])
+                except NoVerdict as fault:
+                    without += 1
+                    log.warning("%s: question %s: %s (%s)", answers.name, question.index, fault.reason, fault)
+                    if without > MOST_WITHOUT * len(unread):
+                        raise
+                    said[question.index] = ""
+                    continue
                 known = Answer(reply, COMPLETE)
                 kept.add(key, known)
             said[question.index] = known.text or ""

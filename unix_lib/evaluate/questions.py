@@ -15,6 +15,7 @@ from unix_lib.benchmarks.tables import ANSWERS_FILE
 from unix_lib.evaluate.answer_judge import judged
 from unix_lib.evaluate.answers import why_wrong
 from unix_lib.evaluate.benchmark import Answers, BenchmarkResult, Scored
+from unix_lib.evaluate.generation import judge_called
 from unix_lib.evaluate.protocols import RULES, Rules
 from unix_lib.evaluate.readers import NONE_OF_THEM
 from unix_lib.evaluate.scorers.question_settings import Protocol, QuestionScoring
@@ -116,10 +117,9 @@ def _called(protocol: Protocol, layout: str) -> str:
 
 
 def _judge_of(settings: QuestionScoring, rules: Rules) -> str:
-    if settings.judge is None or not rules.judged:
+    if settings.judge is None or settings.judge_version is None or not rules.judged:
         return ""
-    model = getattr(settings.judge, "model", "")
-    return f"{settings.judge.kind} {settings.judge_version}{f', {model}' if model else ''}"
+    return judge_called(settings.judge, settings.judge_version)
 
 
 def _sample(question: Question, row: Row, reading: str | None) -> Row:

@@ -110,7 +110,7 @@ def _judged(inputs: Inputs, evaluation: str) -> pd.DataFrame:
     recipe, generated = inputs.recipe(evaluation), set(inputs.existing.get("images", []))
     for role in recipe.inputs:
         answers = generated.intersection(recipe.in_role(role))
-        if answers and (inputs.results / evaluation / VERDICTS).exists():
+        if answers:
             verdicts = pd.read_parquet(inputs.results / evaluation / VERDICTS)
             verdicts = verdicts[verdicts.benchmark == role.partition(":")[2]].assign(artefact=evaluation)
             images = pd.read_parquet(inputs.results / answers.pop() / IMAGES, columns=[*SAMPLE, "image"])

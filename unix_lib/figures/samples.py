@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from unix_lib.benchmarks.geneval_prompts import TASKS
 from unix_lib.evaluate.answers import read_as
 from unix_lib.evaluate.geneval import samples_of
 from unix_lib.figures.inputs import Inputs
@@ -40,13 +39,12 @@ def final_samples(inputs: Inputs) -> pd.DataFrame:
 def prompt_values(samples: pd.DataFrame) -> pd.DataFrame:
     """`VALUE_COLUMNS` of every answer; without a step that all runs have, none: nothing is at equal data.
 
-    Images of GenEval's tasks that were asked to show the same thing belong together. Where a score is a mean over
-    tasks, they are strata.
+    Images that were asked to show the same thing belong together. Where a score is a mean over tasks, they are strata.
     """
     parts = [pd.DataFrame(columns=VALUE_COLUMNS)]
     if samples.step.nunique() == 1:
-        for _, rows in samples.groupby("benchmark"):
-            prompt = _asked(rows) if set(rows.task) <= {*TASKS} else rows.sample_id
+        for (_, family), rows in samples.groupby(["benchmark", "family"]):
+            prompt = _asked(rows) if family == "generation" else rows.sample_id
             stratum = rows.task.where(rows.by_task.astype(bool), "")
             parts.append(rows.assign(prompt=prompt, stratum=stratum)[VALUE_COLUMNS])
     return pd.concat(parts[1:] or parts, ignore_index=True)
