@@ -15,6 +15,7 @@ from unix_lib.commands.marks import marked
 from unix_lib.config import Experiment, load_experiment, lock_of
 from unix_lib.config.file_hashes import FileHashes
 from unix_lib.config.outside import Outside
+from unix_lib.fetch.brought import brought
 from unix_lib.fetch.needs import missing_because, needs_of, stated
 
 PACKAGES = (
@@ -83,8 +84,11 @@ def run(config: Path, console: Console) -> int:
     for need in needs_of(experiment):
         reason = missing_because(need)
         pin = " --pin" * (need.repository is not None and not need.repository.is_pinned)
+        own = brought(need)
         remedy = f"unix-lib fetch {config}{pin}" if need.local is None else "put it there"
-        known = stated(need, lock)
+        if own is not None:
+            remedy += f"; from {own.where}"
+        known = own or stated(need, lock)
         row(
             reason is None,
             need.what + (f" ({known})" if known else ""),

@@ -12,6 +12,7 @@ from unix_lib.commands.marks import marked
 from unix_lib.config import load_experiment, lock_of
 from unix_lib.config.hub import UNKNOWN_LICENCE
 from unix_lib.config.needs import Need
+from unix_lib.fetch.brought import brought
 from unix_lib.fetch.files import fetch_file
 from unix_lib.fetch.hub import fetch_repository
 from unix_lib.fetch.needs import Stated, missing_because, needs_of, stated
@@ -23,8 +24,10 @@ def run(config: Path, console: Console) -> int:
     if not needs:
         console.print(f"{config} needs nothing from outside.")
     known = {need.what: stated(need, lock, ask=True) for need in needs}
-    for what, of_need in known.items():
-        console.print(f"{what}: {of_need or 'yours to bring'}", highlight=False, soft_wrap=True)
+    for need in needs:
+        own = brought(need)
+        told = known[need.what] or ("yours to bring" if own is None else f"yours to bring, {own}; from {own.where}")
+        console.print(f"{need.what}: {told}", highlight=False, soft_wrap=True)
     if downloaded := [known[need.what] for need in needs if not need.streamed]:
         console.print(in_all([of_need for of_need in downloaded if of_need is not None]), highlight=False)
     failed = 0
