@@ -19,6 +19,7 @@ from unix_lib.config.train import TrainConfig
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIGS = sorted((ROOT / "config").glob("*.yaml"))
+POPE = {"scorer": "yes_no", "layout": "pope", "file": "pope.tsv"}
 
 
 def refused(change: dict[str, Any]) -> str:
@@ -129,6 +130,9 @@ def test_the_schema_is_up_to_date_and_describes_every_field() -> None:
         ({"tokenizers.job": {"gpus": 1}}, ["tokenizers.job.gpus is 1", "work on the CPU; set it to 0"]),
         ({"pack.job": {"gpus": 1}}, ["pack.job.gpus is 1"]),
         ({"generate.job": {"nodes": 2}}, ["generate.job.nodes is 2"]),
+        ({"evaluate.benchmarks.cloze": POPE | {"judge": "nobody"}}, ["cloze.judge", "unknown judge 'nobody'"]),
+        ({"evaluate.benchmarks.cloze": POPE | {"protocols": ["paper"] * 2}}, ["a protocol is named twice"]),
+        ({"evaluate.benchmarks.cloze": POPE | {"protocols": ["papers"]}}, ["protocols.0", "not 'papers'"]),
         ({"evaluate.judges": {"mine": {"kind": "oracle"}}}, ["judges.mine", "unknown judge kind 'oracle'"]),
         ({"analyze.entropie": {"sources": ["prose"]}}, ["analyze.entropie", "did you mean 'entropy'"]),
         ({"train.precision": "bfloat16"}, ["zero_stage 0 with precision bfloat16", "set zero_stage: 1"]),
