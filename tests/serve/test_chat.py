@@ -2,9 +2,11 @@
 
 import base64
 import io
+import json
 
 import numpy as np
 import pytest
+import requests
 from PIL import Image
 
 from tests.serve.fake import PIXELS, SIDE
@@ -100,3 +102,24 @@ def test_images_are_drawn_where_they_are_asked_for_and_can_be_sent_back(server: 
 def test_models_are_listed_and_named(server: RunningServer) -> None:
     assert [model.id for model in server.client.models.list()] == ["made-up"]
     assert server.client.models.retrieve("made-up").id == "made-up"
+
+
+def test_a_post_of_vlmevalkits_shape_is_answered(server: RunningServer) -> None:
+    """Its client checks with "hello" that a model works, then asks about images, and reads one string."""
+    for content in ([{"type": "text", "text": "hello"}], question("which?", data_url(png_bytes(GREY)))[0]["content"]):
+        messages = [{"role": "user", "content": content}]
+        body = {"model": "made-up", "messages": messages, "max_tokens": 2048, "n": 1, "temperature": 0}
+        headers = {"Content-Type": "application/json", "Authorization": "Bearer sk-none"}
+        answer = requests.post(
+            f"{server.address}/v1/chat/completions", data=json.dumps(body), headers=headers, timeout=9
+        )
+        assert answer.json()["choices"][0]["message"]["content"].strip().startswith("You said: ")
+
+
+def test_metrics_have_vllms_names(server: RunningServer) -> None:
+    names = ["prompt_tokens_total", "generation_tokens_total", "time_to_first_token_seconds_count"]
+    names += ["e2e_request_latency_seconds_count", "request_success_total"]
+    before = [server.measured(name) for name in names]
+    server.chat("hello", n=2)
+    assert [server.measured(name) - earlier for name, earlier in zip(names, before, strict=True)] == [10, 32, 1, 1, 2]
+    assert server.measured("workers_alive") == 2 and 0 <= server.measured("kv_cache_usage_perc") <= 1

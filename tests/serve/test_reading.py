@@ -58,3 +58,9 @@ def test_half_a_character_at_the_end_is_shown_as_one_that_is_not_known() -> None
 
 def test_an_image_cut_short_is_not_shown() -> None:
     assert read(ImageOrder(0, "", 0, {}, 0, "PNG"), IMAGE[:-1], 7)[0] == []
+
+
+def test_a_character_that_is_never_finished_holds_nothing_back_for_long() -> None:
+    first = ids("é")[:1]  # of two bytes
+    pieces, _ = read(chat(), first * 60, 1)
+    assert len(pieces) > 2 and "".join(piece.text for piece in pieces if isinstance(piece, Text)) == "\ufffd" * 60

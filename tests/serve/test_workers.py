@@ -53,7 +53,7 @@ def test_a_request_that_fails_fails_alone(server: RunningServer) -> None:
 
 
 def test_a_worker_that_hangs_is_started_again() -> None:
-    with running_server(Limits(silent_seconds=1.0)) as server:
+    with running_server(Limits(silent_seconds=0.8)) as server:
         assert_refused(server.draw("hang"), 503, "worker_died")
         assert server.chat("hello").status_code == 200
 

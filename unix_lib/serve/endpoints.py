@@ -88,6 +88,7 @@ class Endpoint(ABC, Generic[Body]):
             seed = secrets.randbits(53) if asked.seed is None else asked.seed
             async with until(deadline):
                 orders = await while_there(request, self.orders(asked, seed, count, share))
+            asked = asked.slim
             run = resources.enter_context(service.pool.submit(orders, deadline))
             if not asked.stream:
                 return JSONResponse(await while_there(request, self.whole(asked, run)))

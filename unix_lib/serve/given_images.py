@@ -34,12 +34,12 @@ class GivenImages:
         """
         if self.image_size is None:
             raise refused(f"{param}: the model knows no images", param, "unsupported_parameter")
-        async with self._places:
-            data = await asyncio.to_thread(self._bytes, url, param)
-            try:
+        data = await asyncio.to_thread(self._bytes, url, param)
+        try:
+            async with self._places:
                 pixels = await asyncio.to_thread(self._square, data, self.image_size)
-            except BadImage as error:
-                raise refused(f"{param}: {error.reason}: {error.detail}", param, "invalid_image") from None
+        except BadImage as error:
+            raise refused(f"{param}: {error.reason}: {error.detail}", param, "invalid_image") from None
         share.take(pixels.nbytes)
         return pixels
 

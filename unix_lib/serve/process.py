@@ -38,9 +38,11 @@ def launches(serving: Serving) -> list[Launch]:
         "batch_invariant": serving.batch_invariant,
     }
     command = (sys.executable, "-m", "unix_lib.serve.worker", json.dumps(told))
-    visible = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name]
-    gpus = visible or [str(number) for number in range(serving.workers)]
-    if len(gpus) < serving.workers and serving.device != "cpu":
+    named = os.environ.get("CUDA_VISIBLE_DEVICES")  # empty where none is to be used
+    gpus = list(map(str, range(serving.workers))) if named is None else [name for name in named.split(",") if name]
+    if serving.device == "cpu":
+        gpus = []
+    if 0 < len(gpus) < serving.workers:
         raise ServeError(
             f"{serving.workers} workers, but CUDA_VISIBLE_DEVICES names {len(gpus)}; give as many, or --device cpu"
         )
@@ -51,7 +53,7 @@ def launches(serving: Serving) -> list[Launch]:
         # machine a step of a small model then takes a hundred times as long.
         shared = {"OMP_NUM_THREADS": threads, "OMP_WAIT_POLICY": "PASSIVE"}
         environment = {name: os.environ.get(name, value) for name, value in shared.items()}
-        if serving.device != "cpu":
+        if gpus:
             environment["CUDA_VISIBLE_DEVICES"] = gpus[number]
         found.append(Launch(command, environment))
     return found

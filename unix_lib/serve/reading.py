@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from unix_lib.chat.assistant import Assistant
 
 HALF = "\ufffd"  # what a tokenizer makes of a character whose last bytes are still to come
+MOST_HELD = 16  # tokens that wait for the rest of a character: a model may never finish one
 
 
 class Reading:
@@ -96,6 +97,7 @@ class _Text:
         # Decoded together with the ids before, since a tokenizer may treat a text's beginning in a way of its own.
         before = self._characters(self._ids[self._told : self._read])
         now = self._characters(self._ids[self._told :])
+        halves = halves or len(self._ids) - self._read > MOST_HELD
         if len(now) <= len(before) or (now.endswith(HALF) and not halves):
             return ""
         self._told, self._read = self._read, len(self._ids)

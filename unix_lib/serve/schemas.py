@@ -2,7 +2,7 @@
 change an answer and can't be honoured are refused by name.
 """
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
@@ -35,6 +35,11 @@ class Asked(BaseModel):
             if value is not None and value not in harmless:
                 raise PydanticCustomError("unsupported", "{name} is not supported here", {"name": name})
         return values
+
+    @property
+    def slim(self) -> Self:
+        """The same without what orders were made of, which may be large."""
+        return self
 
     def given(self, *names: str) -> dict[str, Any]:
         """Those of the named fields that the client has set."""
@@ -135,6 +140,10 @@ class ChatAsked(Asked):
     stop: list[str] | None = Field(None, max_length=4)
     modalities: list[Literal["text", "image"]] | None = None
     stream_options: StreamOptions | None = None
+
+    @property
+    def slim(self) -> Self:
+        return self.model_copy(update={"messages": []})
 
     @field_validator("stop", mode="before")
     @classmethod
