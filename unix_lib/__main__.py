@@ -304,7 +304,9 @@ def serve(
     ] = None,
     allow_domain: Annotated[list[str] | None, typer.Option(help="images may be fetched from https://DOMAIN")] = None,
     workers: Annotated[int, typer.Option(min=1, help="worker processes: one per GPU, or a share of the cores")] = 1,
-    slots: Annotated[int, typer.Option(min=1, help="answers that a worker decodes together")] = 8,
+    slots: Annotated[
+        int, typer.Option(min=1, help="guided images that a worker draws together; of the rest twice as many")
+    ] = 8,
     batch_invariant: Annotated[bool, typer.Option(help="the same bytes whatever is decoded beside")] = True,
     queue: Annotated[int, typer.Option(min=1, help="answers that may wait")] = 1000,
     seconds: Annotated[float, typer.Option(min=0.001, help="that a request has, its wait included")] = 600,

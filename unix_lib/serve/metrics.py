@@ -50,7 +50,8 @@ class Metrics:
         slots = pool.slots * len(pool.workers)
         self.running.set_function(lambda: sum(worker.pulse.running for worker in pool.workers))
         self.waiting.set_function(lambda: len(pool.waiting) + sum(worker.pulse.waiting for worker in pool.workers))
-        self.cache.set_function(lambda: sum(worker.pulse.running for worker in pool.workers) / slots)
+        # Two answers without guidance share a slot.
+        self.cache.set_function(lambda: min(1.0, sum(worker.pulse.running for worker in pool.workers) / slots))
         self.workers.set_function(lambda: pool.alive)
 
     def run(self) -> "MeasuredRun":

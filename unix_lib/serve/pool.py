@@ -5,7 +5,6 @@ A worker gets few more than it can decode together, so that what waits survives 
 
 import asyncio
 import itertools
-import logging
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import replace
@@ -18,8 +17,7 @@ from unix_lib.serve.process import Launch, WorkerProcess
 from unix_lib.serve.settings import Limits
 from unix_lib.serve.streams import until
 
-AHEAD = 2  # answers given to a worker for each of its slots, so that no slot waits for the next
-log = logging.getLogger(__name__)
+AHEAD = 3  # answers given to a worker for each of its slots, which two share without guidance: none waits for the next
 
 
 class Run:

@@ -42,6 +42,6 @@ class Serving:
     domains: tuple[str, ...] = ()  # images may be fetched from
     device: str = "auto"
     workers: int = 1
-    slots: int = 8  # requests that a worker decodes together
+    slots: int = 8  # images that a worker draws together with guidance; of other answers it makes twice as many
     batch_invariant: bool = True
     limits: Limits = field(default_factory=Limits)

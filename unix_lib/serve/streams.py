@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Coroutine
-from contextlib import ExitStack, asynccontextmanager, suppress
+from contextlib import ExitStack, asynccontextmanager
 from typing import Any, TypeVar
 
 from starlette.requests import Request
@@ -78,7 +78,9 @@ class EventStream(Response):
         tasks = [asyncio.create_task(self._send(send)), asyncio.create_task(_leaves(receive))]
         left = self.deadline + SLOW_SECONDS - asyncio.get_running_loop().time()
         try:
-            await asyncio.wait(tasks, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait(tasks, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()  # a fault of the server's own is told to whoever reads the log
         finally:
             await _cancelled(*tasks)
             self.resources.close()
@@ -101,6 +103,4 @@ async def _leaves(receive: Receive) -> None:
 async def _cancelled(*tasks: "asyncio.Task[Any]") -> None:
     for task in tasks:
         task.cancel()
-    for task in tasks:
-        with suppress(asyncio.CancelledError, Exception):
-            await task
+    await asyncio.wait(tasks)
