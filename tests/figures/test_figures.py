@@ -228,7 +228,7 @@ def alike(tmp_path_factory: pytest.TempPathFactory) -> SyntheticExperiment:
 @pytest.mark.parametrize(("error", "shown"), [(1.26, "41.0 ± 1.3"), (0.0321, "41.0 ± 0.03"), (float("nan"), "41.0")])
 def test_a_cell_says_no_error_that_is_not_known(error: float, shown: str) -> None:
     table = pd.DataFrame({"architecture": ["shared"], "family": ["text"], "value": [41.0], "standard_error": [error]})
-    assert mean_cells(table, "shared")[0] == shown
+    assert mean_cells(table, "shared", ["text"])[0] == shown
 
 
 def test_seeds_are_averaged_with_a_wider_interval(tmp_path: Path) -> None:

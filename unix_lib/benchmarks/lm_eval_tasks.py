@@ -20,6 +20,17 @@ UNSPACED = "-unspaced"  # end of the name of a task whose choices follow without
 Loaded = dict[str, Any]  # lm-eval's `{"tasks": ..., "groups": ...}`
 
 
+class NotInCache(BenchmarkError):
+    """A data set that is neither here nor can be had."""
+
+    def __init__(self, what: str, error: OSError) -> None:
+        super().__init__(
+            f"{what}: its data set is not in Hugging Face's cache "
+            f"({(str(error) or type(error).__name__).splitlines()[0]}); `unix-lib fetch <config>` gets it "
+            "where there is a network; jobs need the same HF_HOME"
+        )
+
+
 @cache
 def task_manager(include_defaults: bool) -> "TaskManager":
     """lm-eval's index of tasks; reading its registry takes ten seconds, so it is read once."""
@@ -32,7 +43,7 @@ def load_registered(name: str) -> Loaded:
     """A task or group of the registry, such as mmlu, with its data.
 
     Raises:
-        BenchmarkError: lm-eval has no such task, or its data set is not in the cache and can't be reached.
+        BenchmarkError: lm-eval has no such task. NotInCache: its data set is not in the cache and can't be reached.
     """
     try:
         loaded: Loaded = task_manager(True).load([name])
@@ -40,16 +51,7 @@ def load_registered(name: str) -> Loaded:
     except KeyError:
         raise BenchmarkError(f"lm-eval has no task '{name}'; `lm-eval ls tasks` lists its tasks") from None
     except OSError as error:
-        raise not_in_cache(f"lm-eval task '{name}'", error) from None
-
-
-def not_in_cache(what: str, error: OSError) -> BenchmarkError:
-    """The error of a data set that is neither here nor can be had."""
-    return BenchmarkError(
-        f"{what}: its data set is not in Hugging Face's cache "
-        f"({(str(error) or type(error).__name__).splitlines()[0]}); `unix-lib fetch <config>` gets it "
-        "where there is a network; jobs need the same HF_HOME"
-    )
+        raise NotInCache(f"lm-eval task '{name}'", error) from None
 
 
 def load_cloze(name: str, path: Path) -> tuple[Loaded, list[RejectedRow]]:

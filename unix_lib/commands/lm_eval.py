@@ -5,7 +5,7 @@ import os
 import sys
 
 from unix_lib.benchmarks.lm_eval_run import work_offline
-from unix_lib.benchmarks.lm_eval_tasks import not_in_cache
+from unix_lib.benchmarks.lm_eval_tasks import NotInCache
 
 SECONDS_TO_CONNECT = 5.0
 
@@ -25,7 +25,7 @@ def run(arguments: list[str]) -> None:
     try:
         cli_evaluate()
     except ConnectionError as error:
-        raise not_in_cache("lm-eval: a task", error) from None
+        raise NotInCache("lm-eval: a task", error) from None
 
 
 def _hub_answers() -> bool:
