@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.endpoints import fake
+from tests.endpoints.fake import Reply, completion
 from tests.evaluate.small import SmallExperiment
 from tests.judges.program import objects_in
 from unix_lib.endpoints import client
@@ -19,7 +21,7 @@ from unix_lib.evaluate.fitness import heldout_scenes
 from unix_lib.judges.detector import Detector
 from unix_lib.judges.endpoint import EndpointJudge
 from unix_lib.judges.endpoint_runner import EndpointRunner
-from unix_lib.judges.judge import JudgeError
+from unix_lib.judges.judge import JudgeError, as_configured
 
 IMAGES = np.full((2, 32, 32, 3), 200, dtype=np.uint8)
 
@@ -111,6 +113,24 @@ def test_a_question_is_a_chat_completion_with_the_image(endpoint: Endpoint) -> N
     assert (first["model"], first["temperature"]) == ("judge-7b-2026", 0)
     assert first["messages"][0]["content"][0]["image_url"]["url"].startswith("data:image/png;base64,")
     assert endpoint.keys == [None, None]
+
+
+def test_as_many_requests_are_under_way_as_the_config_says_and_answers_keep_their_order() -> None:
+    together = threading.Barrier(4, timeout=30)
+
+    def answer(body: dict[str, Any]) -> Reply:
+        together.wait()
+        return completion(body["messages"][0]["content"][1]["text"].upper())
+
+    with fake.endpoint(answer) as server:
+        judge = EndpointJudge(kind="endpoint", url=server.url, model="some", concurrency=4)
+        questions = [f"is it {number}?" for number in range(8)]
+        answers = EndpointRunner(judge, 32).answer(np.repeat(IMAGES, 4, axis=0), questions)
+    assert answers == [question.upper() for question in questions]
+    assert server.most_at_once == 4
+    # A recipe doesn't hold it: it changes no verdict.
+    of_recipe = EndpointJudge.model_validate(judge.semantic())
+    assert (of_recipe.at_once, as_configured(of_recipe, {"mine": judge}).at_once) == (1, 4)
 
 
 def test_words_are_asked_about_without_an_image(endpoint: Endpoint) -> None:

@@ -14,7 +14,11 @@ class EndpointJudge(Confidences, Patience):
     url: str = key("whole address: .../v1/chat/completions for questions, your own for objects", pattern="^https?://")
     model: str = key("name of the model, for questions; name its version where it has one", "")
 
-    at_once = 1
+    concurrency: int = key("requests under way at a time", 1, kind="operational", ge=1, le=1024)
+
+    @property
+    def at_once(self) -> int:  # type: ignore[override]
+        return self.concurrency
 
     def model_name(self) -> str:
         return self.model

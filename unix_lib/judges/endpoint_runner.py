@@ -1,7 +1,10 @@
 """Asks a model behind an HTTP address, with patience where it is busy."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+import numpy as np
 
 from unix_lib.endpoints.client import Endpoint
 from unix_lib.endpoints.errors import EndpointError, Refused
@@ -10,6 +13,7 @@ from unix_lib.judges.judge import Colored, Detection, Images, JudgeError, NoVerd
 from unix_lib.judges.messages import base64_png, objects_from, reply_in, request_of, unreadable
 from unix_lib.records.lines import fault_of
 
+Answer = TypeVar("Answer")
 OF_ONE_IMAGE = (400, 413, 415, 422)  # statuses of refusals that another image may not meet
 
 
@@ -36,20 +40,27 @@ class EndpointRunner:
             NoVerdict: the endpoint refuses an image, or answers something else.
             JudgeError: it can't be reached, or refuses altogether.
         """
-        return [objects_from(self._post(request_of(image)), self.name) for image in images]
+        return self._each(lambda image: objects_from(self._post(request_of(image)), self.name), images)
 
     def answer(self, images: Images, questions: Sequence[str]) -> list[str]:
         """See `QuestionAnswerer`; each is one chat completion without sampling. Raises what `objects` does."""
-        answers = []
-        for image, question in zip(images, questions, strict=True):
+
+        def ask(image: np.ndarray, question: str) -> str:
             url = f"data:image/png;base64,{base64_png(image)}"
-            content = [{"type": "image_url", "image_url": {"url": url}}, {"type": "text", "text": question}]
-            answers.append(self._completion(content))
-        return answers
+            return self._completion(
+                [{"type": "image_url", "image_url": {"url": url}}, {"type": "text", "text": question}]
+            )
+
+        return self._each(ask, images, questions)
+
+    def _each(self, ask: Callable[..., Answer], *of: Iterable[Any]) -> list[Answer]:
+        """What each call gives, some at a time; the first fault where there are several."""
+        with ThreadPoolExecutor(self.settings.concurrency) as pool:
+            return list(pool.map(ask, *of))
 
     def reply(self, questions: Sequence[str]) -> list[str]:
         """See `WordsReader`; each is one chat completion without sampling. Raises what `objects` does."""
-        return [self._completion(question) for question in questions]
+        return self._each(self._completion, questions)
 
     def _completion(self, content: str | Sequence[object]) -> str:
         messages = [{"role": "user", "content": content}]

@@ -96,8 +96,13 @@ def open_judge(settings: JudgeSettings, version: int, image_size: int, configure
     """
     kind = find_kind("judge", settings.kind, JudgeKind)
     require_logic_version(f"judge '{settings.kind}'", version, kind.logic_version)
+    return imported(kind.open)(as_configured(settings, configured), image_size)
+
+
+def as_configured(settings: JudgeSettings, configured: Mapping[str, JudgeSettings]) -> JudgeSettings:
+    """A recipe's judge with what changes no verdict, such as how many images it is shown together."""
     same = (each for each in configured.values() if _asked_for(each) == _asked_for(settings))
-    return imported(kind.open)(next(same, settings), image_size)
+    return next(same, settings)
 
 
 def _asked_for(settings: JudgeSettings) -> dict[str, Any]:
