@@ -1,6 +1,7 @@
 """Held-out loss of each source: of its own documents, whatever pack they stand in, and with an error over them."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -9,10 +10,12 @@ import torch
 
 from tests.jobs.making import make_job
 from tests.pack.experiment import Experiment, image_record, text_record, write_source
+from tests.recipes.finished import small_plan
 from unix_lib.analyze.heldout_loss import heldout_documents, mean_loss
 from unix_lib.analyze.heldout_loss_kind import HeldoutLossSettings
 from unix_lib.artefacts.manifest import read_manifest, write_manifest
 from unix_lib.config.models import DecoderShape, SharedPlan
+from unix_lib.config.strict import ConfigError
 from unix_lib.models.routing import build_batch
 from unix_lib.models.start import fresh_model
 from unix_lib.pack.reader import PackReader
@@ -36,6 +39,20 @@ def packed(tmp_path: Path) -> tuple[Experiment, Path]:
     }
     _, folder = experiment.pack(sources)
     return experiment, folder
+
+
+def test_documents_of_a_mixture_that_no_run_is_trained_on_are_measured_where_it_is_named() -> None:
+    def changed(values: dict[str, Any]) -> None:
+        values["pack"]["mixtures"]["mine"] = {"parts": [{"source": "digits"}]}
+        values["analyze"]["mine"] = {"kind": "heldout_loss", "mixture": "mine"}
+
+    plan = small_plan(changed)
+    jobs = [plan.jobs[artefact].recipe for artefact in plan.of_kind("analyze", "heldout_loss")]
+    assert {recipe.inputs["pack"] for recipe in jobs} == {plan.pack("mine")}
+    of = [f"{run}-step-000{step}" for run in ("shared", "unix") for step in (10, 30)]
+    assert [recipe.name for recipe in jobs] == [f"mine-{name}" for name in of]
+    with pytest.raises(ConfigError, match=r"analyze\.mine\.mixture: unknown mixture 'mien'; did you mean 'mine'"):
+        small_plan(lambda values: (changed(values), values["analyze"]["mine"].update(mixture="mien")))
 
 
 def test_documents_are_those_of_their_source(packed: tuple[Experiment, Path]) -> None:

@@ -38,8 +38,15 @@ class HeldoutLossAnalysis(HeldoutLossMeasurement, AnalysisSettings):
         "checkpoint steps measured, of every one of these runs; empty takes all but 0", [], kind="operational"
     )
 
+    mixture: str | None = key(
+        "mixture whose held-out documents are measured, such as one of data that no run is trained on; null takes each "
+        "run's own",
+        None,
+        kind="operational",
+    )
+
     def names(self) -> dict[str, list[str]]:
-        return {"runs": self.runs}
+        return {"runs": self.runs, "mixture": [] if self.mixture is None else [self.mixture]}
 
     def faults(self, train: TrainConfig | None) -> Iterator[str]:
         if train is None:
@@ -52,8 +59,11 @@ class HeldoutLossAnalysis(HeldoutLossMeasurement, AnalysisSettings):
             yield AnalysisJob(
                 f"{name}-{checkpoint_name(run, step)}",
                 self.narrowed(HeldoutLossSettings, run=run, step=step),
-                {"checkpoint": planned.checkpoint(run, step), "pack": planned.pack_of(run)},
+                {"checkpoint": planned.checkpoint(run, step), "pack": self._pack(planned, run)},
             )
+
+    def _pack(self, planned: Planned, run: str) -> str:
+        return planned.pack_of(run) if self.mixture is None else planned.pack(self.mixture)
 
 
 KIND = AnalysisKind(
