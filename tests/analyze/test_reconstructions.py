@@ -14,10 +14,10 @@ from tests.jobs.making import make_job
 from tests.records.making import write_splits
 from tests.tokenizers.small import SHAPE, blocks, stored, write_images
 from unix_lib.analyze.reconstructions_kind import ReconstructionsSettings
-from unix_lib.analyze.sampled import PARTS, sampled_rows, some_parts
 from unix_lib.artefacts.manifest import Manifest, write_manifest
 from unix_lib.config.encode import EncodeSettings
 from unix_lib.config.sources import HeldOut, SourcePlanning
+from unix_lib.pack.sampled import PARTS, sampled_rows, some_parts
 from unix_lib.records.schema import CODES
 from unix_lib.sources.finevision.kind import KIND as FINEVISION
 from unix_lib.tokenizers.image import save_image_tokenizer

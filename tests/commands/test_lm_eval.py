@@ -12,10 +12,10 @@ import requests
 from huggingface_hub import constants
 
 from tests.evaluate.conftest import DECODER, SmallExperiment, small  # noqa: F401  a fixture
-from tests.generate.log_probabilities import sequence_log_probabilities
 from unix_lib.benchmarks.errors import BenchmarkError
 from unix_lib.commands import lm_eval as command
 from unix_lib.config.models import UnixPlan
+from unix_lib.generate.log_probabilities import sequence_log_probabilities
 from unix_lib.inference.batches import generate_text
 from unix_lib.inference.engine import Engine
 from unix_lib.inference.requests import TextSampling

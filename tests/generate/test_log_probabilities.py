@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from tests.generate.log_probabilities import sequence_log_probabilities
 from tests.inference.prompts import prompts_for_text
 from tests.models.small import PLANS, image, logits_of, small_model, text
+from unix_lib.generate.log_probabilities import sequence_log_probabilities
 from unix_lib.models import ModelError
 
 

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from lm_eval.api.instance import Instance
 
 from tests.evaluate.small import FACTS, SmallExperiment
-from tests.generate.log_probabilities import sequence_log_probabilities
 from tests.images.pictures import png_that_claims
 from unix_lib.artefacts.errors import UserError
 from unix_lib.artefacts.manifest import ArtefactError, open_artefact, read_manifest
@@ -19,8 +19,10 @@ from unix_lib.benchmarks.tables import ANSWERS, IMAGES, LIKELIHOODS
 from unix_lib.checkpoints.loaded import Checkpoint
 from unix_lib.generate import answers, benchmark_images, likelihoods
 from unix_lib.generate.benchmark_images import image_seed
+from unix_lib.generate.log_probabilities import sequence_log_probabilities
 from unix_lib.generate.members import checkpoint_of
 from unix_lib.images.files import BadImage
+from unix_lib.tokenizers.text import encode_texts
 
 
 @pytest.fixture(autouse=True)
@@ -205,6 +207,17 @@ def test_likelihoods_are_those_of_the_librarys_own_scoring(small: SmallExperimen
         continuations.append(whole[len(context) :])
     wanted = sequence_log_probabilities(checkpoint.model, contexts, continuations)
     np.testing.assert_allclose([row["log_likelihood"] for row in found], wanted, atol=1e-4)
+
+
+def test_a_special_token_in_a_question_is_text(small: SmallExperiment) -> None:
+    checkpoint = Checkpoint(small.results / small.checkpoint, None, 8)
+    context, continuation = "a sign that says <|vision_start|> or <|endoftext|>", " is red"
+    request = Instance("loglikelihood", {}, (context, continuation), 0, ("task", 0, 1))
+    (row,) = likelihoods._likelihoods(checkpoint, [request])
+    before, whole = encode_texts(checkpoint.tokenizer, [context, context + continuation])
+    assert not {checkpoint.vocabulary.vision_start_id, checkpoint.vocabulary.eos_id} & {*whole}
+    (wanted,) = sequence_log_probabilities(checkpoint.model, [before], [whole[len(before) :]])
+    assert row["log_likelihood"] == pytest.approx(wanted, abs=1e-4)
 
 
 def test_image_seeds_do_not_depend_on_other_prompts() -> None:

@@ -14,17 +14,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from unix_lib.analyze.caption_samples_kind import CaptionSamplesSettings
-from unix_lib.analyze.originals import Rejections, codes_of, originals_of
-from unix_lib.analyze.sampled import sampled_rows, some_parts, split_looked_at
 from unix_lib.artefacts.manifest import Facts, Manifest
 from unix_lib.checkpoints.loaded import Checkpoint
 from unix_lib.config.jobs import Execution
+from unix_lib.encode.originals import Rejections, codes_of, originals_of
 from unix_lib.evaluate.tables import ORIGIN, origin_of, write_table
-from unix_lib.generate.benchmark_images import generate_pixels, image_seed
+from unix_lib.generate.benchmark_images import fits, generate_pixels, image_seed
 from unix_lib.images.files import png_bytes
-from unix_lib.inference.needs import image_steps
 from unix_lib.jobs.job import Job
-from unix_lib.pack.sequences import text_to_image_prompt_ids
+from unix_lib.pack.sampled import sampled_rows, some_parts, split_looked_at
 from unix_lib.records.schema import CONVERSATION, IMAGE_TEXT, Row
 from unix_lib.records.shards import Split
 from unix_lib.tokenizers.coded_images import decode_images
@@ -127,10 +125,7 @@ def _fault(checkpoint: Checkpoint, caption: str) -> str | None:
     """Why a caption can't be asked of the model."""
     if not caption:
         return NO_CAPTION
-    config = checkpoint.model.config
-    room = config.max_position_embeddings - image_steps(config)
-    prompt = text_to_image_prompt_ids(checkpoint.tokenizer, checkpoint.vocabulary, caption, checkpoint.wording)
-    return TOO_LONG if len(prompt) > room else None
+    return None if fits(checkpoint, caption) else TOO_LONG
 
 
 def caption_of(record: dict[str, Any]) -> str:

@@ -1,7 +1,7 @@
 """What the image tokenizer leaves of each source's held-out images: originals, reconstructions, use of the codebook.
 
 Reconstructed are the codes that the source was encoded to, which are what models see. The codebook's use is that of all
-held-out images, PSNR is measured on a sample of them (`unix_lib.analyze.sampled`).
+held-out images, PSNR is measured on a sample of them (`unix_lib.pack.sampled`).
 """
 
 import logging
@@ -12,14 +12,14 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from unix_lib.analyze.originals import originals_of
 from unix_lib.analyze.reconstructions_kind import ReconstructionsSettings
-from unix_lib.analyze.sampled import sampled_rows, some_parts, split_looked_at
 from unix_lib.artefacts.manifest import Manifest
 from unix_lib.config.jobs import Execution
+from unix_lib.encode.originals import originals_of
 from unix_lib.evaluate.tables import null_for_nan, write_table
 from unix_lib.images.files import png_bytes
 from unix_lib.jobs.job import Job
+from unix_lib.pack.sampled import sampled_rows, some_parts, split_looked_at
 from unix_lib.records.schema import Row
 from unix_lib.records.shards import Split, iterate_batches
 from unix_lib.tokenizers.coded_images import decode_images

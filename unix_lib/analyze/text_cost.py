@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from unix_lib.analyze.sampled import sampled_rows, some_parts, split_looked_at
 from unix_lib.analyze.text_cost_kind import TextCostSettings
 from unix_lib.artefacts.manifest import Manifest
 from unix_lib.artefacts.recipe import recipe_of
 from unix_lib.config.jobs import Execution
 from unix_lib.evaluate.tables import null_for_nan, write_table
 from unix_lib.jobs.job import Job
+from unix_lib.pack.sampled import sampled_rows, some_parts, split_looked_at
 from unix_lib.records.schema import Row
 from unix_lib.records.scripts import scripts_of
 from unix_lib.tokenizers.text import encode_texts, load_text_tokenizer

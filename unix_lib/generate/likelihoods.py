@@ -1,7 +1,7 @@
 """Lets a checkpoint answer a text benchmark of lm-eval: the log-likelihood of every continuation that it asks for."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from unix_lib.artefacts.manifest import Manifest
 from unix_lib.benchmarks.lm_eval_run import run_zero_shot, work_offline
@@ -14,6 +14,7 @@ from unix_lib.generate.members import asked_file, checkpoint_of, finish
 from unix_lib.generate.store import SampleStore
 from unix_lib.jobs.job import Job
 from unix_lib.records.schema import Row
+from unix_lib.tokenizers.text import encode_texts
 
 if TYPE_CHECKING:
     from lm_eval.api.instance import Instance
@@ -51,10 +52,14 @@ def _likelihoods(checkpoint: Checkpoint, requests: Sequence["Instance"]) -> list
     apart = {request.args for request in requests if is_unspaced(request.task_name)}
 
     class Model(HFLM):  # type: ignore[misc]  # untyped
+        def tok_encode(self, string: str, *_: Any, **__: Any) -> list[int]:
+            """Ids of a text, in which a special token spelled out is text."""
+            return encode_texts(checkpoint.tokenizer, [string])[0]
+
         def _encode_pair(self, context: str, continuation: str) -> tuple[list[int], list[int]]:
             """Ids of both. Without a space between them a token may span the border, and leave no continuation."""
             if (context, continuation) in apart:
-                return self.tok_encode(context), self.tok_encode(continuation, add_special_tokens=False)
+                return self.tok_encode(context), self.tok_encode(continuation)
             ids: tuple[list[int], list[int]] = super()._encode_pair(context, continuation)
             return ids
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from unix_lib.analyze.originals import codes_of, originals_of
 from unix_lib.artefacts.errors import UserError
 from unix_lib.artefacts.manifest import MANIFEST, read_manifest
+from unix_lib.encode.originals import codes_of, originals_of
 from unix_lib.look.shown import Item, Picture, Shown, in_words
 from unix_lib.records.schema import Row
 from unix_lib.records.shards import SPLITS, iterate_rows
