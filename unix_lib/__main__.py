@@ -268,7 +268,7 @@ def judge_geneval(
     folder: Annotated[Path, typer.Argument(help="in GenEval's layout: 00000/metadata.jsonl, 00000/samples/*.png ...")],
     *,
     prompts: Annotated[
-        Path | None, typer.Option(help="the benchmark's prompts, so that missing folders are known; JSONL")
+        Path | None, typer.Option(help="the benchmark's prompts, so that missing folders are known; geneval: its own")
     ] = None,
     images_per_prompt: Annotated[int | None, typer.Option(min=1, help="default: as many as most prompts have")] = None,
     config: Annotated[Path | None, typer.Option(help="a config whose judge judges")] = None,
@@ -288,6 +288,17 @@ def judge_geneval(
 
     who = command.Who(config, name, detector, clip, batch_size, device)
     raise typer.Exit(command.geneval(folder, who, prompts, images_per_prompt, output, console))
+
+
+@app.command("lay-out")
+def lay_out(
+    answers: Annotated[Path, typer.Argument(help="results/<experiment>/generate/<checkpoint>-<benchmark>-<digest>")],
+    output: Annotated[Path, typer.Argument(help="new folder for the images")],
+) -> None:
+    """Write a benchmark's images as its authors' own tools read them: GenEval's folders, DPG-Bench's grids."""
+    from unix_lib.commands import lay_out as command
+
+    raise typer.Exit(command.run(answers, output, console))
 
 
 @app.command()

@@ -49,6 +49,7 @@ GENERATE = GenerateConfig(
 )
 BENCHMARKS: dict[str, dict[str, Any]] = {
     "geneval": {"scorer": "geneval", "source": "shapes"},
+    "dpg": {"scorer": "dpg", "source": "shapes"},
     "pope": {"scorer": "yes_no", "layout": "pope", "source": "shapes", "chance": 0.5},
     "mme": {"scorer": "yes_no", "layout": "mme", "source": "shapes", "chance": 0.5},
     "mmbench": {"scorer": "multiple_choice", "layout": "mmbench", "source": "shapes", "chance": 0.25},
@@ -82,6 +83,7 @@ class SmallExperiment:
             heldout_scenes=24,
             prompts_per_task=3,
             questions_per_benchmark=12,
+            dpg_prompts=2,
         )
         self.shapes = f"sources/{made['benchmarks'].folder.name}"
         self.records = f"sources/{made['records'].folder.name}"
@@ -180,6 +182,7 @@ class SmallEvaluation:
         self.small = small
         self.generate = generate.model_copy(update={"batch_size": batch_size})
         self.members: dict[str, Job[Any, Any]] = {}
+        self.judgings: dict[str, Job[Any, Any]] = {}
         made = {"shapes": small.shapes, "prose": small.prose} | (sources or {})
         inputs: Inputs = {}
         scoring = {}
@@ -189,9 +192,11 @@ class SmallEvaluation:
             inputs[f"answers:{name}"] = self.members[name].recipe.artefact
             if source is not None:
                 inputs[f"benchmark:{name}"] = source
-            scoring[name] = benchmark.scoring(
-                find_kind("scorer", benchmark.scorer, ScorerKind).scoring, self.generate, config.all_judges()
-            )
+            kind = find_kind("scorer", benchmark.scorer, ScorerKind)
+            scoring[name] = benchmark.scoring(kind.scoring, self.generate, config.all_judges())
+            if kind.judging is not None:
+                self.judgings[name] = self._judging(name, kind, scoring[name], inputs, config)
+                inputs[f"judging:{name}"] = self.judgings[name].recipe.artefact
         self.scoring = scoring
         answers = [member.recipe.artefact for member in self.members.values()]
         settings = GroupSettings(run="tiny", step=0, group=group)
@@ -229,9 +234,26 @@ class SmallEvaluation:
             self.generate,
         )
 
+    def _judging(
+        self, name: str, kind: ScorerKind, scoring: Any, inputs: Inputs, config: EvaluateConfig
+    ) -> Job[Any, Any]:
+        assert kind.judging is not None
+        read = {"answers": inputs[f"answers:{name}"]}
+        read |= {"benchmark": inputs[f"benchmark:{name}"]} if f"benchmark:{name}" in inputs else {}
+        execution = config.narrowed(kind.judging.execution, batch_size=self.generate.batch_size)
+        called, settings = f"tiny-step-00000-{name}-judging", scoring.narrowed(kind.judging.settings)
+        of = f"judging/{scoring.scorer}"
+        return make_job(self.small.results, "evaluate", called, of, settings, read, execution)
+
+    def answer(self) -> None:
+        """Let the checkpoint answer, and judges read what they read before the scores."""
+        self.group.make()
+        for judging in self.judgings.values():
+            judging.make()
+
     def make(self) -> Job[Any, Any]:
         """Let the checkpoint answer, and score; returns the job of the scores."""
-        self.group.make()
+        self.answer()
         self.scores.make()
         return self.scores
 

@@ -89,12 +89,13 @@ def test_facts_say_what_each_benchmark_is(small: SmallExperiment) -> None:
     }
     assert {name: of["family"] for name, of in benchmarks.items()} == {
         "geneval": "generation",
+        "dpg": "generation",
         "pope": "understanding",
         "mme": "understanding",
         "mmbench": "understanding",
         "cloze": "text",
     }
-    assert all(not of["judge"] for name, of in benchmarks.items() if name != "geneval")
+    assert all(not of["judge"] for name, of in benchmarks.items() if name not in ("geneval", "dpg"))
     for row in table(job, "scores.parquet").to_pylist():
         of = benchmarks[row["benchmark"]]
         assert (row["protocol"], row["judge"]) == (of["protocol"], of["judge"])
@@ -111,7 +112,7 @@ def test_the_same_job_twice_gives_the_same_content(small: SmallExperiment) -> No
 
 def test_scoring_needs_no_torch(small: SmallExperiment) -> None:
     evaluation = small.evaluation(*ALL, group="light")
-    evaluation.group.make()
+    evaluation.answer()
     recipe = evaluation.scores.recipe.path(small.results)
     paths = (recipe, execution_path(recipe), evaluation.scores.folder / MANIFEST)
     finished_process = subprocess.run(

@@ -25,6 +25,14 @@ def test_prompt_values_are_of_the_last_step_that_all_runs_have(tmp_path: Path) -
     assert values("mot-step-00200", "mot-step-00100", "unix-step-00000", "shared-step-00000", "moe-step-00000").empty
 
 
+def test_images_that_nothing_but_their_prompt_speaks_of_belong_together_by_it(tmp_path: Path) -> None:
+    experiment = SyntheticExperiment(tmp_path, prompts=6, steps=(0, 100))
+    samples = final_samples(Inputs(tmp_path, experiment.inputs))
+    drawn = samples[samples.family == "generation"]
+    prompts = prompt_values(drawn.assign(answer="", prompt=[f"{index % 3}" for index in range(len(drawn))])).prompt
+    assert set(prompts) == {"0", "1", "2"}
+
+
 def test_chance_is_stated_or_what_the_best_single_answer_gives(tmp_path: Path) -> None:
     experiment = SyntheticExperiment(tmp_path, prompts=24, steps=(0, 100))
     inputs = Inputs(tmp_path, experiment.inputs)

@@ -31,6 +31,7 @@ NAMED = {
     ("image tokenizer", "job"): "tokenizers/image/{}",
     ("scorer", "generate"): "generate/{}",
     ("scorer", "ceiling"): "evaluate/ceiling/{}",
+    ("scorer", "judging"): "evaluate/judging/{}",
     ("analysis", "job"): "analyze/{}",
     ("figure", "job"): "figures/{}",
 }

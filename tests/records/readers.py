@@ -13,9 +13,11 @@ from tests.images.pictures import noise
 from tests.records.mutations import physical_lines
 from unix_lib.artefacts.errors import UserError
 from unix_lib.benchmarks.cloze import read_cloze
+from unix_lib.benchmarks.dpg import COLUMNS, DPGPrompt, read_dpg
 from unix_lib.benchmarks.geneval_prompts import read_prompts
 from unix_lib.benchmarks.question_files import LAYOUTS, read_questions
 from unix_lib.benchmarks.settings import Layout
+from unix_lib.benchmarks.wordings import BLANK, read_wordings
 from unix_lib.config.file_hashes import FileHashes
 from unix_lib.config.kinds import find_kind
 from unix_lib.config.outside import Outside
@@ -151,6 +153,29 @@ def readers(folder: Path) -> list[Reader]:
             _counted(read_prompts),
             ("scorer geneval",),
         ),
+        *(
+            Reader(
+                name,
+                "unix_lib.benchmarks.wordings",
+                data,
+                _placed,
+                ("scorer geneval",),
+                refuses=True,
+            )
+            for name, data in (
+                ("wordings.txt", b"".join(b"a dog %d\n" % n for n in range(ROWS))),
+                ("wordings.jsonl", _json_lines([{"prompt": f"a dog é {index}"} for index in range(ROWS)])),
+            )
+        ),
+        Reader(
+            "dpg.csv",
+            "unix_lib.benchmarks.dpg",
+            "\n".join([",".join([*COLUMNS, "keywords"]), *(_dpg_row(index) for index in range(ROWS)), ""]).encode(),
+            lambda path: _propositions(*read_dpg(path)),
+            ("scorer dpg",),
+            heading=1,
+            begins=rb"item\d+,",
+        ),
         Reader(
             "scenes.jsonl",
             "unix_lib.evaluate.scene_files",
@@ -183,6 +208,20 @@ def _question_reader(layout: Layout) -> Reader:
         heading=1,
         begins=rb"\d+\t",
     )
+
+
+def _dpg_row(index: int) -> str:
+    text = f'"A ""dog"", é, {index}."' if index % 3 else f"A dog {index}"
+    return f'item{index},{text},1,0,"entity - whole (dog, {index})",Is it {index}?,'
+
+
+def _propositions(prompts: Sequence[DPGPrompt], rejected: Sequence[Any]) -> Counts:
+    return sum(len(item.propositions) for item in prompts), len(rejected)
+
+
+def _placed(path: Path) -> Counts:
+    texts, faults = read_wordings(path, ROWS)
+    return len(texts), sum(fault.detail != BLANK for fault in faults.values())  # a blank line is no row
 
 
 def _json_lines(rows: Sequence[Any]) -> bytes:

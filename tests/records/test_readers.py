@@ -56,7 +56,7 @@ NAMES = (
         "geneval.jsonl",
         "scenes.jsonl",
     ),
-    *("asked.jsonl", "asked.txt"),
+    *("asked.jsonl", "asked.txt", "wordings.jsonl", "wordings.txt", "dpg.csv"),
 )
 
 

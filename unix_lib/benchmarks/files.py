@@ -1,9 +1,10 @@
-"""Finds a benchmark's file: the one that a source of the experiment made, or a fetched one."""
+"""Finds a benchmark's file: one that a source of the experiment made, a fetched one, or one of the library's own."""
 
 from pathlib import Path
 
 from unix_lib.benchmarks.errors import BenchmarkError
 from unix_lib.config.folders import is_regular
+from unix_lib.config.shipped import file_at
 
 
 def benchmark_file(name: str, made: str, source: Path | None, file: str | None) -> Path:
@@ -24,7 +25,7 @@ def benchmark_file(name: str, made: str, source: Path | None, file: str | None) 
         return path
     if file is None:
         raise BenchmarkError(f"{name}: neither a source nor a file; give one of them")
-    path = Path(file)
+    path = file_at(file)
     if not is_regular(path):
         raise BenchmarkError(f"{name}: {path} is missing; `unix-lib fetch <config>` gets it")
     return path

@@ -11,7 +11,8 @@ from typing_extensions import TypedDict  # pydantic asks for this one before Pyt
 
 from unix_lib.artefacts.errors import UserError
 from unix_lib.artefacts.files import canonical_json
-from unix_lib.benchmarks.rows import RejectedRow, first_of, read_json_rows
+from unix_lib.benchmarks.rows import RejectedRow, first_of, read_placed_rows
+from unix_lib.benchmarks.wordings import read_wordings
 from unix_lib.records.lines import BadLine, fault_of
 
 Task = Literal["single_object", "two_object", "counting", "colors", "position", "color_attr"]
@@ -45,23 +46,30 @@ class GenEvalError(UserError):
     """A file without a prompt in GenEval's layout."""
 
 
-def read_prompts(path: Path, limit: int | None = None) -> tuple[list[Prompt], list[RejectedRow]]:
+def read_prompts(
+    path: Path, limit: int | None = None, wordings: str | None = None
+) -> tuple[list[Prompt], list[RejectedRow]]:
     """GenEval's prompt metadata (`tag, prompt, include, exclude`), one JSON object a line, and what was set aside.
 
-    With a limit this many are kept, the tasks in turn, so that each stays represented.
+    With a limit this many are kept, the tasks in turn, so that each stays represented. `wordings` is a file with the
+    prompts in other words, a line for each.
 
     Raises:
-        GenEvalError: not one usable prompt.
+        GenEvalError: not one usable prompt. BenchmarkError: another number of wordings.
     """
-    prompts: list[Prompt]
-    prompts, rejected = read_json_rows(path, checked_prompt)
+    rows, rejected = read_placed_rows(path, checked_prompt)
+    prompts: list[Prompt] = [prompt for _, prompt in rows]
+    if wordings is not None:
+        texts, faults = read_wordings(Path(wordings), len(rows) + len(rejected))
+        prompts = [prompt | {"prompt": texts[place]} for place, prompt in rows if place in texts]
+        rejected += [faults[place] for place, _ in rows if place in faults]
     if not prompts:
         raise GenEvalError(
             f"{path}: no prompts{first_of(rejected)}; fetch the file again, or raise prompts_per_task of the source"
         )
     if limit is None or limit >= len(prompts):
         return prompts, rejected
-    turns = [(turn, index) for index, turn in enumerate(_counted([prompt["tag"] for prompt in prompts]))]
+    turns = [(turn, index) for index, turn in enumerate(occurrences([prompt["tag"] for prompt in prompts]))]
     return [prompts[index] for index in sorted(index for _, index in sorted(turns)[:limit])], rejected
 
 
@@ -85,12 +93,7 @@ def checked_prompt(metadata: Any) -> Prompt:
     return prompt
 
 
-def occurrences(prompts: Sequence[Prompt]) -> list[int]:
-    """For each prompt, how often its text stood before it."""
-    return _counted([prompt["prompt"] for prompt in prompts])
-
-
-def _counted(values: Sequence[str]) -> list[int]:
-    """For each value, how often it stood before."""
+def occurrences(values: Sequence[str]) -> list[int]:
+    """For each value, such as a prompt's text, how often it stood before."""
     counters: dict[str, Iterator[int]] = defaultdict(count)
     return [next(counters[value]) for value in values]

@@ -25,11 +25,17 @@ class RejectedRow:
 
 def read_json_rows(path: Path, checked: Callable[[Any], Any]) -> tuple[list[Any], list[RejectedRow]]:
     """What `checked` gives of each line's value, and the lines of which it raises `BadLine`."""
-    rows: list[Any] = []
+    rows, rejected = read_placed_rows(path, checked)
+    return [row for _, row in rows], rejected
+
+
+def read_placed_rows(path: Path, checked: Callable[[Any], Any]) -> tuple[list[tuple[int, Any]], list[RejectedRow]]:
+    """The same with each row's place among the lines that are not blank, from 0."""
+    rows: list[tuple[int, Any]] = []
     rejected: list[RejectedRow] = []
-    for number, line in numbered_lines(path):
+    for place, (number, line) in enumerate(numbered_lines(path)):
         try:
-            rows.append(checked(value_of(text_of(line))))
+            rows.append((place, checked(value_of(text_of(line)))))
         except BadLine as fault:
             where = f"{path.name}:{number}"
             log.info("%s: %s (%s)", where, fault, fault.__cause__)

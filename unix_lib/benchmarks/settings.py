@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from unix_lib.config.evaluate import BenchmarkFile
+from unix_lib.config.evaluate import BenchmarkFile, PromptFiles, SplitOfSource
 from unix_lib.config.generate import BenchmarkSampling, Worded
 from unix_lib.config.strict import key
 
@@ -21,7 +21,7 @@ class AnswerSettings(AskedSettings, Worded):
     question_suffix: str = key("text that every question ends with")
 
 
-class ImageSettings(AskedSettings, Worded):
+class ImageSettings(PromptFiles, AskedSettings, Worded):
     """Prompts of images, and how images are sampled; a limit takes the tasks in turn."""
 
     image_sampling: BenchmarkSampling = key("sampling of the images")
@@ -29,6 +29,25 @@ class ImageSettings(AskedSettings, Worded):
     def work(self) -> float:
         """Images a prompt."""
         return self.image_sampling.images_per_prompt
+
+
+class CaptionImages(SplitOfSource, Worded):
+    """Captions of a source that are drawn."""
+
+    limit: int | None = key("at most this many captions, an image each")
+    image_sampling: BenchmarkSampling = key("sampling of the images")
+
+    def work(self) -> float:
+        """Images."""
+        return float(self.limit or 1)
+
+
+class RankingSettings(SplitOfSource, Worded):
+    """Captions of images that are ranked by their likelihood."""
+
+    limit: int | None = key("at most this many images")
+    candidates: int = key("captions of which one is the image's own")
+    seed: int = key("seed of the other captions")
 
 
 class LikelihoodSettings(AskedSettings):

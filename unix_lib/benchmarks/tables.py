@@ -22,6 +22,17 @@ IMAGES = pa.schema(
         pa.field("image", pa.binary(), nullable=False),  # PNG
     ]
 )
+RANKINGS_FILE = "rankings.parquet"
+RANKINGS = pa.schema(
+    [
+        pa.field("sample_id", pa.string(), nullable=False),
+        pa.field("image_id", pa.string(), nullable=False),
+        pa.field("caption", pa.string(), nullable=False),  # one of the sample's candidates
+        pa.field("own", pa.bool_(), nullable=False),  # whether it is the image's own
+        pa.field("log_likelihood", pa.float64(), nullable=False),  # nats, of the caption and its end
+        pa.field("tokens", pa.int64(), nullable=False),  # of both
+    ]
+)
 LIKELIHOODS = pa.schema(
     [
         pa.field("context", pa.string(), nullable=False),

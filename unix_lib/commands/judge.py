@@ -8,6 +8,7 @@ from rich.console import Console
 
 from unix_lib.config import load_experiment
 from unix_lib.config.evaluate import JudgeSettings
+from unix_lib.config.shipped import file_at
 from unix_lib.config.strict import ConfigError, nearest
 from unix_lib.evaluate.geneval_brought import FolderOrder, judge_folder
 from unix_lib.judges.mask2former import Mask2FormerJudge
@@ -33,6 +34,7 @@ def geneval(  # noqa: PLR0917  # options of a command
     """Judge a folder by GenEval's rules, and print the summary."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     output = output or JUDGED / folder.resolve().name
+    prompts = None if prompts is None else file_at(str(prompts))
     console.print(judge_folder(FolderOrder(folder, judge_named(who), output, prompts, per_prompt)), highlight=False)
     console.print(f"results.jsonl, results.txt, scores.csv, judged.json and rejected.parquet are in {output}")
     return 0

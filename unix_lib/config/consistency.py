@@ -4,7 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from unix_lib.config.evaluate import JudgedBenchmark, ScorerKind
+from unix_lib.config.evaluate import JudgedBenchmark, JudgeKind, ScorerKind
 from unix_lib.config.experiment import Experiment
 from unix_lib.config.jobs import JobShape
 from unix_lib.config.kinds import find_kind
@@ -166,8 +166,23 @@ def _translations(experiment: Experiment) -> Iterator[str]:
 
 
 def _benchmarks(experiment: Experiment) -> Iterator[str]:
+    judges = experiment.evaluate.all_judges() if experiment.evaluate else {}
+    pictured = experiment.sources_with_images()
+    with_images = [name for name in experiment.with_records if experiment.origin_of(name) in pictured]
+    mixtures = {experiment.runs[run].mixture for run in experiment.runs}
+    trained = {part.source for mixture in mixtures for part in experiment.mixtures[mixture].parts}
     for name, benchmark in experiment.benchmarks.items():
-        if benchmark.source is None:
+        if isinstance(benchmark, JudgedBenchmark):
+            kind = judges[benchmark.judge].kind
+            answers = find_kind("judge", kind, JudgeKind).answers
+            if benchmark.asks not in answers:
+                yield (
+                    f"evaluate.benchmarks.{name}.judge: a judge of kind {kind} answers {', '.join(answers)}, and it is "
+                    f"asked for {benchmark.asks}; name another judge"
+                )
+        for fault in benchmark.faults(with_images, trained):
+            yield f"evaluate.benchmarks.{name}.{fault}"
+        if benchmark.source is None or benchmark.of_records:
             continue
         made = experiment.benchmarks_of(benchmark.source)
         if benchmark.made() not in made:

@@ -1,23 +1,30 @@
 """Config of the `evaluate` stage: benchmarks, their groups, and who judges them."""
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import model_validator
 
+from unix_lib.config.analyze import Inputs, Planned
 from unix_lib.config.generate import GenerateConfig
 from unix_lib.config.jobs import BatchedExecution, Execution, JobShape
 from unix_lib.config.kinds import JobKind, Kind, KindField, find_kind
 from unix_lib.config.needs import Need
 from unix_lib.config.outside import FilesIdentity, Outside, ReadsOutside
+from unix_lib.config.shipped import SHIPPED, file_at
 from unix_lib.config.strict import Model, StrictModel, key
 
 Family = Literal["text", "understanding", "generation"]
 # What a judge may be asked: which objects an image shows, a question about an image, what words mean.
 JudgeAnswer = Literal["objects", "question", "words"]
+SourceSplit = Literal["heldout", "all"]
+PROMPTS = (
+    "a file with the prompts in other words or another language: a prompt a line, or JSONL with 'prompt', in the order "
+    "of the benchmark's own; of DPG-Bench JSONL with 'item_id' and 'prompt'"
+)
 
 
 class JudgeSettings(StrictModel):
@@ -99,9 +106,15 @@ class BenchmarkSettings(StrictModel):
 
     scorer: str = key("which scorer: one of the project's, or a module of your own")
     source: str | None = key("a source of this experiment that makes the benchmark's file", None)
-    file: str | None = key("a fetched file in the benchmark's own layout", None, min_length=1)
+    file: str | None = key(
+        f"a file in the benchmark's own layout, or the name of one that comes with the library: {', '.join(SHIPPED)}",
+        None,
+        min_length=1,
+    )
     chance: float = key("score of a blind guesser, 0..1", 0.0, ge=0, le=1)
     limit: int | None = key("only the first this many samples", None, ge=1, le=1_000_000_000)
+
+    of_records: ClassVar[bool] = False  # whether it is about a source's records, not about a benchmark that it makes
 
     def origins(self) -> dict[str, str | None]:
         """Where its questions may come from, by key; exactly one is given."""
@@ -110,6 +123,23 @@ class BenchmarkSettings(StrictModel):
     @abstractmethod
     def made(self) -> str:
         """Which of a source's benchmarks it scores on, as `SourceSettings.benchmarks` names them."""
+
+    def inputs(self, planned: Planned) -> Inputs:
+        """Artefacts of the experiment that its questions come from, by role."""
+        return {} if self.source is None else {"benchmark": planned.benchmarks(self.source)}
+
+    def judging_inputs(self, planned: Planned) -> Inputs:
+        """The same of what the kind's `judging` reads beside the answers."""
+        return self.inputs(planned)
+
+    def faults(self, with_images: Collection[str], trained: Collection[str]) -> Iterator[str]:
+        """What keeps it from being planned, each beginning with the key that is wrong.
+
+        Args:
+            with_images: names of records with images.
+            trained: names of records that compared runs are trained on.
+        """
+        return iter(())
 
     def reader(self) -> str | None:
         """A judge by its name under evaluate.judges that reads answers which rules can't."""
@@ -136,7 +166,12 @@ class BenchmarkSettings(StrictModel):
 
     def needs(self, name: str) -> list[Need]:
         """What the benchmark called `name` needs from outside."""
-        return [] if self.file is None else [Need(f"benchmark {name}: {self.file}", local=Path(self.file))]
+        files = self.files_from_outside()
+        return [Need(f"benchmark {name}: {file}", local=Path(file)) for file in files if file not in SHIPPED]
+
+    def files_from_outside(self) -> list[str]:
+        """Files that it reads, as its config names them."""
+        return [] if self.file is None else [self.file]
 
     @model_validator(mode="after")
     def _one_origin(self) -> "BenchmarkSettings":
@@ -148,10 +183,72 @@ class BenchmarkSettings(StrictModel):
         return self
 
 
+class SplitOfSource(StrictModel):
+    """Which images of a source a benchmark is about."""
+
+    split: SourceSplit = key("heldout, or all images of a source that no run is trained on", "heldout")
+
+
+class OwnBenchmark(SplitOfSource, BenchmarkSettings):
+    """The config of a benchmark that is made of a source's captioned images."""
+
+    of_records: ClassVar[bool] = True
+
+    def origins(self) -> dict[str, str | None]:
+        return {"source": self.source}
+
+    def made(self) -> str:
+        return ""  # by no source: it is made of records
+
+    def inputs(self, planned: Planned) -> Inputs:
+        assert self.source is not None
+        return {"records": planned.records(self.source)}
+
+    def faults(self, with_images: Collection[str], trained: Collection[str]) -> Iterator[str]:
+        if self.file is not None:
+            yield f"file: '{self.file}' is a source's to read; name a source of these images as 'source'"
+        if self.source not in with_images:
+            yield f"source: '{self.source}' has no images; known with images: {', '.join(with_images) or 'none'}"
+        elif self.split == "all" and self.source in trained:
+            yield f"split: runs are trained on '{self.source}'; set it to heldout"
+
+
+class Judged(StrictModel):
+    """Who judges."""
+
+    judge: Annotated[JudgeSettings, KindField("judge", JudgeKind)] = key("what reads an image")
+    judge_version: int = key("logic version of the judge's kind")
+
+
 class JudgedBenchmark(BenchmarkSettings):
     """The config of a benchmark whose answers a judge reads."""
 
     judge: str = key("a judge by its name under evaluate.judges; 'scenes' reads rendered scenes", "scenes")
+
+    asks: ClassVar[JudgeAnswer] = "objects"  # what the judge must answer
+
+    def scoring(
+        self,
+        model: type[Model],
+        generate: GenerateConfig,
+        judges: Mapping[str, JudgeSettings],
+        **others: Any,
+    ) -> Model:
+        judge = judges[self.judge]
+        version = find_kind("judge", judge.kind, JudgeKind).logic_version
+        return super().scoring(model, generate, judges, judge=judge, judge_version=version, **others)
+
+
+class PromptBenchmark(JudgedBenchmark):
+    """The config of a benchmark of prompts, which may be put in other words than its own."""
+
+    prompts: str | None = key(PROMPTS, None, min_length=1)
+
+    def files_from_outside(self) -> list[str]:
+        return super().files_from_outside() + ([] if self.prompts is None else [self.prompts])
+
+    def generation(self, model: type[Model], config: GenerateConfig) -> Model:
+        return self.narrowed(model, image_sampling=config.image_sampling)
 
 
 class BenchmarkFile(ReadsOutside):
@@ -162,8 +259,27 @@ class BenchmarkFile(ReadsOutside):
 
     named_by = "file"
 
+    def files(self) -> list[Path]:
+        """Where they are."""
+        return [] if self.file is None else [file_at(self.file)]
+
     def identify(self, outside: Outside) -> FilesIdentity | None:
-        return None if self.file is None else outside.files([Path(self.file)])
+        files = self.files()
+        return outside.files(files) if files else None
+
+
+class PromptFiles(BenchmarkFile):
+    """Prompts, which may be put in other words than the benchmark's own."""
+
+    prompts: str | None = key(PROMPTS, None, sparse=True)
+
+    def files(self) -> list[Path]:
+        return super().files() + ([] if self.prompts is None else [Path(self.prompts)])
+
+    @property
+    def reworded(self) -> str:
+        """What a protocol says of prompts in other words: their scores compare with their like only."""
+        return "" if self.prompts is None else ", reworded prompts"
 
 
 class ScoringSettings(BenchmarkFile):
@@ -196,6 +312,11 @@ class ScorerKind(Kind[Any]):
     logic_version: int = field(kw_only=True)
     has_images: bool = True  # a checkpoint needs the image tokenizer to answer
     ceiling: JobKind[Any] | None = None  # the best score that the image tokenizer allows, for a source's own benchmark
+    # Reads a checkpoint's answers with what takes long, such as a judge of many questions: a job, so that it resumes.
+    judging: JobKind[Any] | None = None
+    # "module:function" that writes a checkpoint's images as the benchmark's authors lay them out; see
+    # `unix_lib.evaluate.layouts`.
+    layout: str | None = None
 
 
 class ScoresSettings(StrictModel):

@@ -25,6 +25,7 @@ class Answers(Generic[Scoring]):
     bootstrap_samples: int
     work: Path  # for what a killed job resumes from, of this benchmark alone
     judges: Mapping[str, JudgeSettings] = field(default_factory=dict)  # of the config, by name
+    judging: Path | None = None  # artefact of the kind's `judging`, already checked
     kept: Path = Path("data/judged")  # where what judges say of answers is kept
 
     def file(self, made: str) -> Path:
@@ -56,7 +57,7 @@ class BenchmarkResult:
     scores: list[Score]
     samples: list[Row]
     protocol: str  # how it was asked and scored, in a few fixed words: only scores of one protocol compare
-    judge: str = ""  # kind and version; empty without one
+    judge: str = ""  # kind, version and model; empty without one
     verdicts: list[Row] = field(default_factory=list)
     rejected: list[RejectedRow] = field(default_factory=list)
     lines: list[Row] = field(default_factory=list)  # of `results/<benchmark>.jsonl`, as GenEval's authors write them

@@ -5,33 +5,30 @@ scores that has nothing to do with its prompt.
 """
 
 import hashlib
-import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
-from PIL import Image
 
 from unix_lib.artefacts.files import canonical_json, digest_of
 from unix_lib.benchmarks.errors import BenchmarkError
 from unix_lib.benchmarks.geneval_prompts import Prompt, read_prompts
 from unix_lib.benchmarks.rows import RejectedRow
 from unix_lib.benchmarks.tables import IMAGES_FILE
-from unix_lib.config.evaluate import JudgeSettings
+from unix_lib.config.evaluate import Judged, JudgeSettings
 from unix_lib.evaluate.benchmark import Answers, BenchmarkResult
 from unix_lib.evaluate.fitness import require_fit
 from unix_lib.evaluate.geneval import confident, geneval_scores, judge, samples_of, shuffled_prompts
 from unix_lib.evaluate.geneval_results import ResultLine, result_line
-from unix_lib.evaluate.scorers.geneval import GenEvalScoring, Judged
+from unix_lib.evaluate.scorers.geneval import GenEvalScoring
+from unix_lib.evaluate.stored_images import decoded, stored_images
 from unix_lib.evaluate.tables import Score
 from unix_lib.judges.detector import Detector
 from unix_lib.judges.inquiry import Asked, ObjectInquiry
-from unix_lib.judges.judge import Detection, NoVerdict, ObjectFinder, open_judge
+from unix_lib.judges.judge import Detection, NoVerdict, ObjectFinder, as_configured, open_judge
 from unix_lib.records.schema import Row
 
-READ_AT_ONCE = 64
 NO_VERDICT = "no verdict"  # why an image is set aside
 
 
@@ -44,18 +41,24 @@ def score_geneval(answers: Answers[GenEvalScoring]) -> BenchmarkResult:
         or that gives no verdict on more than one image in a hundred; fewer are set aside.
     """
     settings = answers.settings
-    prompts, rejected = read_prompts(answers.file("geneval.jsonl"), settings.limit)
+    prompts, rejected = read_prompts(answers.file("geneval.jsonl"), settings.limit, settings.prompts)
     partner = shuffled_prompts(prompts, settings.seed)
     rows, objects = [], []
     inquiry: ObjectInquiry | None = None
-    for some, images in _images(answers.folder):
+    for some, images in stored_images(answers.folder):
         if any(row["prompt_index"] >= len(prompts) for row in some) or any(
             row["prompt"] != prompts[row["prompt_index"]]["prompt"] for row in some
         ):
             raise BenchmarkError(f"{answers.folder}: images of other prompts; delete them and run again")
         if inquiry is None:
             finder, total = _open(answers, decoded(images[0]).shape[1]), pq.read_metadata(answers.folder / IMAGES_FILE)
-            inquiry = ObjectInquiry(answers.name, answers.work, total.num_rows, finder, settings.judge.at_once)
+            inquiry = ObjectInquiry(
+                answers.name,
+                answers.work,
+                total.num_rows,
+                finder,
+                as_configured(settings.judge, answers.judges).at_once,
+            )
         wanted = [colors_wanted(prompts, partner, row["prompt_index"]) for row in some]
         for row, seen in zip(some, inquiry.objects(list(map(asked, images, wanted))), strict=True):
             if isinstance(seen, NoVerdict):
@@ -66,22 +69,9 @@ def score_geneval(answers: Answers[GenEvalScoring]) -> BenchmarkResult:
                 objects.append(seen)
     samples, verdicts = verdicts_on(prompts, rows, objects, settings.seed, settings.judge)
     scores = scores_of(prompts, verdicts, answers.bootstrap_samples)
-    protocol = protocol_of(rows, settings.judge)
+    protocol = protocol_of(rows, settings.judge) + settings.reworded
     lines = result_lines(prompts, rows, objects, verdicts, settings.judge) if settings.judge.has_threshold else []
     return BenchmarkResult(scores, samples, protocol, judge_of(settings), verdicts, rejected, lines)
-
-
-def _images(folder: Path) -> Iterator[tuple[list[Row], list[bytes]]]:
-    """Rows without images, and the images as they are stored, a few at a time."""
-    with pq.ParquetFile(folder / IMAGES_FILE) as file:
-        for batch in file.iter_batches(READ_AT_ONCE):
-            some = batch.to_pylist()
-            yield some, [row.pop("image") for row in some]
-
-
-def decoded(image: bytes) -> np.ndarray:
-    """A stored image, uint8 (height, width, 3)."""
-    return np.asarray(Image.open(io.BytesIO(image)).convert("RGB"))
 
 
 def asked(image: bytes, wanted: Mapping[str, int]) -> Asked:

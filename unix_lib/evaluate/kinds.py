@@ -5,4 +5,5 @@ KINDS = {
     "yes_no": "unix_lib.evaluate.scorers.yes_no",
     "multiple_choice": "unix_lib.evaluate.scorers.multiple_choice",
     "geneval": "unix_lib.evaluate.scorers.geneval",
+    "dpg": "unix_lib.evaluate.scorers.dpg",
 }

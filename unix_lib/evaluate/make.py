@@ -8,6 +8,7 @@ from unix_lib.artefacts.code import require_logic_version
 from unix_lib.artefacts.manifest import Facts, Manifest
 from unix_lib.config.evaluate import JudgingExecution, ScorerKind, ScoresSettings
 from unix_lib.config.kinds import find_kind, imported
+from unix_lib.config.shipped import file_at
 from unix_lib.evaluate.benchmark import Answers, BenchmarkResult
 from unix_lib.evaluate.geneval_results import write_results
 from unix_lib.evaluate.tables import READINGS, SAMPLES, SCORES, VERDICTS, origin_of, score_rows, write_table
@@ -45,6 +46,7 @@ def make_scores(job: Job[ScoresSettings, JudgingExecution]) -> Manifest:
             bootstrap_samples=job.settings.bootstrap_samples,
             work=job.work / name,
             judges=job.execution.judges,
+            judging=job.input(f"judging:{name}") if f"judging:{name}" in job.recipe.inputs else None,
             kept=Path(job.execution.judged),
         )
         result: BenchmarkResult = imported(kind.score)(answers)
@@ -72,6 +74,8 @@ def make_scores(job: Job[ScoresSettings, JudgingExecution]) -> Manifest:
             "protocol": result.protocol,
             "judge": result.judge,
         }
+        if settings.file is not None:  # as everybody's sha256sum has it
+            benchmarks[name]["file_sha256"] = job.outside.hashes.of(file_at(settings.file))
         if result.data_sets:
             data_sets[name] = result.data_sets
         seconds[name] = round(time.monotonic() - started, 2)

@@ -32,7 +32,7 @@ SCORES = pa.schema(
         pa.field("n", pa.int64(), nullable=False),  # samples behind the value
         pa.field("chance", pa.float64()),  # value of a blind guesser; null where not defined
         pa.field("protocol", pa.string(), nullable=False),  # only scores of one protocol and judge compare
-        pa.field("judge", pa.string(), nullable=False),  # kind and version; "" without one
+        pa.field("judge", pa.string(), nullable=False),  # kind, version and model; "" without one
     ]
 )
 
@@ -61,6 +61,22 @@ VERDICTS = pa.schema(
     ]
 )
 
+FEATURES_FILE = "features.parquet"
+FEATURES = pa.schema(
+    [
+        pa.field("of", pa.string(), nullable=False),  # drawn | own
+        pa.field("features", pa.list_(pa.float32()), nullable=False),
+    ]
+)
+JUDGED_FILE = "judged.parquet"
+JUDGED = pa.schema(
+    [
+        pa.field("item_id", pa.string(), nullable=False),
+        pa.field("sample_index", pa.int64(), nullable=False),  # which of the prompt's images, the cell of its grid
+        pa.field("proposition", pa.int64(), nullable=False),  # number of the question about it
+        pa.field("answer", pa.string()),  # the judge's words; null where it gave none that can be used
+    ]
+)
 READINGS = pa.schema(
     [
         pa.field("benchmark", pa.string(), nullable=False),

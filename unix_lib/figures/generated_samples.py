@@ -106,13 +106,14 @@ def _images(inputs: Inputs) -> pd.DataFrame:
 
 
 def _judged(inputs: Inputs, evaluation: str) -> pd.DataFrame:
-    """An evaluation's verdicts, each with the image that it is on; of several generation benchmarks the first's."""
+    """An evaluation's verdicts, each with the image that it is on; of several benchmarks with verdicts the first's."""
     recipe, generated = inputs.recipe(evaluation), set(inputs.existing.get("images", []))
+    path = inputs.results / evaluation / VERDICTS
+    judged = pd.read_parquet(path) if path.exists() else pd.DataFrame({"benchmark": []})
     for role in recipe.inputs:
         answers = generated.intersection(recipe.in_role(role))
-        if answers:
-            verdicts = pd.read_parquet(inputs.results / evaluation / VERDICTS)
-            verdicts = verdicts[verdicts.benchmark == role.partition(":")[2]].assign(artefact=evaluation)
+        verdicts = judged[judged.benchmark == role.partition(":")[2]].assign(artefact=evaluation)
+        if answers and len(verdicts):
             images = pd.read_parquet(inputs.results / answers.pop() / IMAGES, columns=[*SAMPLE, "image"])
             return verdicts.merge(images, on=SAMPLE)
     return pd.DataFrame()

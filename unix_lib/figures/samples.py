@@ -110,8 +110,10 @@ def _shuffled(verdicts: Path, benchmark: str) -> "pd.Series[float]":
     return pd.Series(table.shuffled_value.to_numpy(dtype=float), index=names)
 
 
-def _asked(samples: pd.DataFrame) -> list[str]:
-    """What each image was asked to show, see `samples_of`."""
+def _asked(samples: pd.DataFrame) -> "list[str] | pd.Series[str]":
+    """What each image was asked to show, see `samples_of`; its prompt where nothing else says it."""
+    if (samples.answer == "").any():
+        return samples.prompt
     prompts = [
         {"tag": row.task, "prompt": row.prompt} | json.loads(row.answer) for row in samples.itertuples(index=False)
     ]

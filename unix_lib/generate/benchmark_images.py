@@ -3,13 +3,15 @@
 import hashlib
 from collections.abc import Sequence
 from functools import cache
+from typing import Any
 
 import numpy as np
 
 from unix_lib.artefacts.files import canonical_json
 from unix_lib.artefacts.manifest import Manifest
+from unix_lib.benchmarks.dpg import read_dpg
 from unix_lib.benchmarks.geneval_prompts import occurrences, read_prompts
-from unix_lib.benchmarks.settings import ImageSettings
+from unix_lib.benchmarks.settings import CaptionImages, ImageSettings
 from unix_lib.benchmarks.tables import IMAGES, IMAGES_FILE
 from unix_lib.checkpoints.loaded import Checkpoint
 from unix_lib.config.generate import DecodingExecution, ImageSampling
@@ -17,27 +19,63 @@ from unix_lib.generate.members import asked_file, checkpoint_of, finish
 from unix_lib.generate.store import SampleStore
 from unix_lib.images.files import png_bytes
 from unix_lib.inference.batches import generate_images
+from unix_lib.inference.needs import image_steps
 from unix_lib.jobs.job import Job
+from unix_lib.pack.sampled import captioned_rows
 from unix_lib.pack.sequences import text_to_image_prompt_ids
 from unix_lib.records.schema import Row
 from unix_lib.tokenizers.coded_images import decode_images
 
 
 def make_images(job: Job[ImageSettings, DecodingExecution], checkpoint: Checkpoint | None = None) -> Manifest:
-    """Make the images of `generate/<run>-step-00100-<benchmark>`.
+    """Make the images of `generate/<run>-step-00100-<benchmark>` for prompts in GenEval's layout.
 
     Raises:
         BenchmarkError: no file. GenEvalError: not a prompt in GenEval's layout.
     """
-    prompts, _ = read_prompts(asked_file(job, "geneval.jsonl"), job.settings.limit)  # scoring counts the others
+    settings = job.settings
+    prompts, _ = read_prompts(asked_file(job, "geneval.jsonl"), settings.limit, settings.prompts)
+    return draw(job, [prompt["prompt"] for prompt in prompts], checkpoint)  # scoring counts what is set aside
+
+
+def make_dpg_images(job: Job[ImageSettings, DecodingExecution], checkpoint: Checkpoint | None = None) -> Manifest:
+    """The same for DPG-Bench's.
+
+    Raises:
+        BenchmarkError: no file, or not a prompt with questions.
+    """
+    prompts, _ = read_dpg(asked_file(job, "dpg.csv"), job.settings.limit, job.settings.prompts)
+    return draw(job, [prompt.prompt for prompt in prompts], checkpoint)
+
+
+def make_caption_images(job: Job[CaptionImages, DecodingExecution], checkpoint: Checkpoint | None = None) -> Manifest:
+    """The same for captions of a source, an image each; those too long for the model are left out, and counted."""
+    loaded = checkpoint or checkpoint_of([job])
+    rows = captioned_rows(job.inputs("records"), job.settings.split, job.settings.limit)
+    captions = [row["text"].strip() for row in rows]
+    fitting = [caption for caption in captions if fits(loaded, caption)]
+    return draw(job, fitting, loaded, too_long=len(captions) - len(fitting))
+
+
+def fits(checkpoint: Checkpoint, caption: str) -> bool:
+    """Whether the model has room for an image behind a caption."""
+    prompt = text_to_image_prompt_ids(checkpoint.tokenizer, checkpoint.vocabulary, caption, checkpoint.wording)
+    config = checkpoint.model.config
+    return len(prompt) + image_steps(config) <= config.max_position_embeddings
+
+
+def draw(
+    job: Job[Any, DecodingExecution], prompts: Sequence[str], checkpoint: Checkpoint | None, **facts: Any
+) -> Manifest:
+    """Draw every prompt as often as the settings say, and finish the job."""
     loaded = checkpoint or checkpoint_of([job])
     sampling = job.settings.image_sampling
     wanted = [
         {
             "prompt_index": index,
             "sample_index": sample,
-            "prompt": prompt["prompt"],
-            "seed": image_seed(sampling.seed, prompt["prompt"], occurrence, sample),
+            "prompt": prompt,
+            "seed": image_seed(sampling.seed, prompt, occurrence, sample),
         }
         for index, (prompt, occurrence) in enumerate(zip(prompts, occurrences(prompts), strict=True))
         for sample in range(sampling.images_per_prompt)
@@ -50,7 +88,7 @@ def make_images(job: Job[ImageSettings, DecodingExecution], checkpoint: Checkpoi
 
     store = SampleStore(job.work, IMAGES)
     images = store.fill(wanted, generate, batch_size=job.execution.batch_size, name=job.recipe.name)
-    return finish(job, loaded, IMAGES_FILE, images)
+    return finish(job, loaded, IMAGES_FILE, images, **facts)
 
 
 def image_seed(seed: int, prompt: str, occurrence: int, sample_index: int) -> int:

@@ -39,7 +39,7 @@ def job_kind(stage: str, kind: str) -> JobKind[Any]:
 
     Args:
         kind: as the plan names it: `<source kind>/images`, `text/<tokenizer kind>`, `<scorer>`, `ceiling/<scorer>`,
-            the kind of an analysis or a figure, or what `FIXED` has.
+            `judging/<scorer>`, the kind of an analysis or a figure, or what `FIXED` has.
 
     Raises:
         ConfigError: no such kind.
@@ -54,8 +54,8 @@ def job_kind(stage: str, kind: str) -> JobKind[Any]:
         found = find_kind("text tokenizer" if first == "text" else "image tokenizer", second, TokenizerKind).job
     elif stage == "generate":
         found = find_kind("scorer", kind, ScorerKind).generate
-    elif stage == "evaluate" and first == "ceiling":
-        found = find_kind("scorer", second, ScorerKind).ceiling
+    elif stage == "evaluate" and first in ("ceiling", "judging"):
+        found = getattr(find_kind("scorer", second, ScorerKind), first)
     elif stage == "analyze":
         found = find_kind("analysis", kind, AnalysisKind).job
     elif stage == "figures":

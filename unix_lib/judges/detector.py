@@ -8,12 +8,14 @@ so a new shape needs no new code here.
 What this can't do: overlapping objects, textures, shading. S side of an image, T templates.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import fft, ndimage
 
 from unix_lib.judges.judge import Colored, Detection, Images, NoVerdict
+from unix_lib.judges.scene_answers import answer_to
 from unix_lib.judges.scene_detector import SceneDetector
 from unix_lib.sources.shapes.palette import BACKGROUND, COLORS, SMALLEST_DISTANCE
 from unix_lib.sources.shapes.scenes import SHAPES, SIZES, SceneObject, covered, radius_of
@@ -127,6 +129,10 @@ class Detector:
     def objects(self, images: Images, colored: Colored | None = None) -> list[list[Detection]]:
         """See `ObjectFinder`; raises what `detect` does."""
         return [self.detect(image) for image in images]
+
+    def answer(self, images: Images, questions: Sequence[str]) -> list[str]:
+        """See `QuestionAnswerer`: of a question of the `shapes` source; raises what `detect` does."""
+        return [answer_to(question, self.detect(image)) for image, question in zip(images, questions, strict=True)]
 
     def detect(self, image: np.ndarray) -> list[Detection]:
         """Objects in an image, uint8 (S, S, 3), most certain first.

@@ -12,5 +12,8 @@ class SceneDetector(JudgeSettings):
 
 
 KIND = JudgeKind(
-    settings=SceneDetector, open="unix_lib.judges.detector:open_detector", logic_version=1, answers=("objects",)
+    settings=SceneDetector,
+    open="unix_lib.judges.detector:open_detector",
+    logic_version=1,
+    answers=("objects", "question"),
 )

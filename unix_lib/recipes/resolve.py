@@ -230,9 +230,9 @@ def _scores(plan: Plan, config: EvaluateConfig, run: str, step: int, group: str)
         inputs: Inputs = {"checkpoint": checkpoint}
         if kind.has_images:
             inputs["image_tokenizer"] = plan.named("tokenizers", "image")
-        if benchmark.source is not None:
-            inputs["benchmark"] = plan.benchmarks(benchmark.source)
-            scores[f"benchmark:{benchmark_name}"] = inputs["benchmark"]
+        inputs |= (own := benchmark.inputs(plan))
+        if "benchmark" in own:
+            scores[f"benchmark:{benchmark_name}"] = own["benchmark"]
         asked = benchmark.generation(kind.generate.settings, generate)
         if isinstance(asked, Worded):
             asked = asked.model_copy(update={"wording": plan.wording(run)})
@@ -240,6 +240,15 @@ def _scores(plan: Plan, config: EvaluateConfig, run: str, step: int, group: str)
         members.append(answers)
         scores[f"answers:{benchmark_name}"] = answers
         scoring[benchmark_name] = benchmark.scoring(kind.scoring, generate, judges)
+        if kind.judging is not None:
+            scores[f"judging:{benchmark_name}"] = plan.add(
+                "evaluate",
+                f"{name}-{benchmark_name}-judging",
+                f"judging/{benchmark.scorer}",
+                scoring[benchmark_name].narrowed(kind.judging.settings),
+                benchmark.judging_inputs(plan) | {"answers": answers},
+                config.narrowed(kind.judging.execution, batch_size=generate.batch_size),
+            )
     settings = GroupSettings(run=run, step=step, group=group)
     together = plan.add("generate", f"{name}-group-{group}", "group", settings, {"answers": members}, generate)
     for answers in members:

@@ -32,6 +32,7 @@ class Layout:
 
 LAYOUTS: dict[Benchmark, Layout] = {
     "geneval": Layout("geneval.jsonl", ("prompt",), ("geneval_scenes.jsonl",), ("heldout_scenes.jsonl",)),
+    "dpg": Layout("dpg.csv", ("text",)),  # the questions stay: a judge is asked in English
     "pope": Layout("pope.tsv", ("question",)),
     "mme": Layout("mme.tsv", ("question",)),
     "mmbench": Layout("mmbench.tsv", OPTIONS),

@@ -1,30 +1,24 @@
 """The scorer `geneval`: images generated from GenEval's prompts, their objects found by a judge."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from unix_lib.benchmarks.settings import ImageSettings
 from unix_lib.config.evaluate import (
+    Judged,
     JudgedBatches,
-    JudgedBenchmark,
-    JudgeKind,
     JudgeSettings,
+    PromptBenchmark,
+    PromptFiles,
     ScorerKind,
     ScoringSettings,
 )
 from unix_lib.config.generate import DecodingExecution, GenerateConfig
-from unix_lib.config.kinds import JobKind, KindField, find_kind
-from unix_lib.config.strict import Model, StrictModel, key
+from unix_lib.config.kinds import JobKind
+from unix_lib.config.strict import Model, key
 
 
-class Judged(StrictModel):
-    """Who judges."""
-
-    judge: Annotated[JudgeSettings, KindField("judge", JudgeKind)] = key("what finds the objects in an image")
-    judge_version: int = key("logic version of the judge's kind")
-
-
-class GenEvalScoring(Judged, ScoringSettings):
+class GenEvalScoring(Judged, PromptFiles, ScoringSettings):
     """How images are judged."""
 
     seed: int = key("seed of the prompts that images are held against as a control")
@@ -41,16 +35,13 @@ class CeilingSettings(Judged):
     bootstrap_samples: int = key("resamples behind a bootstrap interval")
 
 
-class GenEvalBenchmark(JudgedBenchmark):
+class GenEvalBenchmark(PromptBenchmark):
     """Generated images that must show what a prompt asks for."""
 
     scorer: Literal["geneval"]
 
     def made(self) -> str:
         return "geneval"
-
-    def generation(self, model: type[Model], config: GenerateConfig) -> Model:
-        return self.narrowed(model, image_sampling=config.image_sampling)
 
     def scoring(
         self,
@@ -59,17 +50,7 @@ class GenEvalBenchmark(JudgedBenchmark):
         judges: Mapping[str, JudgeSettings],
         **others: Any,
     ) -> Model:
-        judge = judges[self.judge]
-        version = find_kind("judge", judge.kind, JudgeKind).logic_version
-        return super().scoring(
-            model,
-            generate,
-            judges,
-            judge=judge,
-            judge_version=version,
-            seed=generate.image_sampling.seed,
-            **others,
-        )
+        return super().scoring(model, generate, judges, seed=generate.image_sampling.seed, **others)
 
 
 KIND = ScorerKind(
@@ -79,5 +60,6 @@ KIND = ScorerKind(
     score="unix_lib.evaluate.generation:score_geneval",
     scoring=GenEvalScoring,
     logic_version=3,
+    layout="unix_lib.evaluate.layouts:write_geneval",
     ceiling=JobKind(CeilingSettings, "unix_lib.evaluate.ceiling:make_ceiling", 3, JudgedBatches),
 )

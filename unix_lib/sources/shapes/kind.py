@@ -42,6 +42,7 @@ class ShapesBenchmarks(ShapesScenes):
 
     prompts_per_task: int = key("held-out GenEval-style prompts per task", 16, ge=1, le=1_000_000)
     questions_per_benchmark: int = key("held-out questions per question benchmark", 100, ge=10, le=1_000_000)
+    dpg_prompts: int = key("held-out prompts in DPG-Bench's layout; 0 makes none", 0, sparse=True, ge=0, le=1_000_000)
 
     def work(self) -> float:
         """Questions of a benchmark."""
@@ -66,7 +67,7 @@ class ShapesSource(ShapesRecords, ShapesBenchmarks, SourceSettings):
         return [self.model_copy(update=scenes)]
 
     def benchmarks(self) -> tuple[str, ...]:
-        return ("geneval", "pope", "mme", "mmbench")
+        return ("geneval", "pope", "mme", "mmbench", *["dpg"] * bool(self.dpg_prompts))
 
     def described(self) -> str:
         return f"synthetic {self.image_size}-pixel scenes"

@@ -19,6 +19,7 @@ from unix_lib.records.shards import Split
 from unix_lib.sources.shapes import benchmarks
 from unix_lib.sources.shapes.captioned import CaptionedScene, captioned_scenes
 from unix_lib.sources.shapes.combinations import HeldOut, choose_held_out
+from unix_lib.sources.shapes.dpg import as_csv, dpg_rows
 from unix_lib.sources.shapes.drawing import all_of
 from unix_lib.sources.shapes.kind import ShapesBenchmarks, ShapesRecords, ShapesScenes
 from unix_lib.sources.shapes.questions import choose_turns, four_choice_questions, yes_no_questions
@@ -69,7 +70,7 @@ def make_records(job: Job[ShapesRecords, Execution]) -> Manifest:
 
 
 def make_benchmarks(job: Job[ShapesBenchmarks, Execution]) -> Manifest:
-    """Make `sources/<source>-benchmarks`: four benchmarks, and the held-out scenes with their ground truth.
+    """Make `sources/<source>-benchmarks`: its benchmarks, and the held-out scenes with their ground truth.
 
     Raises:
         SourceError: settings that leave nothing to hold out, or that allow no question.
@@ -94,6 +95,10 @@ def make_benchmarks(job: Job[ShapesBenchmarks, Execution]) -> Manifest:
         rows = make_rows(space, pool)
         write_text(job.folder / name, benchmarks.as_tsv(rows, pool, space.image_size, options=options))
         files[name] = len(rows)
+    if space.dpg_prompts:
+        asked = dpg_rows([claim for claim, _ in prompts], space.dpg_prompts)
+        write_text(job.folder / "benchmarks/dpg.csv", as_csv(asked))
+        files["benchmarks/dpg.csv"] = len(asked)
     distinct = {(claim.task, claim.prompt) for claim, _ in prompts}
     facts = {"geneval_distinct_prompts": dict(sorted(Counter(task for task, _ in distinct).items()))}
     return finish(job, files, facts)
