@@ -49,8 +49,8 @@ def job_kinds() -> dict[tuple[str, str], JobKind[Any]]:
         assert all(find_kind(sort, name, TokenizerKind) for name in known_kinds(sort))
     for name in known_kinds("scorer"):
         named.append(("generate", name))
-        if find_kind("scorer", name, ScorerKind).ceiling is not None:
-            named.append(("evaluate", f"ceiling/{name}"))
+        kind = find_kind("scorer", name, ScorerKind)
+        named += [("evaluate", f"{job}/{name}") for job in ("ceiling", "judging") if getattr(kind, job) is not None]
     named += [("analyze", name) for name in known_kinds("analysis") if find_kind("analysis", name, AnalysisKind)]
     named += [("figures", name) for name in known_kinds("figure") if find_kind("figure", name, FigureKind)]
     return {(stage, kind): job_kind(stage, kind) for stage, kind in named}
@@ -120,7 +120,10 @@ EXAMPLES: dict[tuple[str, str], list[dict[str, Any]]] = {
         ]
         for scorer in ("yes_no", "multiple_choice")
     },
-    ("generate", "geneval"): [{"file": "questions.tsv", "image_sampling": SAMPLING}],
+    **{
+        ("generate", scorer): [{"file": "questions.tsv", "prompts": "captions.jsonl", "image_sampling": SAMPLING}]
+        for scorer in ("geneval", "dpg")
+    },
     ("generate", "lm_eval"): [{"file": "questions.tsv"}],
     ("evaluate", "scores"): [
         {"run": "x", "step": 0, "group": "x", "bootstrap_samples": 100, "benchmarks": {"x": CHANCE | scoring}}
@@ -129,8 +132,12 @@ EXAMPLES: dict[tuple[str, str], list[dict[str, Any]]] = {
             {"scorer": "multiple_choice", "layout": "mme", "file": "questions.tsv"},
             {"scorer": "lm_eval", "file": "questions.tsv"},
             *({"scorer": "geneval", "file": "questions.tsv", "seed": 1} | judge for judge in JUDGES),
+            {"scorer": "image_distance", "source": "x", "features": {"path": "model"}},
+            *({"scorer": "dpg", "prompts": "captions.jsonl"} | judge for judge in JUDGES),
         )
     ],
+    ("evaluate", "judging/image_distance"): [{"features": {"path": "model"}}],
+    ("evaluate", "judging/dpg"): [{"prompts": "captions.jsonl"} | judge for judge in JUDGES],
     ("evaluate", "ceiling/geneval"): [{"benchmark": "x", "bootstrap_samples": 100} | judge for judge in JUDGES],
 }
 CASES = [(name, index) for name, examples in EXAMPLES.items() for index in range(len(examples))]

@@ -6,4 +6,6 @@ KINDS = {
     "multiple_choice": "unix_lib.evaluate.scorers.multiple_choice",
     "geneval": "unix_lib.evaluate.scorers.geneval",
     "dpg": "unix_lib.evaluate.scorers.dpg",
+    "image_distance": "unix_lib.evaluate.scorers.image_distance",
+    "caption_ranking": "unix_lib.evaluate.scorers.caption_ranking",
 }
