@@ -356,6 +356,18 @@ def serve(
     raise typer.Exit(command.run(serving, console))
 
 
+@judge.command("convert-detector")
+def judge_convert_detector(
+    checkpoint: Annotated[Path, typer.Argument(help="mmdet's mask2former_swin-s-p4-w7-224 of COCO's instances, .pth")],
+    output: Annotated[Path, typer.Argument(help="new folder, for a judge's detector.path")],
+) -> None:
+    """Write the detector behind GenEval's published scores as transformers' model."""
+    from unix_lib.judges.mmdet_weights import convert_detector
+
+    convert_detector(checkpoint, output)
+    console.print(f"{output}: name it as detector.path of a judge of kind mask2former", soft_wrap=True)
+
+
 @app.command("benchmark-model")
 def benchmark_model(
     *,
