@@ -35,6 +35,7 @@ async def serve(serving: Serving, launches: Sequence[Launch], ready: Callable[[s
             config = uvicorn.Config(
                 app, log_config=None, backlog=BACKLOG, lifespan="off", server_header=False, timeout_graceful_shutdown=2
             )
+            listener.listen(BACKLOG)  # who connects from now on waits for the first turn of the loop
             host, port = listener.getsockname()[:2]
             ready(f"http://{f'[{host}]' if ':' in host else host}:{port}")
             await uvicorn.Server(config).serve(sockets=[listener])
