@@ -2,8 +2,10 @@
 
 from typing import Literal
 
-from unix_lib.config.evaluate import BenchmarkFile, PromptFiles, SplitOfSource
+from unix_lib.config.evaluate import BenchmarkFile
 from unix_lib.config.generate import BenchmarkSampling, Worded
+from unix_lib.config.own_benchmarks import SplitOfSource
+from unix_lib.config.prompts import PromptFiles
 from unix_lib.config.strict import key
 
 Layout = Literal["pope", "mme", "mmbench", "seed"]

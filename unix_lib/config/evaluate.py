@@ -20,11 +20,6 @@ from unix_lib.config.strict import Model, StrictModel, key
 Family = Literal["text", "understanding", "generation"]
 # What a judge may be asked: which objects an image shows, a question about an image, what words mean.
 JudgeAnswer = Literal["objects", "question", "words"]
-SourceSplit = Literal["heldout", "all"]
-PROMPTS = (
-    "a file with the prompts in other words or another language: a prompt a line, or JSONL with 'prompt', in the order "
-    "of the benchmark's own; of DPG-Bench JSONL with 'item_id' and 'prompt'"
-)
 
 
 class JudgeSettings(StrictModel):
@@ -183,36 +178,6 @@ class BenchmarkSettings(StrictModel):
         return self
 
 
-class SplitOfSource(StrictModel):
-    """Which images of a source a benchmark is about."""
-
-    split: SourceSplit = key("heldout, or all images of a source that no run is trained on", "heldout")
-
-
-class OwnBenchmark(SplitOfSource, BenchmarkSettings):
-    """The config of a benchmark that is made of a source's captioned images."""
-
-    of_records: ClassVar[bool] = True
-
-    def origins(self) -> dict[str, str | None]:
-        return {"source": self.source}
-
-    def made(self) -> str:
-        return ""  # by no source: it is made of records
-
-    def inputs(self, planned: Planned) -> Inputs:
-        assert self.source is not None
-        return {"records": planned.records(self.source)}
-
-    def faults(self, with_images: Collection[str], trained: Collection[str]) -> Iterator[str]:
-        if self.file is not None:
-            yield f"file: '{self.file}' is a source's to read; name a source of these images as 'source'"
-        if self.source not in with_images:
-            yield f"source: '{self.source}' has no images; known with images: {', '.join(with_images) or 'none'}"
-        elif self.split == "all" and self.source in trained:
-            yield f"split: runs are trained on '{self.source}'; set it to heldout"
-
-
 class Judged(StrictModel):
     """Who judges."""
 
@@ -239,18 +204,6 @@ class JudgedBenchmark(BenchmarkSettings):
         return super().scoring(model, generate, judges, judge=judge, judge_version=version, **others)
 
 
-class PromptBenchmark(JudgedBenchmark):
-    """The config of a benchmark of prompts, which may be put in other words than its own."""
-
-    prompts: str | None = key(PROMPTS, None, min_length=1)
-
-    def files_from_outside(self) -> list[str]:
-        return super().files_from_outside() + ([] if self.prompts is None else [self.prompts])
-
-    def generation(self, model: type[Model], config: GenerateConfig) -> Model:
-        return self.narrowed(model, image_sampling=config.image_sampling)
-
-
 class BenchmarkFile(ReadsOutside):
     """Where a benchmark's questions are, and how many of them count."""
 
@@ -266,20 +219,6 @@ class BenchmarkFile(ReadsOutside):
     def identify(self, outside: Outside) -> FilesIdentity | None:
         files = self.files()
         return outside.files(files) if files else None
-
-
-class PromptFiles(BenchmarkFile):
-    """Prompts, which may be put in other words than the benchmark's own."""
-
-    prompts: str | None = key(PROMPTS, None, sparse=True)
-
-    def files(self) -> list[Path]:
-        return super().files() + ([] if self.prompts is None else [Path(self.prompts)])
-
-    @property
-    def reworded(self) -> str:
-        """What a protocol says of prompts in other words: their scores compare with their like only."""
-        return "" if self.prompts is None else ", reworded prompts"
 
 
 class ScoringSettings(BenchmarkFile):

@@ -5,9 +5,10 @@ from typing import Any, Literal
 
 from unix_lib.benchmarks.settings import RankingSettings
 from unix_lib.config.analyze import Inputs, Planned
-from unix_lib.config.evaluate import JudgeSettings, OwnBenchmark, ScorerKind, ScoringSettings
+from unix_lib.config.evaluate import JudgeSettings, ScorerKind, ScoringSettings
 from unix_lib.config.generate import DecodingExecution, GenerateConfig
 from unix_lib.config.kinds import JobKind
+from unix_lib.config.own_benchmarks import OwnBenchmark
 from unix_lib.config.strict import Model, key
 
 

@@ -3,16 +3,10 @@
 from typing import Literal
 
 from unix_lib.benchmarks.settings import ImageSettings
-from unix_lib.config.evaluate import (
-    Judged,
-    JudgedBatches,
-    PromptBenchmark,
-    PromptFiles,
-    ScorerKind,
-    ScoringSettings,
-)
+from unix_lib.config.evaluate import Judged, JudgedBatches, ScorerKind, ScoringSettings
 from unix_lib.config.generate import DecodingExecution
 from unix_lib.config.kinds import JobKind
+from unix_lib.config.prompts import PromptBenchmark, PromptFiles
 
 
 class DPGScoring(Judged, PromptFiles, ScoringSettings):

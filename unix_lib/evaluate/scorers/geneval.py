@@ -4,17 +4,10 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from unix_lib.benchmarks.settings import ImageSettings
-from unix_lib.config.evaluate import (
-    Judged,
-    JudgedBatches,
-    JudgeSettings,
-    PromptBenchmark,
-    PromptFiles,
-    ScorerKind,
-    ScoringSettings,
-)
+from unix_lib.config.evaluate import Judged, JudgedBatches, JudgeSettings, ScorerKind, ScoringSettings
 from unix_lib.config.generate import DecodingExecution, GenerateConfig
 from unix_lib.config.kinds import JobKind
+from unix_lib.config.prompts import PromptBenchmark, PromptFiles
 from unix_lib.config.strict import Model, key
 
 

@@ -4,11 +4,12 @@ from typing import Literal
 
 from unix_lib.benchmarks.settings import CaptionImages
 from unix_lib.config.analyze import Inputs, Planned
-from unix_lib.config.evaluate import OwnBenchmark, ScorerKind, ScoringSettings, SplitOfSource
+from unix_lib.config.evaluate import ScorerKind, ScoringSettings
 from unix_lib.config.generate import DecodingExecution, GenerateConfig
 from unix_lib.config.jobs import BatchedExecution
 from unix_lib.config.kinds import JobKind
 from unix_lib.config.needs import Need, model_need
+from unix_lib.config.own_benchmarks import OwnBenchmark, SplitOfSource
 from unix_lib.config.strict import Model, key
 from unix_lib.judges.pretrained import JudgeModel
 
