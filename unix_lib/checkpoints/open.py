@@ -64,7 +64,7 @@ def open_checkpoint(
         raise CheckpointError(f"device {device} is not usable here; give cpu, or auto")
     checkpoint = Checkpoint(artefact, image_tokenizer, batch_size, device, wording_of(artefact), **decoding)
     if with_images:
-        _require_same_codes(checkpoint)
+        require_same_codes(checkpoint)
     return checkpoint
 
 
@@ -79,7 +79,12 @@ def wording_of(checkpoint: Path) -> Wording:
     return Wording(language=mixture.get("instruction_languages", ["en"])[0], **known)
 
 
-def _require_same_codes(checkpoint: Checkpoint) -> None:
+def require_same_codes(checkpoint: Checkpoint) -> None:
+    """Refuse a checkpoint with an image tokenizer that makes other codes than it knows.
+
+    Raises:
+        CheckpointError: says how many of how many codes each has.
+    """
     tokenizer, vocabulary = checkpoint.image_tokenizer, checkpoint.vocabulary
     found = (tokenizer.codes_per_image, tokenizer.codebook_size)
     wanted = (vocabulary.codes_per_image, vocabulary.codebook_size)

@@ -3,18 +3,16 @@
 A stage plans what its section of the config asks for and nothing else, so a config may end after any of them.
 """
 
-from dataclasses import replace
 from pathlib import Path
 
 from unix_lib.artefacts.files import digest_of
 from unix_lib.artefacts.names import checkpoint_name
 from unix_lib.config.analyze import AnalysisKind, AnalysisSettings, Inputs
 from unix_lib.config.encode import EncodeSettings
-from unix_lib.config.evaluate import EvaluateConfig, ScorerKind, ScoresSettings
+from unix_lib.config.evaluate import ScorerKind
 from unix_lib.config.experiment import Experiment
 from unix_lib.config.figures import DrawnFigure, FigureKind, FigureSettings
 from unix_lib.config.file_hashes import FileHashes
-from unix_lib.config.generate import GroupSettings, Worded
 from unix_lib.config.hub import not_pinned
 from unix_lib.config.jobs import Execution, JobShape
 from unix_lib.config.kinds import find_kind, known_kinds
@@ -29,6 +27,7 @@ from unix_lib.config.translate import TranslatedBenchmarks, TranslatedRecords
 from unix_lib.recipes.plan import Plan
 from unix_lib.recipes.report import plan_report
 from unix_lib.recipes.scale import scale_of
+from unix_lib.recipes.scores import Subject, plan_answers, plan_group, plan_scores
 from unix_lib.recipes.starts import start_order
 
 
@@ -194,10 +193,14 @@ def _evaluate(plan: Plan) -> None:
     config = plan.experiment.evaluate
     if config is None:
         return
+    tokenizer = plan.tokenizer("image")
     for run in plan.compared_runs():
         for step in plan.checkpoint_steps(run):
-            for group in config.groups:
-                _scores(plan, config, run, step, group)
+            subject = Subject(run, step, plan.checkpoint(run, step), tokenizer, plan.wording(run))
+            for group, names in config.groups.items():
+                members = {name: plan_answers(plan, config, subject, name) for name in names}
+                plan_group(plan, subject, group, list(members.values()))
+                plan_scores(plan, config, subject, group, members)
     judges = config.all_judges()
     for name, benchmark in config.benchmarks.items():
         kind = find_kind("scorer", benchmark.scorer, ScorerKind)
@@ -215,48 +218,6 @@ def _evaluate(plan: Plan) -> None:
                 },
                 config.narrowed(kind.ceiling.execution, batch_size=plan.experiment.generate.batch_size),
             )
-
-
-def _scores(plan: Plan, config: EvaluateConfig, run: str, step: int, group: str) -> None:
-    """What one checkpoint answers in one group, benchmark by benchmark, by one job; and its scores."""
-    checkpoint, name = plan.checkpoint(run, step), checkpoint_name(run, step)
-    generate, judges = plan.experiment.generate, config.all_judges()
-    members: list[str] = []
-    scores: Inputs = {}
-    scoring = {}
-    for benchmark_name in config.groups[group]:
-        benchmark = config.benchmarks[benchmark_name]
-        kind = find_kind("scorer", benchmark.scorer, ScorerKind)
-        inputs: Inputs = {"checkpoint": checkpoint}
-        if kind.has_images:
-            inputs["image_tokenizer"] = plan.named("tokenizers", "image")
-        inputs |= (own := benchmark.inputs(plan))
-        if "benchmark" in own:
-            scores[f"benchmark:{benchmark_name}"] = own["benchmark"]
-        asked = benchmark.generation(kind.generate.settings, generate)
-        if isinstance(asked, Worded):
-            asked = asked.model_copy(update={"wording": plan.wording(run)})
-        answers = plan.add("generate", f"{name}-{benchmark_name}", benchmark.scorer, asked, inputs, generate)
-        members.append(answers)
-        scores[f"answers:{benchmark_name}"] = answers
-        scoring[benchmark_name] = benchmark.scoring(kind.scoring, generate, judges)
-        if kind.judging is not None:
-            scores[f"judging:{benchmark_name}"] = plan.add(
-                "evaluate",
-                f"{name}-{benchmark_name}-judging",
-                f"judging/{benchmark.scorer}",
-                scoring[benchmark_name].narrowed(kind.judging.settings),
-                benchmark.judging_inputs(plan) | {"answers": answers},
-                config.narrowed(kind.judging.execution, batch_size=generate.batch_size),
-            )
-    settings = GroupSettings(run=run, step=step, group=group)
-    together = plan.add("generate", f"{name}-group-{group}", "group", settings, {"answers": members}, generate)
-    for answers in members:
-        plan.jobs[answers] = replace(plan.jobs[answers], made_by=together)
-    of_scores = ScoresSettings(
-        run=run, step=step, group=group, benchmarks=scoring, bootstrap_samples=config.bootstrap_samples
-    )
-    plan.add("evaluate", f"{name}-{group}", "scores", of_scores, scores, config)
 
 
 def _analyze(plan: Plan) -> None:

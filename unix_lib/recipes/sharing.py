@@ -15,7 +15,6 @@ from pathlib import Path, PurePosixPath
 from unix_lib.artefacts.errors import UserError
 from unix_lib.artefacts.files import file_fault, link_or_copy
 from unix_lib.artefacts.manifest import MANIFEST, ArtefactError, FileEntry, read_manifest, write_shared
-from unix_lib.artefacts.recipe import Recipe
 from unix_lib.artefacts.sealed import HASHES, is_whole, read_seal, remove
 from unix_lib.jobs.job import lock_path
 from unix_lib.jobs.lock import Lock
@@ -47,7 +46,7 @@ def share(plan: Plan, results: Path) -> list[str]:
         for origin in origins:
             try:
                 with Lock(lock_path(results / "work" / artefact), wait=False):
-                    _take(plan.jobs[artefact].recipe, origin, results / artefact)
+                    take(plan.jobs[artefact].recipe.digest, origin, results / artefact)
             except (UserError, OSError) as error:
                 logger.warning("not shared: %s", error)
             else:
@@ -65,14 +64,14 @@ def _experiments(plan: Plan, results: Path) -> list[Path]:
     return [folder for folder in dict.fromkeys(found) if folder.resolve() != own]
 
 
-def _take(recipe: Recipe, origin: Path, folder: Path) -> None:
-    """Link or copy an artefact's files, check them, and write its manifest.
+def take(digest: str, origin: Path, folder: Path) -> None:
+    """Link or copy an artefact's files, check them, and write its manifest; `digest` is of its recipe.
 
     Raises:
         ArtefactError: it is another recipe's, or a file of it is not whole; nothing is left here then.
     """
     manifest = read_manifest(origin)
-    if (manifest.recipe, manifest.artefact) != (recipe.digest, recipe.artefact):
+    if (manifest.recipe, manifest.artefact) != (digest, f"{folder.parent.name}/{folder.name}"):
         raise ArtefactError(f"{origin / MANIFEST}: follows another recipe")
     remove(folder)
     try:

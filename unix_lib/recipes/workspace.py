@@ -30,12 +30,17 @@ def execution_path(recipe_path: Path) -> Path:
 
 
 def write_plan(plan: Plan, results: Path) -> None:
+    """Write every recipe and execution file of a plan, and the digests of its recipes."""
+    write_jobs(plan, results)
+    write_planned(plan, results)
+
+
+def write_jobs(plan: Plan, results: Path) -> None:
     """Write every recipe and execution file of a plan below `results/<experiment>/recipes`."""
     for job in plan.jobs.values():
         write_recipe(job.recipe, results)
         execution = job.execution.model_dump(mode="json")
         replace_where_changed(execution_path(job.recipe.path(results)), sealed_text(execution))
-    write_planned(plan, results)
 
 
 def write_planned(plan: Plan, results: Path) -> None:

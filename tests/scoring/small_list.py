@@ -1,0 +1,69 @@
+"""A list of what is scored, with a config of the small experiment's sources."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.evaluate.small import BENCHMARKS, GENERATE, SmallExperiment
+from tests.workflow.small_config import RUN
+from unix_lib.scoring.lists import read_list
+from unix_lib.scoring.score import Asked
+
+SHAPES = {
+    "kind": "shapes",
+    "train_scenes": 30,
+    "heldout_scenes": 24,
+    "prompts_per_task": 3,
+    "questions_per_benchmark": 12,
+}
+
+
+class SmallList:
+    """Writes the config and the list; scores lie in a folder of their own."""
+
+    def __init__(self, small: SmallExperiment, folder: Path) -> None:
+        self.small, self.folder = small, folder
+        self.results = small.results.parent / folder.name
+        cloze = small.results / small.prose / "benchmarks" / "cloze.jsonl"
+        benchmarks = {
+            **{name: BENCHMARKS[name] for name in ("geneval", "pope", "mme", "mmbench")},
+            "cloze": {"scorer": "lm_eval", "file": str(cloze), "chance": 0.25},
+        }
+        self.config: dict[str, Any] = {
+            "experiment": small.results.name,
+            "sources": {"shapes": SHAPES},
+            "stores": [],
+            "tokenizers": {
+                "text": {"kind": "train_bpe", "sources": ["shapes"]},
+                "image": {
+                    "kind": "train_vqgan",
+                    "sources": ["shapes"],
+                    "shape": {"image_size": 32, "base_channels": 32},
+                },
+            },
+            "pack": {"length": 256, "mixtures": {"mixed": {"parts": [{"source": "shapes"}]}}},
+            "train": {"runs": {"tiny": RUN | {"start": {"kind": "fresh", "shape": {"layers": 4}}}}},
+            "generate": {
+                "image_sampling": GENERATE.image_sampling.model_dump(),
+                "max_answer_tokens": GENERATE.max_answer_tokens,
+            },
+            "evaluate": {
+                "benchmarks": benchmarks,
+                "groups": {"shapes": ["geneval", "pope", "mme", "mmbench"], "text": ["cloze"]},
+                "bootstrap_samples": 200,
+            },
+        }
+        self.model: dict[str, Any] = {
+            "checkpoint": str(small.results / small.checkpoint),
+            "image_tokenizer": str(small.results / small.image_tokenizer),
+            "device": "cpu",
+        }
+
+    def asked(self, *models: dict[str, Any], **others: Any) -> Asked:
+        """What the list asks; each model is the small checkpoint but for what is said."""
+        config, path = self.folder / "config.yaml", self.folder / "list.yaml"
+        config.write_text(yaml.safe_dump(self.config))
+        wanted = {"config": str(config), "defaults": self.model, "models": list(models or [{}])} | others
+        path.write_text(yaml.safe_dump(wanted))
+        return Asked.of(read_list(path, {}), self.results)

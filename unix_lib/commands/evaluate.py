@@ -1,0 +1,94 @@
+"""`evaluate`: scores of models on benchmarks, without an experiment around them, as one table."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.csv
+from rich.console import Console
+from rich.table import Table
+
+from unix_lib.artefacts.code import code_at_start
+from unix_lib.artefacts.errors import UserError
+from unix_lib.artefacts.files import atomic_path
+from unix_lib.commands.marks import marked
+from unix_lib.evaluate.tables import SCORES
+from unix_lib.records.schema import Row
+from unix_lib.scoring.lists import list_of, read_list
+from unix_lib.scoring.score import EVALUATED, Asked, Scored, score_model
+
+LISTS = (".yaml", ".yml")
+
+
+def run(what: Sequence[Path], options: Mapping[str, Any], csv: Path | None, console: Console) -> int:
+    """Score every model, print one table; returns 1 when a score is missing.
+
+    Args:
+        what: checkpoints, or one file with a list of models.
+        options: keys of `ScoredModel`, and `config`, for models that don't say it themselves.
+        csv: a file that all scores are written to as well.
+
+    Raises:
+        UserError: a list that can't be read, or one beside checkpoints.
+    """
+    code_at_start()
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    lists = [path for path in what if path.suffix in LISTS]
+    if lists and len(what) > 1:
+        raise UserError(f"{lists[0]}: a list of models stands alone; put the other checkpoints into it")
+    wanted = read_list(lists[0], options) if lists else list_of([str(path) for path in what], options)
+    asked = Asked.of(wanted)
+    outcomes: list[Scored] = []
+    failed = 0
+    for model in wanted.models:
+        try:
+            outcomes.append(score_model(model, asked))
+        except UserError as error:
+            failed += 1
+            console.print(marked("not scored", "red", f"{model.called}: {error}"), soft_wrap=True, highlight=False)
+    for scored in outcomes:
+        for name, fault in scored.faults.items():
+            failed += 1
+            told = f"{scored.model}: {name}: {fault}"
+            console.print(marked("not scored", "red", told), soft_wrap=True, highlight=False)
+    if any(scored.rows for scored in outcomes):
+        console.print(_table(outcomes))
+        console.print(f"Answers and scores are in {EVALUATED}; `unix-lib verify {EVALUATED}` proves them.")
+    if csv is not None:
+        _write(outcomes, csv)
+    return 1 if failed else 0
+
+
+def _table(outcomes: Sequence[Scored]) -> Table:
+    """A row per score; those above chance, which say the same again, are left to the file."""
+    table = Table(title="scores, with 95% intervals", title_justify="left")
+    for heading in ("model", "benchmark", "metric"):
+        table.add_column(heading, overflow="fold")
+    for heading in ("value", "interval", "n"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for heading in ("protocol", "judge"):
+        table.add_column(heading, overflow="fold")
+    for scored in outcomes:
+        for row in scored.rows:
+            if not row["metric"].endswith("_minus_chance"):
+                names = (scored.model, row["benchmark"], row["metric"])
+                table.add_row(*names, *_numbers(row), row["protocol"], row["judge"])
+    return table
+
+
+def _numbers(row: Row) -> tuple[str, str, str]:
+    if row["value"] is None:
+        return "undefined", "", str(row["n"])
+    interval = "" if row["low"] is None else f"[{row['low']:.4g}, {row['high']:.4g}]"
+    return f"{row['value']:.4g}", interval, str(row["n"])
+
+
+def _write(outcomes: Sequence[Scored], path: Path) -> None:
+    """All scores as CSV: the columns of `scores.parquet`, and the model's name before them."""
+    rows = [{"model": scored.model} | row for scored in outcomes for row in scored.rows]
+    with atomic_path(path) as temporary:
+        pyarrow.csv.write_csv(
+            pa.Table.from_pylist(rows, pa.schema([pa.field("model", pa.string()), *SCORES])), temporary
+        )

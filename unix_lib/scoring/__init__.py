@@ -1,0 +1,1 @@
+"""Any model scored on any benchmarks, without an experiment around it."""

@@ -1,0 +1,165 @@
+"""Scores a model: the recipes of an experiment's evaluation, planned and made for this model alone.
+
+A benchmark's answers have the recipe that the workflow gives them, so that what an experiment has answered already is
+linked, and the other way round. They lie in `results/evaluated`, which is built like an experiment's results.
+"""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from unix_lib.artefacts.errors import UserError
+from unix_lib.artefacts.manifest import MANIFEST
+from unix_lib.checkpoints.open import require_same_codes
+from unix_lib.config import load_experiment
+from unix_lib.config.evaluate import EvaluateConfig, ScorerKind
+from unix_lib.config.experiment import Experiment
+from unix_lib.config.file_hashes import FileHashes
+from unix_lib.config.kinds import find_kind
+from unix_lib.config.outside import Outside
+from unix_lib.generate.members import checkpoint_of
+from unix_lib.jobs.job import Job
+from unix_lib.recipes.plan import Plan
+from unix_lib.recipes.resolve import resolve
+from unix_lib.recipes.scores import plan_answers, plan_scores
+from unix_lib.recipes.sharing import share
+from unix_lib.recipes.workspace import write_jobs
+from unix_lib.records.schema import Row
+from unix_lib.scoring.benchmarks import all_benchmarks, chosen, generation, require_files
+from unix_lib.scoring.bringing import bring
+from unix_lib.scoring.errors import ScoringError
+from unix_lib.scoring.lists import ScoredModel, ScoringList
+from unix_lib.scoring.subjects import checkpoint_subject, with_image_tokenizer
+
+EVALUATED = Path("results/evaluated")
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Scored:
+    """What became of one model."""
+
+    model: str
+    rows: list[Row] = field(default_factory=list)  # of `scores.parquet`
+    folders: dict[str, Path] = field(default_factory=dict)  # of scores, by benchmark
+    faults: dict[str, UserError] = field(default_factory=dict)  # by benchmark that has none
+
+    @contextmanager
+    def noting(self, benchmark: str) -> Iterator[None]:
+        """Note what is wrong with a benchmark, instead of ending for it."""
+        try:
+            yield
+        except UserError as fault:
+            log.warning("%s: %s: %s", self.model, benchmark, fault)
+            self.faults[benchmark] = fault
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is asked of all models alike."""
+
+    wanted: ScoringList
+    experiment: Experiment  # whose benchmarks they are
+    benchmarks: EvaluateConfig
+    results: Path
+
+    @classmethod
+    def of(cls, wanted: ScoringList, results: Path = EVALUATED) -> "Asked":
+        """What a list asks.
+
+        Raises:
+            ConfigError: its config can't be read, or has no benchmarks.
+        """
+        experiment = load_experiment(Path(wanted.config))
+        return cls(wanted, experiment, all_benchmarks(wanted, experiment), results)
+
+    @cached_property
+    def planned(self) -> Plan:
+        """The experiment's own plan."""
+        return resolve(self.experiment, Path.cwd(), FileHashes.of_plan(self.made_at))
+
+    @property
+    def made_at(self) -> Path:
+        """Where the experiment's own results are."""
+        return self.results.parent / self.experiment.experiment
+
+
+def score_model(model: ScoredModel, asked: Asked) -> Scored:
+    """Let a model answer its benchmarks, and score the answers; one that can't be is noted, and stops no other.
+
+    Raises:
+        UserError: no such model, one that is damaged, or an unknown benchmark.
+    """
+    scored, config = Scored(model.called), chosen(model, asked.benchmarks)
+    subject = checkpoint_subject(str(model.checkpoint), asked.results)
+    scored.model = model.name or subject.name
+    experiment = asked.experiment.model_copy(
+        update={"generate": generation(model, asked.experiment.generate), "evaluate": config}
+    )
+    hashes = FileHashes.of_plan(asked.results)
+    plan = Plan(experiment, outside=Outside(Path.cwd(), hashes))
+    answers: dict[str, str] = {}
+    scores: dict[str, str] = {}
+    for name, benchmark in config.benchmarks.items():
+        with scored.noting(name):
+            require_files(name, benchmark, asked.wanted.config)
+            if benchmark.source is not None:
+                _bring_source(benchmark.source, plan, asked)
+            if find_kind("scorer", benchmark.scorer, ScorerKind).has_images and subject.image_tokenizer is None:
+                subject = with_image_tokenizer(subject, model.image_tokenizer, asked.results)
+            answers[name] = plan_answers(plan, config, subject, name)
+            scores[name] = plan_scores(plan, config, subject, name, {name: answers[name]})
+    hashes.save()
+    write_jobs(plan, asked.results)
+    share(plan, asked.results)
+    _answer({name: _job(plan, artefact, asked) for name, artefact in answers.items()}, scored)
+    for name, artefact in scores.items():
+        if name not in scored.faults:
+            with scored.noting(name):
+                job = _job(plan, artefact, asked)
+                job.make()
+                scored.folders[name] = job.folder
+                scored.rows += pq.read_table(job.folder / "scores.parquet").to_pylist()
+    return scored
+
+
+def _answer(jobs: dict[str, Job[Any, Any]], scored: Scored) -> None:
+    """Make the answers that are not there yet, with the checkpoint loaded once."""
+    missing = {name: job for name, job in jobs.items() if job.made() is None}
+    if not missing:
+        return
+    checkpoint = checkpoint_of(list(missing.values()))
+    if any("image_tokenizer" in job.recipe.inputs for job in missing.values()):
+        require_same_codes(checkpoint)
+    for name, job in missing.items():
+        with scored.noting(name):
+            job.make(checkpoint)
+
+
+def _job(plan: Plan, artefact: str, asked: Asked) -> Job[Any, Any]:
+    planned = plan.jobs[artefact]
+    job: Job[Any, Any] = Job.of(planned.recipe, asked.results, planned.execution)
+    return job
+
+
+def _bring_source(source: str, plan: Plan, asked: Asked) -> None:
+    """Bring the benchmarks that a source of the experiment made.
+
+    Raises:
+        ScoringError: they are not made.
+    """
+    artefact = asked.planned.benchmarks(source)
+    folder = asked.made_at / artefact
+    if not (folder / MANIFEST).is_file():
+        raise ScoringError(
+            f"the benchmarks of source {source} are not made ({folder}); run the experiment of {asked.wanted.config} "
+            "up to them, or give --config another one"
+        )
+    plan.have(bring(folder, asked.results), artefact.partition("/")[2].rpartition("-")[0])
