@@ -419,6 +419,22 @@ def export(
     raise typer.Exit(command.run(checkpoint, output, console))
 
 
+@app.command("import")
+def import_checkpoint(
+    folder: Annotated[Path, typer.Argument(help="config.json, weights and tokenizer of a model")],
+    name: Annotated[str | None, typer.Option(help="what it is called; default: as the folder")] = None,
+    image_tokenizer: Annotated[
+        Path | None, typer.Option(help="tokenizers/image-<digest>, or a folder of published weights")
+    ] = None,
+    template: Annotated[str | None, typer.Option(help="how its turns are joined: ours or published")] = None,
+    language: Annotated[str, typer.Option(help="of the instructions that it was trained on: en, zh or de")] = "en",
+) -> None:
+    """Bring a checkpoint of the published classes, or one of ours that lost its manifest, into results/imported."""
+    from unix_lib.commands import import_checkpoint as command
+
+    raise typer.Exit(command.run(folder, name, image_tokenizer, template, language, console))
+
+
 @app.command()
 def evaluate(
     what: Annotated[list[Path], typer.Argument(help="checkpoints, or one YAML file with a list of models")],

@@ -102,6 +102,7 @@ EXAMPLES: dict[tuple[str, str], list[dict[str, Any]]] = {
     },
     ("tokenizers", "text/pretrained"): [{"path": "model"}],
     ("tokenizers", "image/pretrained"): [{"path": "model", "shape": SHAPE}],
+    ("train", "imported"): [{"path": "model", "name": "x"}],
     ("train", "checkpoint"): [
         {
             "run": "x",

@@ -14,7 +14,7 @@ from tests.evaluate.conftest import SmallExperiment, small  # noqa: F401  a fixt
 from tests.models.small import PLANS, VOCABULARY, document_sets, small_model, text
 from tests.models.test_hugging_face_generation import UNUSED, padded, prompts
 from unix_lib.models import ModelError, UnixForCausalLM
-from unix_lib.train.make import write_model
+from unix_lib.models.checkpoint import write_model
 
 GREEDY = {"max_new_tokens": 12, "do_sample": False}
 

@@ -1,12 +1,17 @@
 """A finished checkpoint named on the command line, with the tokenizers it was trained with."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from unix_lib.artefacts.manifest import MANIFEST, open_artefact
 from unix_lib.artefacts.recipe import RecipeError, recipe_of
 from unix_lib.checkpoints.errors import CheckpointError
 from unix_lib.checkpoints.loaded import Checkpoint
 from unix_lib.config.generate import Wording
+from unix_lib.tokenizers.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    from unix_lib.tokenizers.image import ImageTokenizer
 
 # Roles of the recipes between a checkpoint and its image tokenizer; of `codes:photos` the part before the colon.
 TOWARDS_THE_IMAGE_TOKENIZER = ("start", "pack", "codes", "image_tokenizer")
@@ -24,8 +29,9 @@ def checkpoint_folder(folder: Path) -> Path:
     artefact = folder.resolve()
     artefact = artefact.parent if artefact.name == "model" else artefact
     if not (artefact / MANIFEST).is_file() or not (artefact / "model" / "config.json").is_file():
+        brought = " or, of one from elsewhere, what `unix-lib import` makes of it" * (folder / "config.json").is_file()
         raise CheckpointError(
-            f"{folder}: no finished checkpoint here; give results/<experiment>/current/train/<run>-step-<step>"
+            f"{folder}: no finished checkpoint here; give results/<experiment>/current/train/<run>-step-<step>{brought}"
         )
     open_artefact(artefact)
     return artefact
@@ -64,14 +70,20 @@ def open_checkpoint(
         raise CheckpointError(f"device {device} is not usable here; give cpu, or auto")
     checkpoint = Checkpoint(artefact, image_tokenizer, batch_size, device, wording_of(artefact), **decoding)
     if with_images:
-        require_same_codes(checkpoint)
+        require_same_codes(checkpoint.image_tokenizer, checkpoint.vocabulary)
     return checkpoint
 
 
 def wording_of(checkpoint: Path) -> Wording:
-    """How the mixture that a checkpoint was trained on puts its documents; the usual way where it isn't found."""
+    """How the mixture that a checkpoint was trained on puts its documents; the usual way where it isn't found.
+
+    Of an imported one whoever imported it said so.
+    """
     try:
-        (pack,) = recipe_of(checkpoint).in_role("pack")
+        recipe = recipe_of(checkpoint)
+        if "wording" in recipe.settings:
+            return Wording.model_validate(recipe.settings["wording"])
+        (pack,) = recipe.in_role("pack")
         mixture = recipe_of(checkpoint.parent.parent / pack).settings
     except (RecipeError, ValueError):
         return Wording()
@@ -79,13 +91,12 @@ def wording_of(checkpoint: Path) -> Wording:
     return Wording(language=mixture.get("instruction_languages", ["en"])[0], **known)
 
 
-def require_same_codes(checkpoint: Checkpoint) -> None:
-    """Refuse a checkpoint with an image tokenizer that makes other codes than it knows.
+def require_same_codes(tokenizer: "ImageTokenizer", vocabulary: Vocabulary) -> None:
+    """Refuse an image tokenizer that makes other codes than a checkpoint knows.
 
     Raises:
         CheckpointError: says how many of how many codes each has.
     """
-    tokenizer, vocabulary = checkpoint.image_tokenizer, checkpoint.vocabulary
     found = (tokenizer.codes_per_image, tokenizer.codebook_size)
     wanted = (vocabulary.codes_per_image, vocabulary.codebook_size)
     if found != wanted:

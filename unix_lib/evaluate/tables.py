@@ -15,10 +15,10 @@ from unix_lib.records.schema import Row
 # Columns that say whose a row is: fields of `Origin`.
 ORIGIN = [
     pa.field("run", pa.string()),  # "" for a ceiling, which no run has reached
-    pa.field("step", pa.int64()),  # -1 for a ceiling
-    pa.field("tokens", pa.int64()),  # trained on since the run's start; -1 for a ceiling
+    pa.field("step", pa.int64()),  # -1 for a ceiling, or where nobody knows
+    pa.field("tokens", pa.int64()),  # trained on since the run's start; -1 likewise
     pa.field("architecture", pa.string()),  # "" for a ceiling
-    pa.field("seed", pa.int64()),  # -1 for a ceiling
+    pa.field("seed", pa.int64()),  # -1 likewise
 ]
 SCORES = pa.schema(
     [

@@ -6,6 +6,7 @@ The stages with kinds of their own ask the kind; the others have one kind of job
 from typing import Any
 
 from unix_lib.config.analyze import AnalysisKind
+from unix_lib.config.brought import ENDPOINT, IMPORTED
 from unix_lib.config.encode import CODES
 from unix_lib.config.evaluate import SCORES, ScorerKind
 from unix_lib.config.figures import FigureKind
@@ -28,6 +29,8 @@ FIXED: dict[str, JobKind[Any]] = {
     "tokenize/tokens": TOKENS,
     "pack/packs": PACKS,
     "train/checkpoint": CHECKPOINT,
+    "train/imported": IMPORTED,
+    "train/endpoint": ENDPOINT,
     "generate/group": GROUP,
     "evaluate/scores": SCORES,
     "report/page": PAGE,

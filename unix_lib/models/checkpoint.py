@@ -1,4 +1,4 @@
-"""Loads checkpoints from disk, and refuses a model that is not what its config and its vocabulary say."""
+"""Writes and loads checkpoints, and refuses a model that is not what its config and its vocabulary say."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -6,6 +6,8 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
+from safetensors.torch import save_file
+from torch import Tensor
 
 from unix_lib.models.configuration import ModelError, UnixConfig
 from unix_lib.models.decoder import UnixForCausalLM
@@ -39,6 +41,25 @@ def load_model(folder: Path | str, dtype: torch.dtype = torch.float32) -> UnixFo
     if (folder / VOCABULARY_FILE).is_file():
         require_vocabulary(model.config, Vocabulary.read(folder), str(folder))
     return model
+
+
+def write_model(folder: Path, model: UnixForCausalLM, weights: dict[str, Tensor]) -> None:
+    """Write what `from_pretrained` reads: configs and one safetensors file, tied weights once.
+
+    Not `save_pretrained`: that imports DeepSpeed to see whether the model is wrapped, seconds for a step-0 checkpoint.
+    """
+    folder.mkdir(parents=True)
+    # The Trainer sets this to false in what it trains; whoever loads the checkpoint wants `generate()` with its cache.
+    model.config.use_cache = True
+    model.config.architectures = [type(model).__name__]
+    model.config.dtype = next(iter(weights.values())).dtype
+    model.config.save_pretrained(folder)
+    if model.generation_config is not None:
+        model.generation_config.use_cache = True
+        model.generation_config.save_pretrained(folder)
+    save_file(
+        {name: value.contiguous() for name, value in weights.items()}, folder / "model.safetensors", {"format": "pt"}
+    )
 
 
 def require_vocabulary(config: UnixConfig, vocabulary: Vocabulary, where: str) -> None:

@@ -26,9 +26,10 @@ from unix_lib.config.models import (
     UnixPlan,
     UnixSharedFfnPlan,
 )
+from unix_lib.config.tokenizers import VocabularySettings
 from unix_lib.models.configuration import ModelError, UnixConfig
 from unix_lib.models.decoder import UnixForCausalLM
-from unix_lib.tokenizers.vocabulary import SEPARATOR, Vocabulary
+from unix_lib.tokenizers.vocabulary import SEPARATOR, Vocabulary, build_vocabulary
 
 UNIX, MOT, MOE = "UniQwen3ForCausalLM", "MoTQwen3ForCausalLM", "HardMoeQwen3CausalLM"
 # What both modalities use there and each has of its own here.
@@ -83,6 +84,26 @@ def _plan_of_class(kind: str, config: Any) -> PlanConfig:
         return UnixPlan(preset="unix", **ends)
     widths = {"shared_width": config.ffn_share_size, "vision_width": config.ffn_vision_size}
     return UnixSharedFfnPlan(preset="unix_shared_ffn", **ends, **widths)
+
+
+def published_vocabulary(config: Any, text_ids: dict[str, int], codes_per_image: int) -> Vocabulary:
+    """The vocabulary of a published checkpoint, whose spare rows lie between text and codes here.
+
+    Args:
+        text_ids: the whole vocabulary of its text tokenizer, token -> id.
+
+    Raises:
+        VocabularyError: the tokenizer lacks a special token.
+    """
+    separated = bool(getattr(config, "add_sep_for_vis", 0))
+    settings = VocabularySettings(
+        codebook_size=config.vision_vocab_size,
+        codes_per_image=codes_per_image,
+        multiple=1,
+        padded_text_vocabulary=config.vocab_size - config.vision_vocab_size,
+        image_separator_every=int(config.vis_sep_lens) if separated else None,
+    )
+    return build_vocabulary(text_ids, settings)
 
 
 def require_published_ids(where: str, config: Any, vocabulary: Vocabulary) -> None:

@@ -137,7 +137,7 @@ def _answer(jobs: dict[str, Job[Any, Any]], scored: Scored) -> None:
         return
     checkpoint = checkpoint_of(list(missing.values()))
     if any("image_tokenizer" in job.recipe.inputs for job in missing.values()):
-        require_same_codes(checkpoint)
+        require_same_codes(checkpoint.image_tokenizer, checkpoint.vocabulary)
     for name, job in missing.items():
         with scored.noting(name):
             job.make(checkpoint)

@@ -17,6 +17,7 @@ import yaml
 from safetensors import safe_open
 from transformers.models.chameleon.configuration_chameleon import ChameleonVQVAEConfig
 
+from unix_lib.config.tokenizers import VQGANShape
 from unix_lib.tokenizers.vqgan import VQGAN, ImageTokenizerError
 
 YAML_FILE, CHECKPOINT_FILE = "vqgan.yaml", "vqgan.ckpt"
@@ -43,15 +44,11 @@ def read_pretrained(path: str, revision: str, wanted: ChameleonVQVAEConfig) -> V
         ImageTokenizerError: nothing to read, a shape that disagrees, missing or misshapen tensors.
     """
     folder = local_folder(path, revision)
+    config = config_in(folder)
     if (folder / YAML_FILE).is_file():
-        config, tensors = config_from_yaml(folder / YAML_FILE), tensors_from_checkpoint(folder / CHECKPOINT_FILE)
-    elif (folder / CONFIG_FILE).is_file():
-        config, tensors = config_from_json(folder / CONFIG_FILE), tensors_from_safetensors(folder)
+        tensors = tensors_from_checkpoint(folder / CHECKPOINT_FILE)
     else:
-        raise ImageTokenizerError(
-            f"tokenizers.image.path: {folder} has neither {YAML_FILE} + {CHECKPOINT_FILE} nor {CONFIG_FILE} + "
-            f"{WEIGHTS_FILE}; point it to a folder with one of the two"
-        )
+        tensors = tensors_from_safetensors(folder)
     check_shape(folder, config, wanted)
     model = VQGAN(config, with_decoder=any(name.startswith("decoder.") for name in tensors))
     try:
@@ -62,6 +59,28 @@ def read_pretrained(path: str, revision: str, wanted: ChameleonVQVAEConfig) -> V
             f"({' '.join(str(error).split())[:300]}); fetch the files again"
         ) from None
     return model
+
+
+def config_in(folder: Path) -> ChameleonVQVAEConfig:
+    """The architecture of published weights.
+
+    Raises:
+        ImageTokenizerError: there are none.
+    """
+    if (folder / YAML_FILE).is_file():
+        return config_from_yaml(folder / YAML_FILE)
+    if (folder / CONFIG_FILE).is_file():
+        return config_from_json(folder / CONFIG_FILE)
+    raise ImageTokenizerError(
+        f"tokenizers.image.path: {folder} has neither {YAML_FILE} + {CHECKPOINT_FILE} nor {CONFIG_FILE} + "
+        f"{WEIGHTS_FILE}; point it to a folder with one of the two"
+    )
+
+
+def shape_of(config: ChameleonVQVAEConfig) -> VQGANShape:
+    """The shape that a config section would give of an architecture."""
+    values = {key: getattr(config, name) for name, key in SHAPE_KEYS.items()}
+    return VQGANShape.model_validate(values | {"attention": config.attn_type == "vanilla"})
 
 
 def local_folder(path: str, revision: str) -> Path:

@@ -9,7 +9,6 @@ import shutil
 import statistics
 from contextlib import ExitStack
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unix_lib.artefacts.files import write_json
@@ -108,27 +107,6 @@ def _write_checkpoint(
     )
 
 
-def write_model(folder: Path, model: "UnixForCausalLM", weights: "dict[str, Tensor]") -> None:
-    """Write what `from_pretrained` reads: configs and one safetensors file, tied weights once.
-
-    Not `save_pretrained`: that imports DeepSpeed to see whether the model is wrapped, seconds for a step-0 checkpoint.
-    """
-    from safetensors.torch import save_file
-
-    folder.mkdir(parents=True)
-    # The Trainer sets this to false in what it trains; whoever loads the checkpoint wants `generate()` with its cache.
-    model.config.use_cache = True
-    model.config.architectures = [type(model).__name__]
-    model.config.dtype = next(iter(weights.values())).dtype
-    model.config.save_pretrained(folder)
-    if model.generation_config is not None:
-        model.generation_config.use_cache = True
-        model.generation_config.save_pretrained(folder)
-    save_file(
-        {name: value.contiguous() for name, value in weights.items()}, folder / "model.safetensors", {"format": "pt"}
-    )
-
-
 def _write_artefact(
     job: CheckpointJob,
     model: "UnixForCausalLM",
@@ -140,6 +118,7 @@ def _write_artefact(
     best_step: int | None,
     metrics: dict[str, Any],
 ) -> Manifest:
+    from unix_lib.models.checkpoint import write_model
     from unix_lib.models.start import parameter_counts
 
     settings = job.settings
