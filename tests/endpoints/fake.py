@@ -33,9 +33,9 @@ class FakeEndpoint(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(self, answer: Callable[[Body], Reply | None]) -> None:
-        """Args: answer: to a request's body; None hangs up."""
-        super().__init__(("127.0.0.1", 0), Handler)
+    def __init__(self, answer: Callable[[Body], Reply | None], port: int = 0) -> None:
+        """Args: answer: to a request's body; None hangs up. port: 0 takes a free one."""
+        super().__init__(("127.0.0.1", port), Handler)
         self.answer = answer
         self.seen: list[Body] = []
         self.keys: list[str | None] = []
@@ -74,6 +74,14 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()
         self.wfile.write(data[: reply.cut])
+
+    def do_GET(self) -> None:
+        """`/v1/models`, and `/health`."""
+        data = json.dumps({"data": [{"id": "a-model"}]}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
 
     def log_message(self, *_: Any) -> None:
         """Not onto the test's screen."""

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from unix_lib.models import UnixForCausalLM
     from unix_lib.tokenizers.image import ImageTokenizer
 
+ORIGIN = ("run", "step", "tokens", "architecture", "seed")  # facts of a checkpoint that its scores carry
+
 log = logging.getLogger(__name__)
 
 

@@ -250,6 +250,8 @@ class ScorerKind(Kind[Any]):
     scoring: type[ScoringSettings] = field(kw_only=True)
     logic_version: int = field(kw_only=True)
     has_images: bool = True  # a checkpoint needs the image tokenizer to answer
+    # Whether its `generate` also asks a model behind an endpoint, where the job's execution is an `AskingExecution`.
+    asks_endpoints: bool = False
     ceiling: JobKind[Any] | None = None  # the best score that the image tokenizer allows, for a source's own benchmark
     # Reads a checkpoint's answers with what takes long, such as a judge of many questions: a job, so that it resumes.
     judging: JobKind[Any] | None = None

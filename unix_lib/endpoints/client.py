@@ -50,11 +50,11 @@ class Endpoint:
         self.name, self.url, self.patience = name, url, patience
         self.sent = 0  # requests, repeated ones among them
         self.answered = 0
-        self._headers: dict[str, str] = {}
+        self.headers: dict[str, str] = {}
         if patience.key_variable is not None:
             if not os.environ.get(patience.key_variable):
                 raise NoKey(f"set the environment variable {patience.key_variable} to its key")
-            self._headers["Authorization"] = f"Bearer {os.environ[patience.key_variable]}"
+            self.headers["Authorization"] = f"Bearer {os.environ[patience.key_variable]}"
         self._own = threading.local()  # a session a thread: they keep connections open, and are not shared
         self._pace = _Pace(60.0 / requests_per_minute if requests_per_minute else 0.0)
         self._counting = threading.Lock()
@@ -126,7 +126,7 @@ class Endpoint:
     def _session(self) -> requests.Session:
         if not hasattr(self._own, "session"):
             self._own.session = requests.Session()
-            self._own.session.headers.update(self._headers)
+            self._own.session.headers.update(self.headers)
         session: requests.Session = self._own.session
         return session
 

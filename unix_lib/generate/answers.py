@@ -1,6 +1,5 @@
 """Asks a checkpoint a benchmark's questions about images: each image encoded, each answer decoded greedily."""
 
-import io
 import logging
 from collections.abc import Sequence
 
@@ -11,15 +10,17 @@ from unix_lib.benchmarks.question_files import Question, read_questions
 from unix_lib.benchmarks.settings import AnswerSettings
 from unix_lib.benchmarks.tables import ANSWERS, ANSWERS_FILE
 from unix_lib.checkpoints.loaded import Checkpoint
+from unix_lib.config.brought import AskingExecution
 from unix_lib.config.generate import DecodingExecution
+from unix_lib.generate.asked import ask_questions
 from unix_lib.generate.members import asked_file, checkpoint_of, finish
+from unix_lib.generate.question_prompts import question_pixels, question_prompt
 from unix_lib.generate.store import SampleStore
-from unix_lib.images.files import MAX_ASPECT_RATIO, MAX_PIXELS, BadImage, check_header, square_rgb
+from unix_lib.images.files import BadImage
 from unix_lib.inference.batches import generate_text
 from unix_lib.inference.requests import TextSampling
 from unix_lib.jobs.job import Job
 from unix_lib.pack.sequences import vqa_prompt_ids
-from unix_lib.records.questions import choice_prompt
 from unix_lib.records.schema import Row
 from unix_lib.tokenizers.coded_images import encode_images
 
@@ -27,7 +28,7 @@ log = logging.getLogger(__name__)
 
 
 def make_answers(job: Job[AnswerSettings, DecodingExecution], checkpoint: Checkpoint | None = None) -> Manifest:
-    """Make the answers of `generate/<run>-step-00100-<benchmark>`.
+    """Make the answers of `generate/<run>-step-00100-<benchmark>`; a model behind an endpoint is asked there.
 
     Raises:
         BenchmarkError: no file. QuestionFileError: one without a usable question.
@@ -35,6 +36,8 @@ def make_answers(job: Job[AnswerSettings, DecodingExecution], checkpoint: Checkp
     settings = job.settings
     path = asked_file(job, f"{settings.layout}.tsv")
     questions, _ = read_questions(path, settings.layout, settings.limit)  # scoring counts the rows set aside
+    if isinstance(job.execution, AskingExecution):
+        return ask_questions(job, questions)
     loaded = checkpoint or checkpoint_of([job])
     answers = SampleStore(job.work, ANSWERS).fill(
         questions,
@@ -43,22 +46,6 @@ def make_answers(job: Job[AnswerSettings, DecodingExecution], checkpoint: Checkp
         name=job.recipe.name,
     )
     return finish(job, loaded, ANSWERS_FILE, answers)
-
-
-def question_prompt(question: Question, suffix: str) -> str:
-    """What the model is shown: worded as in training, then the suffix that leads to the answer."""
-    text = f"{question.hint}\n{question.text}" if question.hint else question.text
-    return (choice_prompt(text, question.options) if question.options else text) + suffix
-
-
-def question_pixels(data: bytes, image_size: int) -> np.ndarray:
-    """A benchmark's image, prepared as training images are; uint8 (S, S, 3).
-
-    Raises:
-        BadImage: says why it can't be read, or that it is too large or too long.
-    """
-    check_header(io.BytesIO(data), MAX_PIXELS, MAX_ASPECT_RATIO)
-    return square_rgb(io.BytesIO(data), image_size)
 
 
 def answer_questions(checkpoint: Checkpoint, questions: Sequence[Question], most_tokens: int, suffix: str) -> list[Row]:

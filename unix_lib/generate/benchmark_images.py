@@ -14,7 +14,9 @@ from unix_lib.benchmarks.geneval_prompts import occurrences, read_prompts
 from unix_lib.benchmarks.settings import CaptionImages, ImageSettings
 from unix_lib.benchmarks.tables import IMAGES, IMAGES_FILE
 from unix_lib.checkpoints.loaded import Checkpoint
+from unix_lib.config.brought import AskingExecution
 from unix_lib.config.generate import DecodingExecution, ImageSampling
+from unix_lib.generate.asked import ask_for_images
 from unix_lib.generate.members import asked_file, checkpoint_of, finish
 from unix_lib.generate.store import SampleStore
 from unix_lib.images.files import png_bytes
@@ -67,8 +69,7 @@ def fits(checkpoint: Checkpoint, caption: str) -> bool:
 def draw(
     job: Job[Any, DecodingExecution], prompts: Sequence[str], checkpoint: Checkpoint | None, **facts: Any
 ) -> Manifest:
-    """Draw every prompt as often as the settings say, and finish the job."""
-    loaded = checkpoint or checkpoint_of([job])
+    """Draw every prompt as often as the settings say, here or behind an endpoint, and finish the job."""
     sampling = job.settings.image_sampling
     wanted = [
         {
@@ -80,6 +81,10 @@ def draw(
         for index, (prompt, occurrence) in enumerate(zip(prompts, occurrences(prompts), strict=True))
         for sample in range(sampling.images_per_prompt)
     ]
+
+    if isinstance(job.execution, AskingExecution):
+        return ask_for_images(job, wanted)
+    loaded = checkpoint or checkpoint_of([job])
 
     def generate(batch: Sequence[Row]) -> list[Row]:
         captions, seeds = ([row[name] for row in batch] for name in ("prompt", "seed"))

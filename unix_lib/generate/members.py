@@ -5,7 +5,7 @@ Such a job is run by itself, or by its group, which gives it the checkpoint that
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -15,12 +15,10 @@ from unix_lib.artefacts.manifest import Manifest, open_artefact, read_manifest
 from unix_lib.artefacts.recipe import RecipeError
 from unix_lib.benchmarks.files import benchmark_file
 from unix_lib.benchmarks.settings import AskedSettings
-from unix_lib.checkpoints.loaded import Checkpoint
+from unix_lib.checkpoints.loaded import ORIGIN, Checkpoint
 from unix_lib.config.generate import DecodingExecution, Worded
 from unix_lib.jobs.job import Job
 from unix_lib.tokenizers.image import device_of
-
-ORIGIN = ("run", "step", "tokens", "architecture", "seed")  # facts of a checkpoint that its scores carry
 
 
 def checkpoint_of(jobs: Sequence[Job[Any, DecodingExecution]]) -> Checkpoint:
@@ -51,7 +49,7 @@ def checkpoint_of(jobs: Sequence[Job[Any, DecodingExecution]]) -> Checkpoint:
     )
 
 
-def asked_file(job: Job[Any, DecodingExecution], made: str) -> Path:
+def asked_file(job: Job[Any, Any], made: str) -> Path:
     """The file with what a job asks, whose settings are `AskedSettings`; a source calls it `made`.
 
     Raises:
@@ -62,9 +60,13 @@ def asked_file(job: Job[Any, DecodingExecution], made: str) -> Path:
     return benchmark_file(job.recipe.name, made, source, settings.file)
 
 
-def finish(
-    job: Job[Any, DecodingExecution], checkpoint: Checkpoint, file: str, answers: pa.Table, **facts: Any
-) -> Manifest:
+class Answering(Protocol):
+    """Who answered."""
+
+    folder: Path  # artefact of stage train
+
+
+def finish(job: Job[Any, Any], checkpoint: Answering, file: str, answers: pa.Table, **facts: Any) -> Manifest:
     """Write a checkpoint's answers with whose they are, and let go of what a killed job would have resumed from."""
     with atomic_path(job.folder / file) as temporary:
         pq.write_table(answers.combine_chunks(), temporary)

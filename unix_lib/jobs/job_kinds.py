@@ -3,10 +3,11 @@
 The stages with kinds of their own ask the kind; the others have one kind of job each, listed here.
 """
 
+from dataclasses import replace
 from typing import Any
 
 from unix_lib.config.analyze import AnalysisKind
-from unix_lib.config.brought import ENDPOINT, IMPORTED
+from unix_lib.config.brought import ENDPOINT, IMPORTED, AskingExecution
 from unix_lib.config.encode import CODES
 from unix_lib.config.evaluate import SCORES, ScorerKind
 from unix_lib.config.figures import FigureKind
@@ -41,8 +42,8 @@ def job_kind(stage: str, kind: str) -> JobKind[Any]:
     """The kind of job of a recipe.
 
     Args:
-        kind: as the plan names it: `<source kind>/images`, `text/<tokenizer kind>`, `<scorer>`, `ceiling/<scorer>`,
-            `judging/<scorer>`, the kind of an analysis or a figure, or what `FIXED` has.
+        kind: as the plan names it: `<source kind>/images`, `text/<tokenizer kind>`, `<scorer>`, `endpoint/<scorer>`,
+            `ceiling/<scorer>`, `judging/<scorer>`, the kind of an analysis or a figure, or what `FIXED` has.
 
     Raises:
         ConfigError: no such kind.
@@ -55,6 +56,10 @@ def job_kind(stage: str, kind: str) -> JobKind[Any]:
         found = getattr(find_kind("source", first, SourceKind), second)
     elif stage == "tokenizers" and first in ("text", "image"):
         found = find_kind("text tokenizer" if first == "text" else "image tokenizer", second, TokenizerKind).job
+    elif stage == "generate" and first == "endpoint":
+        found = _asked(find_kind("scorer", second, ScorerKind))
+        if found is None:
+            raise ConfigError(f"scorer '{second}' asks for what an endpoint doesn't give; score the checkpoint itself")
     elif stage == "generate":
         found = find_kind("scorer", kind, ScorerKind).generate
     elif stage == "evaluate" and first in ("ceiling", "judging"):
@@ -66,3 +71,8 @@ def job_kind(stage: str, kind: str) -> JobKind[Any]:
     if found is None:
         raise ConfigError(f"stage {stage} has no job of kind '{kind}'; the recipe is of another version, plan again")
     return found
+
+
+def _asked(scorer: ScorerKind) -> JobKind[Any] | None:
+    """The same answers by a model behind an endpoint."""
+    return replace(scorer.generate, execution=AskingExecution) if scorer.asks_endpoints else None

@@ -27,11 +27,9 @@ def all_benchmarks(wanted: ScoringList, experiment: Experiment) -> EvaluateConfi
     if config is None:
         raise ConfigError(f"{wanted.config}: it has no section 'evaluate'; give a config that has, with --config")
     groups = config.groups | {name: [name] for name in wanted.benchmarks if name not in config.benchmarks}
-    return EvaluateConfig(
-        benchmarks=config.benchmarks | wanted.benchmarks,
-        groups=groups,
-        judges=config.judges | wanted.judges,
-        bootstrap_samples=config.bootstrap_samples,
+    benchmarks = config.benchmarks | wanted.benchmarks
+    return config.model_copy(
+        update={"benchmarks": benchmarks, "groups": groups, "judges": config.judges | wanted.judges}
     )
 
 
@@ -52,12 +50,7 @@ def chosen(model: ScoredModel, every: EvaluateConfig) -> EvaluateConfig:
             raise BenchmarkError(f"{model.called}: unknown benchmark '{name}'; {nearest(name, list(known))}")
     names = dict.fromkeys(name for asked in model.benchmarks or every.benchmarks for name in known[asked])
     benchmarks = {name: _changed(model, name, every.benchmarks[name]) for name in names}
-    return EvaluateConfig(
-        benchmarks=benchmarks,
-        groups={name: [name] for name in names},
-        judges=every.judges,
-        bootstrap_samples=every.bootstrap_samples,
-    )
+    return every.model_copy(update={"benchmarks": benchmarks, "groups": {name: [name] for name in names}})
 
 
 def _changed(model: ScoredModel, name: str, benchmark: BenchmarkSettings) -> BenchmarkSettings:

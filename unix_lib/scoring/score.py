@@ -18,6 +18,7 @@ from unix_lib.artefacts.errors import UserError
 from unix_lib.artefacts.manifest import MANIFEST
 from unix_lib.checkpoints.open import require_same_codes
 from unix_lib.config import load_experiment
+from unix_lib.config.brought import AskingExecution
 from unix_lib.config.evaluate import EvaluateConfig, ScorerKind
 from unix_lib.config.experiment import Experiment
 from unix_lib.config.file_hashes import FileHashes
@@ -35,7 +36,8 @@ from unix_lib.scoring.benchmarks import all_benchmarks, chosen, generation, requ
 from unix_lib.scoring.bringing import bring
 from unix_lib.scoring.errors import ScoringError
 from unix_lib.scoring.lists import ScoredModel, ScoringList
-from unix_lib.scoring.subjects import checkpoint_subject, with_image_tokenizer
+from unix_lib.scoring.server import server_of
+from unix_lib.scoring.subjects import Subjects
 
 EVALUATED = Path("results/evaluated")
 
@@ -98,13 +100,13 @@ def score_model(model: ScoredModel, asked: Asked) -> Scored:
         UserError: no such model, one that is damaged, or an unknown benchmark.
     """
     scored, config = Scored(model.called), chosen(model, asked.benchmarks)
-    subject = checkpoint_subject(str(model.checkpoint), asked.results)
-    scored.model = model.name or subject.name
     experiment = asked.experiment.model_copy(
         update={"generate": generation(model, asked.experiment.generate), "evaluate": config}
     )
     hashes = FileHashes.of_plan(asked.results)
     plan = Plan(experiment, outside=Outside(Path.cwd(), hashes))
+    subjects = Subjects(model, plan, asked.results)
+    scored.model = model.name or subjects.name
     answers: dict[str, str] = {}
     scores: dict[str, str] = {}
     for name, benchmark in config.benchmarks.items():
@@ -112,14 +114,14 @@ def score_model(model: ScoredModel, asked: Asked) -> Scored:
             require_files(name, benchmark, asked.wanted.config)
             if benchmark.source is not None:
                 _bring_source(benchmark.source, plan, asked)
-            if find_kind("scorer", benchmark.scorer, ScorerKind).has_images and subject.image_tokenizer is None:
-                subject = with_image_tokenizer(subject, model.image_tokenizer, asked.results)
+            subject = subjects.of(find_kind("scorer", benchmark.scorer, ScorerKind))
             answers[name] = plan_answers(plan, config, subject, name)
             scores[name] = plan_scores(plan, config, subject, name, {name: answers[name]})
     hashes.save()
     write_jobs(plan, asked.results)
     share(plan, asked.results)
-    _answer({name: _job(plan, artefact, asked) for name, artefact in answers.items()}, scored)
+    jobs = {name: _job(plan, artefact, asked) for name, artefact in answers.items()}
+    _answer(model, {name: job for name, job in jobs.items() if job.made() is None}, scored)
     for name, artefact in scores.items():
         if name not in scored.faults:
             with scored.noting(name):
@@ -130,17 +132,26 @@ def score_model(model: ScoredModel, asked: Asked) -> Scored:
     return scored
 
 
-def _answer(jobs: dict[str, Job[Any, Any]], scored: Scored) -> None:
-    """Make the answers that are not there yet, with the checkpoint loaded once."""
-    missing = {name: job for name, job in jobs.items() if job.made() is None}
-    if not missing:
-        return
-    checkpoint = checkpoint_of(list(missing.values()))
-    if any("image_tokenizer" in job.recipe.inputs for job in missing.values()):
-        require_same_codes(checkpoint.image_tokenizer, checkpoint.vocabulary)
-    for name, job in missing.items():
-        with scored.noting(name):
-            job.make(checkpoint)
+def _answer(model: ScoredModel, missing: dict[str, Job[Any, Any]], scored: Scored) -> None:
+    """Make answers that are not there yet, with the checkpoint loaded once, or its server started once."""
+    asking = {name: job for name, job in missing.items() if isinstance(job.execution, AskingExecution)}
+    loading = {name: job for name, job in missing.items() if name not in asking}
+    if asking:
+        try:
+            with server_of(model, next(iter(asking.values()))) as url:
+                for name, job in asking.items():
+                    with scored.noting(name):
+                        job.execution = job.execution.model_copy(update={"url": url})
+                        job.make()
+        except ScoringError as fault:  # of the server
+            scored.faults |= dict.fromkeys(asking, fault)
+    if loading:
+        checkpoint = checkpoint_of(list(loading.values()))
+        if any("image_tokenizer" in job.recipe.inputs for job in loading.values()):
+            require_same_codes(checkpoint.image_tokenizer, checkpoint.vocabulary)
+        for name, job in loading.items():
+            with scored.noting(name):
+                job.make(checkpoint)
 
 
 def _job(plan: Plan, artefact: str, asked: Asked) -> Job[Any, Any]:

@@ -54,5 +54,6 @@ KIND = ScorerKind(
     scoring=GenEvalScoring,
     logic_version=3,
     layout="unix_lib.evaluate.layouts:write_geneval",
+    asks_endpoints=True,
     ceiling=JobKind(CeilingSettings, "unix_lib.evaluate.ceiling:make_ceiling", 3, JudgedBatches),
 )

@@ -88,4 +88,5 @@ def question_kind(settings: type[QuestionBenchmark]) -> ScorerKind:
         score="unix_lib.evaluate.questions:score_questions",
         scoring=QuestionScoring,
         logic_version=1,
+        asks_endpoints=True,
     )
