@@ -46,6 +46,8 @@ def jobs_of_kinds() -> Iterator[str]:
             for part in {*(field.name for field in fields(kind)), "job"}:
                 if isinstance(getattr(kind, part, None), JobKind):
                     yield NAMED[sort, part].format(name)
+            if isinstance(kind, ScorerKind) and kind.asks_endpoints:
+                yield f"generate/endpoint/{name}"
 
 
 @pytest.mark.parametrize("job", sorted({*FIXED, *jobs_of_kinds()}))

@@ -50,6 +50,7 @@ def job_kinds() -> dict[tuple[str, str], JobKind[Any]]:
     for name in known_kinds("scorer"):
         named.append(("generate", name))
         kind = find_kind("scorer", name, ScorerKind)
+        named += [("generate", f"endpoint/{name}")] * kind.asks_endpoints
         named += [("evaluate", f"{job}/{name}") for job in ("ceiling", "judging") if getattr(kind, job) is not None]
     named += [("analyze", name) for name in known_kinds("analysis") if find_kind("analysis", name, AnalysisKind)]
     named += [("figures", name) for name in known_kinds("figure") if find_kind("figure", name, FigureKind)]
@@ -116,14 +117,18 @@ EXAMPLES: dict[tuple[str, str], list[dict[str, Any]]] = {
         }
     ],
     **{
-        ("generate", scorer): [
+        ("generate", f"{asked}{scorer}"): [
             {"file": "questions.tsv", "layout": "mme", "max_answer_tokens": 1, "question_suffix": ""}
         ]
         for scorer in ("yes_no", "multiple_choice")
+        for asked in ("", "endpoint/")
     },
     **{
-        ("generate", scorer): [{"file": "questions.tsv", "prompts": "captions.jsonl", "image_sampling": SAMPLING}]
+        ("generate", f"{asked}{scorer}"): [
+            {"file": "questions.tsv", "prompts": "captions.jsonl", "image_sampling": SAMPLING}
+        ]
         for scorer in ("geneval", "dpg")
+        for asked in ("", "endpoint/")
     },
     ("generate", "lm_eval"): [{"file": "questions.tsv"}],
     ("evaluate", "scores"): [

@@ -1,12 +1,13 @@
-"""`evaluate`: scores of models on benchmarks, without an experiment around them, as one table."""
+"""`evaluate`: scores of models on benchmarks, without an experiment around them, in tables."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.csv
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -17,13 +18,14 @@ from unix_lib.commands.marks import marked
 from unix_lib.evaluate.tables import SCORES
 from unix_lib.records.schema import Row
 from unix_lib.scoring.lists import list_of, read_list
-from unix_lib.scoring.score import EVALUATED, Asked, Scored, score_model
+from unix_lib.scoring.score import Asked, Scored, score_model
 
+EVALUATED = Path("results/evaluated")
 LISTS = (".yaml", ".yml")
 
 
 def run(what: Sequence[Path], options: Mapping[str, Any], csv: Path | None, console: Console) -> int:
-    """Score every model, print one table; returns 1 when a score is missing.
+    """Score every model and print its scores; returns 1 when a score is missing.
 
     Args:
         what: checkpoints, or one file with a list of models.
@@ -39,7 +41,7 @@ def run(what: Sequence[Path], options: Mapping[str, Any], csv: Path | None, cons
     if lists and len(what) > 1:
         raise UserError(f"{lists[0]}: a list of models stands alone; put the other checkpoints into it")
     wanted = read_list(lists[0], options) if lists else list_of([str(path) for path in what], options)
-    asked = Asked.of(wanted)
+    asked = Asked.of(wanted, EVALUATED)
     outcomes: list[Scored] = []
     failed = 0
     for model in wanted.models:
@@ -54,35 +56,46 @@ def run(what: Sequence[Path], options: Mapping[str, Any], csv: Path | None, cons
             told = f"{scored.model}: {name}: {fault}"
             console.print(marked("not scored", "red", told), soft_wrap=True, highlight=False)
     if any(scored.rows for scored in outcomes):
-        console.print(_table(outcomes))
+        for table in _tables(outcomes):
+            console.print(table)
         console.print(f"Answers and scores are in {EVALUATED}; `unix-lib verify {EVALUATED}` proves them.")
     if csv is not None:
         _write(outcomes, csv)
     return 1 if failed else 0
 
 
-def _table(outcomes: Sequence[Scored]) -> Table:
-    """A row per score; those above chance, which say the same again, are left to the file."""
-    table = Table(title="scores, with 95% intervals", title_justify="left")
-    for heading in ("model", "benchmark", "metric"):
-        table.add_column(heading, overflow="fold")
-    for heading in ("value", "interval", "n"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    for heading in ("protocol", "judge"):
-        table.add_column(heading, overflow="fold")
+def _tables(outcomes: Sequence[Scored]) -> Iterator[Table]:
+    """A table for each benchmark, protocol and judge, within which scores compare; a row per score.
+
+    Scores above chance, which say the same again, are left to the file.
+    """
+    tables: dict[tuple[str, str, str], Table] = {}
     for scored in outcomes:
         for row in scored.rows:
+            compared = (row["benchmark"], row["protocol"], row["judge"])
+            if compared not in tables:
+                tables[compared] = _empty_table(*compared)
             if not row["metric"].endswith("_minus_chance"):
-                names = (scored.model, row["benchmark"], row["metric"])
-                table.add_row(*names, *_numbers(row), row["protocol"], row["judge"])
+                tables[compared].add_row(scored.model, row["metric"], *_numbers(row))
+    yield from tables.values()
+
+
+def _empty_table(benchmark: str, protocol: str, judge: str) -> Table:
+    title = f"{benchmark} ({protocol}" + f"; judge: {judge}" * bool(judge) + ")"
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
+    for heading in ("model", "metric"):
+        table.add_column(heading, overflow="fold")
+    for heading in ("value", "95% interval", "n"):
+        table.add_column(heading, justify="right", no_wrap=True)
     return table
 
 
 def _numbers(row: Row) -> tuple[str, str, str]:
     if row["value"] is None:
         return "undefined", "", str(row["n"])
-    interval = "" if row["low"] is None else f"[{row['low']:.4g}, {row['high']:.4g}]"
-    return f"{row['value']:.4g}", interval, str(row["n"])
+    places = 1 if abs(row["value"]) >= 10 else 4
+    interval = "" if row["low"] is None else f"[{row['low']:.{places}f}, {row['high']:.{places}f}]"
+    return f"{row['value']:.{places}f}", interval, str(row["n"])
 
 
 def _write(outcomes: Sequence[Scored], path: Path) -> None:

@@ -1,7 +1,7 @@
 """Scores a model: the recipes of an experiment's evaluation, planned and made for this model alone.
 
 A benchmark's answers have the recipe that the workflow gives them, so that what an experiment has answered already is
-linked, and the other way round. They lie in `results/evaluated`, which is built like an experiment's results.
+linked, and the other way round. They lie in a folder of their own, which is built like an experiment's results.
 """
 
 import logging
@@ -39,8 +39,6 @@ from unix_lib.scoring.lists import ScoredModel, ScoringList
 from unix_lib.scoring.server import server_of
 from unix_lib.scoring.subjects import Subjects
 
-EVALUATED = Path("results/evaluated")
-
 log = logging.getLogger(__name__)
 
 
@@ -73,7 +71,7 @@ class Asked:
     results: Path
 
     @classmethod
-    def of(cls, wanted: ScoringList, results: Path = EVALUATED) -> "Asked":
+    def of(cls, wanted: ScoringList, results: Path) -> "Asked":
         """What a list asks.
 
         Raises:
