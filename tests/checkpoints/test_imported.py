@@ -99,7 +99,7 @@ def test_a_model_of_ours_that_lost_its_manifest_is_brought_back(files: Path) -> 
         (("some",), "some: its codes are those of an image tokenizer; name that by --image-tokenizer"),
         (("nowhere",), "nowhere: no model with a readable config.json here"),
         (("some", "--name", "A b"), "'A b' is no name of an artefact"),
-        (("some", "--template", "their"), "--template: Input should be 'ours' or 'published'"),
+        (("some", "--template", "their"), "import: template: Input should be 'ours' or 'published'"),
         (("some", "--image-tokenizer", "some/.."), "has neither vqgan.yaml"),
     ],
 )

@@ -14,6 +14,11 @@ from tests.scoring.small_list import SmallList
 from unix_lib.__main__ import app
 from unix_lib.artefacts.errors import UserError
 from unix_lib.commands import evaluate as command
+from unix_lib.config import load_experiment
+from unix_lib.scoring.benchmarks import all_benchmarks, chosen
+from unix_lib.scoring.lists import read_list
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -95,3 +100,14 @@ def test_a_list_stands_alone(listed: SmallList) -> None:
     listed.asked()
     with pytest.raises(UserError, match="a list of models stands alone"):
         evaluated(str(listed.folder / "list.yaml"), "some/checkpoint")
+
+
+def test_the_list_in_the_documentation_is_one(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "evaluation.md").read_text()
+    (example,) = (block for block in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL) if "models:" in block)
+    (tmp_path / "list.yaml").write_text(example)
+    wanted = read_list(tmp_path / "list.yaml", {"device": "cuda"})
+    assert [model.max_answer_tokens for model in wanted.models] == [10, 10, 10]
+    assert {model.device for model in wanted.models} == {"cuda"}
+    every = all_benchmarks(wanted, load_experiment(ROOT / wanted.config))
+    assert every.groups["ours"] == ["ours"] and {"mme", "pope"} <= chosen(wanted.models[1], every).benchmarks.keys()

@@ -36,6 +36,7 @@ WITHOUT_ROWS = {
     "fetch",
     "jobs",
     "models",
+    "scoring",
     "serve",
     "train",
     "__main__.py",

@@ -111,7 +111,8 @@ def test_what_one_benchmark_lacks_stops_no_other(listed: SmallList, tmp_path: Pa
     [
         ({"benchmarks": ["pop"]}, "unknown benchmark 'pop'; did you mean 'pope'"),
         ({"files": {"x y": "a"}}, "unknown benchmark 'x y'; known: text, understanding, generation, "),
-        ({"files": {"cloze": ""}}, "benchmark cloze: String should have at least 1 character"),
+        ({"files": {"cloze": ""}}, "benchmark cloze: file: String should have at least 1 character"),
+        ({"prompts": {"cloze": "a.txt"}}, "benchmark cloze: unknown key 'prompts'"),
         ({"checkpoint": "nowhere"}, "nowhere: no finished checkpoint here"),
     ],
 )

@@ -16,6 +16,7 @@ from unix_lib.config.experiment import Experiment
 from unix_lib.config.file_hashes import FileHashes
 from unix_lib.config.generate import Wording
 from unix_lib.config.jobs import Execution
+from unix_lib.config.load import refused
 from unix_lib.config.outside import Outside
 from unix_lib.jobs.job import Job
 from unix_lib.recipes.plan import Plan
@@ -52,7 +53,7 @@ def run(  # noqa: PLR0917
     try:
         wording = Wording.model_validate({"template": template or _template(folder), "language": language})
     except ValidationError as error:
-        raise UserError(f"--{error.errors()[0]['loc'][0]}: {error.errors()[0]['msg']}") from None
+        raise refused("import", error) from None
     settings = ImportedSettings(path=str(folder), name=name, wording=wording)
     made = _make(plan, plan.add("train", name, "imported", settings, inputs, Execution()))
     hashes.save()

@@ -95,16 +95,21 @@ def _checked(values: Any, origin: str) -> Experiment:
     try:
         experiment = Experiment.model_validate(values)
     except ValidationError as error:
-        lines = []
-        for fault in error.errors():
-            where = ".".join(str(part) for part in fault["loc"]).replace("analyze.analyses.", "analyze.", 1)
-            told = " ".join(f"{where + ': ' if where else ''}{fault['msg']}".split())  # a key may hold a line break
-            lines.append(f"{origin}: {told}")
-        raise ConfigError("\n".join(lines)) from None
+        raise refused(origin, error) from None
     found = faults(experiment)
     if found:
         raise ConfigError("\n".join(f"{origin}: {fault}" for fault in found))
     return experiment
+
+
+def refused(origin: str, error: ValidationError) -> ConfigError:
+    """All faults that a model has found, a line each, which begins with `origin`."""
+    lines = []
+    for fault in error.errors():
+        where = ".".join(str(part) for part in fault["loc"]).replace("analyze.analyses.", "analyze.", 1)
+        told = " ".join(f"{where + ': ' if where else ''}{fault['msg']}".split())  # a key may hold a line break
+        lines.append(f"{origin}: {told}")
+    return ConfigError("\n".join(lines))
 
 
 class _Loader(yaml.SafeLoader):  # type: ignore[misc]  # untyped

@@ -13,6 +13,7 @@ from unix_lib.config.experiment import Experiment
 from unix_lib.config.generate import GenerateConfig
 from unix_lib.config.jobs import JobShape
 from unix_lib.config.kinds import find_kind
+from unix_lib.config.load import refused
 from unix_lib.config.strict import ConfigError, nearest
 from unix_lib.scoring.lists import ScoredModel, ScoringList
 
@@ -45,7 +46,7 @@ def chosen(model: ScoredModel, every: EvaluateConfig) -> EvaluateConfig:
     }
     known |= every.groups
     known |= {name: [name] for name in every.benchmarks}
-    for name in (*model.benchmarks, *model.files):
+    for name in (*model.benchmarks, *model.files, *model.prompts):
         if name not in known:
             raise BenchmarkError(f"{model.called}: unknown benchmark '{name}'; {nearest(name, list(known))}")
     names = dict.fromkeys(name for asked in model.benchmarks or every.benchmarks for name in known[asked])
@@ -54,29 +55,29 @@ def chosen(model: ScoredModel, every: EvaluateConfig) -> EvaluateConfig:
 
 
 def _changed(model: ScoredModel, name: str, benchmark: BenchmarkSettings) -> BenchmarkSettings:
-    """A benchmark with the model's file and limit."""
+    """A benchmark with the model's files and limit."""
     values = benchmark.model_dump(exclude_unset=True)
     if name in model.files:
         values = {key: value for key, value in values.items() if key not in benchmark.origins()}
         values["file"] = model.files[name]
-    if model.limit is not None:
-        values["limit"] = model.limit
+    values |= said({"prompts": model.prompts.get(name), "limit": model.limit})
     try:
         return type(benchmark).model_validate(values)
     except ValidationError as error:
-        raise ConfigError(f"{model.called}: benchmark {name}: {error.errors()[0]['msg']}") from None
+        raise refused(f"{model.called}: benchmark {name}", error) from None
 
 
 def generation(model: ScoredModel, config: GenerateConfig) -> GenerateConfig:
     """How the model answers: as the config has it, but for what the model says itself."""
-    sampling = _said({"guidance_scale": model.guidance, "images_per_prompt": model.images_per_prompt})
-    asked = _said({"max_answer_tokens": model.max_answer_tokens, "question_suffix": model.question_suffix})
+    sampling = said({"guidance_scale": model.guidance, "images_per_prompt": model.images_per_prompt})
+    asked = said({"max_answer_tokens": model.max_answer_tokens, "question_suffix": model.question_suffix})
     shape = JobShape(threads=len(os.sched_getaffinity(0)), gpus=0 if model.device == "cpu" else 1)
     sampled = config.image_sampling.model_copy(update=sampling)
     return config.model_copy(update=asked | {"image_sampling": sampled, "batch_size": model.batch_size, "job": shape})
 
 
-def _said(values: Mapping[str, object]) -> dict[str, object]:
+def said(values: Mapping[str, object]) -> dict[str, object]:
+    """Values without those that a model doesn't say."""
     return {name: value for name, value in values.items() if value is not None}
 
 

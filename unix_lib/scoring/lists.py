@@ -10,7 +10,7 @@ from unix_lib.config.brought import AskingExecution, EndpointSettings
 from unix_lib.config.endpoints import Patience
 from unix_lib.config.evaluate import BenchmarkSettings, JudgeKind, JudgeSettings, ScorerKind
 from unix_lib.config.kinds import KindField
-from unix_lib.config.load import read_config
+from unix_lib.config.load import read_config, refused
 from unix_lib.config.strict import ConfigError, StrictModel, key
 
 PAPER = "config/ablation-1.5b.yaml"  # its evaluate section has the paper's benchmarks
@@ -49,6 +49,7 @@ class ScoredModel(StrictModel):
     image_tokenizer: str | None = key("folder of tokenizers/image; by default the one that it was trained with", None)
     benchmarks: list[str] = key("benchmarks, groups of them, or families; empty takes all", [])
     files: dict[str, str] = key("files of benchmarks that lie elsewhere, or are others", {})
+    prompts: dict[str, str] = key("files with a benchmark's prompts in other words, such as another language's", {})
     limit: int | None = key("only the first this many samples of each benchmark", None, ge=1, le=1_000_000_000)
     guidance: float | None = key("guidance scale of its images", None, ge=0)
     images_per_prompt: int | None = key("images a prompt", None, ge=1, le=10_000)
@@ -128,6 +129,4 @@ def _list(origin: str, values: dict[str, Any], models: list[Any], defaults: Mapp
     try:
         return ScoringList.model_validate({**values, **of_list, "models": models})
     except ValidationError as error:
-        places = [(".".join(map(str, fault["loc"])), fault["msg"]) for fault in error.errors()]
-        lines = [f"{origin}: {where + ': ' if where else ''}{' '.join(said.split())}" for where, said in places]
-        raise ConfigError("\n".join(lines)) from None
+        raise refused(origin, error) from None
