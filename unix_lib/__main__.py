@@ -437,7 +437,9 @@ def import_checkpoint(
 
 @app.command()
 def evaluate(
-    what: Annotated[list[Path], typer.Argument(help="checkpoints, or one YAML file with a list of models")],
+    what: Annotated[
+        list[str], typer.Argument(help="checkpoints, addresses (http://.../v1), or one YAML file with a list of models")
+    ],
     *,
     benchmarks: Annotated[str | None, typer.Option(help="names, groups or families, apart by commas")] = None,
     config: Annotated[Path | None, typer.Option(help="config whose benchmarks and sampling are meant")] = None,

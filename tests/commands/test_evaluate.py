@@ -6,10 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import yaml
 from typer.testing import CliRunner, Result
 
+from tests.endpoints.fake import endpoint
 from tests.evaluate.conftest import SmallExperiment, small  # noqa: F401  a fixture
+from tests.scoring import tiny_server
 from tests.scoring.small_list import SmallList
 from unix_lib.__main__ import app
 from unix_lib.artefacts.errors import UserError
@@ -79,7 +82,11 @@ def test_a_benchmark_without_scores_is_an_exit_code(listed: SmallList) -> None:
         ({"models": [{"checkpoint": "a", "cfg": 2.0}]}, "models.0: unknown key 'cfg'"),
         ({"models": [{"checkpoint": "a", "guidance": True}]}, "models.0.guidance: a number is needed"),
         ({"models": [{"checkpoint": None}]}, "models.0: give exactly one of 'checkpoint' and 'endpoint'"),
-        ({"models": [{"endpoint": {"url": "http://a/v1"}, "checkpoint": None}]}, "needs a 'name', and no 'server'"),
+        (
+            {"models": [{"endpoint": {"url": "http://a"}, "checkpoint": None, "server": {}}]},
+            "models.0: a model behind an",
+        ),
+        ({"models": [{"endpoint": {"url": "http://a"}, "name": "A b", "checkpoint": None}]}, "should match pattern"),
         ({"models": [{"endpoint": {"url": "ftp://a"}, "name": "a", "checkpoint": None}]}, "models.0.endpoint.url: "),
         ({"defaults": [1]}, "'defaults' as keys that a model may have"),
         ({"benchmarks": {"x": {"scorer": "yes_not"}}}, "benchmarks.x: unknown scorer kind 'yes_not'; did you mean"),
@@ -94,6 +101,23 @@ def test_what_a_list_cannot_say_is_named(listed: SmallList, change: dict[str, An
     with pytest.raises(UserError) as refused:
         evaluated(str(path))
     assert message in str(refused.value) and "\n" not in str(refused.value)
+
+
+def test_an_address_is_a_model(listed: SmallList) -> None:
+    listed.asked()
+    with endpoint(tiny_server.answer) as behind:
+        url, config = behind.url.removesuffix("/chat/completions"), str(listed.folder / "config.yaml")
+        result = evaluated(url, "--config", config, "--benchmarks", "pope", "--limit", "2")
+        assert result.exit_code == 0 and len(behind.seen) == 2
+    assert re.search(r" 127-0-0-1-[0-9]+ +accuracy ", result.stdout)
+
+
+def test_a_device_that_is_not_there(listed: SmallList) -> None:
+    if torch.cuda.is_available():
+        pytest.skip("there is one")
+    listed.asked({"device": "cuda", "benchmarks": ["pope"], "limit": 1, "question_suffix": "never asked before"})
+    result = evaluated(str(listed.folder / "list.yaml"))
+    assert result.exit_code == 1 and "device cuda is not usable here; give cpu, or auto" in result.stdout
 
 
 def test_a_list_stands_alone(listed: SmallList) -> None:

@@ -58,20 +58,30 @@ def open_checkpoint(
         CheckpointError: no checkpoint there, no image tokenizer behind it or one with other codes, or no such device.
         ArtefactError: a damaged artefact.
     """
-    import torch
-
     artefact = checkpoint_folder(folder)
     if with_images:
         image_tokenizer = image_tokenizer_of(artefact) if image_tokenizer is None else image_tokenizer
         open_artefact(image_tokenizer)
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    if device not in ("cpu", "cuda") or (device == "cuda" and not torch.cuda.is_available()):
-        raise CheckpointError(f"device {device} is not usable here; give cpu, or auto")
+    device = usable(device)
     checkpoint = Checkpoint(artefact, image_tokenizer, batch_size, device, wording_of(artefact), **decoding)
     if with_images:
         require_same_codes(checkpoint.image_tokenizer, checkpoint.vocabulary)
     return checkpoint
+
+
+def usable(device: str) -> str:
+    """`cpu` or `cuda`, which `auto` takes where there is a GPU.
+
+    Raises:
+        CheckpointError: no such device here.
+    """
+    import torch
+
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if device not in ("cpu", "cuda") or (device == "cuda" and not torch.cuda.is_available()):
+        raise CheckpointError(f"device {device} is not usable here; give cpu, or auto")
+    return device
 
 
 def wording_of(checkpoint: Path) -> Wording:

@@ -24,11 +24,11 @@ EVALUATED = Path("results/evaluated")
 LISTS = (".yaml", ".yml")
 
 
-def run(what: Sequence[Path], options: Mapping[str, Any], csv: Path | None, console: Console) -> int:
+def run(what: Sequence[str], options: Mapping[str, Any], csv: Path | None, console: Console) -> int:
     """Score every model and print its scores; returns 1 when a score is missing.
 
     Args:
-        what: checkpoints, or one file with a list of models.
+        what: checkpoints and addresses of models, or one file with a list of models.
         options: keys of `ScoredModel`, and `config`, for models that don't say it themselves.
         csv: a file that all scores are written to as well.
 
@@ -37,10 +37,10 @@ def run(what: Sequence[Path], options: Mapping[str, Any], csv: Path | None, cons
     """
     code_at_start()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    lists = [path for path in what if path.suffix in LISTS]
+    lists = [path for path in map(Path, what) if path.suffix in LISTS]
     if lists and len(what) > 1:
         raise UserError(f"{lists[0]}: a list of models stands alone; put the other checkpoints into it")
-    wanted = read_list(lists[0], options) if lists else list_of([str(path) for path in what], options)
+    wanted = read_list(lists[0], options) if lists else list_of(what, options)
     asked = Asked.of(wanted, EVALUATED)
     outcomes: list[Scored] = []
     failed = 0

@@ -11,7 +11,7 @@ from unix_lib.artefacts.code import code_at_start
 from unix_lib.artefacts.errors import UserError
 from unix_lib.artefacts.manifest import MANIFEST
 from unix_lib.config.analyze import Inputs
-from unix_lib.config.brought import ImportedSettings
+from unix_lib.config.brought import NAME, ImportedSettings
 from unix_lib.config.experiment import Experiment
 from unix_lib.config.file_hashes import FileHashes
 from unix_lib.config.generate import Wording
@@ -25,7 +25,6 @@ from unix_lib.scoring.bringing import bring
 from unix_lib.tokenizers.pretrained_vqgan import PlannedPretrainedVQGAN
 
 IMPORTED = Path("results/imported")
-NAME = r"[a-z0-9][a-z0-9._-]*"
 
 
 def run(  # noqa: PLR0917
@@ -48,7 +47,7 @@ def run(  # noqa: PLR0917
     if image_tokenizer is not None:
         inputs["image_tokenizer"] = _image_tokenizer(image_tokenizer, plan)
     name = name or folder.resolve().name.lower()
-    if re.fullmatch(NAME, name) is None:
+    if re.match(NAME, name) is None:
         raise UserError(f"'{name}' is no name of an artefact; give --name in small letters, digits, and . _ -")
     try:
         wording = Wording.model_validate({"template": template or _template(folder), "language": language})

@@ -10,12 +10,15 @@ from unix_lib.config.kinds import JobKind
 from unix_lib.config.outside import FilesIdentity, Outside, ReadsOutside
 from unix_lib.config.strict import StrictModel, key
 
+NAME = r"^[a-z0-9][a-z0-9._-]*$"  # of an artefact
+NAMED = "what it is called: small letters, digits, and . _ -"
+
 
 class ImportedSettings(Worded, ReadsOutside):
     """A checkpoint in somebody's folder, which is brought into this project's layout."""
 
     path: str = key("folder with config.json, weights and tokenizer")
-    name: str = key("what it is called")
+    name: str = key(NAMED, pattern=NAME)
 
     def identify(self, outside: Outside) -> FilesIdentity | None:
         return outside.files([Path(self.path)])
@@ -24,7 +27,7 @@ class ImportedSettings(Worded, ReadsOutside):
 class EndpointSettings(StrictModel):
     """A model behind an OpenAI-compatible address; another address, name or version is another model."""
 
-    name: str = key("what it is called")
+    name: str = key(NAMED, pattern=NAME)
     url: str | None = key("address, up to and with /v1; null is a server of the checkpoint that it builds on", None)
     model: str = key("name that requests give; empty takes the first that the address lists", "")
     version: str = key("what you call this state of it; a changed one is asked anew", "")

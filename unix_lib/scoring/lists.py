@@ -1,8 +1,10 @@
 """What is scored: models with their settings, from a YAML file or from the command line."""
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import ValidationError, model_validator
 
@@ -20,6 +22,8 @@ class Asking(Patience):
     """How many requests an endpoint gets at a time, and how patient they are."""
 
     concurrency: int = key("requests under way at a time", 16, ge=1, le=4096)
+    # Longer than a judge is waited for: of many requests under way the last waits for all others.
+    seconds: float = key("longest wait for one answer", 1800.0, gt=0, le=604_800)
 
 
 class ScoredEndpoint(Asking):
@@ -62,14 +66,16 @@ class ScoredModel(StrictModel):
     def _one_model(self) -> "ScoredModel":
         if (self.checkpoint is None) == (self.endpoint is None):
             raise ValueError("give exactly one of 'checkpoint' and 'endpoint'")
-        if self.endpoint is not None and (self.server is not None or self.name is None):
-            raise ValueError("a model behind an address needs a 'name', and no 'server'")
+        if self.endpoint is not None:
+            if self.server is not None:
+                raise ValueError("a model behind an address has no 'server'; leave it out")
+            self.behind()
         return self
 
     @property
     def called(self) -> str:
         """What messages call it."""
-        return self.name or str(self.checkpoint)
+        return self.behind().name if self.endpoint is not None else self.name or str(self.checkpoint)
 
     def asking(self, url: str | None = None) -> AskingExecution:
         """How its endpoint, or the server at `url`, is asked."""
@@ -78,9 +84,10 @@ class ScoredModel(StrictModel):
         return how.narrowed(AskingExecution, url=url)
 
     def behind(self) -> EndpointSettings:
-        """What its endpoint is."""
+        """What its endpoint is; without a name it is called after its address."""
         assert self.endpoint is not None
-        return self.endpoint.narrowed(EndpointSettings, name=self.name)
+        called = re.sub(r"[^a-z0-9]+", "-", urlsplit(self.endpoint.url).netloc.lower()).strip("-")
+        return self.endpoint.narrowed(EndpointSettings, name=self.name or called)
 
 
 class ScoringList(StrictModel):
@@ -113,13 +120,17 @@ def read_list(path: Path, options: Mapping[str, Any]) -> ScoringList:
     return _list(str(path), values, models, {**defaults, **options})
 
 
-def list_of(checkpoints: Sequence[str], options: Mapping[str, Any]) -> ScoringList:
-    """A list of checkpoints that are scored alike.
+def list_of(what: Sequence[str], options: Mapping[str, Any]) -> ScoringList:
+    """A list of checkpoints, and of addresses of models, that are scored alike.
 
     Raises:
         ConfigError: an option that can't be.
     """
-    return _list("evaluate", {}, [{"checkpoint": checkpoint} for checkpoint in checkpoints], options)
+    behind = [re.match("https?://", each) is not None for each in what]
+    models = [
+        {"endpoint": {"url": each}} if url else {"checkpoint": each} for each, url in zip(what, behind, strict=True)
+    ]
+    return _list("evaluate", {}, models, options)
 
 
 def _list(origin: str, values: dict[str, Any], models: list[Any], defaults: Mapping[str, Any]) -> ScoringList:

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from unix_lib.artefacts.errors import UserError
 from unix_lib.artefacts.manifest import MANIFEST
-from unix_lib.checkpoints.open import require_same_codes
+from unix_lib.checkpoints.open import require_same_codes, usable
 from unix_lib.config import load_experiment
 from unix_lib.config.brought import AskingExecution
 from unix_lib.config.evaluate import EvaluateConfig, ScorerKind
@@ -144,6 +144,7 @@ def _answer(model: ScoredModel, missing: dict[str, Job[Any, Any]], scored: Score
         except ScoringError as fault:  # of the server
             scored.faults |= dict.fromkeys(asking, fault)
     if loading:
+        usable(model.device)
         checkpoint = checkpoint_of(list(loading.values()))
         if any("image_tokenizer" in job.recipe.inputs for job in loading.values()):
             require_same_codes(checkpoint.image_tokenizer, checkpoint.vocabulary)

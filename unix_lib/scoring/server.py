@@ -43,6 +43,7 @@ def server_of(model: ScoredModel, job: Job[Any, Any]) -> contextlib.AbstractCont
         "workers": server.workers,
         "slots": model.batch_size,
         "queue": server.concurrency,
+        "seconds": server.seconds,
         "device": model.device,
         "image-tokenizer": tokenizer,
     }
