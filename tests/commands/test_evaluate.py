@@ -90,6 +90,14 @@ def test_a_benchmark_without_scores_is_an_exit_code(listed: SmallList) -> None:
         ({"models": [{"endpoint": {"url": "ftp://a"}, "name": "a", "checkpoint": None}]}, "models.0.endpoint.url: "),
         ({"defaults": [1]}, "'defaults' as keys that a model may have"),
         ({"benchmarks": {"x": {"scorer": "yes_not"}}}, "benchmarks.x: unknown scorer kind 'yes_not'; did you mean"),
+        (
+            {"benchmarks": {"x": {"scorer": "geneval", "source": "y"}}},
+            "evaluate.benchmarks.x.source: unknown source 'y'",
+        ),
+        (
+            {"benchmarks": {"x": {"scorer": "geneval", "file": "y", "judge": "z"}}},
+            "evaluate.benchmarks.x.judge: unknown judge 'z'",
+        ),
         ({"config": "nowhere.yaml"}, "nowhere.yaml: no such config"),
     ],
 )

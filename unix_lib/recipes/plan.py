@@ -138,11 +138,6 @@ class Plan:
         self._parts.setdefault((stage, part_of or name), []).append(recipe.artefact)
         return recipe.artefact
 
-    def have(self, artefact: str, name: str) -> str:
-        """Name an artefact that is there, and that no job of this plan makes; returns it."""
-        self._named[artefact.partition("/")[0], name] = artefact
-        return artefact
-
     # -- what analyses ask for
 
     def sources(self) -> list[str]:

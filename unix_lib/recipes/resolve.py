@@ -198,9 +198,9 @@ def _evaluate(plan: Plan) -> None:
         for step in plan.checkpoint_steps(run):
             subject = Subject(run, step, plan.checkpoint(run, step), tokenizer, plan.wording(run))
             for group, names in config.groups.items():
-                members = {name: plan_answers(plan, config, subject, name) for name in names}
+                members = {name: plan_answers(plan, config, subject, name, plan) for name in names}
                 plan_group(plan, subject, group, list(members.values()))
-                plan_scores(plan, config, subject, group, members)
+                plan_scores(plan, config, subject, group, members, plan)
     judges = config.all_judges()
     for name, benchmark in config.benchmarks.items():
         kind = find_kind("scorer", benchmark.scorer, ScorerKind)

@@ -1,10 +1,13 @@
-"""Plans what a model answers to benchmarks, and how its answers are scored."""
+"""Plans what a model answers to benchmarks, and how its answers are scored.
+
+`planned` is the plan of the experiment whose sources made the benchmarks: for the workflow the same plan.
+"""
 
 from dataclasses import dataclass, field, replace
 
 from unix_lib.artefacts.names import checkpoint_name
 from unix_lib.config.analyze import Inputs
-from unix_lib.config.evaluate import EvaluateConfig, ScorerKind, ScoresSettings
+from unix_lib.config.evaluate import BenchmarkSettings, EvaluateConfig, ScorerKind, ScoresSettings
 from unix_lib.config.generate import GroupSettings, Worded, Wording
 from unix_lib.config.jobs import Execution
 from unix_lib.config.kinds import find_kind
@@ -30,19 +33,19 @@ class Subject:
         return checkpoint_name(self.run, self.step) if self.step >= 0 else self.run
 
 
-def plan_answers(plan: Plan, config: EvaluateConfig, subject: Subject, name: str) -> str:
-    """The answers to one benchmark, by a job of their own.
+def questions_of(benchmark: BenchmarkSettings, planned: Plan) -> Inputs:
+    """Artefacts of the experiment that a benchmark's questions come from, by role."""
+    return {} if benchmark.source is None else {"benchmark": planned.benchmarks(benchmark.source)}
 
-    Raises:
-        KeyError: the benchmark needs an image tokenizer or a source that the plan has not.
-    """
+
+def plan_answers(plan: Plan, config: EvaluateConfig, subject: Subject, name: str, planned: Plan) -> str:
+    """The answers to one benchmark, by a job of their own."""
     benchmark, generate = config.benchmarks[name], plan.experiment.generate
     kind = find_kind("scorer", benchmark.scorer, ScorerKind)
     inputs: Inputs = {"checkpoint": subject.checkpoint}
     if kind.has_images and subject.asking is None:
-        inputs["image_tokenizer"] = subject.image_tokenizer or plan.named("tokenizers", "image")
-    if benchmark.source is not None:
-        inputs["benchmark"] = plan.benchmarks(benchmark.source)
+        inputs["image_tokenizer"] = subject.image_tokenizer or planned.named("tokenizers", "image")
+    inputs |= questions_of(benchmark, planned)
     asked = benchmark.generation(kind.generate.settings, generate)
     if isinstance(asked, Worded) and subject.asking is None:  # a server puts prompts as its checkpoint wants them
         asked = asked.model_copy(update={"wording": subject.wording})
@@ -59,15 +62,16 @@ def plan_group(plan: Plan, subject: Subject, group: str, members: list[str]) -> 
         plan.jobs[answers] = replace(plan.jobs[answers], made_by=together)
 
 
-def plan_scores(plan: Plan, config: EvaluateConfig, subject: Subject, group: str, answers: dict[str, str]) -> str:
+def plan_scores(  # noqa: PLR0917
+    plan: Plan, config: EvaluateConfig, subject: Subject, group: str, answers: dict[str, str], planned: Plan
+) -> str:
     """The scores of a group's answers, which are given by benchmark."""
     judges = config.all_judges()
     inputs: Inputs = {}
     scoring = {}
     for name, artefact in answers.items():
         benchmark = config.benchmarks[name]
-        if benchmark.source is not None:
-            inputs[f"benchmark:{name}"] = plan.benchmarks(benchmark.source)
+        inputs |= {f"{role}:{name}": made for role, made in questions_of(benchmark, planned).items()}
         inputs[f"answers:{name}"] = artefact
         kind = find_kind("scorer", benchmark.scorer, ScorerKind)
         scoring[name] = benchmark.scoring(kind.scoring, plan.experiment.generate, judges)

@@ -8,6 +8,7 @@ from typing import get_args
 from pydantic import ValidationError
 
 from unix_lib.benchmarks.errors import BenchmarkError
+from unix_lib.config.consistency import faults
 from unix_lib.config.evaluate import BenchmarkSettings, EvaluateConfig, Family, ScorerKind
 from unix_lib.config.experiment import Experiment
 from unix_lib.config.generate import GenerateConfig
@@ -22,16 +23,19 @@ def all_benchmarks(wanted: ScoringList, experiment: Experiment) -> EvaluateConfi
     """The config's benchmarks and judges with the list's own; those that are in no group of the config have one each.
 
     Raises:
-        ConfigError: the config has no benchmarks.
+        ConfigError: the config has no benchmarks, or one of the list names a source or a judge that it has not.
     """
     config = experiment.evaluate
     if config is None:
         raise ConfigError(f"{wanted.config}: it has no section 'evaluate'; give a config that has, with --config")
     groups = config.groups | {name: [name] for name in wanted.benchmarks if name not in config.benchmarks}
     benchmarks = config.benchmarks | wanted.benchmarks
-    return config.model_copy(
+    every = config.model_copy(
         update={"benchmarks": benchmarks, "groups": groups, "judges": config.judges | wanted.judges}
     )
+    if found := faults(experiment.model_copy(update={"evaluate": every})):
+        raise ConfigError(f"{wanted.config} with the list's benchmarks: {found[0]}")
+    return every
 
 
 def chosen(model: ScoredModel, every: EvaluateConfig) -> EvaluateConfig:

@@ -18,6 +18,7 @@ from unix_lib.artefacts.errors import UserError
 from unix_lib.artefacts.manifest import MANIFEST
 from unix_lib.checkpoints.open import require_same_codes, usable
 from unix_lib.config import load_experiment
+from unix_lib.config.analyze import Inputs
 from unix_lib.config.brought import AskingExecution
 from unix_lib.config.evaluate import EvaluateConfig, ScorerKind
 from unix_lib.config.experiment import Experiment
@@ -28,7 +29,7 @@ from unix_lib.generate.members import checkpoint_of
 from unix_lib.jobs.job import Job
 from unix_lib.recipes.plan import Plan
 from unix_lib.recipes.resolve import resolve
-from unix_lib.recipes.scores import plan_answers, plan_scores
+from unix_lib.recipes.scores import plan_answers, plan_scores, questions_of
 from unix_lib.recipes.sharing import share
 from unix_lib.recipes.workspace import write_jobs
 from unix_lib.records.schema import Row
@@ -110,11 +111,11 @@ def score_model(model: ScoredModel, asked: Asked) -> Scored:
     for name, benchmark in config.benchmarks.items():
         with scored.noting(name):
             require_files(name, benchmark, asked.wanted.config)
-            if benchmark.source is not None:
-                _bring_source(benchmark.source, plan, asked)
+            planned = plan if benchmark.source is None else asked.planned
+            _bring(questions_of(benchmark, planned), asked)
             subject = subjects.of(find_kind("scorer", benchmark.scorer, ScorerKind))
-            answers[name] = plan_answers(plan, config, subject, name)
-            scores[name] = plan_scores(plan, config, subject, name, {name: answers[name]})
+            answers[name] = plan_answers(plan, config, subject, name, planned)
+            scores[name] = plan_scores(plan, config, subject, name, {name: answers[name]}, planned)
     hashes.save()
     write_jobs(plan, asked.results)
     share(plan, asked.results)
@@ -159,17 +160,16 @@ def _job(plan: Plan, artefact: str, asked: Asked) -> Job[Any, Any]:
     return job
 
 
-def _bring_source(source: str, plan: Plan, asked: Asked) -> None:
-    """Bring the benchmarks that a source of the experiment made.
+def _bring(inputs: Inputs, asked: Asked) -> None:
+    """Bring what the experiment made.
 
     Raises:
-        ScoringError: they are not made.
+        ScoringError: it is not made.
     """
-    artefact = asked.planned.benchmarks(source)
-    folder = asked.made_at / artefact
-    if not (folder / MANIFEST).is_file():
-        raise ScoringError(
-            f"the benchmarks of source {source} are not made ({folder}); run the experiment of {asked.wanted.config} "
-            "up to them, or give --config another one"
-        )
-    plan.have(bring(folder, asked.results), artefact.partition("/")[2].rpartition("-")[0])
+    for artefact in (each for made in inputs.values() for each in ([made] if isinstance(made, str) else made)):
+        folder = asked.made_at / artefact
+        if not (folder / MANIFEST).is_file():
+            raise ScoringError(
+                f"{folder} is not made; run the experiment of {asked.wanted.config} up to it, or give another --config"
+            )
+        bring(folder, asked.results)
