@@ -7,16 +7,11 @@ import yaml
 
 from tests.evaluate.small import BENCHMARKS, GENERATE, SmallExperiment
 from tests.workflow.small_config import RUN
+from unix_lib.artefacts.recipe import recipe_of
+from unix_lib.config.kinds import find_kind
+from unix_lib.config.sources import SourceKind
 from unix_lib.scoring.lists import read_list
 from unix_lib.scoring.score import Asked
-
-SHAPES = {
-    "kind": "shapes",
-    "train_scenes": 30,
-    "heldout_scenes": 24,
-    "prompts_per_task": 3,
-    "questions_per_benchmark": 12,
-}
 
 
 class SmallList:
@@ -32,7 +27,7 @@ class SmallList:
         }
         self.config: dict[str, Any] = {
             "experiment": small.results.name,
-            "sources": {"shapes": SHAPES},
+            "sources": {"shapes": _shapes_of(small)},
             "stores": [],
             "tokenizers": {
                 "text": {"kind": "train_bpe", "sources": ["shapes"]},
@@ -67,3 +62,10 @@ class SmallList:
         wanted = {"config": str(config), "defaults": self.model, "models": list(models or [{}])} | others
         path.write_text(yaml.safe_dump(wanted))
         return Asked.of(read_list(path, {}), self.results)
+
+
+def _shapes_of(small: SmallExperiment) -> dict[str, Any]:
+    """What a config says of the source, as far as its benchmarks depend on it."""
+    known = find_kind("source", "shapes", SourceKind).settings.model_fields
+    settings = recipe_of(small.results / small.shapes).settings
+    return {"kind": "shapes"} | {name: value for name, value in settings.items() if name in known}

@@ -123,7 +123,7 @@ def test_what_cannot_be_is_one_line(listed: SmallList, model: dict[str, Any], me
 
 
 def test_a_source_whose_benchmarks_are_not_made_is_named(listed: SmallList) -> None:
-    listed.config["sources"]["shapes"] = listed.config["sources"]["shapes"] | {"train_scenes": 31}
+    listed.config["sources"]["shapes"] = listed.config["sources"]["shapes"] | {"questions_per_benchmark": 10}
     found = scored(listed, "pope", "cloze")
     assert "is not made; run the experiment of" in str(found.faults["pope"])
     assert {row["benchmark"] for row in found.rows} == {"cloze"}
