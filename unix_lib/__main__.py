@@ -458,7 +458,7 @@ def evaluate(
     from unix_lib.commands import evaluate as command
 
     options = {
-        "benchmarks": benchmarks.split(",") if benchmarks else None,
+        "benchmarks": [name.strip() for name in benchmarks.split(",")] if benchmarks else None,
         "config": None if config is None else str(config),
         "files": dict(each.partition("=")[::2] for each in file) if file else None,
         "limit": limit,

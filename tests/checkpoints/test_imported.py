@@ -10,13 +10,14 @@ from typer.testing import CliRunner, Result
 
 from tests.checkpoints.published_folder import write_checkpoint, write_image_tokenizer
 from tests.models.published_reference import TEXT, UNIX, VARIANTS, published_logits
-from tests.models.small import document_sets, logits_of
+from tests.models.small import PLANS, VOCABULARY, document_sets, logits_of, small_model
 from unix_lib.__main__ import app
 from unix_lib.artefacts.errors import UserError
 from unix_lib.artefacts.manifest import open_artefact
 from unix_lib.artefacts.verify import verify
 from unix_lib.checkpoints.open import open_checkpoint
 from unix_lib.models.checkpoint import load_model
+from unix_lib.models.export import export
 
 IMPORTED = Path("results/imported")
 
@@ -91,6 +92,20 @@ def test_a_model_of_ours_that_lost_its_manifest_is_brought_back(files: Path) -> 
     again = folder_of("bare")
     assert (again / "model" / "model.safetensors").read_bytes() == (first / "model" / "model.safetensors").read_bytes()
     assert open_checkpoint(again, None, 1, "cpu", with_images=True).wording.template == "ours"
+
+
+def test_one_that_was_exported_is_brought_back(files: Path) -> None:
+    write_checkpoint(files / "some", UNIX)  # for its text tokenizer
+    model, bare = small_model(PLANS["shared"]), files / "bare"
+    copytree("some", bare)
+    model.save_pretrained(bare)
+    VOCABULARY.write(bare)
+    export(bare, files / "exported")
+    assert json.loads((files / "exported" / "config.json").read_text())["model_type"] == "qwen2"
+    imported("exported", "--image-tokenizer", "vqgan")
+    back = load_model(folder_of("exported") / "model")
+    assert all(torch.equal(value, back.state_dict()[name]) for name, value in model.state_dict().items())
+    assert open_checkpoint(folder_of("exported"), None, 1, "cpu", with_images=True).vocabulary == VOCABULARY
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from unix_lib.artefacts.errors import UserError
 from unix_lib.commands import evaluate as command
 from unix_lib.config import load_experiment
 from unix_lib.scoring.benchmarks import all_benchmarks, chosen
-from unix_lib.scoring.lists import read_list
+from unix_lib.scoring.lists import ScoredEndpoint, ScoredModel, StartedServer, read_list
 
 ROOT = Path(__file__).parents[2]
 
@@ -143,3 +143,6 @@ def test_the_list_in_the_documentation_is_one(tmp_path: Path) -> None:
     assert {model.device for model in wanted.models} == {"cuda"}
     every = all_benchmarks(wanted, load_experiment(ROOT / wanted.config))
     assert every.groups["ours"] == ["ours"] and {"mme", "pope"} <= chosen(wanted.models[1], every).benchmarks.keys()
+    table = page.partition("| key of a model")[2].partition("\n\n")[0]
+    for model in (ScoredModel, ScoredEndpoint, StartedServer):
+        assert model.model_fields.keys() <= set(re.findall(r"`(\w+)`", table))

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -155,6 +156,34 @@ def test_another_address_is_another_model_and_texts_need_likelihoods(listed: Sma
         found = scored(listed, base(first), "cloze", "pope")
     assert "scorer 'lm_eval' asks for what an endpoint doesn't give" in str(found.faults["cloze"])
     assert {row["benchmark"] for row in found.rows} == {"pope"}
+
+
+def test_nobody_waits_for_answers_under_way_where_it_is_interrupted(
+    listed: SmallList, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended, under_way = threading.Event(), threading.Event()
+
+    def answer(body: Body) -> Reply:
+        if len(behind.seen) <= 2:
+            return tiny_server.answer(body)
+        under_way.set()
+        ended.wait(120)
+        return tiny_server.answer(body)
+
+    def interrupted(*_: Any) -> None:
+        assert under_way.wait(60)
+        raise KeyboardInterrupt
+
+    with endpoint(answer) as behind:
+        with monkeypatch.context() as pressed:
+            pressed.setattr(threading.Thread, "join", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                scored(listed, base(behind), "pope", concurrency=1)
+        assert not ended.is_set()
+        ended.set()
+        asked = len(behind.seen)
+        found = scored(listed, base(behind), "pope", concurrency=1)
+        assert asked == 3 and len(behind.seen) == 3 + 10 and found.faults == {}
 
 
 @pytest.fixture

@@ -7,8 +7,7 @@ gets no answer is counted and never becomes one; one that the endpoint refuses, 
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import requests
@@ -27,6 +26,7 @@ from unix_lib.translate.translator import LOG_SECONDS, MOST_REFUSALS, OF_THE_TEX
 
 ASKED = "asked"  # folder of a job's work with the answers so far
 REFUSED = "refused by the endpoint"  # why a question is set aside
+POLL_SECONDS = 0.2
 MOST_SILENT = 10  # requests in a row without an answer: then nobody is there
 
 log = logging.getLogger(__name__)
@@ -88,32 +88,52 @@ class _Asking:
         self.aside: dict[str, BadImage] = {}  # by the request's name
         self._silent: list[str] = []
         self._in_a_row = 0  # without an answer
-        self._end: BenchmarkError | None = None
+        self._end: Exception | None = None
         self._counting = threading.Lock()
         self._logged = time.monotonic()
 
     def all(self, missing: Mapping[str, Body], read: Callable[[bytes], str], common: dict[str, Any]) -> None:
         """Ask for everything; returns when each has an answer or is set aside.
 
+        Nobody waits for requests under way where it ends before, also by Ctrl-C: an answer may take minutes.
+
         Raises:
             BenchmarkError: some have neither.
         """
-        pool = ThreadPoolExecutor(self.model.execution.concurrency)
+        waiting, count = iter(missing.items()), min(self.model.execution.concurrency, len(missing))
+        threads = [threading.Thread(target=self._work, args=(waiting, read, common), daemon=True) for _ in range(count)]
         try:
-            for future in [pool.submit(self._one, name, body, read, common) for name, body in missing.items()]:
-                future.result()
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                while thread.is_alive() and self._end is None:
+                    thread.join(POLL_SECONDS)
+        except BaseException as error:
+            self._end = InterruptedError(str(error))
+            raise
         finally:
             self.endpoint.close()
-            pool.shutdown(wait=True, cancel_futures=True)
+        if self._end is not None:
+            raise self._end
         if self._silent:
             raise BenchmarkError(
                 f"{self.model.name}: {len(self._silent)} of {self.total} requests got no answer (the first: "
                 f"{self._silent[0]}); what was answered is kept: run again, which asks only for the others"
             )
 
+    def _work(self, waiting: Iterator[tuple[str, Body]], read: Callable[[bytes], str], common: dict[str, Any]) -> None:
+        """Make one request after the other."""
+        try:
+            while self._end is None:
+                with self._counting:
+                    name, body = next(waiting, (None, None))
+                if name is None or body is None:
+                    return
+                self._one(name, body, read, common)
+        except Exception as error:  # raised where somebody waits for it
+            self._end = self._end or error
+
     def _one(self, name: str, body: Body, read: Callable[[bytes], str], common: dict[str, Any]) -> None:
-        if self._end is not None:
-            raise self._end
         try:
             self.kept.add(digest_of(name), Answer(self.endpoint.post(body() | common, read), COMPLETE))
             self._in_a_row = 0
@@ -137,8 +157,7 @@ class _Asking:
 
     def _stopped(self, why: str) -> BenchmarkError:
         """The error that ends the job: nothing more is asked."""
-        self._end = self._end or BenchmarkError(f"{self.model.name}: endpoint {self.model.url}: {why}")
-        return self._end
+        return BenchmarkError(f"{self.model.name}: endpoint {self.model.url}: {why}")
 
     def _tell(self) -> None:
         with self._counting:

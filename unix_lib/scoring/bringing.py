@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from unix_lib.artefacts.files import point_link
-from unix_lib.artefacts.manifest import open_artefact
+from unix_lib.artefacts.manifest import MANIFEST, open_artefact
 from unix_lib.artefacts.sealed import remove
 from unix_lib.jobs.job import lock_path
 from unix_lib.jobs.lock import Lock
@@ -25,10 +25,12 @@ def bring(folder: Path, results: Path) -> str:
     """
     manifest, origin = open_artefact(folder), folder.resolve()
     place = results / manifest.artefact
-    if place.resolve() != origin:
+    if not place.is_symlink() and (place / MANIFEST).is_file():
+        open_artefact(place)  # a copy, made where there are no links
+    elif place.resolve() != origin:
         with Lock(lock_path(results / "work" / manifest.artefact)):
             if not place.is_symlink():
-                remove(place)
+                remove(place)  # of a copy that was not finished
             if not point_link(place, Path(os.path.relpath(origin, place.parent.resolve()))):
                 take(manifest.recipe, origin, place)
     return manifest.artefact

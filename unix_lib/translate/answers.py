@@ -90,6 +90,8 @@ class Answers:
         values = {"key": key, "text": answer.text, "finish_reason": answer.finish_reason}
         line = sealed_text(values, indent=None).encode()
         with self._writing:
+            if not self._files:  # closed, and its number may be another file's by now
+                raise OSError(errno.EBADF, os.strerror(errno.EBADF), str(self.path))
             if os.write(self._files[-1], line) < len(line):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
             self._places.setdefault(_short(key), self._place(len(line)))
@@ -99,8 +101,10 @@ class Answers:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        os.fsync(self._files[-1])
-        self._open.close()
+        with self._writing:
+            os.fsync(self._files[-1])
+            self._open.close()
+            self._files.clear()
 
 
 def _lines(path: Path) -> Iterator[bytes]:
