@@ -5,6 +5,7 @@ gets no answer is counted and never becomes one; one that the endpoint refuses, 
 """
 
 import logging
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -88,7 +89,7 @@ class _Asking:
         self.aside: dict[str, BadImage] = {}  # by the request's name
         self._silent: list[str] = []
         self._in_a_row = 0  # without an answer
-        self._end: Exception | None = None
+        self._end: BaseException | None = None
         self._counting = threading.Lock()
         self._logged = time.monotonic()
 
@@ -108,8 +109,8 @@ class _Asking:
             for thread in threads:
                 while thread.is_alive() and self._end is None:
                     thread.join(POLL_SECONDS)
-        except BaseException as error:
-            self._end = InterruptedError(str(error))
+        except BaseException:
+            self._end = InterruptedError()
             raise
         finally:
             self.endpoint.close()
@@ -130,8 +131,8 @@ class _Asking:
                 if name is None or body is None:
                     return
                 self._one(name, body, read, common)
-        except Exception as error:  # raised where somebody waits for it
-            self._end = self._end or error
+        except Exception:  # raised where somebody waits for it
+            self._end = self._end or sys.exception()
 
     def _one(self, name: str, body: Body, read: Callable[[bytes], str], common: dict[str, Any]) -> None:
         try:

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import get_args
 
 from pydantic import ValidationError
@@ -16,6 +15,7 @@ from unix_lib.config.jobs import JobShape
 from unix_lib.config.kinds import find_kind
 from unix_lib.config.load import refused
 from unix_lib.config.strict import ConfigError, nearest
+from unix_lib.fetch.brought import brought
 from unix_lib.scoring.lists import ScoredModel, ScoringList
 
 
@@ -92,8 +92,10 @@ def require_files(name: str, benchmark: BenchmarkSettings, config: str) -> None:
         BenchmarkError: it does not, and where to get it.
     """
     for need in benchmark.needs(name):
-        if need.local is not None and not Path(need.local).exists():
+        if need.local is not None and not need.local.exists():
+            known = brought(need)
+            told = f"it comes from {known.where} ({known})" if known else "data/README.md says where it comes from"
             raise BenchmarkError(
-                f"{need.what} is missing; data/README.md says where it comes from, `unix-lib fetch {config}` gets what "
-                "can be downloaded, and --file names another place"
+                f"{need.what} is missing; {told}, `unix-lib fetch {config}` gets what can be downloaded, and --file "
+                "names another place"
             )
