@@ -22,7 +22,7 @@ class SmallList:
         self.results = small.results.parent / folder.name
         cloze = small.results / small.prose / "benchmarks" / "cloze.jsonl"
         benchmarks = {
-            **{name: BENCHMARKS[name] for name in ("geneval", "pope", "mme", "mmbench")},
+            **{name: BENCHMARKS[name] for name in ("geneval", "dpg", "pope", "mme", "mmbench")},
             "cloze": {"scorer": "lm_eval", "file": str(cloze), "chance": 0.25},
         }
         self.config: dict[str, Any] = {
@@ -45,7 +45,7 @@ class SmallList:
             },
             "evaluate": {
                 "benchmarks": benchmarks,
-                "groups": {"shapes": ["geneval", "pope", "mme", "mmbench"], "text": ["cloze"]},
+                "groups": {"shapes": ["geneval", "dpg", "pope", "mme", "mmbench"], "text": ["cloze"]},
                 "bootstrap_samples": 200,
             },
         }

@@ -31,7 +31,7 @@ def scored(listed: SmallList, *names: str, **model: Any) -> Scored:
 
 
 def test_scores_are_those_of_the_workflow_and_answers_the_same_artefacts(listed: SmallList) -> None:
-    names = ("geneval", "pope", "mme", "mmbench")
+    names = ("geneval", "dpg", "pope", "mme", "mmbench")
     found = scored(listed, "shapes", "text")
     assert found.faults == {} and {row["benchmark"] for row in found.rows} == {*names, "cloze"}
     planned = listed.small.evaluation(*names)
@@ -84,6 +84,16 @@ def test_other_settings_are_other_answers(listed: SmallList) -> None:
     assert samples == [6, 6, 5, 6]
     images = [pq.read_table(path) for path in listed.results.glob("generate/*/images.parquet")]
     assert len(images) == 3 and len({table["image"][0].as_py() for table in images}) == 2  # without guidance: another
+
+
+def test_prompts_in_other_words_are_drawn(listed: SmallList, tmp_path: Path) -> None:
+    prompts = [f"anything, {number}" for number in range(18)]
+    (tmp_path / "words.txt").write_text("".join(f"{prompt}\n" for prompt in prompts))
+    words = {"geneval": str(tmp_path / "words.txt")}
+    found = scored(listed, "geneval", images_per_prompt=1, prompts=words)
+    assert {row["protocol"] for row in found.rows} == {"geneval, 1 images a prompt, reworded prompts"}
+    (images,) = listed.results.glob("generate/*/images.parquet")
+    assert pq.read_table(images)["prompt"].to_pylist() == prompts
 
 
 def test_a_file_of_ones_own(listed: SmallList, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from unix_lib.artefacts.names import checkpoint_name
 from unix_lib.config.analyze import Inputs
-from unix_lib.config.evaluate import BenchmarkSettings, EvaluateConfig, ScorerKind, ScoresSettings
+from unix_lib.config.evaluate import EvaluateConfig, ScorerKind, ScoresSettings
 from unix_lib.config.generate import GroupSettings, Worded, Wording
 from unix_lib.config.jobs import Execution
 from unix_lib.config.kinds import find_kind
@@ -33,11 +33,6 @@ class Subject:
         return checkpoint_name(self.run, self.step) if self.step >= 0 else self.run
 
 
-def questions_of(benchmark: BenchmarkSettings, planned: Plan) -> Inputs:
-    """Artefacts of the experiment that a benchmark's questions come from, by role."""
-    return {} if benchmark.source is None else {"benchmark": planned.benchmarks(benchmark.source)}
-
-
 def plan_answers(plan: Plan, config: EvaluateConfig, subject: Subject, name: str, planned: Plan) -> str:
     """The answers to one benchmark, by a job of their own."""
     benchmark, generate = config.benchmarks[name], plan.experiment.generate
@@ -45,7 +40,7 @@ def plan_answers(plan: Plan, config: EvaluateConfig, subject: Subject, name: str
     inputs: Inputs = {"checkpoint": subject.checkpoint}
     if kind.has_images and subject.asking is None:
         inputs["image_tokenizer"] = subject.image_tokenizer or planned.named("tokenizers", "image")
-    inputs |= questions_of(benchmark, planned)
+    inputs |= benchmark.inputs(planned)
     asked = benchmark.generation(kind.generate.settings, generate)
     if isinstance(asked, Worded) and subject.asking is None:  # a server puts prompts as its checkpoint wants them
         asked = asked.model_copy(update={"wording": subject.wording})
@@ -71,10 +66,20 @@ def plan_scores(  # noqa: PLR0917
     scoring = {}
     for name, artefact in answers.items():
         benchmark = config.benchmarks[name]
-        inputs |= {f"{role}:{name}": made for role, made in questions_of(benchmark, planned).items()}
+        if "benchmark" in (own := benchmark.inputs(planned)):
+            inputs[f"benchmark:{name}"] = own["benchmark"]
         inputs[f"answers:{name}"] = artefact
         kind = find_kind("scorer", benchmark.scorer, ScorerKind)
         scoring[name] = benchmark.scoring(kind.scoring, plan.experiment.generate, judges)
+        if kind.judging is not None:
+            inputs[f"judging:{name}"] = plan.add(
+                "evaluate",
+                f"{subject.name}-{name}-judging",
+                f"judging/{benchmark.scorer}",
+                scoring[name].narrowed(kind.judging.settings),
+                benchmark.judging_inputs(planned) | {"answers": artefact},
+                config.narrowed(kind.judging.execution, batch_size=plan.experiment.generate.batch_size),
+            )
     settings = ScoresSettings(
         run=subject.run,
         step=subject.step,

@@ -29,7 +29,7 @@ from unix_lib.generate.members import checkpoint_of
 from unix_lib.jobs.job import Job
 from unix_lib.recipes.plan import Plan
 from unix_lib.recipes.resolve import resolve
-from unix_lib.recipes.scores import plan_answers, plan_scores, questions_of
+from unix_lib.recipes.scores import plan_answers, plan_scores
 from unix_lib.recipes.sharing import share
 from unix_lib.recipes.workspace import write_jobs
 from unix_lib.records.schema import Row
@@ -112,7 +112,7 @@ def score_model(model: ScoredModel, asked: Asked) -> Scored:
         with scored.noting(name):
             require_files(name, benchmark, asked.wanted.config)
             planned = plan if benchmark.source is None else asked.planned
-            _bring(questions_of(benchmark, planned), asked)
+            _bring(benchmark.inputs(planned) | benchmark.judging_inputs(planned), asked)
             subject = subjects.of(find_kind("scorer", benchmark.scorer, ScorerKind))
             answers[name] = plan_answers(plan, config, subject, name, planned)
             scores[name] = plan_scores(plan, config, subject, name, {name: answers[name]}, planned)
@@ -124,6 +124,8 @@ def score_model(model: ScoredModel, asked: Asked) -> Scored:
     for name, artefact in scores.items():
         if name not in scored.faults:
             with scored.noting(name):
+                for judging in plan.jobs[artefact].recipe.in_role(f"judging:{name}"):
+                    _job(plan, judging, asked).make()
                 job = _job(plan, artefact, asked)
                 job.make()
                 scored.folders[name] = job.folder

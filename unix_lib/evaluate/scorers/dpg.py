@@ -36,5 +36,6 @@ KIND = ScorerKind(
     score="unix_lib.evaluate.dpg:score_dpg",
     scoring=DPGScoring,
     logic_version=1,
+    asks_endpoints=True,
     layout="unix_lib.evaluate.layouts:write_dpg",
 )
