@@ -63,6 +63,6 @@ class CaptionSamplesAnalysis(CaptionSample, AnalysisSettings):
 
 KIND = AnalysisKind(
     settings=CaptionSamplesAnalysis,
-    job=JobKind(CaptionSamplesSettings, "unix_lib.analyze.caption_samples:make_caption_samples", 1),
+    job=JobKind(CaptionSamplesSettings, "unix_lib.analyze.caption_samples:make_caption_samples", 2),
     of_every_experiment=True,
 )

@@ -49,7 +49,7 @@ class GenEvalBenchmark(PromptBenchmark):
 KIND = ScorerKind(
     settings=GenEvalBenchmark,
     family="generation",
-    generate=JobKind(ImageSettings, "unix_lib.generate.benchmark_images:make_images", 1, DecodingExecution),
+    generate=JobKind(ImageSettings, "unix_lib.generate.benchmark_images:make_images", 2, DecodingExecution),
     score="unix_lib.evaluate.generation:score_geneval",
     scoring=GenEvalScoring,
     logic_version=3,

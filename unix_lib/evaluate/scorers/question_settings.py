@@ -84,7 +84,7 @@ def question_kind(settings: type[QuestionBenchmark]) -> ScorerKind:
     return ScorerKind(
         settings=settings,
         family="understanding",
-        generate=JobKind(AnswerSettings, "unix_lib.generate.answers:make_answers", 1, DecodingExecution),
+        generate=JobKind(AnswerSettings, "unix_lib.generate.answers:make_answers", 2, DecodingExecution),
         score="unix_lib.evaluate.questions:score_questions",
         scoring=QuestionScoring,
         logic_version=1,
