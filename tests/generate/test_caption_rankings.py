@@ -28,7 +28,7 @@ FOUND = [Captioned(f"s{number}", f"i{number // 2}", f"caption {number % 5}") for
 
 
 def test_a_caption_stands_against_others_of_other_images_with_other_words() -> None:
-    rows = list(candidates(FOUND, 3, seed=1))
+    rows = list(candidates(FOUND, FOUND, 3, seed=1))
     assert len(rows) == 3 * len(FOUND)
     for place, each in enumerate(FOUND):
         shown = rows[3 * place : 3 * place + 3]
@@ -37,10 +37,12 @@ def test_a_caption_stands_against_others_of_other_images_with_other_words() -> N
         of_image = {other.caption for other in FOUND if other.image_id == each.image_id}
         assert all(row["own"] or row["caption"] not in of_image for row in shown)
     assert len({tuple(row["own"] for row in rows[begin : begin + 3]) for begin in range(0, len(rows), 3)}) == 3
-    assert rows == list(candidates(FOUND, 3, seed=1)) != list(candidates(FOUND, 3, seed=2))
+    assert rows == list(candidates(FOUND, FOUND, 3, seed=1)) != list(candidates(FOUND, FOUND, 3, seed=2))
     # An image is asked about alike whatever others there are with the same captions.
-    assert list(candidates(FOUND[::-1], 3, seed=1))[-3:] == rows[:3]
-    assert list(candidates(FOUND, 5, seed=1)) == []  # too few others
+    assert list(candidates(FOUND[::-1], FOUND, 3, seed=1))[-3:] == rows[:3]
+    assert list(candidates(FOUND, FOUND, 5, seed=1)) == []  # too few others
+    # Of few images that are asked about the others' captions are candidates too.
+    assert list(candidates(FOUND[:1], FOUND, 3, seed=1)) == rows[:3]
 
 
 @pytest.fixture(scope="module")

@@ -301,7 +301,8 @@ def test_prompts_follow_the_mixture_and_leave_the_digests_of_the_usual_ones() ->
     for mixture in ({}, published):
         config = load_experiment(ROOT / "config" / "smoke.yaml", overrides={"pack": {"mixtures": {"mixed": mixture}}})
         jobs = [job for job in resolve(config, ROOT).jobs.values() if isinstance(job.settings, Worded)]
-        assert {job.recipe.kind for job in jobs} == {"geneval", "yes_no", "multiple_choice", "caption_samples"}
+        drawn = {"geneval", "dpg", "image_distance", "caption_samples"}
+        assert {job.recipe.kind for job in jobs} == drawn | {"yes_no", "multiple_choice", "caption_ranking"}
         assert all(("wording" in job.recipe.settings) == bool(mixture) for job in jobs)
         wordings.append({(job.settings.wording.template, job.settings.wording.language) for job in jobs})
     assert wordings == [{("ours", "en")}, {("published", "de")}]

@@ -26,6 +26,7 @@ from unix_lib.pack.sequences import NO_TEXT, FixedParts
 from unix_lib.records.schema import Row
 from unix_lib.tokenizers.text import encode_texts
 
+SPARE = 50  # captions looked at for each candidate: in a small or uniform source many are alike
 NO_CODES, TOO_FEW = "its image was not encoded", "too few other captions"
 
 
@@ -41,17 +42,19 @@ class Captioned:
 def make_rankings(job: Job[RankingSettings, DecodingExecution], checkpoint: Checkpoint | None = None) -> Manifest:
     """Make `generate/<run>-step-00100-<benchmark>`; the facts count what is set aside, by reason."""
     settings = job.settings
-    found = [
+    spare = None if settings.limit is None else max(settings.limit, SPARE * settings.candidates)
+    shown = [
         Captioned(row["sample_id"], row["image_ids"][0], row["text"].strip())
-        for row in captioned_rows(job.inputs("records"), settings.split, settings.limit)
+        for row in captioned_rows(job.inputs("records"), settings.split, spare)
     ]
+    found = shown[: settings.limit]
     loaded = checkpoint or checkpoint_of([job])
     codes = codes_of(job.inputs("codes"), [each.image_id for each in found])
-    texts = sorted({each.caption for each in found})
+    texts = sorted({each.caption for each in shown})
     ids = dict(zip(texts, encode_texts(loaded.tokenizer, texts), strict=True))
     parts = FixedParts.worded(loaded.tokenizer, loaded.vocabulary, loaded.wording)
     encoded = [each for each in found if each.image_id in codes]
-    asked = list(candidates(encoded, settings.candidates, settings.seed))
+    asked = list(candidates(encoded, shown, settings.candidates, settings.seed))
     lost = {NO_CODES: len(found) - len(encoded), TOO_FEW: len(encoded) - len(asked) // settings.candidates}
 
     def ranked(some: Sequence[Row]) -> list[Row]:
@@ -69,25 +72,26 @@ def make_rankings(job: Job[RankingSettings, DecodingExecution], checkpoint: Chec
     return finish(job, loaded, RANKINGS_FILE, table, set_aside=set_aside)
 
 
-def candidates(found: Sequence[Captioned], count: int, seed: int) -> Iterator[Row]:
+def candidates(found: Sequence[Captioned], shown: Sequence[Captioned], count: int, seed: int) -> Iterator[Row]:
     """For each image that enough other captions are there for, `count` rows: its own caption among others, shuffled.
 
-    Another caption belongs to no record of the same image and has other words.
+    The others are captions of `shown`, of which `found` are a part. None of them belongs to a record of the same image
+    or has the same words.
     """
     own: dict[str, set[str]] = {}
-    for each in found:
+    for each in shown:
         own.setdefault(each.image_id, set()).add(each.caption)
-    captions = sorted({each.caption for each in found})
+    captions = sorted({each.caption for each in shown})
     for each in found:
         rng = np.random.default_rng([seed, hash_text(each.sample_id)])
         order = (captions[int(place)] for place in rng.permutation(len(captions)))
         others = [caption for caption in order if caption not in own[each.image_id]][: count - 1]
         if len(others) == count - 1:
-            shown = [each.caption, *others]
+            mixed = [each.caption, *others]
             for place in rng.permutation(count).tolist():
                 yield {
                     "sample_id": each.sample_id,
                     "image_id": each.image_id,
-                    "caption": shown[place],
+                    "caption": mixed[place],
                     "own": place == 0,
                 }
