@@ -43,6 +43,8 @@ def answered(evaluation: SmallEvaluation, name: str, texts: Sequence[str]) -> No
 class Reader:
     """A judge in this process."""
 
+    at_once = 1
+
     def __init__(self, replies: Sequence[str | None]) -> None:
         self.replies, self.asked = replies, list[str]()
 
@@ -195,6 +197,19 @@ def test_a_question_that_a_judge_refuses_is_unread_and_asked_again_but_not_every
     again = small.evaluation("pope", group="refused again", judges=JUDGE, judge="reader", protocols=["vlmevalkit"])
     again.make()
     assert len(reader.asked) == 1
+
+
+def test_several_are_asked_together_and_one_that_is_refused_spoils_no_other(
+    small: SmallExperiment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    evaluation = small.evaluation("pope", group="together", judges=JUDGE, judge="reader")
+    answered(evaluation, "pope", ["not easy: #"])
+    monkeypatch.setattr(answer_judge, "MOST_WITHOUT", 0.2)
+    reader = with_reader(monkeypatch, "yes", REFUSED, "no", REFUSED, *["yes"] * 50)
+    reader.at_once = 5
+    evaluation.scores.make()
+    readings = table(evaluation.scores, "readings.parquet")["reading"].to_pylist()
+    assert readings == ["no", None] + ["yes"] * (len(readings) - 2)
 
 
 def test_a_judge_sees_the_question_its_options_and_the_answer(small: SmallExperiment, monkeypatch: Any) -> None:

@@ -1,7 +1,7 @@
 """Asks a judge what an answer means that rules can't read; what it says is kept, so that nothing is asked twice."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from unix_lib.artefacts.files import digest_of
 from unix_lib.benchmarks.question_files import Question
@@ -36,27 +36,33 @@ def judged(answers: Answers[QuestionScoring], unread: Sequence[tuple[Question, s
     """
     settings = answers.settings
     assert settings.judge is not None and settings.judge_version is not None
-    said: dict[str, str] = {}
-    without = 0
-    with Kept(answers.kept, f"{answers.folder.name}") as kept:
-        reader: WordsReader | None = None
-        for question, text in unread:
-            words = judge_question(question, text)
-            key = digest_of({"judge": settings.judge.semantic(), "version": settings.judge_version, "question": words})
-            known = kept.get(key)
-            if known is None:
-                reader = reader or open_judge(settings.judge, settings.judge_version, 0, answers.judges)
-                try:
-                    (reply,) = reader.reply([words])
-                except NoVerdict as fault:
-                    without += 1
-                    log.warning("%s: question %s: %s (%s)", answers.name, question.index, fault.reason, fault)
-                    if without > MOST_WITHOUT * len(unread):
-                        raise
-                    said[question.index] = ""
-                    continue
-                known = Answer(reply, COMPLETE)
-                kept.add(key, known)
-            said[question.index] = known.text or ""
+    of_judge = {"judge": settings.judge.semantic(), "version": settings.judge_version}
+    asked = {question.index: judge_question(question, text) for question, text in unread}
+    keys = {words: digest_of(of_judge | {"question": words}) for words in asked.values()}
+    with Kept(answers.kept, answers.folder.name) as kept:
+        missing = [words for words, key in keys.items() if kept.get(key) is None]
+        if missing:
+            reader: WordsReader = open_judge(settings.judge, settings.judge_version, 0, answers.judges)
+            most = MOST_WITHOUT * len(unread)
+            for begin in range(0, len(missing), reader.at_once):
+                most = _ask(reader, missing[begin : begin + reader.at_once], keys, kept, most)
         log.info("%s: %d unread answers judged, %d of them anew", answers.name, len(unread), kept.added)
-    return said
+        said = {words: known.text or "" for words, key in keys.items() if (known := kept.get(key)) is not None}
+    return {index: said.get(words, "") for index, words in asked.items()}
+
+
+def _ask(reader: WordsReader, some: Sequence[str], keys: Mapping[str, str], kept: Kept, most: float) -> float:
+    """Keep what the judge says; about each by itself where one spoils it. How many more may be without words."""
+    try:
+        for words, reply in zip(some, reader.reply(some), strict=True):
+            kept.add(keys[words], Answer(reply, COMPLETE))
+    except NoVerdict as fault:
+        if len(some) > 1:
+            for words in some:
+                most = _ask(reader, [words], keys, kept, most)
+            return most
+        log.warning("no words on an answer: %s (%s)", fault.reason, fault)
+        if most < 1:
+            raise
+        most -= 1
+    return most

@@ -27,6 +27,7 @@ class EndpointRunner:
             JudgeError: the environment has no key where one is named.
         """
         self.settings = settings
+        self.at_once = settings.at_once
         self.name = f"judge endpoint {settings.url}"
         try:
             self._endpoint = Endpoint(self.name, settings.url, settings)

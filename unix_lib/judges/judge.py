@@ -78,6 +78,8 @@ class QuestionAnswerer(Protocol):
 class WordsReader(Protocol):
     """A judge whose kind answers "words"."""
 
+    at_once: int  # questions that it is asked together
+
     def reply(self, questions: Sequence[str]) -> list[str]:
         """Its words on each question, without an image."""
         ...
