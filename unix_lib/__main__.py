@@ -9,8 +9,10 @@ import typer
 
 import unix_lib
 from unix_lib.artefacts.errors import UserError
-from unix_lib.commands import translate_options
+from unix_lib.commands import generate_options, judge_options, translate_options
+from unix_lib.commands.checkpoint_options import CheckpointPath, ImageTokenizerPath
 from unix_lib.commands.screen import console
+from unix_lib.commands.serve_options import serve
 from unix_lib.commands.unexpected import in_one_line
 
 app = typer.Typer(name="unix-lib", no_args_is_help=True, add_completion=True, pretty_exceptions_enable=False)
@@ -19,28 +21,10 @@ ConfigPath = Annotated[Path, typer.Argument(help="a config, config/<experiment>.
 ResultsPath = Annotated[Path, typer.Argument(help="results/<experiment>")]
 LAPTOP = Path("config/laptop.yaml")
 
-generate = typer.Typer(no_args_is_help=True, help="Images from prompts, or texts from prompts and images.")
-app.add_typer(generate, name="generate")
+app.add_typer(generate_options.app, name="generate")
+app.add_typer(judge_options.app, name="judge")
 app.add_typer(translate_options.app, name="translate")
-judge = typer.Typer(no_args_is_help=True, help="Score images that were made elsewhere.")
-app.add_typer(judge, name="judge")
-CheckpointPath = Annotated[Path, typer.Argument(help="results/<experiment>/current/train/<run>-step-<step>")]
-Prompts = Annotated[list[str] | None, typer.Argument(help="prompts")]
-PromptFile = Annotated[
-    Path | None,
-    typer.Option("--prompts", help="file of prompts: one a line, or .jsonl with prompt, image, seed"),
-]
-Output = Annotated[
-    Path | None, typer.Option(help="new folder for the outputs; default: results/generated/<checkpoint>")
-]
-Count = Annotated[int, typer.Option(min=1, help="outputs per prompt, with seeds that count up")]
-Seed = Annotated[int, typer.Option(min=0, help="seed of each prompt's first output")]
-BatchSize = Annotated[int, typer.Option(min=1, help="outputs made together")]
-Device = Annotated[str, typer.Option(help="cpu, cuda, or auto")]
-CudaGraph = Annotated[bool, typer.Option("--cuda-graph", help="record a decoding step once and replay it (GPU)")]
-ImageTokenizerPath = Annotated[
-    Path | None, typer.Option(help="tokenizers/image-<digest>; default: the one behind the checkpoint's data")
-]
+app.command("serve")(serve)
 
 
 def _show_version(wanted: bool) -> None:
@@ -183,113 +167,6 @@ def schema(
     write_text(reference, reference_text())
 
 
-@generate.command("image")
-def generate_image(
-    checkpoint: CheckpointPath,
-    prompts: Prompts = None,
-    *,
-    prompt_file: PromptFile = None,
-    output: Output = None,
-    count: Count = 1,
-    seed: Seed = 0,
-    temperature: Annotated[float | None, typer.Option(help="of the softmax; 0 takes the most probable code")] = None,
-    top_k: Annotated[int | None, typer.Option(help="most probable codes kept; 0 keeps all")] = None,
-    top_p: Annotated[float | None, typer.Option(help="probability mass kept; 1 keeps all")] = None,
-    guidance: Annotated[float | None, typer.Option(help="s in u + s (c - u); 1 goes without")] = None,
-    batch_size: BatchSize = 16,
-    device: Device = "auto",
-    cuda_graph: CudaGraph = False,
-    image_tokenizer: ImageTokenizerPath = None,
-) -> None:
-    """Write PNG images of prompts, with outputs.jsonl beside them.
-
-    What isn't said of temperature, top-k, top-p and guidance is as the checkpoint's experiment samples its benchmarks
-    (sampling.json in the checkpoint's folder); a checkpoint without that file is sampled as in the paper.
-    """
-    from unix_lib.commands import generate as command
-
-    order = command.Order(
-        checkpoint=checkpoint,
-        image_tokenizer=image_tokenizer,
-        prompts=prompts or [],
-        prompt_file=prompt_file,
-        count=count,
-        seed=seed,
-        batch_size=batch_size,
-        device=device,
-        cuda_graph=cuda_graph,
-        output=output,
-    )
-    given = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "guidance_scale": guidance}
-    raise typer.Exit(command.images(order, given, console))
-
-
-@generate.command("text")
-def generate_text(
-    checkpoint: CheckpointPath,
-    prompts: Prompts = None,
-    *,
-    image: Annotated[list[Path] | None, typer.Option(help="an image to speak about; may be repeated")] = None,
-    prompt_file: PromptFile = None,
-    output: Output = None,
-    max_tokens: Annotated[int, typer.Option(min=1, help="longest text, tokens")] = 128,
-    count: Count = 1,
-    seed: Seed = 0,
-    temperature: Annotated[float, typer.Option(help="of the softmax; 0 takes the most probable token")] = 0.0,
-    top_k: Annotated[int, typer.Option(help="most probable tokens kept; 0 keeps all")] = 0,
-    top_p: Annotated[float, typer.Option(help="probability mass kept; 1 keeps all")] = 1.0,
-    batch_size: BatchSize = 16,
-    device: Device = "auto",
-    cuda_graph: CudaGraph = False,
-    image_tokenizer: ImageTokenizerPath = None,
-) -> None:
-    """Write texts: a prompt continued, a question about an image answered, an image alone described."""
-    from unix_lib.commands import generate as command
-    from unix_lib.inference.requests import TextSampling
-
-    order = command.Order(
-        checkpoint=checkpoint,
-        image_tokenizer=image_tokenizer,
-        prompts=prompts or [],
-        prompt_file=prompt_file,
-        count=count,
-        seed=seed,
-        batch_size=batch_size,
-        device=device,
-        cuda_graph=cuda_graph,
-        output=output,
-    )
-    sampling = TextSampling(temperature, top_k, top_p, max_tokens)
-    raise typer.Exit(command.texts(order, image or [], sampling, console))
-
-
-@judge.command("geneval")
-def judge_geneval(
-    folder: Annotated[Path, typer.Argument(help="in GenEval's layout: 00000/metadata.jsonl, 00000/samples/*.png ...")],
-    *,
-    prompts: Annotated[
-        Path | None, typer.Option(help="the benchmark's prompts, so that missing folders are known; geneval: its own")
-    ] = None,
-    images_per_prompt: Annotated[int | None, typer.Option(min=1, help="default: as many as most prompts have")] = None,
-    config: Annotated[Path | None, typer.Option(help="a config whose judge judges")] = None,
-    name: Annotated[str | None, typer.Option("--judge", help="its name under evaluate.judges")] = None,
-    detector: Annotated[str | None, typer.Option(help="Mask2Former of COCO: a folder or hub id")] = None,
-    clip: Annotated[str | None, typer.Option(help="CLIP: a folder or hub id")] = None,
-    batch_size: Annotated[int | None, typer.Option(min=1, help="images judged together")] = None,
-    device: Annotated[str | None, typer.Option(help="cpu, cuda, or auto")] = None,
-    output: Annotated[Path | None, typer.Option(help="folder of the results; default: results/judged/<folder>")] = None,
-) -> None:
-    """Judge a folder of images by GenEval's rules; the same command again goes on where it was stopped.
-
-    Writes results.jsonl and results.txt as the benchmark's own scripts do, and scores.csv with intervals. A missing
-    image is wrong; what can't be read, or is too much, is set aside with a reason.
-    """
-    from unix_lib.commands import judge as command
-
-    who = command.Who(config, name, detector, clip, batch_size, device)
-    raise typer.Exit(command.geneval(folder, who, prompts, images_per_prompt, output, console))
-
-
 @app.command("lay-out")
 def lay_out(
     answers: Annotated[Path, typer.Argument(help="results/<experiment>/generate/<checkpoint>-<benchmark>-<digest>")],
@@ -299,73 +176,6 @@ def lay_out(
     from unix_lib.commands import lay_out as command
 
     raise typer.Exit(command.run(answers, output, console))
-
-
-@app.command()
-def serve(
-    checkpoint: CheckpointPath,
-    *,
-    name: Annotated[
-        str | None, typer.Option(help="of the model, for clients; default: the checkpoint's folder")
-    ] = None,
-    host: Annotated[str, typer.Option(help="address to listen at; the default is this machine alone")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one")] = 8000,
-    key_variable: Annotated[
-        str | None, typer.Option(help="environment variable with the key clients must have")
-    ] = None,
-    allow_domain: Annotated[list[str] | None, typer.Option(help="images may be fetched from https://DOMAIN")] = None,
-    workers: Annotated[int, typer.Option(min=1, help="worker processes: one per GPU, or a share of the cores")] = 1,
-    slots: Annotated[
-        int, typer.Option(min=1, help="guided images that a worker draws together; of the rest twice as many")
-    ] = 8,
-    batch_invariant: Annotated[bool, typer.Option(help="the same bytes whatever is decoded beside")] = True,
-    queue: Annotated[int, typer.Option(min=1, help="answers that may wait")] = 1000,
-    seconds: Annotated[float, typer.Option(min=0.001, help="that a request has, its wait included")] = 600,
-    body_megabytes: Annotated[float, typer.Option(min=0.001, help="of a request")] = 32,
-    held_megabytes: Annotated[float, typer.Option(min=0.001, help="of all requests that wait or run")] = 1024,
-    images: Annotated[int, typer.Option(min=0, help="images in a request")] = 8,
-    megapixels: Annotated[float, typer.Option(min=0.001, help="of an image, by its header")] = 50,
-    device: Device = "auto",
-    image_tokenizer: ImageTokenizerPath = None,
-) -> None:
-    """Serve a checkpoint in OpenAI's form: chats of text and images, images from prompts, streams, metrics, a page."""
-    from unix_lib.commands import serve as command
-
-    limits = command.Limits(
-        body_bytes=round(body_megabytes * 2**20),
-        held_bytes=round(held_megabytes * 2**20),
-        images=images,
-        pixels=round(megapixels * 1e6),
-        queue=queue,
-        seconds=seconds,
-    )
-    serving = command.Serving(
-        checkpoint=checkpoint,
-        name=name or checkpoint.resolve().name,
-        image_tokenizer=image_tokenizer,
-        host=host,
-        port=port,
-        key=command.key_from(key_variable),
-        domains=tuple(allow_domain or ()),
-        device=device,
-        workers=workers,
-        slots=slots,
-        batch_invariant=batch_invariant,
-        limits=limits,
-    )
-    raise typer.Exit(command.run(serving, console))
-
-
-@judge.command("convert-detector")
-def judge_convert_detector(
-    checkpoint: Annotated[Path, typer.Argument(help="mmdet's mask2former_swin-s-p4-w7-224 of COCO's instances, .pth")],
-    output: Annotated[Path, typer.Argument(help="new folder, for a judge's detector.path")],
-) -> None:
-    """Write the detector behind GenEval's published scores as transformers' model."""
-    from unix_lib.judges.mmdet_weights import convert_detector
-
-    convert_detector(checkpoint, output)
-    console.print(f"{output}: name it as detector.path of a judge of kind mask2former", soft_wrap=True)
 
 
 @app.command("benchmark-model")
