@@ -213,6 +213,14 @@ def test_a_folder_in_another_layout_is_refused(tmp_path: Path) -> None:
         read_folder(tmp_path, None, None)
 
 
+def test_a_damaged_prompt_file_moves_no_number(tmp_path: Path) -> None:
+    given = order(brought(tmp_path / "images", [[picture(DOG)]]))
+    assert given.prompts is not None
+    given.prompts.write_text("{nothing\n" + given.prompts.read_text())
+    with pytest.raises(BenchmarkError, match="1 lines are no prompts; the first was set aside as malformed row"):
+        judge_folder(given)
+
+
 def test_the_commonest_number_of_images_is_what_a_prompt_has(tmp_path: Path) -> None:
     folder = brought(tmp_path, [[picture(DOG)] * count for count in (2, 2, 3, 1)])
     assert read_folder(folder, None, None).per_prompt == 2

@@ -84,7 +84,7 @@ def test_a_judge_that_hangs_is_ended_and_started_again_for_the_next_image() -> N
     with pytest.raises(JudgeError, match="no answer within 3 s; raise 'seconds'"):
         hanging.objects(IMAGES)
     assert hanging._process.wait(10) != 0
-    hanging.command = PROGRAM  # the next one does not hang
+    hanging.command, hanging.seconds = PROGRAM, 50.0  # the next one does not hang
     assert hanging.objects(IMAGES) == [[], [], []]
 
 

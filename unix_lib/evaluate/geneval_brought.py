@@ -12,7 +12,9 @@ import pyarrow as pa
 from pyarrow import csv
 
 from unix_lib.artefacts.files import atomic_path, digest_of, sha256_of, write_json
-from unix_lib.benchmarks.geneval_prompts import read_prompts
+from unix_lib.benchmarks.errors import BenchmarkError
+from unix_lib.benchmarks.geneval_prompts import Prompt, read_prompts
+from unix_lib.benchmarks.rows import first_of
 from unix_lib.config.evaluate import JudgeKind, JudgeSettings
 from unix_lib.config.kinds import find_kind
 from unix_lib.evaluate.generation import (
@@ -53,9 +55,10 @@ def judge_folder(order: FolderOrder) -> str:
     """Judge a folder; returns its summary.
 
     Raises:
-        BenchmarkError: no images. GenEvalError: no prompts. JudgeError: see `ObjectInquiry`.
+        BenchmarkError: no images, or a line that is no prompt. GenEvalError: no prompts.
+        JudgeError: see `ObjectInquiry`.
     """
-    benchmark = None if order.prompts is None else read_prompts(order.prompts)[0]
+    benchmark = None if order.prompts is None else _benchmark(order.prompts)
     brought = read_folder(order.folder, benchmark, order.per_prompt)
     objects = _judged(order, brought)
     rows = [image.row for image in objects]
@@ -68,6 +71,14 @@ def judge_folder(order: FolderOrder) -> str:
             objects[image] = []
     lines = result_lines(brought.prompts, rows, list(objects.values()), verdicts, order.judge)
     return _write(order, brought, sorted(lines, key=lambda line: str(line["filename"])), verdicts)
+
+
+def _benchmark(path: Path) -> list[Prompt]:
+    """All of a benchmark's prompts: without one of them the numbers of all folders behind it would be wrong."""
+    prompts, rejected = read_prompts(path)
+    if rejected:
+        raise BenchmarkError(f"{path}: {len(rejected)} lines are no prompts{first_of(rejected)}; mend the file")
+    return prompts
 
 
 def _judged(order: FolderOrder, brought: BroughtImages) -> dict[Brought, list[Detection]]:
