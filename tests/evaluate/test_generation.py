@@ -107,6 +107,7 @@ def test_real_prompts_are_scored_by_the_judge_of_real_objects(
     shown = ({"class": "dog", "count": 1, "color": "red"}, {"class": "tv remote", "count": 2})
     prompts = [{"tag": "colors", "include": [shown[0]], "prompt": "a photo of a red dog"}]
     prompts += [{"tag": "counting", "include": [shown[1]], "prompt": "a photo of two tv remotes"}]
+    prompts += [{"tag": "counting", "include": [shown[1]], "prompt": "a photo" + " of a photo" * 2000}]  # too long
     (tmp_path / "geneval.jsonl").write_text("".join(json.dumps(prompt) + "\n" for prompt in prompts))
     detector, clip = tiny.mask2former(tmp_path / "detector", scale=30), tiny.clip(tmp_path / "clip")
     judge = {"kind": "mask2former", "detector": {"path": str(detector)}, "clip": {"path": str(clip)}, "device": "cpu"}
@@ -114,13 +115,16 @@ def test_real_prompts_are_scored_by_the_judge_of_real_objects(
     given = {"source": None, "file": str(tmp_path / "geneval.jsonl"), "judges": {"real": judge}, "judge": "real"}
     evaluation = small.evaluation("geneval", group="real", **given)
     evaluation.group.make()
-    scores, verdicts, _ = scored(evaluation)
+    scores, verdicts, rejected = scored(evaluation)
+    assert evaluation.members["geneval"].made().facts["too_long"] == 1
+    assert [row["reason"] for row in rejected.to_pylist()] == ["no image"] * 2
+    assert [row["value"] for row in verdicts.to_pylist() if row["prompt_index"] == 2] == [0.0] * 2
     assert set(scores["protocol"].to_pylist()) == {"geneval_hf, 2 images a prompt"}
     assert set(scores["judge"].to_pylist()) == {"mask2former 1 detector clip unchecked"}
-    assert verdicts.num_rows == 4
+    assert verdicts.num_rows == 6
     lines = (evaluation.scores.folder / "results" / "geneval.jsonl").read_text().splitlines()
-    assert [json.loads(line)["tag"] for line in lines] == ["colors", "colors", "counting", "counting"]
-    assert all(json.loads(json.loads(line)["details"]) for line in lines)
+    assert [json.loads(line)["tag"] for line in lines] == ["colors"] * 2 + ["counting"] * 4
+    assert all(json.loads(json.loads(line)["details"]) for line in lines[:4])
     recipe = small.evaluation("geneval", group="real", **given).scores.recipe
     assert recipe == evaluation.scores.recipe
     (clip / "more.txt").write_text("other weights")

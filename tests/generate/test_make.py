@@ -186,6 +186,23 @@ def test_unreadable_images_are_noted_and_the_rest_is_answered(small: SmallExperi
     assert sum(row["rejected"] is None for row in found.values()) >= 8
 
 
+def test_a_question_too_long_for_the_model_is_set_aside(small: SmallExperiment, tmp_path: Any) -> None:
+    lines = (small.results / small.shapes / "benchmarks" / "pope.tsv").read_text().splitlines()
+    place = lines[0].split("\t").index("question")
+    cells = lines[2].split("\t")
+    cells[place] += " and so on" * 2000
+    path = tmp_path / "pope.tsv"
+    path.write_text("\n".join([*lines[:2], "\t".join(cells), *lines[3:6]]) + "\n")
+    evaluation = small.evaluation("pope", file=str(path), source=None)
+    evaluation.group.make()
+    found = rows(evaluation.members["pope"], "answers.parquet")
+    assert [row["rejected"] for row in found] == [None, "question too long", None, None, None]
+    evaluation.scores.make()
+    (row,) = rows(evaluation.scores, "rejected.parquet")
+    assert (row["sample_id"], row["reason"]) == (cells[0], "question too long")
+    small.forget()
+
+
 def test_an_image_that_would_grow_beyond_memory_is_set_aside() -> None:
     with pytest.raises(BadImage, match="aspect ratio: 1 x 40000000 pixels"):
         answers.question_pixels(png_that_claims(1, 40_000_000), 32)

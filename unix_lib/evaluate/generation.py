@@ -7,6 +7,7 @@ scores that has nothing to do with its prompt.
 import hashlib
 from collections.abc import Mapping, Sequence
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -30,6 +31,7 @@ from unix_lib.judges.judge import Detection, NoVerdict, ObjectFinder, as_configu
 from unix_lib.records.schema import Row
 
 NO_VERDICT = "no verdict"  # why an image is set aside
+NO_IMAGE = "no image"  # which is wrong
 
 
 def score_geneval(answers: Answers[GenEvalScoring]) -> BenchmarkResult:
@@ -67,11 +69,25 @@ def score_geneval(answers: Answers[GenEvalScoring]) -> BenchmarkResult:
             else:
                 rows.append(row)
                 objects.append(seen)
+    if inquiry is None:
+        raise BenchmarkError(f"{answers.folder}: not one image; every prompt is too long for the model")
+    for row in undrawn(answers.folder, len(prompts)):
+        rejected.append(RejectedRow(sample_id_of(row), answers.name, NO_IMAGE, "its prompt is too long for the model"))
+        rows.append(row)
+        objects.append([])
     samples, verdicts = verdicts_on(prompts, rows, objects, settings.seed, settings.judge)
     scores = scores_of(prompts, verdicts, answers.bootstrap_samples)
     protocol = protocol_of(rows, settings.judge) + settings.reworded
     lines = result_lines(prompts, rows, objects, verdicts, settings.judge) if settings.judge.has_threshold else []
     return BenchmarkResult(scores, samples, protocol, judge_of(settings), verdicts, rejected, lines)
+
+
+def undrawn(answers: Path, prompts: int) -> list[Row]:
+    """`prompt_index` and `sample_index` of images that are not there, of prompts that have none."""
+    places = pq.read_table(answers / IMAGES_FILE, columns=["prompt_index", "sample_index"]).to_pydict()
+    missing = sorted(set(range(prompts)) - set(places["prompt_index"]))
+    samples = 1 + max(places["sample_index"])
+    return [{"prompt_index": index, "sample_index": sample} for index in missing for sample in range(samples)]
 
 
 def asked(image: bytes, wanted: Mapping[str, int]) -> Asked:

@@ -24,6 +24,7 @@ from unix_lib.pack.sequences import vqa_prompt_ids
 from unix_lib.records.schema import Row
 from unix_lib.tokenizers.coded_images import encode_images
 
+TOO_LONG = "question too long"
 log = logging.getLogger(__name__)
 
 
@@ -72,18 +73,17 @@ def answer_questions(checkpoint: Checkpoint, questions: Sequence[Question], most
         return rows
     codes = dict(zip(pixels, encode_images(checkpoint.image_tokenizer, np.stack(list(pixels.values()))), strict=True))
     usable = [index for index, row in enumerate(rows) if row["rejected"] is None]
-    prompts = [
-        vqa_prompt_ids(
-            checkpoint.tokenizer,
-            checkpoint.vocabulary,
-            codes[questions[index].image_id],
-            rows[index]["prompt"],
-            checkpoint.wording,
-        )
-        for index in usable
-    ]
-    sampling = TextSampling(most_tokens=most_tokens)
-    answers = generate_text(checkpoint.engine, prompts, sampling, stop_ids=[checkpoint.vocabulary.eos_id])
-    for index, ids in zip(usable, answers, strict=True):
+    sampling, asked = TextSampling(most_tokens=most_tokens), dict[int, list[int]]()
+    room = checkpoint.model.config.max_position_embeddings
+    for index in usable:
+        row, image = rows[index], codes[questions[index].image_id]
+        prompt = vqa_prompt_ids(checkpoint.tokenizer, checkpoint.vocabulary, image, row["prompt"], checkpoint.wording)
+        if len(prompt) + most_tokens - 1 > room:
+            row["rejected"], row["detail"] = TOO_LONG, f"{len(prompt)} tokens with its image; the model has {room}"
+        else:
+            asked[index] = prompt
+    stops = [checkpoint.vocabulary.eos_id]
+    answers = generate_text(checkpoint.engine, list(asked.values()), sampling, stop_ids=stops)
+    for index, ids in zip(asked, answers, strict=True):
         rows[index]["text"] = str(checkpoint.tokenizer.decode(ids, skip_special_tokens=True)).strip()
     return rows

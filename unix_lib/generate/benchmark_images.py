@@ -51,12 +51,9 @@ def make_dpg_images(job: Job[ImageSettings, DecodingExecution], checkpoint: Chec
 
 
 def make_caption_images(job: Job[CaptionImages, DecodingExecution], checkpoint: Checkpoint | None = None) -> Manifest:
-    """The same for captions of a source, an image each; those too long for the model are left out, and counted."""
-    loaded = checkpoint or checkpoint_of([job])
+    """The same for captions of a source, an image each."""
     rows = captioned_rows(job.inputs("records"), job.settings.split, job.settings.limit)
-    captions = [row["text"].strip() for row in rows]
-    fitting = [caption for caption in captions if fits(loaded, caption)]
-    return draw(job, fitting, loaded, too_long=len(captions) - len(fitting))
+    return draw(job, [row["text"].strip() for row in rows], checkpoint)
 
 
 def fits(checkpoint: Checkpoint, caption: str) -> bool:
@@ -66,10 +63,11 @@ def fits(checkpoint: Checkpoint, caption: str) -> bool:
     return len(prompt) + image_steps(config) <= config.max_position_embeddings
 
 
-def draw(
-    job: Job[Any, DecodingExecution], prompts: Sequence[str], checkpoint: Checkpoint | None, **facts: Any
-) -> Manifest:
-    """Draw every prompt as often as the settings say, here or behind an endpoint, and finish the job."""
+def draw(job: Job[Any, DecodingExecution], prompts: Sequence[str], checkpoint: Checkpoint | None) -> Manifest:
+    """Draw every prompt as often as the settings say, here or behind an endpoint, and finish the job.
+
+    Prompts that are too long for the model have no images; the facts count them, and so do scores.
+    """
     sampling = job.settings.image_sampling
     wanted = [
         {
@@ -85,6 +83,8 @@ def draw(
     if isinstance(job.execution, AskingExecution):
         return ask_for_images(job, wanted)
     loaded = checkpoint or checkpoint_of([job])
+    too_long = {prompt for prompt in dict.fromkeys(prompts) if not fits(loaded, prompt)}
+    wanted = [row for row in wanted if row["prompt"] not in too_long]
 
     def generate(batch: Sequence[Row]) -> list[Row]:
         captions, seeds = ([row[name] for row in batch] for name in ("prompt", "seed"))
@@ -93,7 +93,8 @@ def draw(
 
     store = SampleStore(job.work, IMAGES)
     images = store.fill(wanted, generate, batch_size=job.execution.batch_size, name=job.recipe.name)
-    return finish(job, loaded, IMAGES_FILE, images, **facts)
+    left_out = sum(prompt in too_long for prompt in prompts)
+    return finish(job, loaded, IMAGES_FILE, images, **({"too_long": left_out} if left_out else {}))
 
 
 def image_seed(seed: int, prompt: str, occurrence: int, sample_index: int) -> int:
