@@ -148,16 +148,14 @@ class BenchmarkSettings(StrictModel):
         """Settings of the job that lets a checkpoint answer it."""
         return self.narrowed(model)
 
-    def scoring(
-        self,
-        model: type[Model],
-        generate: GenerateConfig,
-        judges: Mapping[str, JudgeSettings],
-        **others: Any,
-    ) -> Model:
+    def scoring(self, model: type[Model], generate: GenerateConfig, judges: Mapping[str, JudgeSettings]) -> Model:
         """Settings that its answers are scored with."""
         version = find_kind("scorer", self.scorer, ScorerKind).logic_version
-        return self.narrowed(model, scorer_version=version, **others)
+        return self.narrowed(model, scorer_version=version, **self.scored_by(generate, judges))
+
+    def scored_by(self, generate: GenerateConfig, judges: Mapping[str, JudgeSettings]) -> dict[str, Any]:
+        """What these settings have from elsewhere in the config."""
+        return {}
 
     def needs(self, name: str) -> list[Need]:
         """What the benchmark called `name` needs from outside."""
@@ -192,16 +190,10 @@ class JudgedBenchmark(BenchmarkSettings):
 
     asks: ClassVar[JudgeAnswer] = "objects"  # what the judge must answer
 
-    def scoring(
-        self,
-        model: type[Model],
-        generate: GenerateConfig,
-        judges: Mapping[str, JudgeSettings],
-        **others: Any,
-    ) -> Model:
+    def scored_by(self, generate: GenerateConfig, judges: Mapping[str, JudgeSettings]) -> dict[str, Any]:
         judge = judges[self.judge]
         version = find_kind("judge", judge.kind, JudgeKind).logic_version
-        return super().scoring(model, generate, judges, judge=judge, judge_version=version, **others)
+        return super().scored_by(generate, judges) | {"judge": judge, "judge_version": version}
 
 
 class BenchmarkFile(ReadsOutside):

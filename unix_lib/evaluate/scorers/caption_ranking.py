@@ -9,7 +9,7 @@ from unix_lib.config.evaluate import JudgeSettings, ScorerKind, ScoringSettings
 from unix_lib.config.generate import DecodingExecution, GenerateConfig
 from unix_lib.config.kinds import JobKind
 from unix_lib.config.own_benchmarks import OwnBenchmark
-from unix_lib.config.strict import Model, key
+from unix_lib.config.strict import key
 
 
 class CaptionRankingBenchmark(OwnBenchmark):
@@ -24,14 +24,8 @@ class CaptionRankingBenchmark(OwnBenchmark):
         assert self.source is not None
         return super().inputs(planned) | {"codes": planned.codes(self.source)}
 
-    def scoring(
-        self,
-        model: type[Model],
-        generate: GenerateConfig,
-        judges: Mapping[str, JudgeSettings],
-        **others: Any,
-    ) -> Model:
-        return super().scoring(model, generate, judges, chance=1 / self.candidates, **others)
+    def scored_by(self, generate: GenerateConfig, judges: Mapping[str, JudgeSettings]) -> dict[str, Any]:
+        return super().scored_by(generate, judges) | {"chance": 1 / self.candidates}
 
 
 KIND = ScorerKind(

@@ -8,7 +8,7 @@ from unix_lib.config.evaluate import Judged, JudgedBatches, JudgeSettings, Score
 from unix_lib.config.generate import DecodingExecution, GenerateConfig
 from unix_lib.config.kinds import JobKind
 from unix_lib.config.prompts import PromptBenchmark, PromptFiles
-from unix_lib.config.strict import Model, key
+from unix_lib.config.strict import key
 
 
 class GenEvalScoring(Judged, PromptFiles, ScoringSettings):
@@ -36,14 +36,8 @@ class GenEvalBenchmark(PromptBenchmark):
     def made(self) -> str:
         return "geneval"
 
-    def scoring(
-        self,
-        model: type[Model],
-        generate: GenerateConfig,
-        judges: Mapping[str, JudgeSettings],
-        **others: Any,
-    ) -> Model:
-        return super().scoring(model, generate, judges, seed=generate.image_sampling.seed, **others)
+    def scored_by(self, generate: GenerateConfig, judges: Mapping[str, JudgeSettings]) -> dict[str, Any]:
+        return super().scored_by(generate, judges) | {"seed": generate.image_sampling.seed}
 
 
 KIND = ScorerKind(

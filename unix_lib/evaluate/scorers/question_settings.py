@@ -60,15 +60,9 @@ class QuestionBenchmark(BenchmarkSettings):
         asked = {"max_answer_tokens": config.max_answer_tokens, "question_suffix": config.question_suffix}
         return self.narrowed(model, **asked)
 
-    def scoring(
-        self,
-        model: type[Model],
-        generate: GenerateConfig,
-        judges: Mapping[str, JudgeSettings],
-        **others: Any,
-    ) -> Model:
+    def scored_by(self, generate: GenerateConfig, judges: Mapping[str, JudgeSettings]) -> dict[str, Any]:
         if self.judge is None:
-            return super().scoring(model, generate, judges, **others)
+            return super().scored_by(generate, judges)
         judge = judges[self.judge]
         kind = find_kind("judge", judge.kind, JudgeKind)
         if "words" not in kind.answers:
@@ -76,7 +70,7 @@ class QuestionBenchmark(BenchmarkSettings):
                 f"evaluate.judges.{self.judge}: a judge of kind '{judge.kind}' reads no answers without their images; "
                 "name one of kind endpoint"
             )
-        return super().scoring(model, generate, judges, judge=judge, judge_version=kind.logic_version, **others)
+        return super().scored_by(generate, judges) | {"judge": judge, "judge_version": kind.logic_version}
 
 
 def question_kind(settings: type[QuestionBenchmark]) -> ScorerKind:
