@@ -13,7 +13,6 @@ where few requests run, and rounded otherwise in other company.
 import heapq
 from collections import deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from itertools import count
 
 import numpy as np
@@ -22,7 +21,8 @@ from torch import Tensor
 
 from unix_lib.inference.needs import check_request, is_guided, tokens_needed
 from unix_lib.inference.prompts import Prompts
-from unix_lib.inference.requests import Ending, Event, Request
+from unix_lib.inference.requests import Event, Request
+from unix_lib.inference.running import Running
 from unix_lib.inference.sampling import sample
 from unix_lib.inference.steps import Steps
 from unix_lib.models.configuration import ModelError
@@ -31,25 +31,6 @@ from unix_lib.models.routing import is_vision
 
 NARROW, WIDE = 128, 256  # columns by which windows grow, the second from `WIDENS` on
 WIDENS = 512
-
-
-@dataclass
-class _Running:
-    """A request with rows."""
-
-    ticket: int
-    request: Request
-    rows: list[int]  # its own, and that of the unconditional branch where there is guidance
-    width: int  # columns that it can need
-    random: np.random.Generator
-    length: int  # tokens in its row, and those that are to be fed
-    drawing: bool  # whether the next token is an image code
-    codes: int = 0  # of the image being drawn
-    images: int = 0  # begun
-    written: int = 0  # text tokens sampled
-    fed: deque[int] = field(default_factory=deque)  # to be fed, one a step, before the next is sampled
-    new: list[int] = field(default_factory=list)  # of this step
-    finished: Ending | None = None
 
 
 class Engine:
@@ -74,7 +55,7 @@ class Engine:
         self._steps = Steps(model, rows, cuda_graph=cuda_graph)
         self._free = list(range(rows))
         self._waiting: deque[tuple[int, Request]] = deque()
-        self._running: dict[int, _Running] = {}
+        self._running: dict[int, Running] = {}
         self._tickets = count()
         self._prompts = Prompts(model, batch_invariant=batch_invariant)
 
@@ -134,16 +115,12 @@ class Engine:
             ids = self._to_be_fed(vision)
             if ids:
                 self._steps.step(ids, vision, rows, widths)
-        sampled: dict[bool, list[_Running]] = {
-            False: [],
-            True: [],
-        }  # by whether it is drawing, which sampling may change
-        for running in self._running.values():
-            if not running.fed:
-                sampled[running.drawing].append(running)
-        for drawing, chosen in sampled.items():
+        ready = [running for running in self._running.values() if not running.fed]
+        writing = [running for running in ready if not running.drawing]
+        drawing = [running for running in ready if running.drawing]  # before a text's new token opens an image
+        for chosen, vision in ((writing, False), (drawing, True)):
             if chosen:
-                self._sample(chosen, self._steps.logits(drawing, rows))
+                self._sample(chosen, self._steps.logits(vision, rows))
         events = []
         for running in list(self._running.values()):
             events.append(Event(running.ticket, tuple(running.new), running.finished))
@@ -161,26 +138,27 @@ class Engine:
         longest = max((running.length for running in self._running.values()), default=1)
         return max(2, rows), [min(_width(longest), self._steps.slots.capacity)]
 
-    def _end(self, running: _Running) -> None:
+    def _end(self, running: Running) -> None:
         del self._running[running.ticket]
         for row in running.rows:
             heapq.heappush(self._free, row)
 
     def _admit(self) -> None:
         """Give rows to those who have waited longest."""
-        entered: list[_Running] = []
+        entered: list[Running] = []
         while self._waiting and len(self._free) >= 1 + is_guided(self._waiting[0][1]):
             ticket, request = self._waiting.popleft()
             rows = [heapq.heappop(self._free) for _ in range(1 + is_guided(request))]
             drawing = request.image is not None and request.prompt[-1] == self.model.config.vision_start_id
-            running = _Running(
+            running = Running(
                 ticket,
                 request,
+                self.model.config,
                 rows,
-                _width(tokens_needed(request, self.model.config)),
-                np.random.Generator(np.random.Philox(key=request.seed)),
-                max(len(request.prompt), len(request.unconditional)),
-                drawing,
+                width=_width(tokens_needed(request, self.model.config)),
+                random=np.random.Generator(np.random.Philox(key=request.seed)),
+                length=max(len(request.prompt), len(request.unconditional)),
+                drawing=drawing,
                 images=int(drawing),
             )
             scopes = ["joint", *["text"] * (request.text is not None), *["vision"] * (request.image is not None)]
@@ -191,7 +169,7 @@ class Engine:
         begun += [
             (running.rows[1], tuple(running.request.unconditional), running.width)
             for running in entered
-            if running.drawing and _guided(running)
+            if running.drawing and running.guided
         ]
         self._begin(begun)
 
@@ -210,21 +188,22 @@ class Engine:
                 ids |= dict.fromkeys(running.rows[: 2 if vision else 1], token)
         return ids
 
-    def _sample(self, chosen: Sequence[_Running], logits: Tensor) -> None:
+    def _sample(self, chosen: Sequence[Running], logits: Tensor) -> None:
         """Pick the next token of some requests, those with like settings together; logits (n, V) of all rows."""
-        alike: dict[object, list[_Running]] = {}
+        alike: dict[object, list[Running]] = {}
         for running in chosen:
-            alike.setdefault(self._settings(running), []).append(running)
+            alike.setdefault(running.settings, []).append(running)
         for together in alike.values():
-            settings = together[0].request.image if together[0].drawing else together[0].request.text
+            first = together[0]
+            settings = first.request.image if first.drawing else first.request.text
             assert settings is not None
             own = logits[[running.rows[0] for running in together]]
-            if together[0].drawing and _guided(together[0]):
+            if first.drawing and first.guided:
                 free = logits[[running.rows[1] for running in together]]
                 # PAPER: guidance works on raw logits, u + s (c - u).
                 own = free + settings.guidance_scale * (own - free)  # type: ignore[union-attr]
-            elif not together[0].drawing:
-                own[:, self._not_text(together[0])] = -torch.inf
+            elif not first.drawing:
+                own[:, first.not_text] = -torch.inf
             numbers = torch.tensor([running.random.random() for running in together], dtype=torch.float64)
             picked = sample(
                 own,
@@ -234,73 +213,9 @@ class Engine:
                 top_p=settings.top_p,
             )
             for running, token in zip(together, picked.tolist(), strict=True):
-                self._take(running, token)
-
-    def _settings(self, running: _Running) -> object:
-        """What must be alike for requests to be sampled together."""
-        if running.drawing:
-            return running.request.image.model_dump_json()  # type: ignore[union-attr]
-        text = running.request.text
-        return (text.temperature, text.top_k, text.top_p, self._may_open(running))  # type: ignore[union-attr]
-
-    def _may_open(self, running: _Running) -> bool:
-        return running.request.image is not None and running.images < running.request.images
-
-    def _not_text(self, running: _Running) -> list[int]:
-        """Text ids that may not come next: a marker that opens an image, where none may, and separators."""
-        config = self.model.config
-        opens = [] if self._may_open(running) else [config.vision_start_id]
-        return opens + ([] if config.separator_id is None else [config.separator_id])
-
-    def _take(self, running: _Running, token: int) -> None:
-        """Go on with a sampled token: a place in a head's rows."""
-        if running.drawing:
-            self._take_code(running, token + self.model.config.image_offset)
-        else:
-            self._take_text(running, token)
-
-    def _take_code(self, running: _Running, token: int) -> None:
-        config, every = self.model.config, self.model.config.separator_every
-        running.codes += 1
-        self._append(running, token)
-        whole = running.codes == config.codes_per_image
-        if whole and running.request.text is None:
-            running.finished = "stop"
-            return
-        if every and running.codes % every == 0:  # not sampled: a separator's place is known
-            self._append(running, config.separator_id or 0)
-        if whole:
-            running.drawing, running.codes = False, 0
-            self._append(running, config.vision_end_id)
-            self._end_if_full(running)
-
-    def _take_text(self, running: _Running, token: int) -> None:
-        if token in running.request.stop_ids:
-            running.finished = "stop"
-            return
-        running.written += 1
-        self._append(running, token)
-        if token == self.model.config.vision_start_id:
-            running.drawing, running.images = True, running.images + 1
-            if _guided(running):
-                before = tuple(running.request.unconditional[:-1])  # its marker is fed with the other branch's
-                self._begin([(running.rows[1], before, running.width)])
-        else:
-            self._end_if_full(running)
-
-    def _end_if_full(self, running: _Running) -> None:
-        assert running.request.text is not None
-        if running.written >= running.request.text.most_tokens:
-            running.finished = "length"
-
-    def _append(self, running: _Running, token: int) -> None:
-        running.new.append(token)
-        running.fed.append(token)
-        running.length += 1
-
-
-def _guided(running: _Running) -> bool:
-    return len(running.rows) == 2
+                if running.take(token) and running.guided:
+                    before = tuple(running.request.unconditional[:-1])  # its marker is fed with the other branch's
+                    self._begin([(running.rows[1], before, running.width)])
 
 
 def _width(tokens: int) -> int:
