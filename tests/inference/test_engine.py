@@ -222,6 +222,17 @@ def test_how_a_request_ended_is_told() -> None:
         assert told == written[: written.index(written[2]) if stop_ids else 3]
 
 
+def test_a_text_does_not_end_before_it_may() -> None:
+    model, prompt = small_model(PLANS["shared"]), [5, 6, 7]
+    stop = written_without_caches(model, prompt, 1, [])[0]
+    for least in (0, 1, 3):
+        (tokens,) = Engine(model).run(
+            [Request(prompt, text=TextSampling(most_tokens=9, least_tokens=least), stop_ids=[stop])]
+        )
+        assert len(tokens) >= least and stop not in tokens
+        assert (tokens == []) == (least == 0)
+
+
 def test_temperature_zero_takes_the_most_probable() -> None:
     model, prompts = small_model(PLANS["unix 1:1"]), prompts_for_images()[:2]
     engine, greedy = Engine(model), images(1.0, temperature=0, top_p=1.0)

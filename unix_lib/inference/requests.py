@@ -17,6 +17,7 @@ class TextSampling:
     top_k: int = 0  # 0 keeps all
     top_p: float = 1.0
     most_tokens: int = 256  # sampled text tokens, a marker that opens an image among them
+    least_tokens: int = 0  # that are sampled before the text may end
 
 
 @dataclass(frozen=True)

@@ -41,13 +41,15 @@ class Running:
             return self.request.image.model_dump_json()
         assert self.request.text is not None
         text = self.request.text
-        return text.temperature, text.top_k, text.top_p, self._may_open
+        return text.temperature, text.top_k, text.top_p, tuple(self.not_text)
 
     @property
     def not_text(self) -> list[int]:
-        """Text ids that may not come next: a marker that opens an image, where none may, and separators."""
+        """Text ids that may not come next: separators, a marker that opens an image where none may, an end too early."""
+        assert self.request.text is not None
         opens = [] if self._may_open else [self.config.vision_start_id]
-        return opens + ([] if self.config.separator_id is None else [self.config.separator_id])
+        separators = [] if self.config.separator_id is None else [self.config.separator_id]
+        return opens + separators + [*self.request.stop_ids] * (self.written < self.request.text.least_tokens)
 
     @property
     def _may_open(self) -> bool:

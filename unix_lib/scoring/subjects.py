@@ -60,7 +60,8 @@ class Subjects:
             "checkpoint": served.checkpoint,
             "image_tokenizer": str(served.image_tokenizer),
         }
-        made = self._endpoint(EndpointSettings(name=served.name), inputs)
+        # An answer may be empty, as it may be without a server.
+        made = self._endpoint(EndpointSettings(name=served.name, parameters={"min_tokens": 0}), inputs)
         return replace(served, checkpoint=made, asking=self.model.asking())
 
     @cached_property

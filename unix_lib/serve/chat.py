@@ -47,7 +47,10 @@ class Chat(Endpoint[ChatAsked]):
                     content.append(await self.service.images.read(part.image_url.url, param, share))
             turns.append(Turn("system" if message.role == "developer" else message.role, tuple(content)))
         most_tokens = asked.max_completion_tokens or asked.max_tokens or self.service.serving.limits.answer_tokens
-        text = asked.given("temperature", "top_k", "top_p") | {"most_tokens": most_tokens}
+        text = asked.given("temperature", "top_k", "top_p") | {
+            "most_tokens": most_tokens,
+            "least_tokens": asked.min_tokens,
+        }
         image = asked.given("guidance_scale") if with_images else None
         stop = tuple(asked.stop or ())
         return [ChatOrder(0, tuple(turns), seed + index, text, image, stop) for index in range(count)]

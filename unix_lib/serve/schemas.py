@@ -137,6 +137,7 @@ class ChatAsked(Asked):
     messages: list[MessageAsked] = Field(min_length=1)
     max_tokens: Count | None = None
     max_completion_tokens: Count | None = None
+    min_tokens: int = Field(1, ge=0)  # as vLLM has it, but not 0: clients try a server with a question, and refuse ""
     stop: list[str] | None = Field(None, max_length=4)
     modalities: list[Literal["text", "image"]] | None = None
     stream_options: StreamOptions | None = None
