@@ -45,7 +45,7 @@ class Running:
 
     @property
     def not_text(self) -> list[int]:
-        """Text ids that may not come next: separators, a marker that opens an image where none may, an end too early."""
+        """Text ids that may not come next: separators, a marker of an image where none may begin, an end too early."""
         assert self.request.text is not None
         opens = [] if self._may_open else [self.config.vision_start_id]
         separators = [] if self.config.separator_id is None else [self.config.separator_id]
