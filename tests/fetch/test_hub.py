@@ -30,7 +30,7 @@ CONFIG = f"""
 extends: smoke.yaml
 experiment: fetched
 evaluate:
-  groups: {{all: [geneval, pope, mme, mmbench, cloze, arc]}}
+  groups: {{all: [geneval, dpg, pope, mme, mmbench, cloze, captions, likeness, arc]}}
   benchmarks:
     arc: {{scorer: lm_eval, task: arc_easy, chance: 0.25}}
 fetch:

@@ -172,7 +172,9 @@ def questions(room: Room) -> Outcome:
     """A file of any benchmark's questions, as a source made it, becomes one that was fetched, mutated."""
     evaluate = room.reference.plan.experiment.evaluate
     assert evaluate is not None
-    name, benchmark = room.random.choice(sorted(evaluate.benchmarks.items()))
+    a_row_each = ("geneval", "yes_no", "multiple_choice", "lm_eval")  # scorers whose samples are rows of such a file
+    known = [(name, each) for name, each in sorted(evaluate.benchmarks.items()) if each.scorer in a_row_each]
+    name, benchmark = room.random.choice(known)
     path = _question_file(room, benchmark)
     fetched = room.clone.folder / "data" / path.name
     fetched.write_bytes(path.read_bytes())
