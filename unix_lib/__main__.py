@@ -203,6 +203,23 @@ def benchmark_model(
     raise typer.Exit(command.run(order, device, console))
 
 
+@app.command("benchmark-serve")
+def benchmark_serve(
+    checkpoint: CheckpointPath,
+    *,
+    clients: Annotated[int, typer.Option(min=1, help="that ask at the same time")] = 64,
+    slots: Annotated[int, typer.Option(min=1, help="images drawn together")] = 8,
+    seconds: Annotated[float, typer.Option(min=0.1, help="that clients come and stay")] = 120,
+    image_tokenizer: ImageTokenizerPath = None,
+) -> None:
+    """Time a server under load beside the engine that it runs on; one table."""
+    from unix_lib.commands import benchmark_serve as command
+
+    raise typer.Exit(
+        command.run(checkpoint, image_tokenizer, clients=clients, slots=slots, seconds=seconds, console=console)
+    )
+
+
 @app.command("benchmark-data")
 def benchmark_data(
     *,
