@@ -17,11 +17,11 @@ import pyarrow.parquet as pq
 
 from unix_lib.benchmarks.dpg import DPGPrompt, Proposition, read_dpg
 from unix_lib.benchmarks.rows import RejectedRow
-from unix_lib.benchmarks.tables import IMAGES_FILE
 from unix_lib.evaluate.benchmark import Answers, BenchmarkResult
 from unix_lib.evaluate.generation import judge_of
 from unix_lib.evaluate.intervals import Estimate, bootstrap, clustered_share, mean_of_strata, share
 from unix_lib.evaluate.scorers.dpg import DPGScoring
+from unix_lib.evaluate.stored_images import images_a_prompt
 from unix_lib.evaluate.tables import JUDGED_FILE, Score
 from unix_lib.records.schema import Row
 
@@ -39,8 +39,7 @@ def score_dpg(answers: Answers[DPGScoring]) -> BenchmarkResult:
     prompts, rejected = read_dpg(answers.file("dpg.csv"), settings.limit, settings.prompts)
     assert answers.judging is not None  # the kind has one
     said = read_answers(answers.judging)
-    samples = pq.read_table(answers.folder / IMAGES_FILE, columns=["sample_index"])["sample_index"].to_pylist()
-    images = 1 + max(samples)
+    images = images_a_prompt(answers.folder)
     rows, unread = samples_of(prompts, said, images)
     protocol = f"dpg, {images} images a prompt{settings.reworded}"
     scores = dpg_scores(prompts, said, images, answers.bootstrap_samples)

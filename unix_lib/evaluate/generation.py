@@ -23,7 +23,7 @@ from unix_lib.evaluate.fitness import require_fit
 from unix_lib.evaluate.geneval import confident, geneval_scores, judge, samples_of, shuffled_prompts
 from unix_lib.evaluate.geneval_results import ResultLine, result_line
 from unix_lib.evaluate.scorers.geneval import GenEvalScoring
-from unix_lib.evaluate.stored_images import decoded, stored_images
+from unix_lib.evaluate.stored_images import decoded, images_a_prompt, stored_images
 from unix_lib.evaluate.tables import Score
 from unix_lib.judges.detector import Detector
 from unix_lib.judges.inquiry import Asked, ObjectInquiry
@@ -69,8 +69,6 @@ def score_geneval(answers: Answers[GenEvalScoring]) -> BenchmarkResult:
             else:
                 rows.append(row)
                 objects.append(seen)
-    if inquiry is None:
-        raise BenchmarkError(f"{answers.folder}: not one image; every prompt is too long for the model")
     for row in undrawn(answers.folder, len(prompts)):
         rejected.append(RejectedRow(sample_id_of(row), answers.name, NO_IMAGE, "its prompt is too long for the model"))
         rows.append(row)
@@ -84,10 +82,9 @@ def score_geneval(answers: Answers[GenEvalScoring]) -> BenchmarkResult:
 
 def undrawn(answers: Path, prompts: int) -> list[Row]:
     """`prompt_index` and `sample_index` of images that are not there, of prompts that have none."""
-    places = pq.read_table(answers / IMAGES_FILE, columns=["prompt_index", "sample_index"]).to_pydict()
-    missing = sorted(set(range(prompts)) - set(places["prompt_index"]))
-    samples = 1 + max(places["sample_index"])
-    return [{"prompt_index": index, "sample_index": sample} for index in missing for sample in range(samples)]
+    drawn = pq.read_table(answers / IMAGES_FILE, columns=["prompt_index"])["prompt_index"].to_pylist()
+    missing, samples = sorted(set(range(prompts)) - set(drawn)), range(images_a_prompt(answers))
+    return [{"prompt_index": index, "sample_index": sample} for index in missing for sample in samples]
 
 
 def asked(image: bytes, wanted: Mapping[str, int]) -> Asked:

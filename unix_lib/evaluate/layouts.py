@@ -51,13 +51,15 @@ def write_dpg(answers: Path, file: Callable[[str], Path], settings: ImageSetting
     prompts, _ = read_dpg(file("dpg.csv"), settings.limit, settings.prompts)
     output.mkdir(parents=True, exist_ok=True)
     cells: list[Image.Image] = []
+    written = 0
     for rows, stored in stored_images(answers):
         for row, image in zip(rows, stored, strict=True):  # a prompt's images follow each other
             cells.append(Image.fromarray(decoded(image)))
+            written += 1
             if len(cells) == images:
                 _grid(cells).save(output / f"{prompts[row['prompt_index']].item_id}.png")
                 cells = []
-    return len(prompts) * images
+    return written
 
 
 def _grid(cells: list[Image.Image]) -> Image.Image:

@@ -18,7 +18,8 @@ from unix_lib.generate.question_prompts import question_pixels, question_prompt
 from unix_lib.generate.store import SampleStore
 from unix_lib.images.files import BadImage
 from unix_lib.inference.batches import generate_text
-from unix_lib.inference.requests import TextSampling
+from unix_lib.inference.needs import has_room
+from unix_lib.inference.requests import Request, TextSampling
 from unix_lib.jobs.job import Job
 from unix_lib.pack.sequences import vqa_prompt_ids
 from unix_lib.records.schema import Row
@@ -78,7 +79,7 @@ def answer_questions(checkpoint: Checkpoint, questions: Sequence[Question], most
     for index in usable:
         row, image = rows[index], codes[questions[index].image_id]
         prompt = vqa_prompt_ids(checkpoint.tokenizer, checkpoint.vocabulary, image, row["prompt"], checkpoint.wording)
-        if len(prompt) + most_tokens - 1 > room:
+        if not has_room(Request(prompt, text=sampling), checkpoint.model.config):
             row["rejected"], row["detail"] = TOO_LONG, f"{len(prompt)} tokens with its image; the model has {room}"
         else:
             asked[index] = prompt

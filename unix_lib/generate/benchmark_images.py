@@ -21,7 +21,8 @@ from unix_lib.generate.members import asked_file, checkpoint_of, finish
 from unix_lib.generate.store import SampleStore
 from unix_lib.images.files import png_bytes
 from unix_lib.inference.batches import generate_images
-from unix_lib.inference.needs import image_steps
+from unix_lib.inference.needs import has_room
+from unix_lib.inference.requests import Request
 from unix_lib.jobs.job import Job
 from unix_lib.pack.sampled import captioned_rows
 from unix_lib.pack.sequences import text_to_image_prompt_ids
@@ -59,8 +60,7 @@ def make_caption_images(job: Job[CaptionImages, DecodingExecution], checkpoint: 
 def fits(checkpoint: Checkpoint, caption: str) -> bool:
     """Whether the model has room for an image behind a caption."""
     prompt = text_to_image_prompt_ids(checkpoint.tokenizer, checkpoint.vocabulary, caption, checkpoint.wording)
-    config = checkpoint.model.config
-    return len(prompt) + image_steps(config) <= config.max_position_embeddings
+    return has_room(Request(prompt, image=ImageSampling()), checkpoint.model.config)
 
 
 def draw(job: Job[Any, DecodingExecution], prompts: Sequence[str], checkpoint: Checkpoint | None) -> Manifest:

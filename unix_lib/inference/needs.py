@@ -27,6 +27,11 @@ def tokens_needed(request: Request, config: UnixConfig) -> int:
     return max(len(request.prompt) + request.text.most_tokens - 1 + images, free)
 
 
+def has_room(request: Request, config: UnixConfig) -> bool:
+    """Whether a request has room in the model's positions."""
+    return tokens_needed(request, config) <= config.max_position_embeddings
+
+
 def check_request(request: Request, config: UnixConfig) -> None:
     """Refuse a request that can't be served.
 
@@ -52,7 +57,7 @@ def check_request(request: Request, config: UnixConfig) -> None:
     if is_guided(request) and request.text is not None and len(request.unconditional) < 2:
         raise ModelError("guidance within a text needs an unconditional prompt with more than <|vision_start|>")
     needed, positions = tokens_needed(request, config), config.max_position_embeddings
-    if needed > positions:
+    if not has_room(request, config):
         own = len(request.prompt)
         raise ModelError(
             f"a prompt of {own} tokens and {needed - own} new ones exceed the model's {positions} positions; shorten "
