@@ -183,7 +183,7 @@ class Engine:
         """The next token of every row that waits for one of a modality."""
         ids: dict[int, int] = {}
         for running in self._running.values():
-            if running.fed and bool(is_vision(np.asarray(running.fed[0]), self.model.config)) == vision:
+            if running.fed and is_vision(running.fed[0], self.model.config) == vision:
                 token = running.fed.popleft()
                 ids |= dict.fromkeys(running.rows[: 2 if vision else 1], token)
         return ids
@@ -201,7 +201,7 @@ class Engine:
             if first.drawing and first.guided:
                 free = logits[[running.rows[1] for running in together]]
                 # PAPER: guidance works on raw logits, u + s (c - u).
-                own = free + settings.guidance_scale * (own - free)  # type: ignore[union-attr]
+                own.sub_(free).mul_(settings.guidance_scale).add_(free)  # type: ignore[union-attr]
             elif not first.drawing:
                 own[:, first.not_text] = -torch.inf
             numbers = torch.tensor([running.random.random() for running in together], dtype=torch.float64)

@@ -2,6 +2,7 @@
 
 from collections import deque
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
@@ -33,12 +34,16 @@ class Running:
         """Whether an unconditional branch runs beside it."""
         return len(self.rows) == 2
 
+    @cached_property
+    def _image_settings(self) -> object:
+        assert self.request.image is not None
+        return self.request.image.model_dump_json()
+
     @property
     def settings(self) -> object:
         """What must be alike for requests to be sampled together."""
         if self.drawing:
-            assert self.request.image is not None
-            return self.request.image.model_dump_json()
+            return self._image_settings
         assert self.request.text is not None
         text = self.request.text
         return text.temperature, text.top_k, text.top_p, tuple(self.not_text)

@@ -59,12 +59,12 @@ def sample(logits: Tensor, uniform: Tensor, *, temperature: float, top_k: int, t
     """
     if temperature == 0:
         return logits.argmax(-1)
-    scaled = logits.double() / temperature
+    scaled = logits.to(torch.float64, copy=True).div_(temperature)
     mass = uniform.to(scaled.dtype)
     if top_p == 1 and not 0 < top_k < logits.shape[-1]:  # nothing is left out, so nothing needs an order
         cumulative = torch.softmax(scaled, dim=-1).cumsum(-1)
-        below = cumulative <= (mass * cumulative[:, -1])[:, None]
-        return below.sum(-1).clamp(max=logits.shape[-1] - 1)
+        below = torch.searchsorted(cumulative, mass[:, None] * cumulative[:, -1:], right=True)
+        return below.squeeze(1).clamp_(max=logits.shape[-1] - 1)
     ordered, entries = torch.sort(scaled, dim=-1, descending=True, stable=True)
     if 0 < top_k < logits.shape[-1]:
         ordered = ordered[:, :top_k]

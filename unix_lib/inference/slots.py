@@ -30,12 +30,20 @@ class Prompt:
 
 
 @dataclass(frozen=True)
+class View:
+    """The first n rows of one layer's cache."""
+
+    columns: Tensor  # (R (C + 1), 2 K, E), the whole cache
+    seen: tuple[tuple[Tensor, Tensor], ...]  # keys and values of each width that is looked at, (n, K, W, E)
+
+
+@dataclass(frozen=True)
 class Window:
     """How much of the rows a step sees in one scope."""
 
     places: Tensor  # (n,), where each row writes, counted over all rows' columns
-    masks: dict[int, Tensor]  # by W, (n, 1, 1, W), 0 up to a row's own place and -inf behind it
-    width_of: Tensor  # (n, 1, 1, 1), each row's own W
+    masks: tuple[Tensor, ...]  # for each W, (n, 1, 1, W), 0 up to a row's own place and -inf behind it
+    chosen: tuple[Tensor, ...]  # for each W after the first, bool (n, 1, 1, 1), the rows whose own it is
 
 
 class Slots:
@@ -47,8 +55,11 @@ class Slots:
         self.rows, self.capacity = rows, 0
         self.device, self.dtype = model.device, model.dtype
         self.heads = (model.config.num_attention_heads, model.config.num_key_value_heads, model.config.head_dim)
-        self._caches: dict[str, list[Tensor]] = {}  # by scope, (R, C, 2 K, E) of each of its layers
-        self.filled = {scope: torch.zeros(rows, dtype=torch.long, device=self.device) for scope in SCOPES}
+        self._caches: dict[str, list[Tensor]] = {}  # by scope, (R, C + 1, 2 K, E) of each of its layers
+        self._views: dict[tuple[str, int, tuple[int, ...]], list[View]] = {}
+        self._filled = torch.zeros(len(SCOPES), rows, dtype=torch.long, device=self.device)
+        self.filled = dict(zip(SCOPES, self._filled, strict=True))  # tokens of each row
+        self._begins = self._columns = self._filled  # see `reserve`
 
     def layers_of(self, scope: str) -> list[int]:
         """Indices of the layers that have caches of a scope."""
@@ -69,6 +80,9 @@ class Slots:
             for old, cache in zip(before or [], new, strict=before is not None):
                 cache[:, : old.shape[1] - 1] = old[:, :-1]
             self._caches[scope] = new
+            self._views = {}
+        self._begins = torch.arange(self.rows, device=self.device) * (self.capacity + 1)
+        self._columns = torch.arange(self.capacity, device=self.device)
         return grown or bool(missing)
 
     def fill(self, row: int, prompt: Prompt) -> None:
@@ -82,40 +96,66 @@ class Slots:
                     cache[row, : len(places)] = prompt.states[layer][places]
                     cache[row, len(places) :] = 0
 
-    def window(self, scope: str, active: Tensor, widths: Sequence[int], width_of: Tensor) -> Window:
-        """What the first n rows see, of which those that are not `active`, bool (n,), write into the last column."""
-        places = torch.where(active, self.filled[scope][: len(active)], self.capacity)
-        behind = torch.arange(max(widths), device=self.device) > places[:, None]
-        mask = torch.zeros(behind.shape, dtype=self.dtype, device=self.device).masked_fill_(behind, -torch.inf)
-        masks = {width: mask[:, None, None, :width] for width in widths}
-        begins = torch.arange(len(active), device=self.device) * (self.capacity + 1)
-        return Window(places + begins, masks, width_of[:, None, None, None])
+    def windows(
+        self, vision: bool, active: Tensor, widths: Sequence[int], width_of: Tensor
+    ) -> tuple[Tensor, dict[str, Window]]:
+        """What the first n rows see jointly and within one modality, and let those that are active go on.
 
-    def layout(self, scope: str, window: Window) -> "SlotLayout":
+        Args:
+            active: bool (n,), the rows that have a new token; others write into the last column.
+            widths: columns that are looked at. width_of: (n,), each row's own.
+
+        Returns:
+            the positions of the new tokens, (n,), C of rows that are not active; the windows by scope.
+        """
+        rows, scopes = len(active), SCOPES[:: 2 if vision else 1][:2]
+        filled = self._filled[:: 2 if vision else 1][:2, :rows]
+        places = torch.where(active, filled, self.capacity)  # (2, n)
+        filled += active
+        behind = self._columns[: max(widths)] > places[:, :, None]
+        mask = torch.zeros(behind.shape, dtype=self.dtype, device=self.device).masked_fill_(behind, -torch.inf)
+        written, mask = places + self._begins[:rows], mask[:, :, None, None]
+        chosen = tuple((width_of == width)[:, None, None, None] for width in widths[1:])
+        windows = {
+            scope: Window(written[index], tuple(mask[index, ..., :width] for width in widths), chosen)
+            for index, scope in enumerate(scopes)
+        }
+        return places[0], windows
+
+    def layout(self, scope: str, widths: Sequence[int], window: Window) -> "SlotLayout":
         """The `Layout` of one step."""
-        return SlotLayout(iter(self._caches.get(scope, [])), window)
+        shape = scope, len(window.places), tuple(widths)
+        if shape not in self._views:
+            self._views[shape] = [self._view(cache, *shape[1:]) for cache in self._caches.get(scope, [])]
+        return SlotLayout(iter(self._views[shape]), window)
+
+    def _view(self, cache: Tensor, rows: int, widths: tuple[int, ...]) -> View:
+        pairs = self.heads[1]
+        seen = (cache[:rows, :width].transpose(1, 2).split(pairs, dim=1) for width in widths)
+        return View(cache.flatten(0, 1), tuple((keys, values) for keys, values in seen))
 
 
 @dataclass(frozen=True)
 class SlotLayout:
     """A new token of each row sees its row up to itself: a `Layout` for one pass through all layers."""
 
-    caches: Iterator[Tensor]  # of the layer whose turn it is
+    views: Iterator[View]  # of the layer whose turn it is
     window: Window
 
     def attend(self, states: Tensor, key_value_heads: int) -> Tensor:
         """See `Layout`; the cache takes up the keys and values."""
-        cache, rows, heads = next(self.caches), len(states), states.shape[1] - 2 * key_value_heads
-        cache.flatten(0, 1).index_copy_(0, self.window.places, states[:, heads:])
+        view, window, pairs = next(self.views), self.window, 2 * key_value_heads
+        heads, new = states.split((states.shape[1] - pairs, pairs), dim=1)
+        view.columns.index_copy_(0, window.places, new)
         # The query heads of one key head stand where a sequence of queries would: (n, K, G, E).
-        queries = states[:, :heads].unflatten(1, (key_value_heads, -1))
+        queries = heads.unflatten(1, (key_value_heads, -1))
         alone = queries.shape[2] == 1
         if alone:  # one query alone is multiplied by other kernels, whose sums depend on where its row lies
             queries = queries.expand(-1, -1, 2, -1)
-        attended: Tensor | None = None
-        for width, mask in self.window.masks.items():
-            keys, values = cache[:rows, :width].transpose(1, 2).split(key_value_heads, dim=1)  # (n, K, W, E)
-            found = functional.scaled_dot_product_attention(queries, keys, values, attn_mask=mask)
-            attended = found if attended is None else torch.where(self.window.width_of == width, found, attended)
-        assert attended is not None
+        attended, *others = (
+            functional.scaled_dot_product_attention(queries, keys, values, attn_mask=mask)
+            for (keys, values), mask in zip(view.seen, window.masks, strict=True)
+        )
+        for chosen, found in zip(window.chosen, others, strict=True):
+            attended = torch.where(chosen, found, attended)
         return attended[:, :, :1].flatten(1) if alone else attended.flatten(1)

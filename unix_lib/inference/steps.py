@@ -45,15 +45,15 @@ class Steps:
         self._ids = torch.zeros(rows, dtype=torch.long, device=device)
         self._active = torch.zeros(rows, dtype=torch.bool, device=device)
         self._width_of = torch.zeros(rows, dtype=torch.long, device=device)
-        self._cosine = self._sine = self.hidden  # of every position, (C, 1, E), once there is room for any
+        self._turns = self.hidden  # cosine and sine of every position, (C + 1, 1, 2 E), once there is room for any
         self._graphs: dict[object, torch.cuda.CUDAGraph] | None = {} if cuda_graph else None
 
     def reserve(self, scopes: Sequence[str], columns: int) -> None:
         """Make room for sequences of `columns` tokens, some of them in the caches of these scopes."""
         if self.slots.reserve(scopes, columns):
-            config, positions = self.model.config, torch.arange(self.slots.capacity, device=self.model.device)
+            config, positions = self.model.config, torch.arange(self.slots.capacity + 1, device=self.model.device)
             cosine, sine = rotary(positions, config.head_dim, config.rope_theta, self.model.dtype)
-            self._cosine, self._sine = torch.cat([cosine, cosine], -1), torch.cat([-sine, sine], -1)
+            self._turns = torch.cat([cosine, cosine, -sine, sine], -1)
             if self._graphs is not None:
                 self._graphs = {}
 
@@ -83,25 +83,21 @@ class Steps:
         return self.weights.head(vision)(self.hidden[:rows]).float()
 
     def _advance(self, vision: bool, rows: int, widths: Sequence[int]) -> None:
-        slots, active, own = self.slots, self._active[:rows], "vision" if vision else "text"
-        positions = slots.filled["joint"][:rows].clamp(max=slots.capacity - 1)
-        windows = {scope: slots.window(scope, active, widths, self._width_of[:rows]) for scope in ("joint", own)}
+        active = self._active[:rows]
+        positions, windows = self.slots.windows(vision, active, widths, self._width_of[:rows])
+        joint, within = (self.slots.layout(scope, widths, window) for scope, window in windows.items())
+        cosine, sine = self._turns.index_select(0, positions).chunk(2, dim=-1)
         route = _StepRoute(
             sizes=(0, rows) if vision else (rows, 0),
-            cosine=self._cosine[positions],
-            sine=self._sine[positions],
-            layouts={
-                "joint": slots.layout("joint", windows["joint"]),
-                "within_modality": slots.layout(own, windows[own]),
-            },
+            cosine=cosine,
+            sine=sine,
+            layouts={"joint": joint, "within_modality": within},
         )
         hidden = self.model.model.embed_tokens(self._ids[:rows])
         for layer in self.weights.layers(vision):
             hidden = layer.forward(hidden, route)
         hidden = self.weights.norm(hidden)
         self.hidden[:rows] = torch.where(active[:, None], hidden, self.hidden[:rows])
-        for scope in ("joint", own):
-            slots.filled[scope][:rows] += active
 
     def _replay(
         self, graphs: dict[object, torch.cuda.CUDAGraph], vision: bool, rows: int, widths: tuple[int, ...]

@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from unix_lib.config.models import LayerPlan
 from unix_lib.models.decoder import UnixForCausalLM
-from unix_lib.models.layers import Attention, DecoderLayer, FeedForward, RMSNorm
+from unix_lib.models.layers import Attention, DecoderLayer, FeedForward, LayerMaths, RMSNorm
 
 Product = Callable[[Tensor], Tensor]
 
@@ -30,25 +30,23 @@ def _has_onednn() -> bool:
     return torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
 
 
-class _Norm(nn.Module):
+class _Norm:
     """`RMSNorm` in fewer operations."""
 
     def __init__(self, norm: RMSNorm) -> None:
-        super().__init__()
         self.weight, self.wide = norm.weight.detach(), torch.promote_types(norm.weight.dtype, torch.float32)
         self.eps = torch.tensor(norm.eps, dtype=self.wide, device=self.weight.device)
 
-    def forward(self, hidden: Tensor) -> Tensor:
+    def __call__(self, hidden: Tensor) -> Tensor:
         length = torch.linalg.vector_norm(hidden, dim=-1, keepdim=True, dtype=self.wide)
         scale = torch.addcmul(self.eps, length, length, value=1 / hidden.shape[-1]).rsqrt_()
         return (hidden * scale).to(hidden.dtype).mul_(self.weight)
 
 
-class _Attention(nn.Module):
+class _Attention:
     """`Attention` with one product for queries, keys and values."""
 
     def __init__(self, attention: Attention, *, rows: int) -> None:
-        super().__init__()
         parts = (attention.q_proj, attention.k_proj, attention.v_proj)
         biases: list[Tensor] = [part.bias.detach() for part in parts if part.bias is not None]
         weight: Tensor = torch.cat([part.weight.detach() for part in parts])
@@ -63,7 +61,7 @@ class _Attention(nn.Module):
 
     def project(self, hidden: Tensor) -> Tensor:
         """See `Attention.project`."""
-        states: Tensor = self.together(hidden).unflatten(-1, (-1, self.head_dim))
+        states = self.together(hidden).view(len(hidden), -1, self.head_dim)
         if self.q_norm is not None and self.k_norm is not None:
             states[:, : self.heads] = self.q_norm(states[:, : self.heads])
             keys = states[:, self.heads : self.queries_and_keys]
@@ -71,20 +69,31 @@ class _Attention(nn.Module):
         return states
 
 
-class _FeedForward(nn.Module):
+class _FeedForward:
     """`FeedForward`s whose changes are added, as one: the gates of all in one product, and so on."""
 
     def __init__(self, *parts: FeedForward, rows: int) -> None:
-        super().__init__()
         gates = [part.gate_proj.weight.detach() for part in parts]
         ups = [part.up_proj.weight.detach() for part in parts]
         self.gate_up = product(torch.cat([*gates, *ups]), None, rows)
-        self.down: Product = product(torch.cat([part.down_proj.weight.detach() for part in parts], dim=1), None, rows)
+        self.down = product(torch.cat([part.down_proj.weight.detach() for part in parts], dim=1), None, rows)
 
-    def forward(self, hidden: Tensor) -> Tensor:
+    def __call__(self, hidden: Tensor) -> Tensor:
         gate, up = self.gate_up(hidden).chunk(2, dim=-1)
-        changed: Tensor = self.down(functional.silu(gate).mul_(up))
-        return changed
+        return self.down(functional.silu(gate).mul_(up))
+
+
+class BranchLayer(LayerMaths):
+    """A layer as one modality's tokens pass it: its plan shares everything, its weights are that modality's.
+
+    No module: finding and calling modules takes as long as the small operations between two matrix products.
+    """
+
+    def __init__(self, layer: DecoderLayer, norms: tuple[_Norm, _Norm], attention: _Attention, ffn: _FeedForward) -> None:
+        """`norms` are those before the attention and before the feed-forward layer."""
+        self.plan, self.key_value_heads = LayerPlan(attention_scope=layer.plan.attention_scope), layer.key_value_heads
+        self.input_layernorm, self.post_attention_layernorm = norms
+        self.self_attn, self.mlp = attention, ffn
 
 
 class BranchWeights:
@@ -94,9 +103,10 @@ class BranchWeights:
         """`rows` is about how many tokens a step has."""
         self.model, self.rows = model, rows
         self.norm = _Norm(model.model.norm)
-        self._layers: dict[bool, list[DecoderLayer]] = {}
+        self._layers: dict[bool, list[BranchLayer]] = {}
         self._heads: dict[bool, Product] = {}
-        self._laid_out: dict[tuple[nn.Module, ...], nn.Module] = {}
+        self._attentions: dict[nn.Module, _Attention] = {}
+        self._ffns: dict[tuple[nn.Module, ...], _FeedForward] = {}
 
     def head(self, vision: bool) -> Product:
         """Hidden states (n, D) to logits of the image codes, or of the text ids."""
@@ -106,23 +116,17 @@ class BranchWeights:
             self._heads[vision] = product(weight[rows], None, self.rows)
         return self._heads[vision]
 
-    def layers(self, vision: bool) -> list[DecoderLayer]:
+    def layers(self, vision: bool) -> list[BranchLayer]:
         """The layers that one modality's tokens pass, each without copies for the other."""
         if vision not in self._layers:
             self._layers[vision] = [self._alone(layer, vision) for layer in self.model.model.layers]
         return self._layers[vision]
 
-    def _alone(self, layer: DecoderLayer, vision: bool) -> DecoderLayer:
-        """A layer whose plan shares everything, on the weights that the modality's tokens use."""
-        with torch.device("meta"):
-            alone = DecoderLayer(self.model.config, LayerPlan(attention_scope=layer.plan.attention_scope))
+    def _alone(self, layer: DecoderLayer, vision: bool) -> BranchLayer:
         (norm, attention), (ffn_norm, parts) = layer.attention_of(vision), layer.ffn_of(vision)
-        for modules in ((attention,), tuple(parts)):
-            if modules not in self._laid_out:
-                kind = _Attention if modules == (attention,) else _FeedForward
-                self._laid_out[modules] = kind(*modules, rows=self.rows).eval()
-        norms = {"input_layernorm": _Norm(norm), "post_attention_layernorm": _Norm(ffn_norm)}
-        weights = {"self_attn": self._laid_out[attention,], "mlp": self._laid_out[tuple(parts)]}
-        for name, module in (norms | weights).items():
-            setattr(alone, name, module)
-        return alone.eval()
+        if attention not in self._attentions:
+            self._attentions[attention] = _Attention(attention, rows=self.rows)
+        if tuple(parts) not in self._ffns:
+            self._ffns[tuple(parts)] = _FeedForward(*parts, rows=self.rows)
+        norms = _Norm(norm), _Norm(ffn_norm)
+        return BranchLayer(layer, norms, self._attentions[attention], self._ffns[tuple(parts)])

@@ -8,6 +8,7 @@ Legend: T tokens in modality order, D width, H query heads, K key and value head
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -109,48 +110,20 @@ def _each(hidden: Tensor, sizes: tuple[int, int], text: Function, vision: Functi
     return torch.cat([text(of_text), vision(of_vision)])
 
 
-class DecoderLayer(GradientCheckpointingLayer):
-    """One layer of the table: norm, attention, norm, feed-forward, each once or once per modality."""
+class LayerMaths:
+    """What one layer does, whatever holds its weights: modules in training, weights laid out for few rows in decoding."""
 
-    def __init__(self, config: UnixConfig, plan: LayerPlan) -> None:
-        super().__init__()
-        self.plan, self.key_value_heads = plan, config.num_key_value_heads
-        self.input_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps)
-        self.self_attn = Attention(config)
-        self.post_attention_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps)
-        self.mlp = FeedForward(config.hidden_size, config.intermediate_size)
-        if plan.attention_weights == "per_modality":
-            self.vision_input_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps)
-            self.vision_self_attn = Attention(config)
-        if plan.ffn == "per_modality":
-            self.vision_post_attention_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps)
-            self.vision_mlp = FeedForward(config.hidden_size, config.intermediate_size)
-        if plan.ffn_shared_width:
-            self.shared_mlp = FeedForward(config.hidden_size, plan.ffn_shared_width)
-        if plan.ffn_vision_width:
-            self.vision_mlp = FeedForward(config.hidden_size, plan.ffn_vision_width)
-
-    def attention_of(self, vision: bool) -> tuple[RMSNorm, Attention]:
-        """The norm and the attention weights that a modality's tokens use."""
-        if vision and self.plan.attention_weights == "per_modality":
-            return self.vision_input_layernorm, self.vision_self_attn
-        return self.input_layernorm, self.self_attn
-
-    def modules_of(self, vision: bool) -> list[nn.Module]:
-        """All modules that a modality's tokens pass."""
-        norm, parts = self.ffn_of(vision)
-        return [*self.attention_of(vision), norm, *parts]
-
-    def ffn_of(self, vision: bool) -> tuple[RMSNorm, list[FeedForward]]:
-        """The norm and the feed-forward layers, whose changes are added, that a modality's tokens use."""
-        if vision and self.plan.ffn == "per_modality":
-            return self.vision_post_attention_layernorm, [self.vision_mlp]
-        parts = [] if vision and self.plan.ffn == "shared_plus_vision" else [self.mlp]
-        if vision and self.plan.ffn_vision_width:
-            parts.append(self.vision_mlp)
-        if self.plan.ffn_shared_width:
-            parts.append(self.shared_mlp)
-        return self.post_attention_layernorm, parts
+    plan: LayerPlan
+    key_value_heads: int
+    input_layernorm: Any
+    self_attn: Any
+    post_attention_layernorm: Any
+    mlp: Any
+    vision_input_layernorm: Any
+    vision_self_attn: Any
+    vision_post_attention_layernorm: Any
+    vision_mlp: Any
+    shared_mlp: Any
 
     def forward(self, hidden: Tensor, route: Route) -> Tensor:
         """(T, D) to (T, D), both in modality order."""
@@ -193,3 +166,47 @@ class DecoderLayer(GradientCheckpointingLayer):
             )
             return hidden + self.shared_mlp(normed) if self.plan.ffn_shared_width else hidden
         return hidden + self.mlp(self.post_attention_layernorm(hidden))
+
+
+class DecoderLayer(LayerMaths, GradientCheckpointingLayer):
+    """One layer of the table: norm, attention, norm, feed-forward, each once or once per modality."""
+
+    def __init__(self, config: UnixConfig, plan: LayerPlan) -> None:
+        super().__init__()
+        self.plan, self.key_value_heads = plan, config.num_key_value_heads
+        self.input_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps)
+        self.self_attn = Attention(config)
+        self.post_attention_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps)
+        self.mlp = FeedForward(config.hidden_size, config.intermediate_size)
+        if plan.attention_weights == "per_modality":
+            self.vision_input_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps)
+            self.vision_self_attn = Attention(config)
+        if plan.ffn == "per_modality":
+            self.vision_post_attention_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps)
+            self.vision_mlp = FeedForward(config.hidden_size, config.intermediate_size)
+        if plan.ffn_shared_width:
+            self.shared_mlp = FeedForward(config.hidden_size, plan.ffn_shared_width)
+        if plan.ffn_vision_width:
+            self.vision_mlp = FeedForward(config.hidden_size, plan.ffn_vision_width)
+
+    def attention_of(self, vision: bool) -> tuple[RMSNorm, Attention]:
+        """The norm and the attention weights that a modality's tokens use."""
+        if vision and self.plan.attention_weights == "per_modality":
+            return self.vision_input_layernorm, self.vision_self_attn
+        return self.input_layernorm, self.self_attn
+
+    def modules_of(self, vision: bool) -> list[nn.Module]:
+        """All modules that a modality's tokens pass."""
+        norm, parts = self.ffn_of(vision)
+        return [*self.attention_of(vision), norm, *parts]
+
+    def ffn_of(self, vision: bool) -> tuple[RMSNorm, list[FeedForward]]:
+        """The norm and the feed-forward layers, whose changes are added, that a modality's tokens use."""
+        if vision and self.plan.ffn == "per_modality":
+            return self.vision_post_attention_layernorm, [self.vision_mlp]
+        parts = [] if vision and self.plan.ffn == "shared_plus_vision" else [self.mlp]
+        if vision and self.plan.ffn_vision_width:
+            parts.append(self.vision_mlp)
+        if self.plan.ffn_shared_width:
+            parts.append(self.shared_mlp)
+        return self.post_attention_layernorm, parts

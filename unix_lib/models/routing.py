@@ -30,7 +30,7 @@ SHORTEST_IN_BUCKET = 0.7
 SMALL_REST = 256
 
 Batch = dict[str, Any]  # arguments of `UnixForCausalLM.forward`, see `build_batch`
-Ids = TypeVar("Ids", npt.NDArray[Any], torch.Tensor)
+Ids = TypeVar("Ids", int, npt.NDArray[Any], torch.Tensor)
 VocabularyLike = Vocabulary | PreTrainedConfig  # of a decoder: both have the id ranges that routing needs
 
 
