@@ -12,6 +12,9 @@ from PIL import Image
 from tests.evaluate.small import SmallExperiment
 from unix_lib.chat.assistant import MISSING, Assistant, Message
 from unix_lib.chat.prompts import CodedMessage, chat_ids
+from unix_lib.checkpoints.errors import CheckpointError, NoImages
+from unix_lib.checkpoints.loaded import Checkpoint
+from unix_lib.checkpoints.open import open_checkpoint
 from unix_lib.config.generate import ImageSampling, Wording
 from unix_lib.images.files import BadImage
 from unix_lib.inference.batches import codes_in, generate_images
@@ -158,3 +161,34 @@ def test_the_scripts_that_the_pages_show_run(small: SmallExperiment, capsys: pyt
     assert isinstance(made["image"], Image.Image) and len(made["images"]) == 3
     assert (np.asarray(made["images"][1]) == np.asarray(made["image"])).all()  # the same prompt and seed
     assert capsys.readouterr().out.endswith("\n")
+
+
+def test_a_checkpoint_without_images_writes_and_refuses_images(small: SmallExperiment, assistant: Assistant) -> None:
+    bare = Assistant(Checkpoint(small.results / small.checkpoint, None, 2))
+    assert bare.image_size is None
+    assert bare.answer(QUESTIONS[0], most_tokens=4) == assistant.answer(QUESTIONS[0], most_tokens=4)
+    for ask in (
+        lambda: bare.draw("a red circle"),
+        lambda: bare.answer(QUESTIONS[0], np.zeros((32, 32, 3), np.uint8)),
+        lambda: bare.chat([Message("user", [QUESTIONS[0]])], image=ImageSampling()),
+    ):
+        with pytest.raises(NoImages, match="a checkpoint of text only knows no images"):
+            ask()
+
+
+def test_only_a_checkpoint_whose_data_had_no_images_opens_without_a_tokenizer(
+    small: SmallExperiment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One of which nobody knows what it saw needs to have its tokenizer named."""
+    checkpoint = small.results / small.checkpoint
+    with pytest.raises(CheckpointError, match="--image-tokenizer") as unknown:
+        Assistant.open(checkpoint)
+    assert not isinstance(unknown.value, NoImages)
+
+    def of_text(_: Path) -> Path:
+        raise NoImages("nothing it was made from had images")
+
+    monkeypatch.setattr("unix_lib.checkpoints.open.image_tokenizer_of", of_text)
+    assert Assistant.open(checkpoint).image_size is None
+    with pytest.raises(NoImages):
+        open_checkpoint(checkpoint, None, 2, "cpu", with_images=True)

@@ -11,7 +11,7 @@ from unix_lib.artefacts.files import write_json
 from unix_lib.artefacts.manifest import open_artefact, write_manifest
 from unix_lib.artefacts.recipe import RECIPE
 from unix_lib.artefacts.sealed import SealError, sealed_text
-from unix_lib.checkpoints.errors import CheckpointError
+from unix_lib.checkpoints.errors import CheckpointError, NoImages
 from unix_lib.checkpoints.open import image_tokenizer_of
 from unix_lib.checkpoints.sampling import read_sampling
 from unix_lib.config import parse_experiment
@@ -81,5 +81,5 @@ def test_a_planned_checkpoint_leads_to_its_image_tokenizer(tmp_path: Path) -> No
         if any(role.startswith("codes:") for role in plan.jobs[plan.pack(run.mixture)].recipe.inputs):
             assert image_tokenizer_of(tmp_path / checkpoint) == tmp_path / plan.named("tokenizers", "image")
         else:
-            with pytest.raises(CheckpointError, match="nothing it was made from had images"):
+            with pytest.raises(NoImages, match="nothing it was made from had images"):
                 image_tokenizer_of(tmp_path / checkpoint)

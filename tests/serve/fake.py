@@ -1,6 +1,6 @@
 """A worker whose model is made up, so that it starts at once and does what a prompt tells it: be slow, fail, die, hang.
 
-python -m tests.serve.fake SOCKET
+python -m tests.serve.fake [text-only] SOCKET
 """
 
 import os
@@ -183,4 +183,7 @@ def request_of(assistant: FakeAssistant, order: Order) -> Request:
 
 
 if __name__ == "__main__":
-    Worker(socket.socket(fileno=int(sys.argv[1])), FakeAssistant(), request_of).run()  # type: ignore[arg-type]
+    made_up_assistant = FakeAssistant()
+    if "text-only" in sys.argv:
+        made_up_assistant.image_size = None  # type: ignore[assignment]
+    Worker(socket.socket(fileno=int(sys.argv[-1])), made_up_assistant, request_of).run()  # type: ignore[arg-type]

@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from unix_lib.chat.prompts import CodedMessage, chat_ids
+from unix_lib.checkpoints.errors import NoImages
 from unix_lib.checkpoints.loaded import Checkpoint
 from unix_lib.checkpoints.open import open_checkpoint
 from unix_lib.checkpoints.sampling import read_sampling
@@ -56,7 +57,8 @@ class Assistant:
 
         Args:
             checkpoint: `results/<experiment>/current/train/<run>-step-<step>`.
-            image_tokenizer: artefact `tokenizers/image`; None finds the one behind the checkpoint's data.
+            image_tokenizer: artefact `tokenizers/image`; None finds the one behind the checkpoint's data, which a
+                checkpoint that saw text only has not: it then answers without images.
             device: cpu, cuda, or auto, which takes a GPU where there is one.
             slots: images drawn together, with guidance.
             batch_invariant: whether an answer's bits are the same alone and in company, see `Engine`.
@@ -66,7 +68,7 @@ class Assistant:
                 device. ArtefactError: a damaged artefact.
         """
         opened = open_checkpoint(
-            Path(checkpoint), image_tokenizer, slots, device, with_images=True, batch_invariant=batch_invariant
+            Path(checkpoint), image_tokenizer, slots, device, with_images=None, batch_invariant=batch_invariant
         )
         return cls(opened)
 
@@ -76,9 +78,14 @@ class Assistant:
         return read_sampling(self.checkpoint.folder) or ImageSampling()
 
     @property
-    def image_size(self) -> int:
-        """Pixels of an image's side."""
-        return self.checkpoint.image_tokenizer.image_size
+    def image_size(self) -> int | None:
+        """Pixels of an image's side; None of a checkpoint without images."""
+        return self.checkpoint.image_tokenizer.image_size if self.checkpoint.has_images else None
+
+    def _require_images(self) -> int:
+        if self.image_size is None:
+            raise NoImages(f"{self.checkpoint.folder}: a checkpoint of text only knows no images; give it texts alone")
+        return self.image_size
 
     def draw(self, prompt: str, *, seed: int = 0, **sampling: Any) -> Image.Image:
         """An image of what a prompt says; see `image_request`."""
@@ -101,7 +108,12 @@ class Assistant:
         return self.read(tokens)
 
     def image_request(self, prompt: str, *, seed: int = 0, **sampling: Any) -> Request:
-        """What the engine is asked for an image; `sampling` are fields of `ImageSampling`."""
+        """What the engine is asked for an image; `sampling` are fields of `ImageSampling`.
+
+        Raises:
+            NoImages: the checkpoint draws none.
+        """
+        self._require_images()
         how = self.sampling.model_copy(update=sampling)
         return Request(self._image_ids(prompt), seed, image=how, unconditional=self._image_ids(None))
 
@@ -111,12 +123,15 @@ class Assistant:
         """What the engine is asked for the next message of a chat.
 
         Raises:
-            ModelError: nothing to answer, or an unknown role. BadImage: a picture that can't be read.
+            ModelError: nothing to answer, or an unknown role. BadImage: a picture that can't be read. NoImages: the
+                checkpoint knows none.
         """
         coded = [
             CodedMessage(message.role, [part if isinstance(part, str) else self.codes(part) for part in message.parts])
             for message in messages
         ]
+        if image is not None:
+            self._require_images()
         free = [] if image is None else self._image_ids(None)
         stops = [self.vocabulary.eos_id]
         return Request(self._chat_ids(coded), seed, text=text, image=image, unconditional=free, stop_ids=stops)
@@ -135,14 +150,15 @@ class Assistant:
         """Codes (codes_per_image,) of a picture, prepared as training images are.
 
         Raises:
-            BadImage: says why it can't be read, or that it is too large or too long.
+            BadImage: says why it can't be read, or that it is too large or too long. NoImages: the checkpoint sees none.
         """
+        size = self._require_images()
         if isinstance(picture, Path):
             check_header(picture, MAX_PIXELS, MAX_ASPECT_RATIO)
-            square = square_rgb(picture, self.image_size)
+            square = square_rgb(picture, size)
         else:
             image = picture if isinstance(picture, Image.Image) else Image.fromarray(picture)
-            square = np.asarray(fit(upright_rgb(image), self.image_size))
+            square = np.asarray(fit(upright_rgb(image), size))
         codes: np.ndarray = encode_images(self.checkpoint.image_tokenizer, square[None])[0]
         return codes
 
@@ -171,7 +187,7 @@ class Assistant:
         side = math.isqrt(wanted)
         whole = np.resize(given if len(given) else np.zeros(1, dtype=np.int64), wanted)
         pixels: np.ndarray = decode_images(self.checkpoint.image_tokenizer, whole[None])[0]
-        shown = self.image_size * (len(given) // side) // side
+        shown = self._require_images() * (len(given) // side) // side
         if len(given) < wanted:
             pixels[shown:] = MISSING
         return pixels

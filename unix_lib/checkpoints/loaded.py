@@ -47,6 +47,11 @@ class Checkpoint:
         self.batch_invariant, self.cuda_graph = batch_invariant, cuda_graph
         self._image_tokenizer = image_tokenizer
 
+    @property
+    def has_images(self) -> bool:
+        """Whether it can be shown images and draw them."""
+        return self._image_tokenizer is not None
+
     @cached_property
     def model(self) -> "UnixForCausalLM":
         import torch

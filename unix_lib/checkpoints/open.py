@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from unix_lib.artefacts.manifest import MANIFEST, open_artefact
 from unix_lib.artefacts.recipe import RecipeError, recipe_of
-from unix_lib.checkpoints.errors import CheckpointError
+from unix_lib.checkpoints.errors import CheckpointError, NoImages
 from unix_lib.checkpoints.loaded import Checkpoint
 from unix_lib.config.generate import Wording
 from unix_lib.tokenizers.vocabulary import Vocabulary
@@ -43,14 +43,14 @@ def open_checkpoint(
     batch_size: int,
     device: str,
     *,
-    with_images: bool,
+    with_images: bool | None,
     **decoding: bool,
 ) -> Checkpoint:
     """A checkpoint ready to generate.
 
     Args:
         image_tokenizer: artefact `tokenizers/image`; None finds the one behind the checkpoint's data.
-        with_images: whether an image tokenizer is needed; a checkpoint that saw text only has none.
+        with_images: whether an image tokenizer is needed; None needs one unless the checkpoint saw text only.
         device: `cpu`, `cuda` or `auto`, which takes a GPU where there is one.
         decoding: `batch_invariant`, `cuda_graph`, see `Checkpoint`.
 
@@ -59,8 +59,15 @@ def open_checkpoint(
         ArtefactError: a damaged artefact.
     """
     artefact = checkpoint_folder(folder)
+    if with_images is not False and image_tokenizer is None:
+        try:
+            image_tokenizer = image_tokenizer_of(artefact)
+        except NoImages:
+            if with_images:
+                raise
+    with_images = image_tokenizer is not None and with_images is not False
     if with_images:
-        image_tokenizer = image_tokenizer_of(artefact) if image_tokenizer is None else image_tokenizer
+        assert image_tokenizer is not None
         open_artefact(image_tokenizer)
     device = usable(device)
     checkpoint = Checkpoint(artefact, image_tokenizer, batch_size, device, wording_of(artefact), **decoding)
@@ -120,9 +127,9 @@ def image_tokenizer_of(checkpoint: Path) -> Path:
     """The image tokenizer behind a checkpoint's data, found through the recipes that artefacts carry.
 
     Raises:
-        CheckpointError: its data had no images, or what it was made from is not beside it.
+        NoImages: nothing it was made from had images. CheckpointError: what it was made from is not beside it.
     """
-    results, found = checkpoint.parent.parent, [checkpoint]
+    results, found, packed = checkpoint.parent.parent, [checkpoint], False
     for artefact in found:
         if not artefact.is_dir():
             raise _untraceable(checkpoint, f"{artefact} is not there")
@@ -135,10 +142,12 @@ def image_tokenizer_of(checkpoint: Path) -> Path:
             raise _untraceable(checkpoint, "the folder has not the name of its recipe") from None
         if (recipe.stage, recipe.name) == ("tokenizers", "image"):
             return artefact
+        packed |= recipe.stage == "pack"
         roles = [role for role in recipe.inputs if role.partition(":")[0] in TOWARDS_THE_IMAGE_TOKENIZER]
         upstream = [results / name for role in roles for name in recipe.in_role(role)]
         found += [folder for folder in upstream if folder not in found]
-    raise CheckpointError(f"{checkpoint}: nothing it was made from had images; name one with --image-tokenizer")
+    kind = NoImages if packed else CheckpointError  # of one from elsewhere nobody here knows what it saw
+    raise kind(f"{checkpoint}: nothing it was made from had images; name one with --image-tokenizer")
 
 
 def _untraceable(checkpoint: Path, why: str) -> CheckpointError:

@@ -29,7 +29,9 @@ def make_app(service: Service) -> FastAPI:
     app = FastAPI(title="unix-lib", version=unix_lib.__version__, openapi_url=None, docs_url=None, redoc_url=None)
     images, chat = Images(service), Chat(service)
     name, pool, page = service.serving.name, service.pool, PAGE.read_text(encoding="utf-8")
+    seen = ["text"] if service.facts.image_size is None else ["text", "image"]  # what goes in, and what comes out
     model = {"id": name, "object": "model", "created": 0, "owned_by": "unix-lib"}
+    model |= {"input_modalities": seen, "output_modalities": seen}
 
     @app.post("/v1/chat/completions")
     async def chat_completions(request: Request) -> Response:
