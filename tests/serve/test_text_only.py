@@ -1,4 +1,4 @@
-"""A checkpoint that saw no images: chats are answered, whatever has to do with images is refused, and models says so."""
+"""A checkpoint that saw no images: chats are answered, what has to do with images is refused, and models says so."""
 
 import sys
 

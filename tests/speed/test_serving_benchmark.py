@@ -1,12 +1,15 @@
 """The server's benchmark: what clients meet is counted, and other bytes are noticed."""
 
+import subprocess
+import sys
 import threading
 import time
 from itertools import pairwise
 
+import psutil
 import pytest
 
-from unix_lib.speed.serving import SEEDS, OtherBytes, load
+from unix_lib.speed.serving import SEEDS, OtherBytes, _cpu_seconds, load
 
 
 def test_clients_ask_in_turn_and_equal_seeds_are_compared() -> None:
@@ -30,3 +33,16 @@ def test_another_image_of_a_seed_ends_it() -> None:
     made = iter(range(10**6))
     with pytest.raises(OtherBytes):
         load(lambda seed: b"%d" % next(made), 2, 0.3)
+
+
+def test_processor_time_of_a_server_and_of_its_workers_is_told_apart() -> None:
+    """A child that waits for a child of its own, which works until it has taken a quarter of a second."""
+    works = "import time\nwhile time.process_time() < 0.25: pass\nprint(flush=True); time.sleep(60)"
+    waits = f"import subprocess, sys; subprocess.run([sys.executable, '-S', '-c', {works!r}])"
+    _, server_before, workers_before = _cpu_seconds()
+    with subprocess.Popen([sys.executable, "-S", "-c", waits], stdout=subprocess.PIPE) as server:
+        assert server.stdout is not None and server.stdout.readline()
+        clients, server_took, workers_took = _cpu_seconds()
+        (worker,) = psutil.Process(server.pid).children()
+        worker.kill()
+    assert workers_took - workers_before >= 0.2 and 0 < server_took - server_before and clients > 0

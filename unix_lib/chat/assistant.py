@@ -150,7 +150,8 @@ class Assistant:
         """Codes (codes_per_image,) of a picture, prepared as training images are.
 
         Raises:
-            BadImage: says why it can't be read, or that it is too large or too long. NoImages: the checkpoint sees none.
+            BadImage: says why it can't be read, or that it is too large or too long. NoImages: the checkpoint knows
+                none.
         """
         size = self._require_images()
         if isinstance(picture, Path):

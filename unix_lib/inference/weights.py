@@ -89,7 +89,9 @@ class BranchLayer(LayerMaths):
     No module: finding and calling modules takes as long as the small operations between two matrix products.
     """
 
-    def __init__(self, layer: DecoderLayer, norms: tuple[_Norm, _Norm], attention: _Attention, ffn: _FeedForward) -> None:
+    def __init__(
+        self, layer: DecoderLayer, norms: tuple[_Norm, _Norm], attention: _Attention, ffn: _FeedForward
+    ) -> None:
         """`norms` are those before the attention and before the feed-forward layer."""
         self.plan, self.key_value_heads = LayerPlan(attention_scope=layer.plan.attention_scope), layer.key_value_heads
         self.input_layernorm, self.post_attention_layernorm = norms

@@ -111,7 +111,7 @@ def _each(hidden: Tensor, sizes: tuple[int, int], text: Function, vision: Functi
 
 
 class LayerMaths:
-    """What one layer does, whatever holds its weights: modules in training, weights laid out for few rows in decoding."""
+    """What one layer does, whatever holds its weights: modules in training, laid-out weights in decoding."""
 
     plan: LayerPlan
     key_value_heads: int

@@ -1,5 +1,6 @@
 """The server under load beside the same engine without one: clients that come one after another and stay."""
 
+import os
 import statistics
 import threading
 import time
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import psutil
 import requests
 
 from unix_lib.chat.assistant import Assistant
@@ -79,7 +81,10 @@ def serving_rows(
     with served(checkpoint, options, log_file, SECONDS_TO_START) as address:
         draw = _drawing(address)
         draw(0)
+        begun, before_load = time.monotonic(), _cpu_seconds()
         found = load(draw, clients, seconds)
+        cores = (time.monotonic() - begun) * (os.cpu_count() or 1)
+        used = [after - earlier for earlier, after in zip(before_load, _cpu_seconds(), strict=True)]
         pairs = [(_timed(partial(_draw, assistant, [seed])), _timed(partial(draw, seed))) for seed in range(ALONE)]
     times = before + _batches(assistant, slots, seconds / 8)
     batch = statistics.median(times)
@@ -95,7 +100,20 @@ def serving_rows(
         Row("seconds an image", size, "engine, if clients took turns", turns, turns, turns, 1.0),
         Row("seconds an image", size, "server, 95% of clients", tail, waits[0], waits[-1], tail / turns),
         Row("server over engine", size, "one image at a time", statistics.median(alone), min(alone), max(alone)),
+        *(
+            Row("share of the machine's cores", size, name, taken / cores, taken / cores, taken / cores)
+            for name, taken in zip(("clients", "HTTP process", "workers"), used, strict=True)
+        ),
     ]
+
+
+def _cpu_seconds() -> tuple[float, float, float]:
+    """CPU time that this process, with its clients, the server's HTTP process and its workers have taken so far."""
+    servers = psutil.Process().children()
+    workers = [child for server in servers for child in server.children()]
+    took = [[each.cpu_times() for each in group] for group in (servers, workers)]
+    http, working = (sum(times.user + times.system for times in group) for group in took)
+    return time.process_time(), http, working
 
 
 def _batches(assistant: Assistant, slots: int, seconds: float) -> list[float]:
