@@ -165,7 +165,8 @@ class LayerMaths:
                 normed, sizes, self.mlp, self.vision_mlp if self.plan.ffn_vision_width else torch.zeros_like
             )
             return hidden + self.shared_mlp(normed) if self.plan.ffn_shared_width else hidden
-        return hidden + self.mlp(self.post_attention_layernorm(hidden))
+        changed: Tensor = hidden + self.mlp(self.post_attention_layernorm(hidden))
+        return changed
 
 
 class DecoderLayer(LayerMaths, GradientCheckpointingLayer):
