@@ -1,12 +1,29 @@
 """Distances between sets of images: against closed forms and brute force, and whole jobs on a source's own images."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import torch
+from PIL import Image
 from scipy import linalg
+from transformers import (
+    BertConfig,
+    BertModel,
+    BitImageProcessorPil,
+    ConvNextImageProcessorPil,
+    Dinov2Config,
+    Dinov2Model,
+    ResNetConfig,
+    ResNetModel,
+    ViTConfig,
+    ViTForImageClassification,
+    ViTImageProcessorPil,
+    ViTModel,
+)
 
 from tests.evaluate.small import GENERATE, SmallExperiment
 from tests.jobs.making import make_job
@@ -16,8 +33,10 @@ from unix_lib.benchmarks.errors import BenchmarkError
 from unix_lib.benchmarks.settings import CaptionImages
 from unix_lib.evaluate.benchmark import Answers
 from unix_lib.evaluate.image_distance import frechet_distance, jackknifed, kernel_distance, score_distance
+from unix_lib.evaluate.model_features import model_features
 from unix_lib.evaluate.plain_features import FEATURES, plain_features
-from unix_lib.evaluate.scorers.image_distance import DistanceScoring, Featured
+from unix_lib.evaluate.scorers.image_distance import DistanceScoring, Featured, FeatureModel
+from unix_lib.judges.judge import JudgeError
 
 RNG = np.random.default_rng(0)
 FIRST, SECOND = RNG.normal(size=(40, 5)), RNG.normal(0.5, 2.0, size=(30, 5))
@@ -98,7 +117,7 @@ def distance(small: SmallExperiment, images: str, features: Path | None = None, 
     return Answers(
         name="own",
         settings=DistanceScoring.model_validate(
-            {"scorer": "image_distance", "scorer_version": 1, "chance": 0.0, "features": model} | common
+            {"scorer": "image_distance", "scorer_version": 2, "chance": 0.0, "features": model} | common
         ),
         folder=drawn.folder,
         source=None,
@@ -127,12 +146,68 @@ def test_drawn_images_are_held_against_those_of_the_same_captions(small: SmallEx
 
 
 def test_a_model_that_is_brought_names_the_metric(small: SmallExperiment, images: str, tmp_path: Path) -> None:
-    answers = distance(small, images, clip(tmp_path / "some-clip"))
+    answers = distance(small, images, clip(tmp_path / "Some-CLIP.v2"))
     width = len(pq.read_table(answers.judging / "features.parquet")["features"][0])
     assert width == 8  # of the tiny model's embeddings
     result = score_distance(answers)
-    assert [score.metric for score in result.scores] == ["clip_frechet", "clip_kernel", "clip_frechet_own_halves"]
-    assert result.protocol == "drawn captions against own images, some-clip"
+    metrics = [f"some_clip_v2_{end}" for end in ("frechet", "kernel", "frechet_own_halves")]
+    assert [score.metric for score in result.scores] == metrics
+    assert result.protocol == "drawn captions against own images, Some-CLIP.v2"
+
+
+LAYERS = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+SIDE = {"image_size": 32, "patch_size": 8}
+# Tiny random models with an image processor each: the pooled features as the model's own paper has them.
+MODELS: dict[str, tuple[Any, Any, Callable[[Any, Any], Any]]] = {
+    "dinov2": (
+        Dinov2Model(Dinov2Config(**LAYERS, **SIDE, mlp_ratio=1)),
+        BitImageProcessorPil(size={"shortest_edge": 36}, crop_size={"height": 32, "width": 32}),
+        lambda model, pixels: model(pixels).last_hidden_state[:, 0],
+    ),
+    "vit": (
+        ViTModel(ViTConfig(**LAYERS, **SIDE)),
+        ViTImageProcessorPil(size={"height": 32, "width": 32}),
+        lambda model, pixels: torch.tanh(model.pooler.dense(model(pixels).last_hidden_state[:, 0])),
+    ),
+    "resnet": (
+        ResNetModel(ResNetConfig(embedding_size=8, hidden_sizes=[8, 12], depths=[1, 1])),
+        ConvNextImageProcessorPil(size={"shortest_edge": 32}),
+        lambda model, pixels: model(pixels).last_hidden_state.mean(dim=(2, 3)),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_any_vision_model_that_pools_gives_features(name: str, tmp_path: Path) -> None:
+    network, processor, expected = MODELS[name]
+    for part in (network.eval(), processor):
+        part.save_pretrained(tmp_path / name)
+    pictures = RNG.integers(0, 256, (3, 40, 40, 3), dtype=np.uint8)
+    found = model_features(FeatureModel(path=str(tmp_path / name)), "cpu")(pictures)
+    with torch.inference_mode():
+        wanted = expected(
+            network, processor([Image.fromarray(each) for each in pictures], return_tensors="pt")["pixel_values"]
+        )
+    assert found.dtype == np.float32 and found.shape == wanted.shape
+    np.testing.assert_allclose(found, wanted.numpy(), rtol=1e-5, atol=1e-6)
+
+
+def test_a_model_without_pooled_features_of_images_is_refused(tmp_path: Path) -> None:
+    _, processor, _ = MODELS["vit"]
+    given = {
+        "texts": BertModel(BertConfig(**LAYERS, vocab_size=16)),
+        "places": ViTModel(ViTConfig(**LAYERS, **SIDE), add_pooling_layer=False),
+        "classes": ViTForImageClassification(ViTConfig(**LAYERS, **SIDE)),
+    }
+    told = {"texts": "a BertModel gives no pooled features", "places": "missing", "classes": "missing"}
+    for name, network in given.items():
+        for part in (network, processor):
+            part.save_pretrained(tmp_path / name)
+        with pytest.raises(JudgeError, match=told[name]):
+            model_features(FeatureModel(path=str(tmp_path / name)), "cpu")
+    MODELS["vit"][0].save_pretrained(tmp_path / "bare")
+    with pytest.raises(JudgeError, match="no AutoImageProcessor here"):
+        model_features(FeatureModel(path=str(tmp_path / "bare")), "cpu")
 
 
 def test_too_few_images_are_no_distance(small: SmallExperiment, images: str) -> None:

@@ -6,12 +6,17 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from tests.figures.synthetic import drawn_figure
 from unix_lib.artefacts.manifest import write_manifest
+from unix_lib.figures import score_table
 from unix_lib.figures.architecture_claims import scale_claim
+from unix_lib.figures.drawn_table import TextTable
 from unix_lib.figures.evidence import FAILS, HOLDS, NOT_MEASURABLE, UNDECIDED
 from unix_lib.figures.family_means import PAPER_MEAN, family_means, mean_cells, shown_means
 from unix_lib.figures.inputs import Inputs
+from unix_lib.figures.make import draw_figure
 from unix_lib.figures.published import TEXT_BENCHMARKS
+from unix_lib.figures.samples import SAMPLE_COLUMNS
 from unix_lib.figures.scores import measured_scores
 
 FAMILY = dict.fromkeys(TEXT_BENCHMARKS, "text") | {"geneval": "generation", "mmbench": "understanding"}
@@ -52,6 +57,44 @@ def test_figures_show_the_first_protocol(tmp_path: Path) -> None:
     inputs = experiment(tmp_path, {"mmbench": 0.6, "mmlu": 0.5})
     assert len(pd.read_parquet(tmp_path / "evaluate" / "one" / "scores.parquet")) == 4
     assert measured_scores(inputs).value.tolist() == [0.6, 0.5]
+
+
+def drawn(inputs: Inputs, table: str) -> pd.DataFrame:
+    return draw_figure(inputs, drawn_figure(table, "made up")).table
+
+
+@pytest.fixture
+def without_samples(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(score_table, "final_samples", lambda inputs: pd.DataFrame(columns=SAMPLE_COLUMNS))
+
+
+@pytest.mark.usefixtures("without_samples")
+def test_what_other_protocols_read_stands_in_rows_of_its_own(tmp_path: Path) -> None:
+    inputs = experiment(tmp_path, {"mmbench": 0.6, "geneval": 0.7})
+    table = drawn(inputs, "table2_multimodal")
+    rows = table[table.origin == "measured"]
+    found = {(row.benchmark, row.protocol): row.value for row in rows.itertuples()}
+    expected = {("mmbench", "first"): 60.0, ("mmbench", "second"): 30.0}
+    expected |= {("geneval", "first"): 70.0, ("geneval", "second"): 40.0}
+    assert found == pytest.approx(
+        {(name, f"{name}, {protocol}"): value for (name, protocol), value in expected.items()}
+    )
+    curves = drawn(inputs, "scores_over_tokens")
+    assert sorted(curves[curves.benchmark == "mmbench"].protocol) == ["mmbench, first", "mmbench, second"]
+    # Means, and what else takes one score of a benchmark, are of the first.
+    assert family_means(inputs).set_index("family").value["understanding"] == pytest.approx(60)
+
+
+@pytest.mark.usefixtures("without_samples")
+def test_a_published_score_stands_beside_no_other_protocols(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[TextTable] = []
+    draw_table = score_table.draw_table
+    monkeypatch.setattr(score_table, "draw_table", lambda table: shown.append(table) or draw_table(table))
+    drawn(experiment(tmp_path, {"mmbench": 0.6}), "table2_multimodal")
+    headings = [section.heading for section in shown[0].sections]
+    assert headings == ["published", "measured here", "measured here, by protocol second"]
+    assert [section.rows[0][5] for section in shown[0].sections[1:]] == ["60.0 ± 1.0", "30.0 ± 1.0"]
+    assert "rows without one are by first. Published scores of questions about images are by paper" in shown[0].notes[1]
 
 
 def test_the_papers_mean_is_of_its_three_benchmarks(tmp_path: Path) -> None:

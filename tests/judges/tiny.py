@@ -55,6 +55,7 @@ def clip(folder: Path) -> Path:
     CLIPModel(CLIPConfig(text_config=of_text, vision_config=vision, projection_dim=8)).save_pretrained(folder)
     names = {word for name in CLASSES for word in name.split()}
     tokenizer(["<s>", "</s>", *WORDS, *COLORS, *sorted(names)], ends=True).save_pretrained(folder)
+    CLIPImageProcessorPil(size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32}).save_pretrained(folder)
     return folder
 
 
@@ -69,14 +70,20 @@ def tokenizer(words: list[str], *, ends: bool = False) -> PreTrainedTokenizerFas
     )
 
 
-def image_text(folder: Path, chat_template: str | None) -> Path:
-    """A LLaVA of 32 px images; its chat template is a question behind the image."""
+def image_text(folder: Path, chat_template: str | None, *, yes_or_no: bool = False) -> Path:
+    """A LLaVA of 32 px images, whose words may be yes and no only; its chat template is a question behind the image."""
     torch.manual_seed(2)
     layers = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
     words = ["<s>", "</s>", "<image>", *WORDS, *COLORS]
     vision, text = CLIPVisionConfig(**layers, image_size=32, patch_size=8), LlamaConfig(**layers, vocab_size=len(words))
     config = LlavaConfig(vision_config=vision, text_config=text, image_token_index=2, vision_feature_layer=-1)
-    LlavaForConditionalGeneration(config).save_pretrained(folder)
+    network = LlavaForConditionalGeneration(config)
+    if yes_or_no:  # one of the two is more probable than all else, whatever it sees
+        with torch.no_grad():
+            one = network.lm_head.weight[words.index("yes")].clone()
+            network.lm_head.weight.zero_()
+            network.lm_head.weight[[words.index("yes"), words.index("no")]] = torch.stack([one, -one])
+    network.save_pretrained(folder)
     size = {"height": 32, "width": 32}
     processor = LlavaProcessor(
         image_processor=CLIPImageProcessorPil(size={"shortest_edge": 32}, crop_size=size),

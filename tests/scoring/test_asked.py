@@ -14,14 +14,19 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from PIL import Image
+from rich.console import Console
 
 from tests.endpoints.fake import Body, FakeEndpoint, Reply, endpoint
 from tests.evaluate.small import SmallExperiment
 from tests.scoring import tiny_server
 from tests.scoring.small_list import SmallList
 from unix_lib.artefacts.errors import UserError
+from unix_lib.artefacts.manifest import read_manifest
+from unix_lib.artefacts.recipe import recipe_of
 from unix_lib.artefacts.verify import verify
 from unix_lib.benchmarks.question_files import read_questions
+from unix_lib.commands import lay_out
 from unix_lib.endpoints.client import Endpoint
 from unix_lib.images.files import png_bytes
 from unix_lib.scoring import server
@@ -147,6 +152,37 @@ def test_prompts_are_drawn_with_what_sampling_says(listed: SmallList) -> None:
     grey = png_bytes(np.full((32, 32, 3), 99, np.uint8))
     images = [pq.read_table(path)["image"].to_pylist() for path in listed.results.glob("generate/*/images.parquet")]
     assert sorted(map(len, images)) == [2, 6] and {each for some in images for each in some} == {grey}
+
+
+def test_a_prompt_that_is_refused_has_a_missing_image_which_is_wrong(listed: SmallList, tmp_path: Path) -> None:
+    def answer(body: Body) -> Reply:
+        refused = len(behind.seen) in (2, 8)  # the second image of the first prompt of each
+        return Reply(400, "content_policy_violation") if refused else tiny_server.answer(body)
+
+    with endpoint(answer) as behind:
+        found = scored(listed, base(behind), "geneval", "dpg", images_per_prompt=2, limit=3, concurrency=1)
+        assert len(behind.seen) == 6 + 4
+        again = scored(listed, base(behind), "geneval", "dpg", images_per_prompt=2, limit=3, concurrency=1)
+        assert found.faults == {} and again.rows == found.rows and len(behind.seen) == 10
+    overall = {row["benchmark"]: row for row in found.rows if row["metric"] == "overall"}
+    assert overall["geneval"]["n"] == 6 and overall["dpg"]["n"] == 2
+    (aside,) = pq.read_table(found.folders["geneval"] / "rejected.parquet").to_pylist()
+    assert (aside["sample_id"], aside["reason"]) == ("00000-1", "no image")
+    assert aside["detail"] == "refused by the endpoint: status 400"
+    for name, total in (("geneval", 6), ("dpg", 4)):
+        samples = pq.read_table(found.folders[name] / "samples" / f"{name}.parquet").to_pylist()
+        assert len(samples) == total
+        if name == "dpg":
+            assert [(row["reason"], row["value"]) for row in samples][1] == ("no image", 0.0)
+    made = [path.parent for path in listed.results.glob("generate/*/images.parquet")]
+    folders = {recipe_of(folder).kind.removeprefix("endpoint/"): folder for folder in made}
+    counts = {kind: read_manifest(folder).rejected for kind, folder in folders.items()}
+    assert counts == {kind: {"refused by the endpoint": 1} for kind in ("geneval", "dpg")}
+    assert verify(listed.results).faults == []
+    lay_out.run(folders["dpg"], tmp_path / "out", Console())
+    first, second = sorted((tmp_path / "out").iterdir())
+    halves = [np.asarray(Image.open(path)).reshape(32, 2, 32, 3)[:, 1] for path in (first, second)]
+    assert not halves[0].any() and (halves[1] == 99).all()
 
 
 def test_another_address_is_another_model_and_texts_need_likelihoods(listed: SmallList) -> None:

@@ -18,8 +18,16 @@ from tests.torture.reference import Reference
 from tests.torture.room import Room
 from unix_lib.recipes.plan import STAGES
 
-# Of `translate`, which asks an endpoint, tests/translate tortures the jobs.
-TORTURED = tuple(stage for stage in STAGES if stage != "translate")
+JUDGING = "evaluate judging"  # the jobs of `evaluate` that read answers for a long time, before there are scores
+TORTURED = (*STAGES, JUDGING)
+
+
+def targets_of(reference: Reference, stage: str) -> list[str]:
+    """Artefacts of a stage of `TORTURED` that a job of their own makes; of a whole run's or of data's cases, all."""
+    if stage not in TORTURED:
+        return reference.targets()
+    of_stage = reference.targets(stage.partition(" ")[0])
+    return of_stage if stage != JUDGING else [name for name in of_stage if "-judging-" in name]
 
 
 @dataclass(frozen=True)
@@ -53,7 +61,7 @@ def all_cases(rounds: int, seed: int) -> list[Case]:
 def run_case(case: Case, reference: Reference, clone: Clone, seed: int) -> Outcome:
     """One case in a clone, which is reset first."""
     draw = random.Random(f"{seed}/{case.name}")
-    targets = reference.targets(*([case.stage] if case.stage in TORTURED else []))
+    targets = targets_of(reference, case.stage)
     clone.reset(reference.clone)
     try:
         return case.kind.run(Room(clone, reference, draw.choice(targets), draw))

@@ -27,7 +27,7 @@ CONFIG = Path("tests/torture/experiment.yaml")
 CONFIGS = ROOT / CONFIG.parent
 HOOKS = CONFIG.parent / "hooks"
 CODE = ("workflow", "rules", "scripts", "unix_lib", "config")
-STATE = ("results", "data", ".snakemake", CONFIG.parent.as_posix())  # what a case may damage
+STATE = ("results", "data", "answers", ".snakemake", CONFIG.parent.as_posix())  # what a case may damage
 SECONDS_TO_END = 900.0  # a process that takes longer hangs; two cores may be shared with others
 
 

@@ -15,6 +15,9 @@ from tests.torture.clone import Clone, Event
 from unix_lib.artefacts.manifest import MANIFEST, read_manifest
 from unix_lib.artefacts.verify import verify
 from unix_lib.recipes.plan import STAGES
+from unix_lib.translate.answers import Answers
+from unix_lib.translate.asking import COMPLETE, Answer, Request, settled
+from unix_lib.translate.protected import protect
 
 PHOTOS, NOTES, WORDS = 24, 3, ("red", "green", "blue", "large", "small", "round", "plain", "bright", "dark")
 
@@ -84,7 +87,7 @@ def make_reference(clone: Clone) -> Reference:
     """Run the whole experiment, undisturbed; what a clone has already is made again only where the code is another."""
     clone.copy_code()
     if not (clone.folder / "data").exists():
-        write_data(clone.folder / "data")
+        write_answers(clone, write_data(clone.folder / "data"))
     ended = clone.run(clone.driver())
     if ended.code:
         raise RuntimeError(f"the undisturbed run failed:\n{ended.output}")
@@ -109,9 +112,20 @@ def is_finished(clone: Clone, artefact: str) -> bool:
     return (clone.results / artefact / MANIFEST).is_file()
 
 
-def write_data(folder: Path) -> None:
-    """A user's own files: images with captions, texts, and files of rows."""
-    draw = random.Random(218)
+def write_answers(clone: Clone, texts: list[str]) -> None:
+    """What a model said to what the experiment's translations ask of some texts, as batch files bring it."""
+    translate = clone.plan().experiment.translate
+    for wording in translate.translations.values():
+        with Answers(clone.folder / translate.answers, "imported") as kept:
+            for text in texts:
+                request = settled(protect(text, wording.keep), wording, lambda request: None)
+                assert isinstance(request, Request)
+                kept.add(request.key, Answer(f"Ein Bild: {text}", COMPLETE))
+
+
+def write_data(folder: Path) -> list[str]:
+    """A user's own files: images with captions, which are returned, texts, and files of rows."""
+    draw, captions = random.Random(218), []
     (folder / "photos").mkdir(parents=True)
     with open(folder / "captions.csv", "w", encoding="utf-8", newline="") as file:
         rows = csv.writer(file)
@@ -120,10 +134,12 @@ def write_data(folder: Path) -> None:
             pixels = np.random.default_rng(number).integers(0, 256, (8, 8, 3), dtype=np.uint8)
             image = Image.fromarray(pixels).resize((48, 40), Image.Resampling.BICUBIC)
             image.save(folder / "photos" / f"{number:03d}.png")
-            rows.writerow([f"{number:03d}.png", f"A {draw.choice(WORDS)}, {draw.choice(WORDS)} pattern"])
+            captions.append(f"A {draw.choice(WORDS)}, {draw.choice(WORDS)} pattern")
+            rows.writerow([f"{number:03d}.png", captions[-1]])
     (folder / "notes").mkdir()
     for number in range(NOTES):
         paragraphs = [" ".join(draw.choices(WORDS, k=80)).capitalize() + "." for _ in range(12)]
         (folder / "notes" / f"{number}.txt").write_text("\n\n".join(paragraphs) + "\n", encoding="utf-8")
     for layout in ("finevision", "pairs.tsv"):
         LAYOUTS[layout].write(folder / LAYOUTS[layout].file, PHOTOS)
+    return captions

@@ -17,7 +17,7 @@ from unix_lib.artefacts.errors import UserError
 from unix_lib.records.rejected import RejectedSamples
 from unix_lib.records.tables import read_table
 from unix_lib.translate.files import read_items, write_items
-from unix_lib.translate.rows import translated
+from unix_lib.translate.rows import Item, translated
 from unix_lib.translate.translator import Outcome
 
 Rows = list[dict[str, Any]]
@@ -119,6 +119,35 @@ def test_rows_that_are_none_are_set_aside_and_counted(tmp_path: Path) -> None:
     assert "10 rows translated" in shown and "2 not a text, 2 unreadable row" in shown
     assert len((tmp_path / "captions-translated-rejected.jsonl").read_text().splitlines()) == len(faulty)
     assert table(tmp_path / "captions-translated.jsonl")[:-1] == as_texts(TRANSLATED)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".tsv", ".jsonl", ".parquet"])
+def test_an_empty_cell_spoils_no_row(suffix: str, tmp_path: Path) -> None:
+    """As DPG-Bench's file has them, whose prompts alone are translated; nothing is asked of what is empty."""
+    full = {"item_id": "a", "text": "A dog, big.", "keywords": "", "dependency": "1", "tuple": "entity (dog)"}
+    rows = [{**full, **dict.fromkeys(empty, "")} for empty in ([], ["tuple"], ["text", "dependency"], list(full)[1:])]
+    file = tmp_path / f"dpg{suffix}"
+    file.write_bytes(FORMS[suffix](rows))
+    with endpoint(german) as server:
+        code, _ = run(*command(tmp_path, file, "--column", "text", "--url", server.url))
+    expected = [row | {"text": row["text"] and f"ein {row['text']}"} for row in rows]
+    assert (code, table(tmp_path / f"dpg-translated{suffix}"), len(server.seen)) == (0, expected, 1)
+    assert not (tmp_path / "dpg-translated-rejected.jsonl").exists()
+
+
+def test_what_is_null_in_a_list_has_no_text() -> None:
+    rejected = RejectedSamples()
+    values = {"captions": ["a", None, ["b", None]], "turns": [None, {"value": None}, {"value": "c"}], "none": None}
+    paths = {"captions": "captions", "turns.value": "turns", "none": "none"}
+    (row,) = translated(
+        [Item("row-1", "some:1", 1, values)], paths, lambda texts: {t: t.upper() for t in texts}, rejected
+    )
+    assert len(rejected) == 0
+    assert row.values == {
+        "captions": ["A", None, ["B", None]],
+        "turns": [None, {"value": None}, {"value": "C"}],
+        "none": None,
+    }
 
 
 @pytest.mark.parametrize("suffix", FORMS)

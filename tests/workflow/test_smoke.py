@@ -1,5 +1,6 @@
 """The real chain, end to end, in a copy of the project: every stage makes what it promises, nothing is damaged."""
 
+import base64
 import json
 import os
 import re
@@ -17,25 +18,32 @@ import yaml
 
 from tests.artefacts.damage import DAMAGES, damage, files_in
 from tests.artefacts.test_verify import assert_every_flip_is_found
-from tests.sources.row_files import LAYOUTS, config_of, published
+from tests.judges import tiny
+from tests.sources.row_files import LAYOUTS, config_of, picture, published
 from unix_lib.artefacts.manifest import MANIFEST, Manifest, read_manifest
 from unix_lib.artefacts.recipe import Recipe, read_recipe
 from unix_lib.artefacts.verify import verify
 from unix_lib.config.kinds import known_kinds
+from unix_lib.config.shipped import SHIPPED
 from unix_lib.jobs.job import Job
 from unix_lib.recipes.workspace import execution_path
 
 ROOT = Path(__file__).resolve().parents[2]
-CONFIG = "config/with-row-files.yaml"
+CONFIG = "config/with-files-and-models.yaml"
 
 
 @pytest.fixture(scope="module")
 def smoke(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the project in which `config/smoke.yaml`, with a small file of every layout, ran to its report."""
+    """A copy of the project in which `config/smoke.yaml` ran to its report.
+
+    With a small file of every layout, and with every benchmark and judge that pretrained models stand behind.
+    """
     folder = tmp_path_factory.mktemp("smoke") / "clone"
     for name in ("workflow", "rules", "scripts", "unix_lib", "config"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"), symlinks=True)
-    (folder / CONFIG).write_text(yaml.safe_dump(with_row_files(folder)), encoding="utf-8")
+    (folder / CONFIG).write_text(
+        yaml.safe_dump(with_row_files(folder) | {"evaluate": judged_by_models(folder)}), encoding="utf-8"
+    )
     run_chain(folder)
     return folder
 
@@ -52,6 +60,39 @@ def with_row_files(folder: Path) -> dict[str, Any]:
     laptop = yaml.safe_load((folder / "config/laptop.yaml").read_text(encoding="utf-8"))
     parts = [*laptop["pack"]["mixtures"]["mixed"]["parts"], *({"source": name} for name in sources)]
     return smoke | {"sources": smoke["sources"] | sources, "pack": {"mixtures": {"mixed": {"parts": parts}}}}
+
+
+def judged_by_models(folder: Path) -> dict[str, Any]:
+    """What the smoke config evaluates, by tiny random models in the place of pretrained ones, and a little more."""
+    data, models = folder / "data", folder / "data" / "models"
+    tiny.mask2former(models / "detector")
+    tiny.clip(models / "clip")
+    tiny.image_text(models / "answerer", None, yes_or_no=True)
+    prompt = next(line for line in SHIPPED["geneval"].read_text().splitlines() if json.loads(line)["tag"] == "colors")
+    (data / "geneval.jsonl").write_text(prompt + "\n")
+    heading = ("index", "question", "answer", "image", "A", "B", "C", "D", "category")
+    question = ("0", "What is it?", "B", base64.b64encode(picture(0)).decode(), *"wxyz", "Scene Understanding")
+    (data / "seed.tsv").write_text("".join("\t".join(row) + "\n" for row in (heading, question)))
+    evaluate = yaml.safe_load((folder / "config/smoke.yaml").read_text(encoding="utf-8"))["evaluate"]
+    objects = {
+        "kind": "mask2former",
+        "detector": {"path": "data/models/detector"},
+        "clip": {"path": "data/models/clip"},
+    }
+    objects |= {
+        "known_image": None,
+        "confidence": 0.001,
+        "counting_confidence": 0.001,
+    }  # random weights are sure of nothing
+    answerer = {"kind": "image_text", "model": {"path": "data/models/answerer"}, "prompt": "<image> {question}"}
+    evaluate["judges"] = {"objects": objects, "answerer": answerer | {"max_tokens": 1}}
+    own = evaluate["benchmarks"]
+    own["dpg"] |= {"judge": "answerer"}
+    own["likeness"] |= {"features": {"path": "data/models/clip"}}
+    own["photographs"] = {"scorer": "geneval", "file": "data/geneval.jsonl", "judge": "objects"}
+    own["seed"] = {"scorer": "multiple_choice", "layout": "seed", "file": "data/seed.tsv", "chance": 0.25}
+    evaluate["groups"]["all"] += ["photographs", "seed"]
+    return dict(evaluate)
 
 
 def environment(folder: Path) -> dict[str, str]:
@@ -165,8 +206,11 @@ def test_the_report_shows_every_figure_and_every_score_has_an_interval(smoke: Pa
         for suffix in ("csv", "png", "pdf"):
             assert (current / "figures" / figure / f"{figure}.{suffix}").stat().st_size > 0
     scores = pd.concat(pd.read_parquet(path) for path in sorted(current.glob("evaluate/*/scores.parquet")))
-    named = {"geneval", "dpg", "pope", "mme", "mmbench", "cloze", "captions", "likeness"}
-    assert named <= set(scores["benchmark"])
+    named = {"geneval", "dpg", "pope", "mme", "mmbench", "seed", "cloze", "captions", "likeness", "photographs"}
+    assert set(scores["benchmark"]) == named
+    by = scores.groupby("benchmark").judge.unique().map(list)
+    assert by["photographs"] == ["mask2former 1 detector clip unchecked"]
+    assert by["dpg"] == ["image_text 1 answerer"]
     undefined = scores[scores["value"].isna()]
     # Of a model that never says yes; of DPG-Bench's one prompt here, which its authors' script leaves out.
     assert set(undefined["metric"]) <= {"precision", "f1", "faithful_overall"}

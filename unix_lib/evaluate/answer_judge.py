@@ -1,14 +1,14 @@
 """Asks a judge what an answer means that rules can't read; what it says is kept, so that nothing is asked twice."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from unix_lib.artefacts.files import digest_of
 from unix_lib.benchmarks.question_files import Question
 from unix_lib.evaluate.benchmark import Answers
 from unix_lib.evaluate.scorers.question_settings import QuestionScoring
 from unix_lib.judges.inquiry import MOST_WITHOUT
-from unix_lib.judges.judge import NoVerdict, WordsReader, open_judge
+from unix_lib.judges.judge import NoVerdict, WordsReader, answers_to, open_judge
 from unix_lib.records.questions import choice_prompt
 from unix_lib.translate.answers import Answers as Kept
 from unix_lib.translate.asking import COMPLETE, Answer
@@ -45,24 +45,14 @@ def judged(answers: Answers[QuestionScoring], unread: Sequence[tuple[Question, s
             reader: WordsReader = open_judge(settings.judge, settings.judge_version, 0, answers.judges)
             most = MOST_WITHOUT * len(unread)
             for begin in range(0, len(missing), reader.at_once):
-                most = _ask(reader, missing[begin : begin + reader.at_once], keys, kept, most)
+                for words, reply in answers_to(reader.reply, missing[begin : begin + reader.at_once]):
+                    if isinstance(reply, NoVerdict):
+                        log.warning("no words on an answer: %s (%s)", reply.reason, reply)
+                        if most < 1:
+                            raise reply
+                        most -= 1
+                    else:
+                        kept.add(keys[words], Answer(reply, COMPLETE))
         log.info("%s: %d unread answers judged, %d of them anew", answers.name, len(unread), kept.added)
         said = {words: known.text or "" for words, key in keys.items() if (known := kept.get(key)) is not None}
     return {index: said.get(words, "") for index, words in asked.items()}
-
-
-def _ask(reader: WordsReader, some: Sequence[str], keys: Mapping[str, str], kept: Kept, most: float) -> float:
-    """Keep what the judge says; about each by itself where one spoils it. How many more may be without words."""
-    try:
-        for words, reply in zip(some, reader.reply(some), strict=True):
-            kept.add(keys[words], Answer(reply, COMPLETE))
-    except NoVerdict as fault:
-        if len(some) > 1:
-            for words in some:
-                most = _ask(reader, [words], keys, kept, most)
-            return most
-        log.warning("no words on an answer: %s (%s)", fault.reason, fault)
-        if most < 1:
-            raise
-        most -= 1
-    return most

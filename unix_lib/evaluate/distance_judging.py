@@ -30,9 +30,9 @@ def make_features(job: Job[Featured, BatchedExecution]) -> Manifest:
     settings, rejected = job.settings, Counter[str]()
     features: Callable[[np.ndarray], np.ndarray] = plain_features
     if settings.features is not None:
-        from unix_lib.evaluate.clip_features import clip_features
+        from unix_lib.evaluate.model_features import model_features
 
-        features = clip_features(settings.features, device_of(job.shape))
+        features = model_features(settings.features, device_of(job.shape))
     store, begin = SampleStore(job.work, FEATURES), 0
     for of, images in _images(job, rejected):
         end = begin + len(images)

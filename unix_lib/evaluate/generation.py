@@ -7,6 +7,7 @@ scores that has nothing to do with its prompt.
 import hashlib
 from collections.abc import Mapping, Sequence
 from functools import partial
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,7 @@ from unix_lib.evaluate.fitness import require_fit
 from unix_lib.evaluate.geneval import confident, geneval_scores, judge, samples_of, shuffled_prompts
 from unix_lib.evaluate.geneval_results import ResultLine, result_line
 from unix_lib.evaluate.scorers.geneval import GenEvalScoring
-from unix_lib.evaluate.stored_images import decoded, images_a_prompt, stored_images
+from unix_lib.evaluate.stored_images import decoded, images_a_prompt, stored_images, why_missing
 from unix_lib.evaluate.tables import Score
 from unix_lib.judges.detector import Detector
 from unix_lib.judges.inquiry import Asked, ObjectInquiry
@@ -69,8 +70,8 @@ def score_geneval(answers: Answers[GenEvalScoring]) -> BenchmarkResult:
             else:
                 rows.append(row)
                 objects.append(seen)
-    for row in undrawn(answers.folder, len(prompts)):
-        rejected.append(RejectedRow(sample_id_of(row), answers.name, NO_IMAGE, "its prompt is too long for the model"))
+    for row, why in undrawn(answers.folder, len(prompts)):
+        rejected.append(RejectedRow(sample_id_of(row), answers.name, NO_IMAGE, why))
         rows.append(row)
         objects.append([])
     samples, verdicts = verdicts_on(prompts, rows, objects, settings.seed, settings.judge)
@@ -80,11 +81,18 @@ def score_geneval(answers: Answers[GenEvalScoring]) -> BenchmarkResult:
     return BenchmarkResult(scores, samples, protocol, judge_of(settings), verdicts, rejected, lines)
 
 
-def undrawn(answers: Path, prompts: int) -> list[Row]:
-    """`prompt_index` and `sample_index` of images that are not there, of prompts that have none."""
-    drawn = pq.read_table(answers / IMAGES_FILE, columns=["prompt_index"])["prompt_index"].to_pylist()
-    missing, samples = sorted(set(range(prompts)) - set(drawn)), range(images_a_prompt(answers))
-    return [{"prompt_index": index, "sample_index": sample} for index in missing for sample in samples]
+def undrawn(answers: Path, prompts: int) -> list[tuple[Row, str]]:
+    """`prompt_index` and `sample_index` of images that are not there, each with why."""
+    drawn = pq.read_table(answers / IMAGES_FILE, columns=["prompt_index", "sample_index"]).to_pydict().values()
+    missing = {*product(range(prompts), range(images_a_prompt(answers)))}.difference(zip(*drawn, strict=True))
+    reasons = why_missing(answers)
+    return [
+        (
+            {"prompt_index": place[0], "sample_index": place[1]},
+            reasons.get(place, "its prompt is too long for the model"),
+        )
+        for place in sorted(missing)
+    ]
 
 
 def asked(image: bytes, wanted: Mapping[str, int]) -> Asked:

@@ -43,7 +43,7 @@ def score_distance(answers: Answers[DistanceScoring]) -> BenchmarkResult:
             "set 'split: all' where no run is trained on the source"
         )
     model = answers.settings.features
-    by = "plain_statistics" if model is None else "clip"
+    by = "plain_statistics" if model is None else model.metric
     halves = [frechet_distance(*_halves(own, seed)) for seed in range(HALVINGS)]
     floor = float(np.mean(halves))
     scores = [

@@ -1,6 +1,7 @@
 """Writes a checkpoint's images as the authors of GenEval and DPG-Bench lay them out, for their own tools to judge."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from itertools import groupby
 from pathlib import Path
 
 from PIL import Image
@@ -40,7 +41,7 @@ def write_geneval(answers: Path, file: Callable[[str], Path], settings: ImageSet
 def write_dpg(answers: Path, file: Callable[[str], Path], settings: ImageSettings, output: Path) -> int:
     """A picture `<item_id>.png` a prompt, its images row by row, two in a row; returns the number of images.
 
-    A single image is the picture itself. See `write_geneval` for the arguments.
+    A single image is the picture itself, and a missing one of several black. See `write_geneval` for the arguments.
 
     Raises:
         BenchmarkError: more images a prompt than a grid has cells.
@@ -50,22 +51,18 @@ def write_dpg(answers: Path, file: Callable[[str], Path], settings: ImageSetting
         raise BenchmarkError(f"{answers}: {images} images a prompt; DPG-Bench's grids hold {GRID * GRID}")
     prompts, _ = read_dpg(file("dpg.csv"), settings.limit, settings.prompts)
     output.mkdir(parents=True, exist_ok=True)
-    cells: list[Image.Image] = []
+    every = ((row, image) for some in stored_images(answers) for row, image in zip(*some, strict=True))
     written = 0
-    for rows, stored in stored_images(answers):
-        for row, image in zip(rows, stored, strict=True):  # a prompt's images follow each other
-            cells.append(Image.fromarray(decoded(image)))
-            written += 1
-            if len(cells) == images:
-                _grid(cells).save(output / f"{prompts[row['prompt_index']].item_id}.png")
-                cells = []
+    for index, of_prompt in groupby(every, lambda pair: pair[0]["prompt_index"]):  # they follow each other
+        cells = {row["sample_index"]: Image.fromarray(decoded(image)) for row, image in of_prompt}
+        _grid(cells, images).save(output / f"{prompts[index].item_id}.png")
+        written += len(cells)
     return written
 
 
-def _grid(cells: list[Image.Image]) -> Image.Image:
-    width, height = cells[0].size
-    columns, rows = min(len(cells), GRID), -(-len(cells) // GRID)
-    grid = Image.new("RGB", (columns * width, rows * height))
-    for index, cell in enumerate(cells):
+def _grid(cells: Mapping[int, Image.Image], count: int) -> Image.Image:
+    width, height = next(iter(cells.values())).size
+    grid = Image.new("RGB", (min(count, GRID) * width, -(-count // GRID) * height))
+    for index, cell in cells.items():
         grid.paste(cell, (index % GRID * width, index // GRID * height))
     return grid

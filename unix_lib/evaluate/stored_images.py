@@ -8,8 +8,10 @@ import numpy as np
 import pyarrow.parquet as pq
 from PIL import Image
 
+from unix_lib.artefacts.recipe import recipe_of
 from unix_lib.benchmarks.errors import BenchmarkError
 from unix_lib.benchmarks.tables import IMAGES_FILE
+from unix_lib.records.rejected import REJECTED_FILE
 from unix_lib.records.schema import Row
 
 AT_ONCE = 64
@@ -24,15 +26,26 @@ def stored_images(answers: Path) -> Iterator[tuple[list[Row], list[bytes]]]:
 
 
 def images_a_prompt(answers: Path) -> int:
-    """How many images each prompt has that has any.
+    """How many images of each prompt were asked for.
 
     Raises:
-        BenchmarkError: none has one.
+        BenchmarkError: there is not one.
     """
-    samples = pq.read_table(answers / IMAGES_FILE, columns=["sample_index"])["sample_index"].to_pylist()
-    if not samples:
+    if not pq.read_metadata(answers / IMAGES_FILE).num_rows:
         raise BenchmarkError(f"{answers}: not one image; every prompt is too long for the model")
-    return 1 + int(max(samples))
+    return int(recipe_of(answers).settings["image_sampling"]["images_per_prompt"])
+
+
+def why_missing(answers: Path) -> dict[tuple[int, int], str]:
+    """Why images are not there, by the indices of prompt and sample; of the others the prompt is too long."""
+    if not (answers / REJECTED_FILE).exists():
+        return {}
+    rows = pq.read_table(answers / REJECTED_FILE).to_pylist()
+    indices = (tuple(map(int, row["sample_id"].split("-"))) for row in rows)
+    return {
+        (prompt, sample): f"{row['reason']}: {row['detail']}"
+        for (prompt, sample), row in zip(indices, rows, strict=True)
+    }
 
 
 def decoded(image: bytes) -> np.ndarray:

@@ -61,6 +61,7 @@ MULTIMODAL_BENCHMARKS = {
     "mmbench": "MMBench",
     "seed": "SEED",
 }
+PAPER_PROTOCOL = "paper"  # by which its answers to questions about images are read
 MULTIMODAL_ROWS = (
     PublishedRow("EMU3-8B", (66, 80.6, 1243.8, 85.2, 58.5, 68.2)),
     PublishedRow("Liquid-7B", (68, 79.8, 1107.2, 81.1, None, None)),

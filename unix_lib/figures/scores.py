@@ -16,8 +16,8 @@ from unix_lib.figures.inputs import Inputs
 HEADLINE_METRICS = ("overall", "accuracy", "acc", "acc_norm")
 
 
-def measured_scores(inputs: Inputs) -> pd.DataFrame:
-    """`scores.parquet` of all evaluations; where several protocols scored the same answers, by the first.
+def measured_scores(inputs: Inputs, *, others: bool = False) -> pd.DataFrame:
+    """`scores.parquet` of all evaluations; where several protocols scored the same answers, by the first, or `others`.
 
     Where all samples are alike, all right or all wrong, their standard error is 0; in its place stands that of a normal
     interval as wide as the score's own, which says what so few samples leave possible.
@@ -26,27 +26,30 @@ def measured_scores(inputs: Inputs) -> pd.DataFrame:
     if scores.empty:
         return scores
     several = scores.groupby(["artefact", "benchmark"]).protocol.transform("nunique") > 1
-    if several.any():
-        first = {
-            (artefact, name): facts["protocol"]
-            for artefact in scores[several].artefact.unique()
-            for name, facts in read_manifest(inputs.results / artefact).facts["benchmarks"].items()
-        }
-        scores = scores[
-            [row.protocol == first.get((row.artefact, row.benchmark), row.protocol) for row in scores.itertuples()]
-        ]
+    first = {
+        (artefact, name): facts["protocol"]
+        for artefact in scores[several].artefact.unique()
+        for name, facts in read_manifest(inputs.results / artefact).facts["benchmarks"].items()
+    }
+    by_first = [row.protocol == first.get((row.artefact, row.benchmark), row.protocol) for row in scores.itertuples()]
+    scores = scores[np.array(by_first) != others]
     as_wide = (scores.high - scores.low) / (2 * Z_95)
     return scores.assign(standard_error=scores.standard_error.mask(scores.standard_error == 0, as_wide))
 
 
-def headline_scores(inputs: Inputs) -> pd.DataFrame:
+def protocol_name(protocol: str) -> str:
+    """What tells a protocol from the others that read the same answers: 'mme, greedy answers, paper' -> 'paper'."""
+    return protocol.rpartition(", ")[2]
+
+
+def headline_scores(inputs: Inputs, *, others: bool = False) -> pd.DataFrame:
     """`measured_scores`, headline metric only, with `family`, `local` and `by_task` of each benchmark."""
-    scores = measured_scores(inputs)
+    scores = measured_scores(inputs, others=others)
     if scores.empty:
         return scores
     ranked = scores[scores.metric.isin(HEADLINE_METRICS)].copy()
     ranked["rank"] = ranked.metric.map(HEADLINE_METRICS.index)
-    best = ranked.groupby("benchmark")["rank"].transform("min")
+    best = ranked.groupby(["benchmark", "protocol"] if others else "benchmark")["rank"].transform("min")
     headline = ranked[ranked["rank"] == best].drop(columns="rank")
     return headline.merge(inputs.benchmarks, on="benchmark", how="left")
 

@@ -1,4 +1,4 @@
-"""Figure "scores over training tokens": a panel per benchmark, a line per architecture with 95% intervals.
+"""Figure "scores over training tokens": a panel per benchmark and protocol, a line per architecture with 95% intervals.
 
 The dotted line is a blind guesser, the dashed one the same images scored against other prompts (a mean of the tasks
 that have prompts for different things), the dash-dotted one the ceiling: the score of perfect images that passed
@@ -14,7 +14,7 @@ from matplotlib.lines import Line2D
 from unix_lib.config.figures import DrawnFigure
 from unix_lib.figures.inputs import Inputs
 from unix_lib.figures.published import benchmark_name
-from unix_lib.figures.scores import headline_scores, over_seeds, sides
+from unix_lib.figures.scores import headline_scores, over_seeds, protocol_name, sides
 from unix_lib.figures.style import (
     GREY,
     Drawing,
@@ -41,32 +41,37 @@ def draw(inputs: Inputs, settings: DrawnFigure) -> Drawing:
     scores = headline_scores(inputs)
     if scores.empty:
         return Drawing(pd.DataFrame(columns=COLUMNS), nothing_yet("no evaluated checkpoint"))
-    table = over_seeds(scores, ["family", "benchmark", "metric", "architecture", "step"])
+    others = headline_scores(inputs, others=True)
+    # The first protocol has no name, where it is the only one.
+    several = scores.benchmark.isin(others.benchmark) if len(others) else False
+    scores = pd.concat([scores.assign(protocol=scores.protocol.where(several, "")), others], ignore_index=True)
+    table = over_seeds(scores, ["family", "benchmark", "protocol", "metric", "architecture", "step"])
     first = scores.groupby(["architecture", "step"]).tokens.mean().round().rename("tokens")
     table = table.merge(first, on=["architecture", "step"])
-    table = table.merge(scores.groupby("benchmark").chance.first().reset_index(), on="benchmark")
+    table = table.merge(scores.groupby(["benchmark", "protocol"]).chance.first().reset_index())
     table = table.merge(_controls(inputs), on=["benchmark", "step"], how="left")
     table = table.assign(origin="measured", ceiling=table.benchmark.map(ceilings(inputs)))
-    benchmarks = list(
-        table.drop_duplicates("benchmark")
+    shown = list(
+        table.drop_duplicates(["benchmark", "protocol"])
         .assign(place=lambda rows: rows.family.map(FAMILY_ORDER.index))
-        .sort_values(["place", "benchmark"], kind="stable")
-        .benchmark
+        .sort_values(["place", "benchmark"], kind="stable")[["benchmark", "protocol"]]
+        .itertuples(index=False)
     )
-    rows_of_panels = -(-(len(benchmarks) + 1) // PANELS_PER_ROW)
+    rows_of_panels = -(-(len(shown) + 1) // PANELS_PER_ROW)
     figure, grid = plt.subplots(
         rows_of_panels, PANELS_PER_ROW, figsize=(9.0, 2.5 * rows_of_panels), layout="constrained", squeeze=False
     )
     panels = grid.flatten()
-    for position, benchmark in enumerate(benchmarks):
-        _panel(panels[position], table[table.benchmark == benchmark], chr(ord("a") + position))
-    for axes in panels[len(benchmarks) :]:
+    for position, (benchmark, protocol) in enumerate(shown):
+        of_panel = table[(table.benchmark == benchmark) & (table.protocol == protocol)]
+        _panel(panels[position], of_panel, chr(ord("a") + position))
+    for axes in panels[len(shown) :]:
         axes.set_axis_off()
     handles, labels = panels[0].get_legend_handles_labels()
     handles += [Line2D([], [], color=GREY, linestyle=line) for line in (":", "--", "-.")]
     labels += ["blind guesser", "same images, other prompts", "ceiling of the image tokenizer"]
-    panels[len(benchmarks)].legend(handles, labels, loc="center", fontsize=8.5)
-    return Drawing(table[COLUMNS], figure)
+    panels[len(shown)].legend(handles, labels, loc="center", fontsize=8.5)
+    return Drawing(table[[*COLUMNS, *["protocol"] * bool(len(others))]], figure)
 
 
 def ceilings(inputs: Inputs) -> dict[str, float]:
@@ -113,6 +118,7 @@ def _panel(axes: Axes, table: pd.DataFrame, letter: str) -> None:
     bottom, top = float(bounds.min().min()), float(bounds.max().max())
     margin = 0.06 * max(top - bottom, 0.05)
     axes.set_ylim(max(-0.02, bottom - margin), min(1.03, top + margin))
-    axes.set_title(f"{letter}  {benchmark_name(first.benchmark)} ({first.family})")
+    named = ", ".join(filter(None, (first.family, protocol_name(first.protocol))))
+    axes.set_title(f"{letter}  {benchmark_name(first.benchmark)} ({named})")
     axes.set_xlabel("training tokens (millions)")
     axes.set_ylabel("score" if first.metric == "overall" else "accuracy")

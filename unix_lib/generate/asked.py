@@ -2,6 +2,7 @@
 
 import base64
 import io
+import logging
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -10,13 +11,12 @@ import numpy as np
 import pyarrow as pa
 
 from unix_lib.artefacts.manifest import Manifest
-from unix_lib.benchmarks.errors import BenchmarkError
 from unix_lib.benchmarks.question_files import Question
 from unix_lib.benchmarks.settings import AnswerSettings, ImageSettings
 from unix_lib.benchmarks.tables import ANSWERS, ANSWERS_FILE, IMAGES, IMAGES_FILE
 from unix_lib.config.generate import ImageSampling
 from unix_lib.endpoints.client import Unreadable
-from unix_lib.generate.asked_model import AskedModel
+from unix_lib.generate.asked_model import REFUSED, AskedModel
 from unix_lib.generate.members import finish
 from unix_lib.generate.question_prompts import question_pixels, question_prompt
 from unix_lib.images.files import (
@@ -31,6 +31,7 @@ from unix_lib.images.files import (
 )
 from unix_lib.jobs.job import Job
 from unix_lib.records.lines import BadLine, fault_of, text_of, value_of
+from unix_lib.records.rejected import RejectedSamples
 from unix_lib.records.schema import Row
 from unix_lib.translate.translator import answer_in
 
@@ -38,6 +39,8 @@ PROBED_SIZE = 8  # pixels to which an image is decoded, only to see that it can 
 MOST_SEEDS = 2**63  # that fit a client's integer
 # The first bytes of a file, and its MIME type.
 TYPES = {b"\x89PNG": "png", b"\xff\xd8\xff": "jpeg", b"GIF8": "gif", b"RIFF": "webp", b"BM": "bmp"}
+
+log = logging.getLogger(__name__)
 
 
 def ask_questions(job: Job[AnswerSettings, Any], questions: Sequence[Question]) -> Manifest:
@@ -80,8 +83,10 @@ def ask_questions(job: Job[AnswerSettings, Any], questions: Sequence[Question]) 
 def ask_for_images(job: Job[ImageSettings, Any], wanted: Sequence[Row]) -> Manifest:
     """Ask for images of prompts; `wanted` are rows of `IMAGES` without them.
 
+    One that the endpoint refuses is missing: scoring counts it as the benchmark's own rules count such images.
+
     Raises:
-        BenchmarkError: no endpoint there, or prompts without an image; the others are kept.
+        BenchmarkError: no endpoint there, or one that refuses all or answers not at all; what it gave is kept.
     """
     model, sampling = AskedModel(job), job.settings.image_sampling.narrowed(ImageSampling).model_dump()
     rows = [row | {"seed": row["seed"] % MOST_SEEDS} for row in wanted]
@@ -92,14 +97,17 @@ def ask_for_images(job: Job[ImageSettings, Any], wanted: Sequence[Row]) -> Manif
 
     bodies = {name_of(row): partial(body, row) for row in rows}
     drawn = model.ask("/images/generations", bodies, image_in)
-    missing = [fault for fault in drawn.values() if isinstance(fault, BadImage)]
-    if missing:
-        raise BenchmarkError(
-            f"{job.recipe.name}: {len(missing)} of {len(rows)} images are {missing[0].reason} ({missing[0].detail}); "
-            "without them there is no score: allow its prompts, or leave them out of the benchmark's file"
-        )
-    images = [row | {"image": base64.b64decode(str(drawn[name_of(row)]))} for row in rows]
-    return finish(job, model, IMAGES_FILE, pa.Table.from_pylist(images, IMAGES))
+    images: list[Row] = []
+    rejected = RejectedSamples()
+    for row in rows:
+        image = drawn[name_of(row)]
+        if isinstance(image, BadImage):
+            rejected.add(name_of(row), job.recipe.name, image.reason, image.detail)
+        else:
+            images.append(row | {"image": base64.b64decode(image)})
+    if rejected:
+        log.warning("%s: %d of %d images %s, so they are missing", job.recipe.name, len(rejected), len(rows), REFUSED)
+    return finish(job, model, IMAGES_FILE, pa.Table.from_pylist(images, IMAGES), rejected)
 
 
 def name_of(row: Row) -> str:

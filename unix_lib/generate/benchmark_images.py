@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from unix_lib.artefacts.files import canonical_json
-from unix_lib.artefacts.manifest import Manifest
+from unix_lib.artefacts.manifest import Facts, Manifest
 from unix_lib.benchmarks.dpg import read_dpg
 from unix_lib.benchmarks.geneval_prompts import occurrences, read_prompts
 from unix_lib.benchmarks.settings import CaptionImages, ImageSettings
@@ -94,7 +94,8 @@ def draw(job: Job[Any, DecodingExecution], prompts: Sequence[str], checkpoint: C
     store = SampleStore(job.work, IMAGES)
     images = store.fill(wanted, generate, batch_size=job.execution.batch_size, name=job.recipe.name)
     left_out = sum(prompt in too_long for prompt in prompts)
-    return finish(job, loaded, IMAGES_FILE, images, **({"too_long": left_out} if left_out else {}))
+    facts: Facts = {"too_long": left_out} if left_out else {}
+    return finish(job, loaded, IMAGES_FILE, images, **facts)
 
 
 def image_seed(seed: int, prompt: str, occurrence: int, sample_index: int) -> int:

@@ -18,6 +18,7 @@ from unix_lib.benchmarks.settings import AskedSettings
 from unix_lib.checkpoints.loaded import ORIGIN, Checkpoint
 from unix_lib.config.generate import DecodingExecution, Worded
 from unix_lib.jobs.job import Job
+from unix_lib.records.rejected import RejectedSamples
 from unix_lib.tokenizers.image import device_of
 
 
@@ -66,12 +67,25 @@ class Answering(Protocol):
     folder: Path  # artefact of stage train
 
 
-def finish(job: Job[Any, Any], checkpoint: Answering, file: str, answers: pa.Table, **facts: Any) -> Manifest:
-    """Write a checkpoint's answers with whose they are, and let go of what a killed job would have resumed from."""
+def finish(
+    job: Job[Any, Any],
+    checkpoint: Answering,
+    file: str,
+    answers: pa.Table,
+    rejected: RejectedSamples | None = None,
+    **facts: Any,
+) -> Manifest:
+    """Write a checkpoint's answers with whose they are, and let go of what a killed job would have resumed from.
+
+    `rejected`, where it is not empty, goes beside them: what was asked for and never can be had.
+    """
     with atomic_path(job.folder / file) as temporary:
         pq.write_table(answers.combine_chunks(), temporary)
     trained = read_manifest(checkpoint.folder).facts
     origin = {name: trained[name] for name in ORIGIN}
-    manifest = job.finish({file: answers.num_rows}, facts=origin | facts)
+    files: dict[str, int | None] = {file: answers.num_rows}
+    if rejected:
+        files |= rejected.write(job.folder)
+    manifest = job.finish(files, rejected=rejected.counts if rejected else None, facts=origin | facts)
     job.clear_work()
     return manifest

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 
 from unix_lib.artefacts.files import digest_of
 from unix_lib.artefacts.sealed import is_whole, remove, sealed_folder
-from unix_lib.judges.judge import Colored, Detection, Images, JudgeError, NoVerdict, ObjectFinder
+from unix_lib.judges.judge import Colored, Detection, Images, JudgeError, NoVerdict, ObjectFinder, answers_to
 from unix_lib.judges.messages import objects_from, reply_of
 
 KEPT = pa.schema([pa.field("key", pa.string(), nullable=False), pa.field("answer", pa.string(), nullable=False)])
@@ -88,23 +88,19 @@ class Inquiry:
         return [without[one.key] if one.key in without else json.loads(self._kept[one.key]) for one in asked]
 
     def _take(self, some: Sequence[Asked], without: dict[str, NoVerdict]) -> None:
-        """Ask about some images; about each by itself where one of them spoils the answer."""
-        try:
-            for one, answer in zip(some, self._ask(some), strict=True):
+        """Ask about some images."""
+        for one, answer in answers_to(self._ask, some):
+            if not isinstance(answer, NoVerdict):
                 self._new[one.key] = json.dumps(answer)
-        except NoVerdict as fault:
-            if len(some) > 1:
-                for one in some:
-                    self._take([one], without)
-                return
-            without[some[0].key] = fault
+                continue
+            without[one.key] = answer
             self._without += 1
-            log.warning("%s: no verdict (%s): %s", self.name, fault.reason, fault)
+            log.warning("%s: no verdict (%s): %s", self.name, answer.reason, answer)
             if self._without > MOST_WITHOUT * self.total:
                 raise JudgeError(
                     f"{self.name}: no verdict on {self._without} of {self.total} images, more than {MOST_WITHOUT:.0%}, "
-                    f"so there is no score; the last: {fault}. Run again when that is mended: what was judged is kept"
-                ) from None
+                    f"so there is no score; the last: {answer}. Run again when that is mended: what was judged is kept"
+                )
 
     def _keep(self) -> None:
         self._kept_at = time.monotonic()

@@ -1,8 +1,8 @@
 """What a judge is: something that reads images and says what it sees. Whoever scores knows no more of it than this."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
@@ -15,6 +15,8 @@ from unix_lib.config.walk import changed
 
 Images = Sequence[np.ndarray] | np.ndarray  # each uint8 (height, width, 3), RGB
 Colored = Sequence[Mapping[str, int]]
+Question = TypeVar("Question")
+Answer = TypeVar("Answer")
 
 
 class JudgeError(UserError):
@@ -83,6 +85,26 @@ class WordsReader(Protocol):
     def reply(self, questions: Sequence[str]) -> list[str]:
         """Its words on each question, without an image."""
         ...
+
+
+def answers_to(
+    ask: Callable[[Sequence[Question]], Sequence[Answer]], some: Sequence[Question]
+) -> Iterator[tuple[Question, Answer | NoVerdict]]:
+    """Each question with its answer; asked one by one where one of them spoils the others' answers.
+
+    Raises:
+        JudgeError: what `ask` raises but for `NoVerdict`.
+    """
+    try:
+        answers = ask(some)
+    except NoVerdict as fault:
+        if len(some) == 1:
+            yield some[0], fault
+        else:
+            for one in some:
+                yield from answers_to(ask, [one])
+    else:
+        yield from zip(some, answers, strict=True)
 
 
 def open_judge(settings: JudgeSettings, version: int, image_size: int, configured: Mapping[str, JudgeSettings]) -> Any:

@@ -82,19 +82,21 @@ def _with_translations(item: Item, paths: Mapping[str, str], known: Known) -> Ro
     new: Row = {}
     for path, target in paths.items():
         first, *others = path.split(".")
-        if (value := item.values.get(first)) is not None:
-            new[target] = _below(value, others, path, known)
+        if (value := _below(item.values.get(first), others, path, known)) is not None:
+            new[target] = value
     return item.values | new
 
 
 def _below(value: Any, keys: list[str], path: str, known: Known) -> Any:
+    if value is None:
+        return None
     if isinstance(value, list):
         return [_below(each, keys, path, known) for each in value]
     if keys:
         if not isinstance(value, dict):
             raise Unfaithful(NO_TEXT, f"'{path}' leads to something else than a text")
-        inner = value.get(keys[0])
-        return value if inner is None else value | {keys[0]: _below(inner, keys[1:], path, known)}
+        new = _below(value.get(keys[0]), keys[1:], path, known)
+        return value if new is None else value | {keys[0]: new}
     if not isinstance(value, str):
         raise Unfaithful(NO_TEXT, f"'{path}' leads to something else than a text")
     if (fault := fault_of(value)) is not None:

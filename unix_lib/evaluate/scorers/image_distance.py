@@ -1,5 +1,6 @@
 """The scorer `image_distance`: how far images drawn of a source's captions are, all together, from its own images."""
 
+import re
 from typing import Literal
 
 from unix_lib.benchmarks.settings import CaptionImages
@@ -15,7 +16,12 @@ from unix_lib.judges.pretrained import JudgeModel
 
 
 class FeatureModel(JudgeModel):
-    """Where the model is."""
+    """Where the model is, with its own image processor."""
+
+    @property
+    def metric(self) -> str:
+        """How distances by it begin: the model's name, words joined by underscores."""
+        return re.sub(r"[^a-z0-9]+", "_", self.name.lower()).strip("_")
 
 
 class Featured(SplitOfSource):
@@ -23,7 +29,7 @@ class Featured(SplitOfSource):
 
     limit: int | None = key("at most this many captions, an image each", None)
     features: FeatureModel | None = key(
-        "a CLIP model whose embeddings are compared; null compares plain statistics of pixels", None
+        "a vision model whose pooled features are compared; null compares plain statistics of pixels", None
     )
 
 
@@ -55,8 +61,8 @@ KIND = ScorerKind(
     settings=ImageDistanceBenchmark,
     family="generation",
     generate=JobKind(CaptionImages, "unix_lib.generate.benchmark_images:make_caption_images", 1, DecodingExecution),
-    judging=JobKind(Featured, "unix_lib.evaluate.distance_judging:make_features", 1, BatchedExecution),
+    judging=JobKind(Featured, "unix_lib.evaluate.distance_judging:make_features", 2, BatchedExecution),
     score="unix_lib.evaluate.image_distance:score_distance",
     scoring=DistanceScoring,
-    logic_version=1,
+    logic_version=2,
 )
