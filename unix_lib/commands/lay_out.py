@@ -13,6 +13,7 @@ from unix_lib.config.evaluate import ScorerKind
 from unix_lib.config.file_hashes import FileHashes
 from unix_lib.config.kinds import find_kind, imported
 from unix_lib.config.outside import Outside, require_unchanged
+from unix_lib.recipes.scores import BEHIND_ENDPOINT
 
 
 def run(answers: Path, output: Path, console: Console) -> int:
@@ -24,7 +25,7 @@ def run(answers: Path, output: Path, console: Console) -> int:
     open_artefact(answers)
     recipe = recipe_of(answers)
     generated = recipe.stage == "generate" and recipe.kind != "group"
-    kind = find_kind("scorer", recipe.kind, ScorerKind) if generated else None
+    kind = find_kind("scorer", recipe.kind.removeprefix(BEHIND_ENDPOINT), ScorerKind) if generated else None
     if kind is None or kind.layout is None:
         raise BenchmarkError(f"{answers}: no images of a benchmark whose authors have a layout; name such answers")
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
