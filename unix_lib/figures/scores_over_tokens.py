@@ -43,7 +43,7 @@ def draw(inputs: Inputs, settings: DrawnFigure) -> Drawing:
         return Drawing(pd.DataFrame(columns=COLUMNS), nothing_yet("no evaluated checkpoint"))
     others = headline_scores(inputs, others=True)
     # The first protocol has no name, where it is the only one.
-    several = scores.benchmark.isin(others.benchmark) if len(others) else False
+    several = scores.benchmark.isin(others.benchmark if len(others) else [])
     scores = pd.concat([scores.assign(protocol=scores.protocol.where(several, "")), others], ignore_index=True)
     table = over_seeds(scores, ["family", "benchmark", "protocol", "metric", "architecture", "step"])
     first = scores.groupby(["architecture", "step"]).tokens.mean().round().rename("tokens")
