@@ -63,6 +63,19 @@ def plan(
 
 _of_config("status", "Show what is done, stage by stage, and refresh results/<experiment>/current.")
 _of_config("planned", "Write which artefacts a config asks for now to results/<experiment>/planned.json, for DVC.")
+
+
+@app.command()
+def pipeline(
+    config: ConfigPath,
+    profile: Annotated[str | None, typer.Option(help="Snakemake profile, such as slurm; default: local cores")] = None,
+) -> None:
+    """Write the experiment's dvc.yaml: in the root for laptop, else in pipelines/<experiment>."""
+    from unix_lib.commands import pipeline as command
+
+    raise typer.Exit(command.run(config, profile, console))
+
+
 _of_config("describe", "Show each run's table of layers, its parameters, FLOPs and memory per token.")
 
 

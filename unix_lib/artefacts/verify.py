@@ -19,12 +19,14 @@ from unix_lib.artefacts.manifest import MANIFEST, read_manifest
 from unix_lib.artefacts.recipe import EarlierRecipe, read_recipe
 from unix_lib.artefacts.sealed import HASHES, SEALED_FILES, SealError, open_sealed, read_seal
 
+LEFT_OUT = ".dvcignore"  # in results/<experiment>: folders that stay where they were made, a pattern a line
 # What is not looked at below `results/<experiment>`, and why.
 NOT_COVERED = {
     "logs/*": "for people; nothing reads them",
     "benchmarks/*": "Snakemake's times and memory, for people; nothing reads them",
     "current/*": "links to artefacts, set anew by every run",
     "made/*": "Snakemake's markers; a manifest decides what is made",
+    LEFT_OUT: "what stays out of DVC, kept in git",
     "planned.json": "what DVC compares; every run and `dvc repro` writes it anew",
     "preview/*": "figures of an unfinished run, for people; nothing reads them",
     "summary/*": "kept in git, which hashes it",
@@ -85,6 +87,9 @@ class _Inventory:
         self.results, self.found = results, Verification()
         self.expected: dict[Path, tuple[int, str]] = {}  # bytes and SHA-256 of what is to be hashed
         self._seen: set[Path] = set()
+        listed = results / LEFT_OUT
+        lines = listed.read_text(encoding="utf-8").splitlines() if listed.is_file() else []
+        self._left_out = [line for line in lines if line.startswith("/")]
 
     def add_artefact(self, folder: Path) -> None:
         """An artefact's files, and the sealed folders in it."""
@@ -103,7 +108,11 @@ class _Inventory:
         elif manifest.sealed is None:
             self.found.unproven.append(f"{folder / MANIFEST}: its provenance; of an earlier version, without a seal")
         for entry in manifest.files:
-            self.expected[folder / entry.path] = entry.bytes, entry.sha256
+            path = folder / entry.path
+            if not path.parent.exists() and self._stays_elsewhere(path):
+                self.found.unproven.append(f"{path}: not here; it stays where it was made")
+            else:
+                self.expected[path] = entry.bytes, entry.sha256
         for entry in manifest.beside:
             if (folder / entry.path).exists():
                 self.expected[folder / entry.path] = entry.bytes, entry.sha256
@@ -111,6 +120,10 @@ class _Inventory:
                 self.found.unproven.append(f"{folder / entry.path}: missing; the artefact is whole without it")
         for hashes in sorted(folder.rglob(HASHES)):
             self.add_sealed(hashes.parent)
+
+    def _stays_elsewhere(self, path: Path) -> bool:
+        below = path.relative_to(self.results).as_posix()
+        return any(fnmatch(f"/{below}", f"{pattern}*") for pattern in self._left_out)
 
     def add_sealed(self, folder: Path) -> None:
         """The files of a sealed folder."""

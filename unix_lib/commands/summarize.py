@@ -5,19 +5,23 @@ run, and `git diff` shows in what a new run differs from it.
 """
 
 import csv
+import json
 import shutil
+from collections import defaultdict
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
-from unix_lib.artefacts.files import atomic_path, write_text
+from unix_lib.artefacts.files import atomic_path, write_json, write_text
 from unix_lib.artefacts.manifest import MANIFEST, open_artefact, read_manifest
 from unix_lib.artefacts.recipe import RECIPE
 from unix_lib.commands.experiment import PlannedExperiment
 from unix_lib.recipes.plan import STAGES
 from unix_lib.recipes.wall_times import wall_times_text
 from unix_lib.recipes.workspace import link_current
+
+METRICS = "metrics.json"  # the report's
 
 
 def run(config: Path, console: Console) -> int:
@@ -32,8 +36,11 @@ def run(config: Path, console: Console) -> int:
             continue
         for entry in open_artefact(folder).files:
             if entry.path != RECIPE and Path(entry.path).suffix in (".csv", ".json"):
-                with atomic_path(summary / entry.path) as temporary:
-                    shutil.copyfile(folder / entry.path, temporary)
+                if entry.path == METRICS:
+                    write_metrics(json.loads((folder / METRICS).read_text(encoding="utf-8")), summary / "metrics")
+                else:
+                    with atomic_path(summary / entry.path) as temporary:
+                        shutil.copyfile(folder / entry.path, temporary)
                 copied.add(entry.path)
     if not copied:
         console.print(f"Nothing to summarize yet: run `make run CONFIG={config}` first.")
@@ -42,8 +49,8 @@ def run(config: Path, console: Console) -> int:
     finished = [a for a in experiment.plan.targets(*STAGES) if (results / a / MANIFEST).is_file()]
     seconds = {a: read_manifest(results / a).provenance["wall_seconds"] for a in finished}
     write_text(summary / "wall_times.csv", wall_times_text(experiment.plan, seconds))
-    for path in summary.glob("*"):
-        if path.name not in copied | {"wall_times.csv"}:
+    for path in summary.glob("*.*"):
+        if path.name not in copied - {METRICS} | {"wall_times.csv"}:
             path.unlink()
     _print_claims(summary / "claims.csv", console)
     current = results / "current"
@@ -51,6 +58,21 @@ def run(config: Path, console: Console) -> int:
     console.print(f"Figures: {current / 'figures'}/*/*.png (and .pdf, .csv)")
     console.print(f"Tables:  {summary}/ (kept in git)")
     return 0
+
+
+def write_metrics(metrics: dict[str, float], folder: Path) -> None:
+    """Write final scores as `dvc metrics show` makes a table of them: a file is a row, a benchmark a column.
+
+    An architecture has two rows, `<architecture>/score.json` and below it `standard_error.json`; what stood there before
+    goes. `metrics` are the report's: `<benchmark>/<architecture>`, and that with `/standard_error`.
+    """
+    rows: dict[str, dict[str, float]] = defaultdict(dict)
+    for name, value in metrics.items():
+        benchmark, architecture, *of_error = name.split("/")
+        rows[f"{architecture.replace(':', '-')}/{of_error[0] if of_error else 'score'}.json"][benchmark] = value
+    shutil.rmtree(folder, ignore_errors=True)
+    for path, scores in rows.items():
+        write_json(folder / path, scores)
 
 
 def _print_claims(path: Path, console: Console) -> None:

@@ -1,6 +1,6 @@
 """The whole config of an experiment. Every stage after `sources` may be left out; `consistency` checks across them."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from unix_lib.config.analyze import AnalyzeConfig
 from unix_lib.config.encode import EncodeConfig
@@ -34,6 +34,11 @@ class Experiment(StrictModel):
         "folders of experiments, relative to the project's root or absolute, whose artefacts of the same recipe are "
         "linked instead of made again; nothing is written there; empty makes all anew",
         ["results"],
+        kind="operational",
+    )
+    versioned_models: Literal["final", "all"] = key(
+        "models of checkpoints that DVC keeps: each run's last one, or all; training states are never kept",
+        "final",
         kind="operational",
     )
     most_shards: int = key("most parts that a job of a source is cut into", 100, kind="operational", ge=1, le=10_000)
