@@ -26,7 +26,7 @@ RUN    := $(VENV)/bin/python
 SNAKEMAKE := $(VENV)/bin/snakemake --cores $(CORES) --quiet rules --configfile
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run smoke plan figures doctor test test-slurm torture benchmark-model benchmark-data lint schema clean
+.PHONY: help setup run smoke plan figures push pull doctor test test-slurm torture benchmark-model benchmark-data lint schema clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -65,6 +65,13 @@ plan: setup ## what is done, what would run and why, and what it would cost
 
 figures: setup ## draw from the results that exist, also during a run
 	@$(VENV)/bin/unix-lib figures "$(CONFIG)"
+
+LIMIT ?= 100
+push: setup ## keep the results of CONFIG with DVC and send them to its remote; LIMIT=<GB> that may be added
+	@$(VENV)/bin/unix-lib push "$(CONFIG)" --limit $(LIMIT)
+
+pull: setup ## add to the results what others have pushed; deletes nothing
+	@$(VENV)/bin/unix-lib pull "$(CONFIG)"
 
 doctor: setup ## what works here, what is missing, how to get it
 	@$(VENV)/bin/unix-lib doctor "$(CONFIG)"

@@ -76,6 +76,18 @@ def pipeline(
     raise typer.Exit(command.run(config, profile, console))
 
 
+@app.command()
+def push(
+    config: ConfigPath = LAPTOP,
+    limit: Annotated[float, typer.Option(min=0, help="GB that may be added to what is kept")] = 100,
+) -> None:
+    """Keep what is made of an experiment with DVC and send it to the remote; says first what is kept where."""
+    from unix_lib.commands import push as command
+
+    raise typer.Exit(command.run(config, limit, console))
+
+
+_of_config("pull", "Add what others kept of an experiment to what is here; deletes nothing.")
 _of_config("describe", "Show each run's table of layers, its parameters, FLOPs and memory per token.")
 
 

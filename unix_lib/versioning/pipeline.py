@@ -41,7 +41,9 @@ def write_pipeline(plan: Plan, config: Path, profile: str | None) -> Path:
     path = pipeline_path(plan.name)
     made = {job.recipe.stage for job in plan.jobs.values()}
     stages = {name: [part for part in parts if part in made] for name, (parts, _) in STAGES.items()}
-    environment = Environment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True)
+    environment = Environment(
+        undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
+    )
     text = environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
         experiment=plan.name,
         config=config.as_posix(),

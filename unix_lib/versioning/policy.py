@@ -57,7 +57,10 @@ def left_out(plan: Plan) -> list[str]:
 
 def write_left_out(plan: Plan, results: Path) -> None:
     """Tell DVC, and `verify`, what stays where it was made."""
-    lines = ["# Models that stay where they were made (docs/sharing.md); written by `unix-lib planned`.", *left_out(plan)]
+    lines = [
+        "# Models that stay where they were made (docs/sharing.md); written by `unix-lib planned`.",
+        *left_out(plan),
+    ]
     replace_where_changed(results / LEFT_OUT, "\n".join(lines) + "\n")
 
 
