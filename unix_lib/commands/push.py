@@ -39,7 +39,7 @@ def run(config: Path, limit: float, console: Console) -> int:
         added = sum(size for kind, size in found.items() if kind.kept == DVC) - known
         if added > limit * 1e9:
             raise SharingError(
-                f"{added / 1e9:,.1f} GB would be added, more than {limit:g}: make push LIMIT={added / 1e9:.0f}"
+                f"{added / 1e9:,.1f} GB would be added, more than {limit:g}: `make push LIMIT=<GB>` does"
             )
         address = require_remote(repo, must_exist=False)
         made = []
@@ -52,7 +52,6 @@ def run(config: Path, limit: float, console: Console) -> int:
         sent = repo.push(targets=[stage.addressing for stage in made if kept_outs(stage)])
     waiting = len(unfinished(plan, results))
     console.print(f"{sent} files sent to {address}; {len(plan.jobs) - waiting} of {len(plan.jobs)} artefacts are made.")
-    console.print(
-        f"Now `git add {path} {path.with_name('dvc.lock')} {results}` and commit: that tells others what there is."
-    )
+    told = f"{path} {path.with_name('dvc.lock')} {results}"
+    console.print(f"`git add {told}` and a commit tell others what there is.", highlight=False)
     return 0

@@ -63,8 +63,8 @@ def run(config: Path, console: Console) -> int:
 def write_metrics(metrics: dict[str, float], folder: Path) -> None:
     """Write final scores as `dvc metrics show` makes a table of them: a file is a row, a benchmark a column.
 
-    An architecture has two rows, `<architecture>/score.json` and below it `standard_error.json`; what stood there before
-    goes. `metrics` are the report's: `<benchmark>/<architecture>`, and that with `/standard_error`.
+    An architecture has two rows, `<architecture>/score.json` and below it `standard_error.json`; what was there
+    before goes. `metrics` are the report's: `<benchmark>/<architecture>`, and that with `/standard_error`.
     """
     rows: dict[str, dict[str, float]] = defaultdict(dict)
     for name, value in metrics.items():

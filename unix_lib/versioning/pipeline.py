@@ -1,7 +1,7 @@
 """The `dvc.yaml` of an experiment: coarse stages that call Snakemake, which decides job by job what has to run.
 
-It is written when an experiment is to be kept with DVC, not before: DVC asks for the outputs of every `dvc.yaml` that it
-finds, and a bare `dvc pull` fails where one was never made.
+It is written when an experiment is to be kept with DVC, not before: DVC asks for the outputs of every `dvc.yaml` that
+it finds, and a bare `dvc pull` fails where one was never made.
 """
 
 from collections.abc import Iterator

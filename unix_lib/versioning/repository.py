@@ -44,8 +44,8 @@ def repository() -> Iterator["Repo"]:
     except (LockError, RWLockFileCorruptedError, RWLockFileFormatError):
         held = Path(LOCKS[0]).read_text(encoding="utf-8").strip() if Path(LOCKS[0]).is_file() else ""
         raise SharingError(
-            f"another DVC process{f' ({held})' if held else ''} is at work here: wait until it ends; where there is none "
-            f"any more, delete {' and '.join(LOCKS)}"
+            f"another DVC process{f' ({held})' if held else ''} is at work here: wait until it ends; where there "
+            f"is none any more, delete {' and '.join(LOCKS)}"
         ) from None
     except FileTransferError as error:
         raise SharingError(f"{error.amount} files did not arrive, the others did: run the same command again") from None
