@@ -77,6 +77,20 @@ def pipeline(
 
 
 @app.command()
+def compare(
+    a: Annotated[str, typer.Argument(help="a config, results/<experiment>, or a git revision[:<experiment>]")],
+    b: Annotated[str, typer.Argument(help="what is held against it, likewise")],
+    output: Annotated[
+        Path | None, typer.Option(help="folder of CSV and pictures; default: in results/compared")
+    ] = None,
+) -> None:
+    """Hold two experiments or commits against each other: settings first, then what they show."""
+    from unix_lib.commands import compare as command
+
+    raise typer.Exit(command.run(a, b, output, console))
+
+
+@app.command()
 def push(
     config: ConfigPath = LAPTOP,
     limit: Annotated[float, typer.Option(min=0, help="GB that may be added to what is kept")] = 100,

@@ -9,7 +9,7 @@ from rich.console import Console
 from unix_lib.artefacts.errors import UserError
 from unix_lib.commands.experiment import PlannedExperiment
 from unix_lib.recipes.plan import STAGES, Plan
-from unix_lib.recipes.workspace import PLANNED, link_current, unfinished, write_planned
+from unix_lib.recipes.workspace import PLANNED, link_current, planned_digests, unfinished, write_planned
 from unix_lib.versioning.pipeline import pipeline_path
 from unix_lib.versioning.policy import write_left_out
 from unix_lib.versioning.repository import add_kept, kept_outs, repository, require_remote, stages_of
@@ -54,7 +54,7 @@ def run(config: Path, console: Console) -> int:
 
 def _made_otherwise(plan: Plan, locked: dict[str, Any]) -> list[str]:
     """Artefacts without digests that the lock and the plan both have, by different recipes."""
-    planned = {(job.recipe.stage, job.recipe.name): job.recipe.key.rpartition("-")[2] for job in plan.jobs.values()}
+    planned = {(stage, name): digest for stage, jobs in planned_digests(plan).items() for name, digest in jobs.items()}
     file = f"results/{plan.name}/{PLANNED}"
     kept = {
         (stage, name): digest

@@ -26,9 +26,14 @@ NAMED_UNREADABLE = 0.05
 
 
 def final_samples(inputs: Inputs) -> pd.DataFrame:
-    """Every answer behind `final_scores`: `SAMPLE_COLUMNS`, `chance` 0..1 and null where it is not known."""
+    """Every answer behind `final_scores`."""
+    return samples_of_scores(inputs, final_scores(headline_scores(inputs)))
+
+
+def samples_of_scores(inputs: Inputs, scores: pd.DataFrame) -> pd.DataFrame:
+    """Every answer behind headline scores: `SAMPLE_COLUMNS`, `chance` 0..1 and null where it is not known."""
     parts = [pd.DataFrame(columns=SAMPLE_COLUMNS)]
-    for score in final_scores(headline_scores(inputs)).itertuples():
+    for score in scores.itertuples():
         folder = inputs.results / str(score.artefact)
         samples = pd.read_parquet(folder / "samples" / f"{score.benchmark}.parquet")
         whose = {name: getattr(score, name) for name in WHOSE}

@@ -49,10 +49,21 @@ def write_planned(plan: Plan, results: Path) -> None:
     They are all that Snakemake decides by. DVC, which decides before it, compares them with those that a stage was made
     from: a config's bytes say nothing of what it extends, of files from outside and of logic versions.
     """
+    replace_where_changed(results / PLANNED, json.dumps(planned_digests(plan), indent=2, sort_keys=True) + "\n")
+
+
+def planned_digests(plan: Plan) -> dict[str, dict[str, str]]:
+    """Digests of a plan's recipes, as paths have them, by stage and name."""
     planned: dict[str, dict[str, str]] = {stage: {} for stage in STAGES}
     for job in plan.jobs.values():
         planned[job.recipe.stage][job.recipe.name] = job.recipe.key.rpartition("-")[2]
-    replace_where_changed(results / PLANNED, json.dumps(planned, indent=2, sort_keys=True) + "\n")
+    return planned
+
+
+def read_digests(results: Path) -> dict[str, dict[str, str]]:
+    """What `write_planned` wrote."""
+    digests: dict[str, dict[str, str]] = json.loads((results / PLANNED).read_text(encoding="utf-8"))
+    return digests
 
 
 def read_shape(recipe_path: Path) -> JobShape:

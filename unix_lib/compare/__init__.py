@@ -1,0 +1,1 @@
+"""Two experiments, or two states of one, side by side: settings, scores, losses, conflict, entropies, claims."""
