@@ -39,29 +39,34 @@ def run(a: str, b: str, output: Path | None, console: Console) -> int:
             notes += missing
             console.print(f"{side.name}: {len(side.artefacts)} artefacts", highlight=False)
         one, other = sides
-        settings = settings_table(one, other)
-        scores, without_scores = score_differences(one, other)
-        losses, without_losses = table_differences(one, other, "heldout_loss", LOSSES)
-        conflict, without_conflict = table_differences(one, other, "gradient_conflict", CONFLICT)
-        entropies, without_entropies = table_differences(one, other, "conditional_entropy", ENTROPIES)
-        claims, without_claims = claim_table(one, other)
-    notes += [*without_scores, *without_losses, *without_conflict, *without_entropies, *without_claims]
-    _print(console, "What they were asked for differently", settings, "nothing")
-    _print(console, "Scores: B - A, 95% interval", scores, "nothing that both have")
-    _print(console, "Held-out losses, nats a token", losses, "nothing that both have")
-    means = conflict[conflict.projection == "mean"]
-    _print(console, "Gradient conflict, mean of all projections", means, "nothing that both have")
-    _print(console, "Conditional entropies, bits", entropies, "nothing that both have")
-    _print(console, "Verdicts on the paper's claims", claims, "nothing that both have")
+        found = (
+            settings_table(one, other),
+            score_differences(one, other),
+            table_differences(one, other, "heldout_loss", LOSSES),
+            table_differences(one, other, "gradient_conflict", CONFLICT),
+            table_differences(one, other, "conditional_entropy", ENTROPIES),
+            claim_table(one, other),
+        )
+    settings, scores, losses, conflict, entropies, claims = (table for table, _ in found)
+    notes += [note for _, without in found for note in without]
+    last_scores, last_losses = _last(scores, "step_a"), _last(losses, "step")
+    _print(console, "What they were asked for differently", settings)
+    _print(console, "Scores of the last checkpoints that both have", last_scores.drop(columns="metric"))
+    _print(console, "Held-out losses of the last checkpoints that both have, nats a token", last_losses)
+    _print(console, "Gradient conflict, mean of all projections", conflict[conflict.projection == "mean"])
+    _print(console, "Conditional entropies, bits", entropies)
+    _print(console, "Verdicts on the paper's claims", claims.drop(columns=claims.filter(regex="^(low|high)").columns))
     for note in notes:
         console.print(marked("without", "yellow", note), soft_wrap=True, highlight=False)
     folder.mkdir(parents=True, exist_ok=True)
     scale = f"A is {a}, B is {b}"
-    at = ["benchmark", "architecture", "step_a", "step_b"]
-    save(draw_differences(scores, at, "score"), folder, "scores", scale, [])
-    save(draw_differences(losses, ["source", "modality", *LOSSES[:3]], "loss"), folder, "heldout_loss", scale, [])
+    for table, shown, label, quantity, name in (
+        (scores, last_scores, ["benchmark", "architecture", "step_a", "step_b"], "score", "scores"),
+        (losses, last_losses, ["source", "modality", "architecture", "step"], "nats a token", "heldout_loss"),
+        (entropies, entropies, ENTROPIES, "bits", "entropies"),
+    ):
+        save(draw_differences(table, shown, label, quantity), folder, name, scale, [])
     save(draw_conflict(conflict), folder, "conflict", scale, [])
-    save(draw_differences(entropies, ENTROPIES, "bits"), folder, "entropies", scale, [])
     for name, table in (("settings", settings), ("claims", claims)):
         table.to_csv(folder / f"{name}.csv", index=False, lineterminator="\n")
     console.print(f"{folder}/: the whole tables as CSV, and pictures", highlight=False)
@@ -86,19 +91,32 @@ def _plain(what: str) -> str:
     return "".join(each if each.isalnum() or each in "._~" else "_" for each in what.removeprefix("results/"))
 
 
-def _print(console: Console, title: str, table: pd.DataFrame, nothing: str) -> None:
+def _last(table: pd.DataFrame, step: str) -> pd.DataFrame:
+    """An architecture's rows at the last of its steps."""
+    return table[table[step] == table.groupby("architecture")[step].transform("max")] if len(table) else table
+
+
+def _print(console: Console, title: str, table: pd.DataFrame) -> None:
+    """A table on the screen, a difference and its interval in one column; what is too long is in the CSV."""
     if table.empty:
-        console.print(f"{title}: {nothing}", highlight=False)
+        console.print(f"{title}: nothing", highlight=False)
         return
+    if "low" in table:
+        bounds = zip(table.difference, table.low, table.high, strict=True)
+        known = [f"{value:+.3g} [{low:+.3g}, {high:+.3g}]" for value, low, high in bounds]
+        place = table.columns.get_loc("difference")
+        table = table.drop(columns=["difference", "low", "high"])
+        table.insert(place, "B - A [95% interval]", known)
     shown = Table(title=title, title_justify="left")
     for column in table:
         number = pd.api.types.is_numeric_dtype(table[column])
-        shown.add_column(str(column).replace("_", " "), justify="right" if number else "left")
-    for row in table.tail(MOST_ROWS).itertuples(index=False):
+        name = str(column).replace("_", " ")
+        shown.add_column(name, justify="right" if number else "left", no_wrap=name.startswith("B - A"))
+    for row in table.head(MOST_ROWS).itertuples(index=False):
         shown.add_row(*[_cell(value) for value in row])
     console.print(shown)
     if len(table) > MOST_ROWS:
-        console.print(f"... and {len(table) - MOST_ROWS} rows above it in the CSV", highlight=False)
+        console.print(f"... and {len(table) - MOST_ROWS} rows in the CSV", highlight=False)
 
 
 def _cell(value: object) -> str:

@@ -2,7 +2,8 @@
 
 Scores of the same samples are paired, sample by sample and seed by seed, so that what is hard for both adds no width.
 Everything else is held against each other as two independent estimates, whose intervals are combined by their distances
-from the values (`unix_lib.figures.scores`); measured on the same documents that is rather too wide.
+from the values (`unix_lib.figures.scores`); measured on the same documents that is rather too wide. One and the same
+artefact has no difference. Column `paired` says which of these a row is.
 """
 
 from collections.abc import Iterator
@@ -108,7 +109,10 @@ def _not_alike(one: pd.DataFrame, other: pd.DataFrame) -> str | None:
 
 
 def _difference(a: Side, one: pd.DataFrame, b: Side, other: pd.DataFrame) -> dict[str, object]:
-    """Values, difference and interval of one benchmark at a pair of checkpoints."""
+    """Values, difference and interval of one benchmark at a pair of checkpoints; none of the same artefacts."""
+    if "artefact" in one and "artefact" in other and set(one.artefact) == set(other.artefact):
+        value, known = one.value.mean(), {"n": one.n.iloc[0], "seeds": len(one), "paired": "same"}
+        return known | {"a": value, "b": value, "difference": 0.0, "low": 0.0, "high": 0.0}
     seeds = sorted(set(one.seed) & set(other.seed)) if "seed" in one and "seed" in other else []
     if seeds:
         one, other = one[one.seed.isin(seeds)], other[other.seed.isin(seeds)]
@@ -119,7 +123,7 @@ def _difference(a: Side, one: pd.DataFrame, b: Side, other: pd.DataFrame) -> dic
     table = pd.concat([_one_row(one).add_suffix("_a"), _one_row(other).add_suffix("_b")], axis=1)
     found = {name: float(values.iloc[0]) for name, values in _independent(table).items()}
     known = {"a": table.value_a.iloc[0], "b": table.value_b.iloc[0], "n": min(table.n_a.iloc[0], table.n_b.iloc[0])}
-    return found | known | {"seeds": min(table.seeds_a.iloc[0], table.seeds_b.iloc[0]), "paired": "no"}
+    return found | known | {"seeds": min(table.seeds_a.iloc[0], table.seeds_b.iloc[0]), "paired": ""}
 
 
 def _prompts(side: Side, scores: pd.DataFrame) -> pd.DataFrame:
@@ -145,7 +149,7 @@ def _paired(one: pd.DataFrame, other: pd.DataFrame, of_a: pd.Series, of_b: pd.Se
     below, above = (np.hypot(side, of_seeds) for side in (spread.value - spread.low, spread.high - spread.value))
     known = {"a": float(of_a.mean()), "b": float(of_b.mean()), "difference": value}
     known |= {"low": value - below, "high": value + above}
-    return known | {"n": len(by_prompt), "seeds": seeds, "paired": "by sample and seed"}
+    return known | {"n": len(by_prompt), "seeds": seeds, "paired": "samples"}
 
 
 def _one_row(scores: pd.DataFrame) -> pd.DataFrame:
@@ -154,7 +158,9 @@ def _one_row(scores: pd.DataFrame) -> pd.DataFrame:
 
 
 def _with_interval(table: pd.DataFrame) -> pd.DataFrame:
-    """`low` and `high` where a table has a standard deviation over splits instead, which stands for the error."""
+    """Rows with an interval; a standard deviation over splits stands for the error where a table has that instead."""
+    if "budget" in table:  # of entropies the rows of the common number of tokens
+        table = table[table.budget.astype(bool)]
     if "standard_deviation" in table:
         half = Z_95 * table.standard_deviation
         return table.assign(low=table.value - half, high=table.value + half)

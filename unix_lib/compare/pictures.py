@@ -2,6 +2,7 @@
 
 import matplotlib.pyplot as plt
 import pandas as pd
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from unix_lib.figures.style import (
     GREY,
@@ -14,15 +15,17 @@ from unix_lib.figures.style import (
 )
 
 ROW_INCHES, MOST_ROWS = 0.16, 60
+LABEL_ROOM_INCHES = 0.2
 STYLES = {"a": "--", "b": "-"}
 
 
-def draw_differences(table: pd.DataFrame, label: list[str], quantity: str) -> Drawing:
-    """A row per difference, named by the columns `label`, with 0 in the middle; the last rows where there are many."""
-    if table.empty:
+def draw_differences(table: pd.DataFrame, rows: pd.DataFrame, label: list[str], quantity: str) -> Drawing:
+    """The picture of some rows of a table, a line each, named by the columns `label`; no more than fit on a page."""
+    if rows.empty:
         return Drawing(table, nothing_yet("nothing that both have"))
-    shown = table.tail(MOST_ROWS).iloc[::-1].reset_index(drop=True)
-    figure, axes = plt.subplots(figsize=(7.5, 1.2 + ROW_INCHES * len(shown)), layout="constrained")
+    shown = rows.head(MOST_ROWS).iloc[::-1].reset_index(drop=True)
+    layout = ConstrainedLayoutEngine(w_pad=LABEL_ROOM_INCHES)
+    figure, axes = plt.subplots(figsize=(7.5, 1.2 + ROW_INCHES * len(shown)), layout=layout)
     by_architecture = "architecture" in shown
     colors = architecture_colors(ordered_architectures(shown.architecture)) if by_architecture else {}
     for place, row in shown.iterrows():

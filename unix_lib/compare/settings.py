@@ -13,8 +13,13 @@ LOGIC_VERSION, NAMED = "(logic version)", 3  # jobs named in a row
 DRAWN = ("figures", "report")  # their settings are wordings
 
 
-def settings_table(a: Side, b: Side) -> pd.DataFrame:
-    """A row per key with the same two values: which jobs have them; jobs of one side alone have a row without a key."""
+def settings_table(a: Side, b: Side) -> tuple[pd.DataFrame, list[str]]:
+    """A row per key with the same two values: which jobs have them; jobs of one side alone have a row without a key.
+
+    Where of one side only tables are left nothing is known of its settings, which is said.
+    """
+    if unknown := [f"{side.name}: its settings, which stand in its artefacts" for side in (a, b) if not side.recipes]:
+        return pd.DataFrame(columns=COLUMNS), unknown
     rows: dict[tuple[str, str, str, str], list[str]] = defaultdict(list)
     for stage, name in dict.fromkeys([*a.recipes, *b.recipes]):
         if stage in DRAWN:
@@ -28,7 +33,7 @@ def settings_table(a: Side, b: Side) -> pd.DataFrame:
             rows[stage, key, _value(before, key), _value(after, key)].append(name)
         if one.logic_version != other.logic_version:
             rows[stage, LOGIC_VERSION, str(one.logic_version), str(other.logic_version)].append(name)
-    return pd.DataFrame([[*key, _named(names)] for key, names in rows.items()], columns=COLUMNS)
+    return pd.DataFrame([[*key, _named(names)] for key, names in rows.items()], columns=COLUMNS), []
 
 
 def _value(settings: dict[str, Any], key: str) -> str:
