@@ -1,6 +1,7 @@
 """DVC on a project with fake scripts: repro runs to the end once, then does nothing, until something changes that
 Snakemake decides by."""
 
+import contextlib
 import json
 import re
 import shutil
@@ -16,6 +17,9 @@ import yaml
 from tests.workflow.project import Project
 from unix_lib.config import load_experiment
 from unix_lib.recipes.plan import STAGES
+from unix_lib.recipes.resolve import resolve
+from unix_lib.versioning.pipeline import write_pipeline
+from unix_lib.versioning.policy import write_left_out
 
 ROOT = Path(__file__).resolve().parents[2]
 ALL = ["data", "train", "generate", "evaluate", "analyze", "report"]
@@ -34,10 +38,16 @@ POPE = {"scorer": "yes_no", "layout": "pope", "file": "data/questions.tsv", "cha
 CONFIGS = sorted(path.stem for path in (ROOT / "config").glob("*.yaml"))
 
 
-def stages_of(experiment: str) -> dict[str, Any]:
-    """The DVC stages of an experiment."""
-    path = ROOT / ("dvc.yaml" if experiment == "laptop" else f"pipelines/{experiment}/dvc.yaml")
-    stages: dict[str, Any] = yaml.safe_load(path.read_text().replace("${experiment}", experiment))["stages"]
+def pipeline_of(experiment: str, folder: Path, profile: str | None = None) -> Path:
+    """What `unix-lib pipeline` writes for one of the project's configs."""
+    plan = resolve(load_experiment(ROOT / "config" / f"{experiment}.yaml"), ROOT)
+    with contextlib.chdir(folder):
+        return folder / write_pipeline(plan, Path(f"config/{experiment}.yaml"), profile)
+
+
+def stages_in(pipeline: Path) -> dict[str, Any]:
+    """The DVC stages of a pipeline."""
+    stages: dict[str, Any] = yaml.safe_load(pipeline.read_text())["stages"]
     return stages
 
 
@@ -64,6 +74,20 @@ def dvc(project: Project, *arguments: str) -> str:
     return finished.stdout
 
 
+def unix_lib(project: Project, *arguments: str, status: int = 0) -> str:
+    """What a command says."""
+    finished = subprocess.run(
+        [".venv/bin/unix-lib", *arguments],
+        cwd=project.folder,
+        env=project.environment(COLUMNS="300"),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert finished.returncode == status, finished.stdout + finished.stderr
+    return finished.stdout + finished.stderr
+
+
 @pytest.fixture(scope="module")
 def unmade(finished_project: tuple[Project, list[str]], tmp_path_factory: pytest.TempPathFactory) -> Project:
     """The project as a git and DVC repository whose default experiment is called `laptop`, with nothing made yet."""
@@ -79,7 +103,7 @@ def unmade(finished_project: tuple[Project, list[str]], tmp_path_factory: pytest
     config["evaluate"]["groups"]["all"].append("pope")
     config["evaluate"]["benchmarks"]["pope"] = POPE
     project.write_config()
-    for name in ("dvc.yaml", ".gitignore"):
+    for name in (".dvcignore", ".gitignore"):
         shutil.copy(ROOT / name, project.folder / name)
     shutil.copytree(ROOT / ".dvc", project.folder / ".dvc", ignore=shutil.ignore_patterns("cache", "tmp"))
     (project.folder / ".venv" / "bin").mkdir(parents=True)
@@ -88,6 +112,7 @@ def unmade(finished_project: tuple[Project, list[str]], tmp_path_factory: pytest
         program.write_text(f'#!/bin/sh\nexec {sys.executable} {module}"$@"\n')
         program.chmod(0o755)
     subprocess.run(["git", "init", "--quiet"], cwd=project.folder, check=True)
+    unix_lib(project, "pipeline", "config/laptop.yaml")
     return project
 
 
@@ -113,7 +138,7 @@ def reproduced(shown: str) -> list[str]:
 
 def stale(project: Project) -> list[str]:
     """Stages whose `dvc status` is not that of a finished one, once the plan is made anew."""
-    subprocess.run([".venv/bin/unix-lib", "planned"], cwd=project.folder, env=project.environment(), check=True)
+    unix_lib(project, "planned")
     status = json.loads(dvc(project, "status", *ALL, "--json"))
     return [stage for stage in ALL if stage in status]
 
@@ -181,19 +206,6 @@ def test_a_config_edited_in_the_middle_and_back_leaves_nothing_stale(unmade: Pro
     assert "sources/texts" in project.made()
 
 
-def test_a_clone_pulls_results_and_has_nothing_to_do(versioned: Project, tmp_path: Path) -> None:
-    dvc(versioned, "remote", "add", "--default", "store", str(tmp_path / "store"))
-    dvc(versioned, "push")
-    clone = versioned.copy_to(tmp_path / "other")
-    shutil.rmtree(clone.folder / ".dvc" / "cache")
-    for path in (clone.folder / "results" / "laptop").iterdir():
-        if path.name != "summary":  # kept in git
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
-    dvc(clone, "pull")
-    assert reproduced(dvc(clone, "repro")) == ["plan"]
-    assert "0.5" in dvc(clone, "metrics", "show")
-
-
 def test_a_checkout_restores_deleted_results(versioned: Project) -> None:
     shutil.rmtree(versioned.folder / "results" / "laptop" / "train")
     dvc(versioned, "checkout")
@@ -201,31 +213,51 @@ def test_a_checkout_restores_deleted_results(versioned: Project) -> None:
     assert versioned.made() == []
 
 
-def test_every_experiment_has_a_pipeline_and_bare_repro_starts_only_the_default() -> None:
-    assert all("matrix" not in stage and "foreach" not in stage for stage in stages_of("laptop").values())
-    assert sorted([path.parent.name for path in (ROOT / "pipelines").glob("*/dvc.yaml")] + ["laptop"]) == CONFIGS
+def test_the_default_pipeline_is_as_it_is_written(tmp_path: Path) -> None:
+    assert (ROOT / "dvc.yaml").read_text() == pipeline_of("laptop", tmp_path).read_text()
+    assert not list(ROOT.glob("pipelines/*/dvc.yaml"))  # DVC would ask for what never ran
+    written = write_left_out_of("laptop", tmp_path)
+    assert (ROOT / "results" / "laptop" / ".dvcignore").read_text() == written
+
+
+def write_left_out_of(experiment: str, folder: Path) -> str:
+    write_left_out(resolve(load_experiment(ROOT / "config" / f"{experiment}.yaml"), ROOT), folder)
+    return (folder / ".dvcignore").read_text()
 
 
 @pytest.mark.parametrize("experiment", CONFIGS)
-def test_every_stage_depends_on_what_is_planned(experiment: str) -> None:
+def test_every_stage_depends_on_what_is_planned(experiment: str, tmp_path: Path) -> None:
     """On all of it together: no stage of Snakemake that the experiment has is missing."""
-    translates = load_experiment(ROOT / "config" / f"{experiment}.yaml").translations
-    expected = {stage for stage in STAGES if stage != "translate" or translates}
-    plan, *others = stages_of(experiment).values()
+    experiments = load_experiment(ROOT / "config" / f"{experiment}.yaml")
+    expected = {stage for stage in STAGES if stage != "translate" or experiments.translations}
+    plan, *others = stages_in(pipeline_of(experiment, tmp_path, profile="slurm")).values()
     planned = f"results/{experiment}/planned.json"
     assert plan["always_changed"]
     assert outputs_of(plan) == [planned]
-    assert all(planned in (stage["params"][0]) for stage in others)
-    keys = [key for stage in others for key in stage["params"][0][planned] or expected]
+    keys = [key for stage in others for key in stage["params"][0][planned]]
     assert sorted(keys) == sorted(expected)
     for stage in others:  # those that it makes are those that it depends on
         made = {output.split("/")[2] for output in outputs_of(stage)} - {"summary"}
-        assert made == set(stage["params"][0][planned] or expected)
+        assert made == set(stage["params"][0][planned])
+        assert "--profile slurm" in str(stage["cmd"]) and "--cores" not in str(stage["cmd"])
+
+
+def test_a_pipeline_has_the_stages_that_its_experiment_has(project: Project, tmp_path: Path) -> None:
+    for section in ("pack", "train", "evaluate", "figures", "report"):
+        del project.config[section]
+    project.config["analyze"] = {"entropy": {"sources": ["prose", "digits"]}}
+    project.config["experiment"] = "data-only"
+    project.write_config()
+    plan = resolve(load_experiment(project.folder / "config" / "laptop.yaml"), ROOT)
+    with contextlib.chdir(tmp_path):
+        stages = stages_in(write_pipeline(plan, Path("config/laptop.yaml"), None))
+    assert list(stages) == ["plan", "data", "analyze"]
+    assert stages["analyze"]["deps"] == [outputs_of(stages["data"])[-1]]
 
 
 def test_the_lock_says_what_every_stage_was_made_from() -> None:
     locked = yaml.safe_load((ROOT / "dvc.lock").read_text())["stages"]
-    stages = stages_of("laptop")
+    stages = stages_in(ROOT / "dvc.yaml")
     assert locked.keys() == stages.keys()
     for name, stage in stages.items():
         expected = {path: sorted(keys) for item in stage.get("params", []) for path, keys in item.items()}
@@ -235,7 +267,7 @@ def test_the_lock_says_what_every_stage_was_made_from() -> None:
 
 
 def test_no_output_lies_inside_another() -> None:
-    stages = stages_of("laptop").values()
+    stages = stages_in(ROOT / "dvc.yaml").values()
     outputs = [output for stage in stages for output in outputs_of(stage)]
     for first in outputs:
         assert not any(other != first and other.startswith(first + "/") for other in outputs)

@@ -235,6 +235,11 @@ def test_tables_are_copied_for_git_and_figures_drawn_on_demand(smoke: Path) -> N
     for command in ("summarize", "figures", "plan"):
         run_module(smoke, "unix_lib", command, CONFIG)
     summary = smoke / "results" / "smoke" / "summary"
-    assert {"claims.csv", "metrics.json", "wall_times.csv"} <= {path.name for path in summary.iterdir()}
-    assert json.loads((summary / "metrics.json").read_text())
-    assert (smoke / "results" / "smoke" / "preview" / "loss_curves.png").is_file()
+    assert {"claims.csv", "metrics", "wall_times.csv"} <= {path.name for path in summary.iterdir()}
+    scores = [json.loads(path.read_text()) for path in summary.glob("metrics/*/score.json")]
+    assert scores and all(scores)
+    drawn = sorted((smoke / "results" / "smoke" / "preview").iterdir())
+    assert "loss_curves.png" in {path.name for path in drawn}
+    for path in drawn:  # what exists whole gives the very bytes of the figures that the workflow drew
+        made = smoke / "results" / "smoke" / "current" / "figures" / path.stem / path.name
+        assert path.read_bytes() == made.read_bytes()
