@@ -5,8 +5,6 @@ import contextlib
 import json
 import re
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,14 +12,14 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.workflow.project import Project
+from tests.workflow.dvc_project import dvc, make_repository, reproduced, unix_lib
+from tests.workflow.project import ROOT, Project
 from unix_lib.config import load_experiment
 from unix_lib.recipes.plan import STAGES
 from unix_lib.recipes.resolve import resolve
 from unix_lib.versioning.pipeline import write_pipeline
 from unix_lib.versioning.policy import write_left_out
 
-ROOT = Path(__file__).resolve().parents[2]
 ALL = ["data", "train", "generate", "evaluate", "analyze", "report"]
 BASE = "train: {runs: {unix: {seed: 5}}}"
 CAPTIONS = json.dumps({"image": "a.png", "caption": "an image"})
@@ -61,33 +59,6 @@ def write(project: Project, files: dict[str, str]) -> None:
         (project.folder / name).write_text(text)
 
 
-def dvc(project: Project, *arguments: str) -> str:
-    finished = subprocess.run(
-        [sys.executable, "-m", "dvc", *arguments],
-        cwd=project.folder,
-        env=project.environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert finished.returncode == 0, finished.stdout + finished.stderr
-    return finished.stdout
-
-
-def unix_lib(project: Project, *arguments: str, status: int = 0) -> str:
-    """What a command says."""
-    finished = subprocess.run(
-        [".venv/bin/unix-lib", *arguments],
-        cwd=project.folder,
-        env=project.environment(COLUMNS="300"),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert finished.returncode == status, finished.stdout + finished.stderr
-    return finished.stdout + finished.stderr
-
-
 @pytest.fixture(scope="module")
 def unmade(finished_project: tuple[Project, list[str]], tmp_path_factory: pytest.TempPathFactory) -> Project:
     """The project as a git and DVC repository whose default experiment is called `laptop`, with nothing made yet."""
@@ -103,15 +74,7 @@ def unmade(finished_project: tuple[Project, list[str]], tmp_path_factory: pytest
     config["evaluate"]["groups"]["all"].append("pope")
     config["evaluate"]["benchmarks"]["pope"] = POPE
     project.write_config()
-    for name in (".dvcignore", ".gitignore"):
-        shutil.copy(ROOT / name, project.folder / name)
-    shutil.copytree(ROOT / ".dvc", project.folder / ".dvc", ignore=shutil.ignore_patterns("cache", "tmp"))
-    (project.folder / ".venv" / "bin").mkdir(parents=True)
-    for name, module in (("snakemake", "-m snakemake "), ("unix-lib", "-m unix_lib ")):
-        program = project.folder / ".venv" / "bin" / name
-        program.write_text(f'#!/bin/sh\nexec {sys.executable} {module}"$@"\n')
-        program.chmod(0o755)
-    subprocess.run(["git", "init", "--quiet"], cwd=project.folder, check=True)
+    make_repository(project)
     unix_lib(project, "pipeline", "config/laptop.yaml")
     return project
 
@@ -129,11 +92,6 @@ def made(unmade: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
 def versioned(made: Project, tmp_path: Path) -> Project:
     """One of the test's own."""
     return made.copy_to(tmp_path / "clone")
-
-
-def reproduced(shown: str) -> list[str]:
-    """Stages that a `dvc repro` ran."""
-    return re.findall(r"Running stage '(?:\S+:)?(\w+)'", shown)
 
 
 def stale(project: Project) -> list[str]:
