@@ -78,7 +78,7 @@ def test_a_home_a_name_and_what_was_fetched_are_kept(clone: Path, tmp_path: Path
     assert environment["HF_HOME"] == "/shared/models"
 
 
-@pytest.mark.parametrize("target", ["run", "plan", "figures", "doctor"])
+@pytest.mark.parametrize("target", ["run", "plan", "figures", "push", "pull", "doctor"])
 def test_a_config_of_any_name_is_one_argument(clone: Path, target: str) -> None:
     given, _ = make(clone, target, "CONFIG=my configs/-odd [1] {z} 'ü.yaml")
     assert "my configs/-odd [1] {z} 'ü.yaml" in given

@@ -4,6 +4,7 @@ It is written when an experiment is to be kept with DVC, not before: DVC asks fo
 it finds, and a bare `dvc pull` fails where one was never made.
 """
 
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -46,7 +47,7 @@ def write_pipeline(plan: Plan, config: Path, profile: str | None) -> Path:
     )
     text = environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
         experiment=plan.name,
-        config=config.as_posix(),
+        config=shlex.quote(config.as_posix()),
         runs_by=f"--profile {profile}" if profile else "--cores all",
         root="../" * (len(path.parts) - 1),
         stages={name: parts for name, parts in stages.items() if parts},
