@@ -12,7 +12,7 @@ from tests.artefacts.damage import files_in, flip_bit
 from tests.workflow.project import Project
 from unix_lib.artefacts.manifest import MANIFEST, open_artefact, read_manifest, write_manifest
 from unix_lib.artefacts.sealed import HASHES, SEAL, sealed_folder, sealed_text
-from unix_lib.artefacts.verify import NOT_COVERED, Verification, verify
+from unix_lib.artefacts.verify import LEFT_OUT, NOT_COVERED, Verification, verify
 
 
 @pytest.fixture
@@ -134,6 +134,27 @@ def test_what_nothing_proves_is_named(results: Path) -> None:
         f"{checkpoint / 'state' / 'deepspeed' / 'optimizer.pt'}: neither in a manifest nor sealed",
         f"{checkpoint / 'state' / 'random-00000.pt'}: neither in a manifest nor sealed",
     }
+
+
+def test_a_model_that_stays_where_it_was_made_is_no_damage(results: Path) -> None:
+    (checkpoint,) = results.glob("train/unix-step-00010-*")
+    model = [checkpoint / "model" / name for name in ("config.json", "weights")]
+    model[0].parent.mkdir()
+    for path in model:
+        path.write_text(path.name)
+    files = {entry.path: entry.rows for entry in read_manifest(checkpoint).files}
+    files |= dict.fromkeys(path.relative_to(checkpoint).as_posix() for path in model)
+    write_manifest(checkpoint, read_manifest(checkpoint).recipe, files)
+    (results / LEFT_OUT).write_text("# what a pull does not bring\n/train/unix-step-00010-*/model/\n")
+    assert verify(results).faults == []
+    model[0].unlink()
+    assert verify(results).faults == [f"{model[0]}: missing"]  # a part of it is not left out on purpose
+    shutil.rmtree(model[0].parent)
+    found = verify(results)
+    assert found.faults == []
+    assert {f"{path}: not here; it stays where it was made" for path in model} <= set(found.unproven)
+    (results / LEFT_OUT).unlink()
+    assert verify(results).faults == [f"{path}: missing" for path in model]
 
 
 def test_progress_ends_with_everything_hashed(results: Path) -> None:

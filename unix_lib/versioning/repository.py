@@ -98,19 +98,17 @@ def add_kept(out: "Output") -> int:
     kept = out.get_obj()
     if not isinstance(kept, Tree):
         raise SharingError(f"{out}: the remote does not have what dvc.lock names; ask who committed it to `make push`")
-    ignored, here = out.dvcignore, Tree()
+    wanted, found = dict(kept.iteritems()), {}
     if out.exists:
-        _, _, built = build(out.cache, out.fs_path, out.fs, out.hash_name, dry_run=True, ignore=ignored)
+        _, _, built = build(out.cache, out.fs_path, out.fs, out.hash_name, dry_run=True, ignore=out.dvcignore)
         assert isinstance(built, Tree)
-        here = built
-    both = Tree()
-    found = dict(here.iteritems())
-    for key, (meta, oid) in (found | dict(kept.iteritems())).items():
-        both.add(key, meta, oid)
-    both.digest()
-    options = {"force": True, "ignore": ignored, "state": out.repo.state, "old": here if out.exists else None}
+        found = dict(built.iteritems())
+    here = Tree()  # without what is kept nowhere, which DVC would delete
+    for key in wanted.keys() & found.keys():
+        here.add(key, *found[key])
+    here.digest()
     try:
-        checkout(out.fs_path, out.fs, both, out.cache, **options)
+        checkout(out.fs_path, out.fs, kept, out.cache, force=True, state=out.repo.state, old=here)
     except CheckoutError as error:
         raise SharingError(f"{len(error.paths)} files of {out} are not in the remote; ask for a `make push`") from None
     return sum(found.get(key, (None, None))[1] != oid for key, (_, oid) in kept.iteritems())
