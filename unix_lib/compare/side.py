@@ -72,5 +72,8 @@ class Side:
         """A row per checkpoint, seed and benchmark; without seeds where only the figure's table is there."""
         scores = headline_scores(self.evaluations)
         if scores.empty:
-            scores = self.table("scores_over_tokens")
+            table = self.table("scores_over_tokens")
+            keys = [key for key in ("architecture", "step", "benchmark") if key in table]
+            # The first of several protocols, as above, and without its name, which is only there beside others.
+            scores = table.drop_duplicates(keys).drop(columns="protocol", errors="ignore") if keys else table
         return scores
