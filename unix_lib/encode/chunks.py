@@ -21,9 +21,9 @@ import torch
 from unix_lib.artefacts.sealed import is_whole, sealed_folder
 from unix_lib.config.encode import EncodeExecution, EncodeSettings
 from unix_lib.encode.earlier import EarlierCodes
-from unix_lib.encode.progress import Progress
 from unix_lib.images.files import BadImage
 from unix_lib.jobs.job import Job
+from unix_lib.jobs.progress import Progress
 from unix_lib.records.schema import Row
 from unix_lib.sources.in_place.reading import Chunk, Images
 
@@ -70,6 +70,7 @@ class ChunkEncoder:
     ) -> None:
         self._images, self._encoders, self._job, self._progress = images, encoders, job, progress
         self._earlier = EarlierCodes(job.results, job.recipe, images)
+        self.encoded = self.taken_over = 0  # images, by this attempt
 
     def chunks(self) -> Iterator[pa.Table]:
         """What all images became, chunk by chunk (schema ENCODED)."""
@@ -86,7 +87,8 @@ class ChunkEncoder:
         codes = self._earlier.of(list(others.values()))
         taken_over = {place: codes[name] for place, name in others.items() if name in codes}
         known |= taken_over
-        self._progress.advance(len(taken_over), known=len(taken_over), taken_over=len(taken_over))
+        self.taken_over += len(taken_over)
+        self._progress.advance(len(taken_over), known=len(taken_over))
 
     def _encode_others(self, chunk: Chunk, known: dict[int, Encoded], prefix: Path) -> None:
         """Add what is not known of a chunk, and keep it in pieces, each called by its first image."""
@@ -102,8 +104,8 @@ class ChunkEncoder:
         others = [place for place in range(len(chunk.ids)) if place not in known]
         for became in self._batches(chunk, others):
             piece |= became
-            encoded = sum(not isinstance(one, BadImage) for one in became.values())
-            self._progress.advance(len(became), encoded=encoded)
+            self.encoded += sum(not isinstance(one, BadImage) for one in became.values())
+            self._progress.advance(len(became))
             if time.monotonic() - began >= KEPT_AFTER:
                 keep()
                 began = time.monotonic()

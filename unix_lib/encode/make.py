@@ -1,5 +1,6 @@
 """Encodes a source's images into codes: makes `encode/<source>`."""
 
+import logging
 from collections.abc import Sequence
 
 import numpy as np
@@ -10,8 +11,8 @@ from unix_lib.artefacts.manifest import Manifest
 from unix_lib.config.encode import EncodeExecution, EncodeSettings
 from unix_lib.config.tokenizers import MOST_CODES
 from unix_lib.encode.chunks import ChunkEncoder, Encoder
-from unix_lib.encode.progress import Progress
 from unix_lib.jobs.job import Job
+from unix_lib.jobs.progress import Progress
 from unix_lib.records.codes import judged_codes
 from unix_lib.records.rejected import RejectedSamples
 from unix_lib.records.schema import CODES
@@ -20,6 +21,8 @@ from unix_lib.sources.in_place.reading import Images
 from unix_lib.sources.screening.screened import screened_out
 from unix_lib.tokenizers.image import devices_of, exact_convolutions, load_image_tokenizer
 from unix_lib.tokenizers.vqgan import ImageTokenizerError
+
+logger = logging.getLogger(__name__)
 
 
 def make_codes(job: Job[EncodeSettings, EncodeExecution]) -> Manifest:
@@ -39,13 +42,14 @@ def write_codes(job: Job[EncodeSettings, EncodeExecution], encoders: Sequence[En
     tokenizer = encoders[0]
     require_storable(tokenizer.codebook_size)
     images = Images(job.input("images"), tokenizer.image_size, screened_out(job.inputs("screening")))
-    progress = Progress(images.count())
+    progress = Progress(images.count(), "images", logger)
+    chunks = ChunkEncoder(images, encoders, job, progress)
     rejected = RejectedSamples()
     code_counts = np.zeros(tokenizer.codebook_size, np.int64)
     rows: dict[Split, int] = dict.fromkeys(SPLITS, 0)
     writers: dict[Split, ShardWriter] = {split: ShardWriter(job.folder, split, CODES) for split in SPLITS}
     with writers["train"], writers["heldout"]:
-        for of_chunk in ChunkEncoder(images, encoders, job, progress).chunks():
+        for of_chunk in chunks.chunks():
             for split in SPLITS:
                 chunk = of_chunk.filter(pc.equal(of_chunk["split"], split))
                 if not chunk.num_rows:
@@ -71,9 +75,9 @@ def write_codes(job: Job[EncodeSettings, EncodeExecution], encoders: Sequence[En
             "codebook_size": tokenizer.codebook_size,
         },
         metrics={
-            "images_encoded": progress.encoded,
-            "images_taken_over": progress.taken_over,
-            "images_per_second": round(progress.images_per_second, 1),
+            "images_encoded": chunks.encoded,
+            "images_taken_over": chunks.taken_over,
+            "images_per_second": round(chunks.encoded / progress.seconds, 1),
         },
     )
     job.clear_work()

@@ -7,7 +7,6 @@ damaged part, and everything after it, is computed again.
 
 import logging
 import re
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from unix_lib.artefacts.sealed import is_whole, remove, sealed_folder
+from unix_lib.jobs.progress import Progress
 from unix_lib.records.schema import Row
 
 log = logging.getLogger(__name__)
@@ -74,10 +74,9 @@ class SampleStore:
         """
         if self.done:
             log.info("%s: %d of %d samples were already there", name, self.done, len(samples))
-        started, before = time.monotonic(), self.done
-        while self.done < len(samples):
-            self.append(compute(samples[self.done : self.done + batch_size]))
-            speed = (self.done - before) / max(time.monotonic() - started, 1e-9)
-            remaining = (len(samples) - self.done) / speed
-            log.info("%s: %d of %d samples, %.1f/s, %.0f s left", name, self.done, len(samples), speed, remaining)
+        progress = Progress(len(samples), f"samples of {name}", log)
+        progress.advance(self.done, known=self.done)
+        while (before := self.done) < len(samples):
+            self.append(compute(samples[before : before + batch_size]))
+            progress.advance(self.done - before)
         return self.table()

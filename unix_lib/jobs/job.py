@@ -33,6 +33,7 @@ from unix_lib.config.outside import Outside, require_unchanged
 from unix_lib.config.strict import ConfigError, StrictModel
 from unix_lib.jobs.job_kinds import job_kind
 from unix_lib.jobs.lock import Lock
+from unix_lib.jobs.standing import recorded
 
 logger = logging.getLogger(__name__)
 
@@ -132,7 +133,8 @@ class Job(Generic[Settings, ExecutionType]):
             for folder in (self.folder, self.work):
                 for part in folder.rglob(PARTS):
                     part.unlink()
-            yield lock
+            with recorded(self.work):
+                yield lock
 
     def made(self) -> Manifest | None:
         """The manifest where the artefact is there and whole; None where it is to be made, for the first time or again.

@@ -11,7 +11,7 @@ from unix_lib.config.train import CheckpointSettings
 from unix_lib.jobs.command_line import ATTEMPTS
 from unix_lib.recipes.plan import STAGES, Plan
 
-JOB_FILE = re.compile(r"\.(execution\.json|json|log|log\.\d+|tsv|lock)$")
+JOB_FILE = re.compile(r"\.(execution\.json|standing\.json|json|log|log\.\d+|tsv|lock)$")
 JOB_FOLDERS = ("recipes", "made", "logs", "benchmarks")  # in each a folder per stage, with files named after its jobs
 
 

@@ -6,7 +6,6 @@ killed job continues after its last whole chunk.
 
 import logging
 import os
-import time
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -21,6 +20,7 @@ from unix_lib.artefacts.sealed import is_whole, sealed_folder
 from unix_lib.config.jobs import Execution
 from unix_lib.config.tokenize import TokenizeSettings
 from unix_lib.jobs.job import Job
+from unix_lib.jobs.progress import Progress
 from unix_lib.records.rejected import RejectedSamples
 from unix_lib.records.schema import TOKENIZED
 from unix_lib.records.shards import SPLITS, ShardWriter, Split, count_rows, iterate_batches
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 CHUNK_BATCHES = 8  # of 1,024 records: two to three seconds of captions
-LOG_SECONDS = 10.0
 RECORDS_FILE = "records.parquet"  # of a chunk
 
 
@@ -41,7 +40,8 @@ def make_tokens(job: Job[TokenizeSettings, Execution]) -> Manifest:
     # The tokenizer's thread pool reads this when it starts.
     os.environ.setdefault("RAYON_NUM_THREADS", str(job.shape.threads))
     tokenizer = load_text_tokenizer(job.input("text_tokenizer"))
-    progress = _Progress(sum(count_rows(job.input("records"), split) for split in SPLITS))
+    records = sum(count_rows(job.input("records"), split) for split in SPLITS)
+    progress = Progress(records, "records", _log)
     rejected = RejectedSamples()
     files: dict[str, int | None] = {}
     facts: dict[str, dict[str, int]] = {}
@@ -65,29 +65,8 @@ def make_tokens(job: Job[TokenizeSettings, Execution]) -> Manifest:
     return manifest
 
 
-class _Progress:
-    """Counts records, and says now and then how it goes."""
-
-    def __init__(self, total: int) -> None:
-        self._total, self._done, self._tokenized = total, 0, 0
-        self._started = self._logged = time.monotonic()
-
-    @property
-    def per_second(self) -> float:
-        return self._tokenized / max(1e-9, time.monotonic() - self._started)
-
-    def advance(self, records: int, *, anew: bool) -> None:
-        self._done += records
-        self._tokenized += records * anew
-        now = time.monotonic()
-        if self._tokenized and (now - self._logged >= LOG_SECONDS or self._done == self._total):
-            self._logged = now
-            left = (self._total - self._done) / self.per_second
-            _log.info("%d of %d records, %.0f/s, %.0f s left", self._done, self._total, self.per_second, left)
-
-
 def _chunks(
-    job: Job[TokenizeSettings, Execution], split: Split, tokenizer: "PreTrainedTokenizerFast", progress: _Progress
+    job: Job[TokenizeSettings, Execution], split: Split, tokenizer: "PreTrainedTokenizerFast", progress: Progress
 ) -> Iterator[Path]:
     """Sealed folders of a split's tokenized records; those that an earlier attempt left whole are not made again."""
     batches = iterate_batches(job.input("records"), split, COLUMNS)
@@ -98,7 +77,8 @@ def _chunks(
         if anew:
             with sealed_folder(kept) as folder:
                 _tokenize(chunk, tokenizer, job, split, folder)
-        progress.advance(sum(batch.num_rows for batch in chunk), anew=anew)
+        records = sum(batch.num_rows for batch in chunk)
+        progress.advance(records, known=0 if anew else records)
         yield kept
         number += 1
 

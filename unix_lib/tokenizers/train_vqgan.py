@@ -30,6 +30,7 @@ from torch.nn import functional
 from unix_lib.artefacts.saves import prune_saves, save_folder, saves
 from unix_lib.artefacts.sealed import is_whole, sealed_folder
 from unix_lib.images.pixels import pixels_from_rgb
+from unix_lib.jobs.progress import Progress
 from unix_lib.tokenizers.trained_vqgan import VQGANTraining
 from unix_lib.tokenizers.vqgan import VQGAN, vqgan_config
 from unix_lib.tokenizers.vqgan_codebook import PatchCodebook, squared_distances
@@ -43,7 +44,6 @@ CROSS_ENTROPY_WEIGHT = 0.3  # ASSUME: enough to name 98% of codes right without 
 WEIGHT_DECAY = 0.01
 BETAS = (0.9, 0.95)
 LARGEST_GRADIENT = 1.0
-LOG_SECONDS = 5.0
 
 
 class VQGANTrainer:
@@ -157,26 +157,13 @@ def train_vqgan(
     if whole is not None:
         trainer.load(whole)
         logger.info("image tokenizer: continuing at step %d of %d", trainer.step, training.steps)
-    started = saved = logged = time.monotonic()
-    first = trainer.step
+    saved = time.monotonic()
+    progress = Progress(training.steps, "steps", logger)
+    progress.advance(trainer.step, known=trainer.step)
     while trainer.step < training.steps:
         losses = trainer.advance()
-        now = time.monotonic()
-        if now - logged >= LOG_SECONDS or trainer.step == training.steps:
-            logged = now
-            seconds = (now - started) / (trainer.step - first)
-            logger.info(
-                "image tokenizer: step %d/%d, reconstruction %.4f, commitment %.4f, %.1f%% of codes found, "
-                "%.0f images/s, %.0f s left",
-                trainer.step,
-                training.steps,
-                losses["reconstruction"],
-                losses["commitment"],
-                100 * losses["agreement"],
-                training.batch_size / seconds,
-                seconds * (training.steps - trainer.step),
-            )
-        if work is not None and now - saved >= checkpoint_seconds and trainer.step < training.steps:
+        progress.advance(1, values=losses)
+        if work is not None and time.monotonic() - saved >= checkpoint_seconds and trainer.step < training.steps:
             trainer.save(work)
             saved = time.monotonic()
     return trainer.finished()

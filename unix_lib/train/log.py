@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from unix_lib.artefacts.files import atomic_path
 from unix_lib.config.train import CheckpointSettings
+from unix_lib.jobs.standing import current_record
 from unix_lib.records.schema import Row
 from unix_lib.train.errors import TrainError
 from unix_lib.train.state import LOG
@@ -39,6 +40,7 @@ LOG_SCHEMA = pa.schema(
 )
 SPEED_SCHEMA = pa.schema([("step", pa.int64()), ("tokens_per_second", pa.float64()), ("peak_memory_mb", pa.float64())])
 SPEED = "speed.parquet"
+SHOWN = ("loss", "loss_text", "loss_image", "grad_norm", "learning_rate", "tokens_per_second")  # to who looks on
 _STATE_SCHEMA = pa.schema([*LOG_SCHEMA, *list(SPEED_SCHEMA)[1:]])
 
 
@@ -97,6 +99,7 @@ class StepLog:
         self.settings, self.capacity, self.show_every = settings, capacity, show_every
         self.rows: list[Row] = [] if start is None else read_rows(start / LOG)
         self._unshown_tokens, self._unshown_seconds = 0, 0.0
+        self._record, self._trained, self._seconds = current_record(), 0, 0.0  # steps of this attempt
 
     @property
     def tokens(self) -> int:
@@ -132,6 +135,11 @@ class StepLog:
         self.rows.append(row)
         self._unshown_tokens += int(tokens)
         self._unshown_seconds += seconds
+        self._trained, self._seconds = self._trained + 1, self._seconds + seconds
+        if self._record is not None:
+            left = (self.settings.step - step) * self._seconds / self._trained
+            shown = {name: row[name] for name in SHOWN if row[name] is not None}
+            self._record.note(step, self.settings.step, "steps", left, shown)
         if self.show_every is not None and (step % self.show_every == 0 or step == self.settings.step):
             self._show(row, steps=min(self.show_every, len(self.rows)))
 
