@@ -117,6 +117,8 @@ class Experiment(StrictModel):
     def notices(self, outside: Outside) -> list[str]:
         """What must be known before the experiment starts, a line each."""
         lines = [line for name, source in self.sources.items() for line in source.notices(name, outside)]
+        if self.train is not None and (fault := self.train.tracking.fault()):
+            lines.append(f"Training will be refused: {fault}")
         packed = {part.source for mixture in self.mixtures.values() for part in mixture.parts}
         lines += self.tokenizers.notices([name for name in self.sources if name in packed])
         with_images = self.sources_with_images()

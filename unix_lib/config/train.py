@@ -8,6 +8,7 @@ from unix_lib.config.jobs import Execution, JobShape
 from unix_lib.config.kinds import JobKind
 from unix_lib.config.models import PlanConfig, StartConfig
 from unix_lib.config.strict import StrictModel, key
+from unix_lib.config.trackers import Tracking
 
 MOST_STEPS = 100_000_000
 Step = Annotated[int, Field(ge=0, le=MOST_STEPS)]
@@ -88,6 +89,7 @@ class TrainExecution(Execution):
         le=604_800,
     )
     log_steps: int = key("steps between two log lines", 10, kind="operational", ge=1, le=MOST_STEPS)
+    tracking: Tracking = key("services that show the curves of the runs", Tracking(), kind="operational")
     job: JobShape = key("shape of a training job", JobShape(threads=1, runtime_minutes=720), kind="operational")
 
     @model_validator(mode="after")

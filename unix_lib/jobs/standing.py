@@ -95,7 +95,7 @@ class Record:
 
 @contextmanager
 def recorded(work: Path) -> Iterator[None]:
-    """Keep the record of the job with this work folder while the block runs; a job inside another has none of its own."""
+    """Keep the record of the job with this work folder while the block runs; a job inside another has none."""
     if _current.get() is not None:
         yield
         return

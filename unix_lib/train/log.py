@@ -138,7 +138,7 @@ class StepLog:
         self._trained, self._seconds = self._trained + 1, self._seconds + seconds
         if self._record is not None:
             left = (self.settings.step - step) * self._seconds / self._trained
-            shown = {name: row[name] for name in SHOWN if row[name] is not None}
+            shown: dict[str, float] = {name: row[name] for name in SHOWN if row[name] is not None}  # type: ignore[misc]
             self._record.note(step, self.settings.step, "steps", left, shown)
         if self.show_every is not None and (step % self.show_every == 0 or step == self.settings.step):
             self._show(row, steps=min(self.show_every, len(self.rows)))

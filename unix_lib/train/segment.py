@@ -27,6 +27,7 @@ from unix_lib.train.saver import StateSaver
 from unix_lib.train.state import newest_state
 from unix_lib.train.stopping import Stopper, deadline
 from unix_lib.train.stream import PackStream, Share, warn_of_repeats
+from unix_lib.train.tracking import TrackingCallback
 from unix_lib.train.trainer import SegmentTrainer, training_arguments
 
 
@@ -101,6 +102,8 @@ def train_segment(  # noqa: PLR0917
     stopper = Stopper(deadline(job.shape.runtime_minutes, os.environ) if processes.first else None)
     callback = SegmentCallback(trainer, steps, measurements, saver, stopper, start, settings.step)
     trainer.add_callback(callback)
+    tracking = TrackingCallback(job, steps, measurements, processes.first)
+    trainer.add_callback(tracking)
     with stopper.listening():
         trainer.train()
     if callback.interrupted is not None:
@@ -112,4 +115,5 @@ def train_segment(  # noqa: PLR0917
     measurements.measure(callback.step, steps.tokens)
     if settings.step < settings.optimization.total_steps:
         saver.save(job.folder / "state", callback.step)
+    tracking.close()
     return Trained(model, measurements.weights(), steps, measurements)
