@@ -137,6 +137,11 @@ class CheckpointSettings(RunSettings):
     step: int = key("optimizer steps behind it", ge=0)
 
 
+def run_folder_name(run: str, run_digest: str) -> str:
+    """What the folder of a run's saves is called, below `work/train`."""
+    return f"{run}-{run_digest[:12]}"
+
+
 CHECKPOINT = JobKind(
     CheckpointSettings,
     "unix_lib.train.make:make_checkpoint",

@@ -19,10 +19,10 @@ from typing import Any, TextIO
 from unix_lib.artefacts.errors import UserError
 from unix_lib.artefacts.files import point_link
 from unix_lib.artefacts.recipe import RecipeError
-from unix_lib.jobs.job import Job
+from unix_lib.jobs.attempts import ATTEMPTS, Attempts
+from unix_lib.jobs.job import Job, first_process
 from unix_lib.jobs.machine import refusal
 
-ATTEMPTS = "attempts"  # folder beside the logs
 ATTEMPT = "UNIX_LOG"  # in the environment of a job's several processes, which share a file
 
 
@@ -35,22 +35,28 @@ def run_script(stage: str, description: str | None) -> None:
     parser.add_argument("--log", type=Path, help="file for everything that is printed; the screen keeps the progress")
     arguments = parser.parse_args()
     screen = _open_log(arguments.log, arguments.recipe.stem.rpartition("-")[0])
+    attempts: Attempts | None = None
     try:
         job: Job[Any, Any] = Job.from_files(arguments.recipe, arguments.execution, arguments.output)
         if job.recipe.stage != stage:
             raise RecipeError(
                 f"{arguments.recipe}: a recipe of stage {job.recipe.stage}; run scripts/{job.recipe.stage}.py"
             )
+        attempts = Attempts(job) if first_process() else None
         job.make()
     except Exception as error:
         told = error if isinstance(error, UserError) else refusal(error, arguments.recipe.parents[2])
         line = f"{type(told or error).__name__}: {told or error}"
+        if attempts is not None:
+            attempts.failed(line)
         if arguments.log is not None:
             more = "" if told else f"\n  traceback: {arguments.log}"
             print(f"{line}{more}", file=screen, flush=True)
         if told is None:  # a fault of ours: its traceback stands in the log
             raise
         sys.exit(line)
+    if attempts is not None:
+        attempts.made()
 
 
 def new_attempt(log: Path) -> Path:

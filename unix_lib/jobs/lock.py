@@ -50,7 +50,7 @@ class Holder:
         return f"process {self.pid} on {self.host}{job}"
 
 
-def _read_holder(path: Path) -> Holder | None:
+def read_holder(path: Path) -> Holder | None:
     """Who wrote a lock file last; None where nobody did, gave it up, or did not live to write it whole."""
     try:
         return Holder(**json.loads(path.read_text(encoding="utf-8")))
@@ -85,17 +85,17 @@ class Lock:
 
     def _take(self) -> Holder | str | None:
         """Take the lock; returns who is in the way, None once it is taken."""
-        held = _read_holder(self.path)
+        held = read_holder(self.path)
         if held is not None and held.token in os.environ.get(HANDED_OVER, ""):
             self.holder = held
             return None
         file = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644)
         try:
             if not _lock(file):
-                return _read_holder(self.path) or "another process"
+                return read_holder(self.path) or "another process"
             if not self._is_mine(file):
                 return "another process"  # it gave up the file that was opened: the next try opens the new one
-            other = _read_holder(self.path)
+            other = read_holder(self.path)
             if other is not None and other.host != self.holder.host and not self._untouched():
                 return other
             os.ftruncate(file, 0)
@@ -122,7 +122,7 @@ class Lock:
             now.unlink()
 
     def _keep_renewing(self) -> None:
-        while not self._given_up.wait(RENEW_SECONDS) and _read_holder(self.path) == self.holder:
+        while not self._given_up.wait(RENEW_SECONDS) and read_holder(self.path) == self.holder:
             os.utime(self.path)
 
     def hand_over(self, environment: dict[str, str]) -> None:
@@ -137,14 +137,14 @@ class Lock:
         Raises:
             LockError: another process has taken it over.
         """
-        if _read_holder(self.path) != self.holder:
+        if read_holder(self.path) != self.holder:
             raise LockError(f"{self.path}: another process took this over; nothing more is written by this one")
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._given_up.set()
-        if _read_holder(self.path) == self.holder:
+        if read_holder(self.path) == self.holder:
             self.path.unlink(missing_ok=True)
         if self._file is not None:
             os.close(self._file)

@@ -7,8 +7,8 @@ from pathlib import Path
 from unix_lib.artefacts.errors import UserError
 from unix_lib.artefacts.files import PARTS
 from unix_lib.artefacts.recipe import EarlierRecipe, read_recipe, recipe_of
-from unix_lib.config.train import CheckpointSettings
-from unix_lib.jobs.command_line import ATTEMPTS
+from unix_lib.config.train import CheckpointSettings, run_folder_name
+from unix_lib.jobs.attempts import ATTEMPTS
 from unix_lib.recipes.plan import STAGES, Plan
 
 JOB_FILE = re.compile(r"\.(execution\.json|standing\.json|json|log|log\.\d+|tsv|lock)$")
@@ -23,7 +23,7 @@ def unreached(plans: list[Plan], results: Path) -> list[Path]:
     reached = {artefact for plan in plans for artefact in plan.jobs}
     keys = {artefact.partition("/")[2] for artefact in reached}
     work_keys = keys | {
-        f"{job.settings.run}-{job.settings.run_digest[:12]}"
+        run_folder_name(job.settings.run, job.settings.run_digest)
         for plan in plans
         for job in plan.jobs.values()
         if isinstance(job.settings, CheckpointSettings)

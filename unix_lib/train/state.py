@@ -25,6 +25,7 @@ from unix_lib.artefacts.files import write_json, write_text
 from unix_lib.artefacts.manifest import MANIFEST, ArtefactError, read_manifest
 from unix_lib.artefacts.saves import saves
 from unix_lib.artefacts.sealed import HASHES, seal_fault, sealed_text
+from unix_lib.config.train import run_folder_name
 
 logger = logging.getLogger(__name__)
 
@@ -69,7 +70,7 @@ class State:
 
 def work_folder(results: Path, run: str, run_digest: str) -> Path:
     """Where a run's saves between checkpoints go; no declared output, so that a failed job leaves it alone."""
-    return results / "work" / "train" / f"{run}-{run_digest[:12]}"
+    return results / "work" / "train" / run_folder_name(run, run_digest)
 
 
 def write_progress(folder: Path, progress: Progress) -> None:
