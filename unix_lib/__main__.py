@@ -61,7 +61,21 @@ def plan(
     raise typer.Exit(command.run(config, cores, console))
 
 
-_of_config("status", "Show what is done, stage by stage, and refresh results/<experiment>/current.")
+@app.command()
+def status(
+    config: ConfigPath = LAPTOP,
+    watch: Annotated[bool, typer.Option("--watch", help="show it anew until all is done")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="as one JSON object (docs/watching.md)")] = False,
+    seconds: Annotated[float, typer.Option(min=0.2, help="between two looks of --watch")] = 5,
+) -> None:
+    """Show what is done, what runs, how far it is, what failed and what is left; refresh results/<experiment>/current."""
+    from unix_lib.commands import status as command
+
+    if as_json:
+        raise typer.Exit(command.as_json(config, console))
+    raise typer.Exit(command.watch(config, seconds, console) if watch else command.run(config, console))
+
+
 _of_config("planned", "Write which artefacts a config asks for now to results/<experiment>/planned.json, for DVC.")
 
 

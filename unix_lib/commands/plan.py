@@ -24,6 +24,7 @@ from unix_lib.recipes.scale import short
 from unix_lib.recipes.schedule import TimedJob, wall_seconds
 from unix_lib.recipes.sharing import shareable
 from unix_lib.recipes.workspace import unfinished
+from unix_lib.watch.at_work import at_work
 
 OF_RUNS = ("train", "generate", "evaluate", "analyze")  # stages
 
@@ -73,6 +74,11 @@ class Forecast:
         missing = [a for a in wanting if self.plan.jobs[a].made_by is None]
         return {artefact: self.estimates.of(artefact) for artefact in missing}
 
+    @cached_property
+    def running(self) -> dict[str, str]:
+        """Of the jobs that would run those that are at work: who, since when, how far."""
+        return {artefact: told for artefact in self.due if (told := at_work(artefact, self.results)) is not None}
+
     def cost(self, artefacts: Iterable[str]) -> Cost:
         """Of those of the jobs that would run."""
         due = {artefact: self.due[artefact] for artefact in artefacts if artefact in self.due}
@@ -99,7 +105,9 @@ class Forecast:
     def why(self, artefacts: Iterable[str]) -> str:
         """The reasons why jobs would run, with how many each."""
         due = [artefact for artefact in artefacts if artefact in self.due]
-        reasons = Counter(reason_of(self.plan.jobs[a].recipe, self.results, self.skipped) for a in due)
+        reasons = Counter(
+            self.running.get(a) or reason_of(self.plan.jobs[a].recipe, self.results, self.skipped) for a in due
+        )
         return "; ".join(f"{reason} ({count})" if len(due) > 1 else reason for reason, count in reasons.items())
 
 

@@ -1,18 +1,55 @@
-"""`status`: what of an experiment is done, stage by stage, and what was set aside on the way."""
+"""`status`: what of an experiment is done, stage by stage, what runs and what failed, and what was set aside on the way.
 
+With `watch` or `json` it only reads: no link is set.
+"""
+
+import json
+import os
+import time
 from collections import Counter
+from dataclasses import asdict
 from pathlib import Path
 
 from rich.console import Console
+from rich.live import Live
 from rich.table import Table
 
 from unix_lib.artefacts.errors import UserError
 from unix_lib.artefacts.manifest import MANIFEST, read_manifest
 from unix_lib.commands.experiment import PlannedExperiment
 from unix_lib.commands.marks import marked
+from unix_lib.commands.status_view import failures, running_table, whole_view
 from unix_lib.recipes.plan import STAGES
 from unix_lib.recipes.prune import is_earlier, size_of, unreached
 from unix_lib.recipes.workspace import link_current
+from unix_lib.watch.snapshot import Watcher
+
+
+def watch(config: Path, seconds: float, console: Console) -> int:
+    """Show the experiment anew every so many seconds until nothing is left to do, or Ctrl-C."""
+    watcher = _watcher(PlannedExperiment.load(config))
+    with Live(console=console, auto_refresh=False, screen=console.is_terminal) as live:
+        while True:
+            snapshot = watcher.snapshot()
+            live.update(whole_view(snapshot), refresh=True)
+            if snapshot.done == snapshot.jobs:
+                break
+            try:
+                time.sleep(seconds)
+            except KeyboardInterrupt:
+                break
+    console.print(whole_view(snapshot))
+    return 0
+
+
+def as_json(config: Path, console: Console) -> int:
+    """Print the experiment as one JSON object; see docs/watching.md."""
+    print(json.dumps(asdict(_watcher(PlannedExperiment.load(config)).snapshot()), indent=2))
+    return 0
+
+
+def _watcher(experiment: PlannedExperiment) -> Watcher:
+    return Watcher(experiment.plan, experiment.results, len(os.sched_getaffinity(0)))
 
 
 def run(config: Path, console: Console) -> int:
@@ -43,6 +80,11 @@ def run(config: Path, console: Console) -> int:
         aside = ", ".join(f"{count} {reason}" for reason, count in sorted(rejected.items()))
         table.add_row(stage, str(done), str(len(artefacts)), f"{seconds:.0f} s", f"{size / 1e6:.1f}", aside)
     console.print(table)
+    snapshot = _watcher(experiment).snapshot()
+    if snapshot.running:
+        console.print(running_table(snapshot.running))
+    for line in failures(snapshot):
+        console.print(line, soft_wrap=True, highlight=False)
     _print_unreached(experiment, console)
     if experiment.results.is_dir():
         link_current(experiment.plan, experiment.results)

@@ -106,8 +106,8 @@ class Attempts:
         if len(alike) == HOPELESS and own.driver and not (job.folder / MANIFEST).is_file():
             raise NoProgress(
                 f"{job.recipe.artefact}: not tried again, for {HOPELESS} attempts ended alike and saved nothing more: "
-                f"{last[-1].ending} (began {last[0].began} and {last[1].began}; logs: {self._path.with_suffix('')}.log.*)."
-                " Mend it and run the workflow again, which tries it anew"
+                f"{last[-1].ending} (began {last[0].began} and {last[1].began}; see {self._path.with_suffix('.log')}.*). "
+                "Mend it and run the workflow again, which tries it anew"
             )
         self._attempts = [*before, own]
         self._write()
@@ -133,9 +133,8 @@ def _saved(job: Job[Any, Any]) -> list[tuple[str, int]]:
     folders = [job.work]
     if isinstance(job.settings, CheckpointSettings):
         folders.append(job.work.with_name(run_folder_name(job.settings.run, job.settings.run_digest)))
-    return sorted(
-        (str(path), path.stat().st_size) for folder in folders for path in folder.rglob("*") if path.is_file()
-    )
+    whole = (path for folder in folders for path in folder.glob("[!.]*/**/*") if path.is_file())
+    return sorted((str(path), path.stat().st_size) for path in whole)
 
 
 def _text_of(path: Path) -> str:
