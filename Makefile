@@ -53,7 +53,7 @@ $(VENV)/.ready: envs/core.txt envs/install.sh pyproject.toml
 setup: $(VENV)/.ready ## virtual environment with the locked requirements
 
 run: setup ## the experiment CONFIG to its report, then where to look
-	$(SNAKEMAKE) "$(CONFIG)" -- all
+	@$(VENV)/bin/unix-lib follow "$(CONFIG)" -- $(SNAKEMAKE) "$(CONFIG)" -- all
 	@$(VENV)/bin/unix-lib summarize "$(CONFIG)"
 
 smoke: setup ## the whole chain cut to the bone, in a few minutes

@@ -68,12 +68,24 @@ def status(
     as_json: Annotated[bool, typer.Option("--json", help="as one JSON object (docs/watching.md)")] = False,
     seconds: Annotated[float, typer.Option(min=0.2, help="between two looks of --watch")] = 5,
 ) -> None:
-    """Show what is done, what runs, how far it is, what failed and what is left; refresh results/<experiment>/current."""
+    """Show what is done, what runs, what failed and what is left; refresh results/<experiment>/current."""
     from unix_lib.commands import status as command
 
     if as_json:
         raise typer.Exit(command.as_json(config, console))
     raise typer.Exit(command.watch(config, seconds, console) if watch else command.run(config, console))
+
+
+@app.command()
+def follow(
+    config: ConfigPath, command: Annotated[list[str], typer.Argument(help="behind `--`: Snakemake with its arguments")]
+) -> None:
+    """Run a command that makes an experiment, and show below its lines how far it is and how long it will take."""
+    from rich.console import Console
+
+    from unix_lib.commands import follow as following
+
+    raise typer.Exit(following.run(config, command, Console(stderr=True, markup=False, emoji=False)))
 
 
 _of_config("planned", "Write which artefacts a config asks for now to results/<experiment>/planned.json, for DVC.")

@@ -1,4 +1,4 @@
-"""`status`: what of an experiment is done, stage by stage, what runs and what failed, and what was set aside on the way.
+"""`status`: what of an experiment is done, stage by stage, what was set aside, what runs and what failed.
 
 With `watch` or `json` it only reads: no link is set.
 """

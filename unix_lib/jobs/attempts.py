@@ -106,8 +106,8 @@ class Attempts:
         if len(alike) == HOPELESS and own.driver and not (job.folder / MANIFEST).is_file():
             raise NoProgress(
                 f"{job.recipe.artefact}: not tried again, for {HOPELESS} attempts ended alike and saved nothing more: "
-                f"{last[-1].ending} (began {last[0].began} and {last[1].began}; see {self._path.with_suffix('.log')}.*). "
-                "Mend it and run the workflow again, which tries it anew"
+                f"{last[-1].ending} (began {last[0].began} and {last[1].began}; see "
+                f"{self._path.with_suffix('.log')}.*). Mend it and run the workflow again, which tries it anew"
             )
         self._attempts = [*before, own]
         self._write()

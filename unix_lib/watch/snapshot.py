@@ -1,7 +1,7 @@
 """An experiment at one moment: what is done, what runs and how far it is, what failed, what is left.
 
-Everything is read: manifests, locks, the records that running jobs keep, the attempts beside their logs, and SLURM's word
-where a job has one. So it works beside a driver, from another login node, and where nothing runs at all.
+Everything is read: manifests, locks, the records that running jobs keep, the attempts beside their logs, and SLURM's
+word where a job has one. So it works beside a driver, from another login node, and where nothing runs at all.
 `Snapshot` is also the schema of `status --json` (docs/watching.md): fields are added, never renamed or taken away.
 """
 
@@ -129,9 +129,9 @@ class Watcher:
         done = [artefact for artefact in self._targets if self._is_done(artefact)]
         missing = [artefact for artefact in self._targets if artefact not in set(done)]
         running = {one.artefact: one for artefact in missing if (one := self._running(artefact)) is not None}
-        failed = {one.artefact: one for artefact in missing if (one := self._failed(artefact, running)) is not None}
-        ids = [job.slurm_job for job in (*running.values(), *failed.values()) if job.slurm_job]
-        states = slurm_states(ids)
+        failed = {bad.artefact: bad for artefact in missing if (bad := self._failed(artefact, running)) is not None}
+        ids = [*(job.slurm_job for job in running.values()), *(job.slurm_job for job in failed.values())]
+        states = slurm_states(filter(None, ids))
         running = {a: replace(job, slurm_state=states.get(job.slurm_job or "")) for a, job in running.items()}
         failed = {a: replace(job, slurm_state=states.get(job.slurm_job or "")) for a, job in failed.items()}
         left = {artefact: self._seconds_left(artefact, running) for artefact in missing}
