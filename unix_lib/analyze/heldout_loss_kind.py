@@ -6,9 +6,10 @@ from typing import Literal
 from unix_lib.analyze.checkpoints import measured_checkpoints, steps_that_are_none
 from unix_lib.artefacts.names import checkpoint_name
 from unix_lib.config.analyze import AnalysisJob, AnalysisKind, AnalysisSettings, Planned
+from unix_lib.config.checkpoints import Step
 from unix_lib.config.kinds import JobKind
 from unix_lib.config.strict import StrictModel, key
-from unix_lib.config.train import Step, TrainConfig
+from unix_lib.config.train import TrainConfig
 
 
 class HeldoutLossMeasurement(StrictModel):

@@ -1,17 +1,15 @@
 """Config of the `train` stage: runs, their checkpoints and the optimizer."""
 
-from typing import Annotated, Literal
+from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
+from unix_lib.config.checkpoints import MOST_STEPS, Checkpoints, steps_of
 from unix_lib.config.jobs import Execution, JobShape
 from unix_lib.config.kinds import JobKind
 from unix_lib.config.models import PlanConfig, StartConfig
 from unix_lib.config.strict import StrictModel, key
 from unix_lib.config.trackers import Tracking
-
-MOST_STEPS = 100_000_000
-Step = Annotated[int, Field(ge=0, le=MOST_STEPS)]
 
 
 class Optimization(StrictModel):
@@ -50,10 +48,21 @@ class RunSettings(StrictModel):
 class Run(RunSettings):
     """One training run, cut into segments at its checkpoints."""
 
-    checkpoints: list[Step] = key(
-        "steps at which a checkpoint is kept; 0 is the initialised model", kind="operational", min_length=1
+    checkpoints: Checkpoints = key(
+        "steps at which a checkpoint is kept, or shares of total_steps such as 25%, or {every: 5%}; 0 is the "
+        "initialised model",
+        kind="operational",
+        min_length=1,
     )
     compare: bool = key("one of the compared architectures; false for a base run", True, kind="operational")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _shares_are_steps(cls, values: Any) -> Any:
+        match values:
+            case {"checkpoints": given, "optimization": {"total_steps": int(total)}} if total > 0:
+                return values | {"checkpoints": steps_of(given, total)}
+        return values
 
     @model_validator(mode="after")
     def _steps_fit(self) -> "Run":
@@ -87,6 +96,14 @@ class TrainExecution(Execution):
         kind="operational",
         ge=0,
         le=604_800,
+    )
+    keep_states: int | None = key(
+        "checkpoints whose training state is kept, counted from the newest; earlier states go as soon as no planned "
+        "checkpoint starts from them, their models stay; null keeps all",
+        None,
+        kind="operational",
+        ge=1,
+        le=100_000,
     )
     log_steps: int = key("steps between two log lines", 10, kind="operational", ge=1, le=MOST_STEPS)
     tracking: Tracking = key("services that show the curves of the runs", Tracking(), kind="operational")

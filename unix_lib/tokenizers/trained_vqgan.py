@@ -2,11 +2,11 @@
 
 from typing import Literal
 
+from unix_lib.config.checkpoints import MOST_STEPS
 from unix_lib.config.jobs import Execution
 from unix_lib.config.kinds import JobKind
 from unix_lib.config.strict import StrictModel, key
 from unix_lib.config.tokenizers import ImageTokenizerSettings, TokenizerKind, VQGANShape
-from unix_lib.config.train import MOST_STEPS
 
 
 class VQGANTraining(StrictModel):

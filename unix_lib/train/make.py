@@ -22,6 +22,7 @@ from unix_lib.records.schema import Row
 from unix_lib.tokenizers.vocabulary import Vocabulary
 from unix_lib.train import heldout, log, state
 from unix_lib.train.initial import initial_model
+from unix_lib.train.keeping import drop_earlier_states
 from unix_lib.train.processes import Processes, leave_together, prepare_deepspeed, this_process
 from unix_lib.train.stream import Share
 
@@ -68,6 +69,7 @@ def make_checkpoint(job: CheckpointJob) -> Manifest | None:
         manifest = None if trained.weights is None else _write_checkpoint(job, processes, trained, trained.weights)
     if processes.first:
         clear_saves(work, settings.step)
+        drop_earlier_states(job)
     leave_together(processes)
     return manifest
 

@@ -114,6 +114,11 @@ def _states(results: Path, run: str, run_digest: str) -> list[tuple[int, Path]]:
     return sorted(((at, folder / STATE) for at, folder in found if (folder / STATE).exists()), reverse=True)
 
 
+def sealed_states(results: Path, run: str, run_digest: str) -> list[tuple[int, Path]]:
+    """Steps and states of a run's checkpoints that were written to their end, newest first; no file is hashed."""
+    return [(step, folder) for step, folder in _states(results, run, run_digest) if (folder / HASHES).is_file()]
+
+
 def newest_state(results: Path, run: str, run_digest: str, step: int) -> State | None:
     """The newest whole state of a run at or before a step; None where the initialised model is the newest.
 
@@ -150,8 +155,8 @@ def superseded_states(results: Path, run: str, run_digest: str, due: Iterable[in
     return [folder for _, folder in reversed(whole) if folder not in kept]
 
 
-def prune_state(folder: Path) -> None:
-    """Remove a checkpoint's state; its model, its logs and a mark stay."""
-    write_text(folder.parent / PRUNED, sealed_text({"pruned": "unix-lib prune --states"}))
+def prune_state(folder: Path, by: str = "unix-lib prune --states") -> None:
+    """Remove a checkpoint's state; its model, its logs and a mark that says by what stay."""
+    write_text(folder.parent / PRUNED, sealed_text({"pruned": by}))
     (folder / HASHES).unlink()  # without it the state does not exist, whatever of it is left
     shutil.rmtree(folder)
