@@ -27,6 +27,7 @@ from unix_lib.recipes.schedule import TimedJob, wall_seconds
 from unix_lib.watch.slurm import slurm_states
 
 SCHEMA = 1
+SECONDS_TO_START = 60.0  # ASSUME: of a process, from its first line to its lock
 
 
 @dataclass(frozen=True)
@@ -198,6 +199,8 @@ class Watcher:
         if not attempts or artefact in running:
             return None
         last = attempts[-1]
+        if last.error is None and _age(last.began) < SECONDS_TO_START:
+            return None  # it has not taken its lock yet
         log = self._log(artefact)
         return FailedJob(artefact, last.began, len(attempts), last.ending, last.slurm_job, None, log)
 
