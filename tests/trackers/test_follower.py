@@ -5,13 +5,14 @@ import subprocess
 import sys
 import threading
 from collections.abc import Mapping
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import ClassVar
 
 import pytest
 
 from unix_lib.config.trackers import Tracking
-from unix_lib.trackers import follower, services
+from unix_lib.trackers import follower
 from unix_lib.trackers.curve import Curve
 from unix_lib.trackers.follower import Followers
 from unix_lib.trackers.services import SERVICES, wandb_mode
@@ -88,6 +89,9 @@ def test_nobody_waits_for_a_tracker_that_hangs(
     tell(tmp_path, *range(100))
     assert told == [] and "it is left behind" in caplog.text
     Remembering.wait.set()
+    for thread in threading.enumerate():
+        if thread.name == "tracker wandb":
+            thread.join()
 
 
 def test_points_are_as_dense_as_asked_but_for_held_out_losses(tmp_path: Path, told: list[object]) -> None:
@@ -98,15 +102,33 @@ def test_points_are_as_dense_as_asked_but_for_held_out_losses(tmp_path: Path, to
     assert [step for _, step, _ in told] == [0, 10, 15, 20, 30, -1]  # type: ignore[misc]
 
 
-def test_wandb_is_online_only_with_a_key_and_an_address_that_answers(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("WANDB_MODE", "http_proxy", "HTTP_PROXY"):
+def test_wandb_is_online_only_with_a_key_and_an_address_that_answers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("WANDB_MODE", "WANDB_API_KEY", "http_proxy", "HTTP_PROXY"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(services, "SECONDS_FOR_NETWORK", 0.5)
-    monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
-    assert wandb_mode(None) == "offline"
-    assert wandb_mode("a key") == "offline"
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+
+    class Refuses(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_error(404)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Refuses)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    monkeypatch.setenv("WANDB_BASE_URL", f"http://127.0.0.1:{server.server_port}")
+    assert wandb_mode() == "offline"  # no key
+    (tmp_path / "netrc").write_text(f"machine 127.0.0.1:{server.server_port} password key")
+    assert wandb_mode() == "online"
+    server.shutdown()
+    server.server_close()
+    assert wandb_mode() == "offline"  # no network
+    monkeypatch.setenv("WANDB_API_KEY", "key")
+    assert wandb_mode() == "offline"
     monkeypatch.setenv("WANDB_MODE", "online")
-    assert wandb_mode("a key") == "online"
+    assert wandb_mode() == "online"
 
 
 def test_a_missing_package_is_named_with_its_remedy(monkeypatch: pytest.MonkeyPatch) -> None:

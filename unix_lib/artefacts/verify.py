@@ -30,6 +30,7 @@ NOT_COVERED = {
     "planned.json": "what DVC compares; every run and `dvc repro` writes it anew",
     "preview/*": "figures of an unfinished run, for people; nothing reads them",
     "summary/*": "kept in git, which hashes it",
+    "tracking/*": "curves as trackers keep them, for people; nothing reads them",
     "work/*/*/asked/*.jsonl": "an endpoint's answers so far; each line proves itself when it is read",
     "*.lock": "who writes at the moment; unreadable counts as nobody",
 }

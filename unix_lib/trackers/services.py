@@ -22,7 +22,7 @@ class WeightsAndBiases:
     def __init__(self, curve: Curve) -> None:
         wandb: Any = importlib.import_module("wandb")
         self._run = wandb.init(
-            mode=wandb_mode(wandb.Settings().api_key or _key_in_netrc()),
+            mode=wandb_mode(),
             id=curve.id,
             resume="allow",
             project=curve.tracking.project,
@@ -48,14 +48,15 @@ class WeightsAndBiases:
         self._run.finish()
 
 
-def wandb_mode(api_key: str | None) -> str:
-    """`WANDB_MODE` where it is set; else online with a key and an address that answers, otherwise offline."""
+def wandb_mode() -> str:
+    """`WANDB_MODE` where it is set; else online with an API key and an address that answers, otherwise offline."""
+    address = os.environ.get("WANDB_BASE_URL", WANDB_ADDRESS)
     if mode := os.environ.get("WANDB_MODE"):
         return mode
-    if not api_key:
+    if "WANDB_API_KEY" not in os.environ and not _in_netrc(address.partition("://")[2]):
         return "offline"
     try:
-        urllib.request.urlopen(os.environ.get("WANDB_BASE_URL", WANDB_ADDRESS), timeout=SECONDS_FOR_NETWORK).close()
+        urllib.request.urlopen(address, timeout=SECONDS_FOR_NETWORK).close()
     except urllib.error.HTTPError:
         return "online"  # it answers, if not to this
     except OSError:
@@ -63,10 +64,10 @@ def wandb_mode(api_key: str | None) -> str:
     return "online"
 
 
-def _key_in_netrc() -> str | None:
-    netrc = Path(os.environ.get("NETRC", "~/.netrc")).expanduser()
-    address = os.environ.get("WANDB_BASE_URL", WANDB_ADDRESS).partition("://")[2]
-    return "netrc" if netrc.is_file() and address in netrc.read_text(encoding="utf-8", errors="replace") else None
+def _in_netrc(host: str) -> bool:
+    """Whether `wandb login` left a key for a host."""
+    path = Path(os.environ.get("NETRC", "~/.netrc")).expanduser()
+    return path.is_file() and host in path.read_text(encoding="utf-8", errors="replace")
 
 
 class TensorBoard:
