@@ -10,13 +10,15 @@ import json
 import logging
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from unix_lib.artefacts.errors import UserError
 from unix_lib.artefacts.files import file_fault, flush, sha256_of, write_json
+from unix_lib.artefacts.hashed import Entry
 
 HASHES = "hashes.json"
 SEAL = "seal"  # key of a sealed file
@@ -40,21 +42,37 @@ def sealed_folder(folder: Path, also: Sequence[Path] = ()) -> Iterator[Path]:
 
     `also` are files outside it that the same seal covers, by their paths relative to the folder.
     """
+    yield open_folder(folder)
+    finish_folder(folder, also)
+
+
+def open_folder(folder: Path) -> Path:
+    """Make the empty folder that `finish_folder` turns into `folder`."""
     before = folder_before(folder)
     remove(before)
     before.mkdir(parents=True)
-    yield before
-    seal(before, also)
+    return before
+
+
+def finish_folder(folder: Path, also: Sequence[Path] = (), known: Mapping[Path, Entry] = MappingProxyType({})) -> None:
+    """Seal what was written and give it its name; `also` and `known` as for `seal`."""
+    before = folder_before(folder)
+    seal(before, also, known)
     remove(folder)
     before.rename(folder)
 
 
-def seal(folder: Path, also: Sequence[Path] = ()) -> None:
-    """Flush files to disk and write their sizes and hashes: the folder's last file."""
+def seal(folder: Path, also: Sequence[Path] = (), known: Mapping[Path, Entry] = MappingProxyType({})) -> None:
+    """Flush files to disk and write their sizes and hashes: the folder's last file.
+
+    `known` are files that the disk holds and that were hashed while they were written.
+    """
     entries = {}
     for path in (*_files(folder), *also):
-        flush(path)
-        entries[_name(path, folder)] = {"bytes": path.stat().st_size, "sha256": sha256_of(path)}
+        if path not in known:
+            flush(path)
+        entry = known.get(path) or Entry(path.stat().st_size, sha256_of(path))
+        entries[_name(path, folder)] = entry._asdict()
     write_json(folder / HASHES, entries)
 
 

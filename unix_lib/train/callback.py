@@ -5,6 +5,7 @@ measure, save and stop after the same step.
 """
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
@@ -28,11 +29,13 @@ class SegmentCallback(TrainerCallback):
         saver: StateSaver,
         stopper: Stopper,
         start: State | None,
+        load: Callable[[State], None],
         last_step: int,
     ) -> None:
-        """Join the parts; `start` is the state that the segment starts from, None the initialised model."""
+        """Join the parts; `start` is the state that the segment loads to start from, None the initialised model."""
         self.trainer, self.steps, self.measurements = trainer, steps, measurements
-        self.saver, self.stopper, self.start, self.last_step = saver, stopper, start, last_step
+        self.saver, self.stopper, self.last_step = saver, stopper, last_step
+        self.start, self.load = start, load
         self.step = 0 if start is None else start.progress.step
         self.interrupted: str | None = None  # why the segment ended before its last step
         self._step_began = time.monotonic()
@@ -40,7 +43,7 @@ class SegmentCallback(TrainerCallback):
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         self.trainer.keep_gradient_norm()
         if self.start is not None:
-            self.saver.load(self.start)
+            self.load(self.start)
         self.trainer.set_step(self.step)
         if self.start is None:
             self.measurements.measure(0, tokens=0)
@@ -50,7 +53,8 @@ class SegmentCallback(TrainerCallback):
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         step = self.step = state.global_step
         seconds = time.monotonic() - self._step_began
-        *counts, signals, late, save_now = self.trainer.take_counts(*self.stopper.wishes(), self.saver.wish())
+        wishes = (*self.stopper.wishes(), *self.saver.wishes())
+        *counts, signals, late, save_due, saved = self.trainer.take_counts(*wishes)
         self.steps.add(
             step,
             counts,
@@ -65,6 +69,6 @@ class SegmentCallback(TrainerCallback):
                 self.interrupted = self.stopper.reason(signals, late)
             if self.measurements.risen or self.interrupted is not None:
                 control.should_training_stop = True
-            elif save_now:
-                self.saver.save_work(step)
+            else:
+                self.saver.after_step(step, save_due, saved)
         self._step_began = time.monotonic()

@@ -7,7 +7,7 @@ import logging
 import math
 import resource
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -153,6 +153,7 @@ class StepLog:
         logger.info(f"{run} step {row['step']}/{last}: loss {losses}; {speed:,.0f} tokens/s, {left} left")
         self._unshown_tokens, self._unshown_seconds = 0, 0.0
 
-    def write_state(self, folder: Path) -> None:
-        """Write all columns into a state."""
-        write_rows(folder / LOG, self.rows, _STATE_SCHEMA)
+    def state_writer(self) -> Callable[[Path], int]:
+        """What writes all columns so far into a state, also while further steps are noted."""
+        rows = list(self.rows)
+        return lambda folder: write_rows(folder / LOG, rows, _STATE_SCHEMA)

@@ -1,13 +1,15 @@
 """The held-out losses of a segment, and the best weights of a run that keeps them."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
+from safetensors.torch import save as safetensors_bytes
 from torch import Tensor
 
+from unix_lib.artefacts.hashed import Entry, HashedFile
 from unix_lib.config.train import CheckpointSettings
 from unix_lib.models.routing import Batch, move_batch
 from unix_lib.records.schema import Row
@@ -73,8 +75,21 @@ class Measurements:
         """
         return self.trainer.weights() if self.best is None else self._best_weights
 
-    def write_state(self, folder: Path) -> None:
-        """Write table and best weights into a state."""
-        log.write_rows(folder / HELDOUT, self.rows, log.HELDOUT_SCHEMA)
-        if self._best_weights is not None:
-            save_file(self._best_weights, folder / BEST)
+    @property
+    def bytes_kept(self) -> int:
+        """Size of the best weights that this process keeps."""
+        return sum(weight.nbytes for weight in (self._best_weights or {}).values())
+
+    def state_writer(self) -> Callable[[Path], dict[Path, Entry]]:
+        """What writes table and best weights so far into a state, also while training goes on."""
+        rows, best = list(self.rows), self._best_weights
+
+        def write(folder: Path) -> dict[Path, Entry]:
+            log.write_rows(folder / HELDOUT, rows, log.HELDOUT_SCHEMA)
+            if best is None:
+                return {}
+            with HashedFile(folder / BEST) as file:
+                file.write(safetensors_bytes(best))
+            return {folder / BEST: file.entry}
+
+        return write

@@ -64,6 +64,17 @@ def answer_of_the_first(processes: Processes, ask: Callable[[], Answer]) -> Answ
     return answer[0]  # type: ignore[return-value]
 
 
+def gathered(processes: Processes, mine: Answer) -> list[Answer]:
+    """What each process has to say, on all of them, by rank; called on all together."""
+    if processes.world_size == 1:
+        return [mine]
+    import torch
+
+    answers: list[Answer] = [mine] * processes.world_size
+    torch.distributed.all_gather_object(answers, mine)
+    return answers
+
+
 def _free_port() -> int:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))

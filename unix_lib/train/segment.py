@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -20,11 +21,13 @@ from unix_lib.tokenizers.vocabulary import Vocabulary
 from unix_lib.train.callback import SegmentCallback
 from unix_lib.train.errors import Interrupted
 from unix_lib.train.heldout import heldout_batches
+from unix_lib.train.loader import load_state
 from unix_lib.train.log import StepLog
 from unix_lib.train.measurements import Measurements
 from unix_lib.train.processes import Processes, answer_of_the_first
 from unix_lib.train.saver import StateSaver
-from unix_lib.train.state import newest_state
+from unix_lib.train.state import Numerics, newest_state
+from unix_lib.train.state_writer import StateWriter
 from unix_lib.train.stopping import Stopper, deadline
 from unix_lib.train.stream import PackStream, Share, warn_of_repeats
 from unix_lib.train.tracking import TrackingCallback
@@ -98,14 +101,18 @@ def train_segment(  # noqa: PLR0917
     measurements = Measurements(
         settings, trainer, heldout_batches(packs, settings, vocabulary, execution.attention), start
     )
-    saver = StateSaver(trainer, steps, measurements, execution, processes, work, lock)
+    numerics = Numerics(processes.world_size, execution.zero_stage, execution.precision)
+    writer = StateWriter(trainer, steps, measurements, processes, numerics, lock)
+    saver = StateSaver(writer, work, execution.save_seconds)
     stopper = Stopper(deadline(job.shape.runtime_minutes, os.environ) if processes.first else None)
-    callback = SegmentCallback(trainer, steps, measurements, saver, stopper, start, settings.step)
+    load = partial(load_state, trainer=trainer, processes=processes, numerics=numerics)
+    callback = SegmentCallback(trainer, steps, measurements, saver, stopper, start, load, settings.step)
     trainer.add_callback(callback)
     tracking = TrackingCallback(job, steps, measurements, processes.first)
     trainer.add_callback(tracking)
     with stopper.listening():
         trainer.train()
+    saver.settle()
     if callback.interrupted is not None:
         saver.save_work(callback.step)
         raise Interrupted(

@@ -46,7 +46,19 @@ class Best:
 
 
 @dataclass(frozen=True)
-class Progress:
+class Numerics:
+    """What the layout of DeepSpeed's files depends on; no result does but for rounding."""
+
+    world_size: int = 1
+    zero_stage: int = 0
+    precision: str = "float32"
+
+    def __str__(self) -> str:
+        return f"ZeRO stage {self.zero_stage}, {self.precision} and {self.world_size} process(es)"
+
+
+@dataclass(frozen=True)
+class Progress(Numerics):
     """Where a run stands. `packs` is the sampler's whole state."""
 
     step: int = 0
@@ -54,10 +66,11 @@ class Progress:
     tokens: int = 0  # real tokens trained on
     best: Best | None = None
     next_batch: str = ""  # fingerprint of the next step's packs
-    # Numeric settings that DeepSpeed's files depend on.
-    world_size: int = 1
-    zero_stage: int = 0
-    precision: str = "float32"
+
+    @property
+    def numerics(self) -> Numerics:
+        """How it was computed."""
+        return Numerics(self.world_size, self.zero_stage, self.precision)
 
 
 @dataclass(frozen=True)

@@ -102,6 +102,13 @@ class SegmentTrainer(Trainer):
         """Learning rate of the step that follows `step` steps."""
         return self.optimization.learning_rate * self.factor(step)
 
+    def optimized_names(self) -> list[str]:
+        """Names of the trained parameters in the order of the optimizer's groups: those that decay first."""
+        assert self.model is not None
+        decaying = set(self.get_decay_parameter_names(self.model))
+        trained = [name for name, parameter in self.model.named_parameters() if parameter.requires_grad]
+        return sorted(trained, key=lambda name: name not in decaying)
+
     def keep_gradient_norm(self) -> None:
         """Without ZeRO, DeepSpeed clips and forgets the norm; keep it for the log."""
         engine = self.engine
