@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
@@ -21,6 +22,7 @@ from unix_lib.config.train import CheckpointSettings, RunSettings, TrainExecutio
 from unix_lib.jobs.job import Job
 from unix_lib.recipes.workspace import execution_path
 from unix_lib.tokenizers.vocabulary import build_vocabulary
+from unix_lib.train.make import make_checkpoint
 
 ROOT = Path(__file__).resolve().parents[2]
 LENGTH, CODES, CODEBOOK = 64, 9, 16
@@ -132,6 +134,19 @@ class Experiment:
         )
         typed = TrainExecution.model_validate({"save_seconds": 3600} | (execution or {}))
         return make_job(self.results, "train", checkpoint_name(run, step), "checkpoint", of_step, inputs, typed)
+
+
+def train(experiment: Experiment, step: int, **changes: Any) -> Manifest:
+    """Make a checkpoint in this process."""
+    manifest = make_checkpoint(experiment.job(step, **changes))
+    assert manifest is not None
+    return manifest
+
+
+def log_of(experiment: Experiment, manifest: Manifest) -> list[dict[str, Any]]:
+    """A checkpoint's training log."""
+    rows: list[dict[str, Any]] = pq.read_table(experiment.results / manifest.artefact / "log.parquet").to_pylist()
+    return rows
 
 
 def command(job: Job[CheckpointSettings, TrainExecution]) -> list[str]:

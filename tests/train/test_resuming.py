@@ -2,56 +2,22 @@
 
 import shutil
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from torch.utils._pytree import tree_leaves
 from transformers import Qwen2Config, Qwen2ForCausalLM
-from transformers.integrations.deepspeed import unset_hf_deepspeed_config
 
-from tests.train.experiment import FRESH, SHAPE, TEXT_SIZE, Experiment, command, environment
+from tests.train.experiment import FRESH, SHAPE, TEXT_SIZE, Experiment, command, environment, train
 from unix_lib.artefacts.errors import UserError
-from unix_lib.artefacts.manifest import Manifest, read_manifest
+from unix_lib.artefacts.manifest import read_manifest
 from unix_lib.config.file_hashes import FileHashes
 from unix_lib.config.models import PretrainedStart, RunStart, SharedPlan
 from unix_lib.config.outside import Outside, identified
-from unix_lib.models import UnixForCausalLM, start
-from unix_lib.train.make import make_checkpoint
 
 FREEZE = ["model.embed_tokens.*", "model.layers.*.mlp.*"]
-
-
-def _train(experiment: Experiment, step: int, **changes: Any) -> Manifest:
-    manifest = make_checkpoint(experiment.job(step, **changes))
-    assert manifest is not None
-    return manifest
-
-
-@pytest.fixture(autouse=True)
-def no_zero_3_left() -> Iterator[None]:
-    """Transformers remembers ZeRO 3 for the rest of a process, which is a single segment's outside of tests."""
-    yield
-    unset_hf_deepspeed_config()
-
-
-@pytest.fixture
-def empty_models(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
-    """Folders that models without weights were made from; their memory is filled with NaN, which nothing outlives."""
-    made: list[Path] = []
-    original = start.model_of_config
-
-    def model_of_config(folder: Path) -> UnixForCausalLM:
-        model = original(folder)
-        with torch.no_grad():
-            for parameter in model.parameters():
-                parameter.fill_(torch.nan)
-        made.append(folder)
-        return model
-
-    monkeypatch.setattr(start, "model_of_config", model_of_config)
-    return made
 
 
 @pytest.mark.parametrize(
@@ -66,18 +32,38 @@ def empty_models(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
         (3, "bfloat16", False, []),
     ],
 )
-def test_every_weight_comes_from_the_state(  # noqa: PLR0917
-    zero_stage: int, precision: str, tied: bool, freeze: list[str], tmp_path: Path, empty_models: list[Path]
+def test_every_number_comes_from_the_state(  # noqa: PLR0917
+    zero_stage: int,
+    precision: str,
+    tied: bool,
+    freeze: list[str],
+    tmp_path: Path,
+    empty_models: list[Path],
+    batches: list[str],
 ) -> None:
+    """Weights, optimizer, losses and the eight batches that follow, across two ends of the packs."""
     begun = FRESH.model_copy(update={"shape": SHAPE.model_copy(update={"tie_embeddings": tied})})
     execution = {"zero_stage": zero_stage, "precision": precision}
     changes: dict[str, Any] = {"start": begun, "freeze": freeze, "execution": execution}
-    straight = _train(Experiment(tmp_path / "straight"), 4, **changes)
-    assert empty_models == []
+    straight = train(Experiment(tmp_path / "straight"), 11, **changes)
+    whole = list(batches)
+    assert empty_models == [] and len(whole) == 11 * 2
     chained = Experiment(tmp_path / "chained")
-    before = _train(chained, 2, **changes)
-    assert _train(chained, 4, **changes).digest == straight.digest
+    before = train(chained, 3, **changes)
+    del batches[:]
+    after = train(chained, 11, **changes)
+    assert after.digest == straight.digest
+    assert len(batches) == 8 * 2 and batches == whole[-16:]
     assert empty_models == [chained.results / before.artefact / "state"]
+    mine, theirs = (_tensors(tmp_path / name / after.artefact / "state") for name in ("straight", "chained"))
+    assert len(mine) == len(theirs) > 30
+    assert all(torch.equal(one, other) for one, other in zip(mine, theirs, strict=True))
+
+
+def _tensors(folder: Path) -> list[torch.Tensor]:
+    """All that a state holds: weights, moments, random numbers."""
+    saved = [torch.load(path, weights_only=False) for path in sorted(folder.rglob("*.pt"))]
+    return [leaf for leaf in tree_leaves(saved) if isinstance(leaf, torch.Tensor)]
 
 
 def _pretrained(folder: Path) -> PretrainedStart:
@@ -102,24 +88,24 @@ def test_a_run_from_a_pretrained_model_continues_without_it(tmp_path: Path) -> N
     folder = tmp_path / "pretrained"
     changes: dict[str, Any] = {"start": _pretrained(folder)}
     straight, chained = Experiment(tmp_path / "straight"), Experiment(tmp_path / "chained")
-    whole = _train(straight, 4, **changes)
-    _train(chained, 2, **changes)
+    whole = train(straight, 4, **changes)
+    train(chained, 2, **changes)
     shutil.rmtree(folder)
-    assert _train(chained, 4, **changes).digest == whole.digest
+    assert train(chained, 4, **changes).digest == whole.digest
     with pytest.raises(UserError, match=r"train/tiny-step-00004-\w+: path .*pretrained changed after the plan"):
-        _train(Experiment(tmp_path / "late"), 4, **changes)
+        train(Experiment(tmp_path / "late"), 4, **changes)
 
 
 def test_a_run_from_another_run_continues_without_its_weights(tmp_path: Path) -> None:
     experiment = Experiment(tmp_path)
-    base = _train(experiment, 2, run="base", plan=SharedPlan(preset="shared"))
+    base = train(experiment, 2, run="base", plan=SharedPlan(preset="shared"))
     changes: dict[str, Any] = {"start": RunStart(kind="run", run="base"), "started_from": base}
-    _train(experiment, 2, **changes)
+    train(experiment, 2, **changes)
     copy = tmp_path / "copy"
     shutil.copytree(tmp_path, copy, ignore=shutil.ignore_patterns("copy"))
-    whole = _train(experiment, 4, **changes)
+    whole = train(experiment, 4, **changes)
     (copy / base.artefact / "model" / "model.safetensors").unlink()
-    assert _train(Experiment.at(copy), 4, **changes).digest == whole.digest
+    assert train(Experiment.at(copy), 4, **changes).digest == whole.digest
 
 
 @pytest.mark.slow
