@@ -301,6 +301,21 @@ def benchmark_data(
     raise typer.Exit(command.run(vocabulary, documents, photographs, megabytes, pictures, rounds, console))
 
 
+@app.command("benchmark-saves")
+def benchmark_saves(
+    *,
+    gigabytes: Annotated[
+        float, typer.Option(min=0.001, help="of the training state; three times that of memory")
+    ] = 4.5,
+    folder: Annotated[Path, typer.Option(help="on the disk that is meant")] = Path("results"),
+    rounds: Annotated[int, typer.Option(min=1, help="saves each way")] = 3,
+) -> None:
+    """Time how long saves of a training state hold training up, waiting for the disk and in the background."""
+    from unix_lib.commands import benchmark_saves as command
+
+    raise typer.Exit(command.run(gigabytes, folder, rounds, console))
+
+
 @app.command()
 def export(
     checkpoint: CheckpointPath, output: Annotated[Path, typer.Argument(help="new folder for the Qwen checkpoint")]
