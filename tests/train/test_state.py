@@ -74,6 +74,16 @@ def test_a_damaged_state_is_skipped_and_named(
     assert f"damaged state skipped: {newest}" in caplog.text
 
 
+def test_a_state_of_another_run_is_skipped_and_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    own, foreign = state.work_folder(tmp_path, "run", DIGEST), "ef" * 32
+    _state(own / "step-00010", 10, run_digest=DIGEST)
+    _state(own / "step-00020", 20, run_digest=foreign)
+    assert _newest(tmp_path, 30) == 10
+    assert caplog.messages == [
+        f"damaged state skipped: {own / 'step-00020'}: a state of another run ({foreign[:12]}); it was put there by hand"
+    ]
+
+
 def test_progress_survives_with_its_best_measurement(tmp_path: Path) -> None:
     best = Best(step=3, loss=0.1 + 0.2, tokens=77, worse=1)
     folder = _state(tmp_path / "s", 7, best=best, tokens=99, next_batch="f00")

@@ -91,7 +91,7 @@ class TrainExecution(Execution):
     )
     gradient_checkpointing: bool = key("recompute activations in the backward pass", False, kind="numeric")
     save_seconds: int = key(
-        "seconds between the saves that a killed job resumes from; 0 saves after every step",
+        "seconds between the saves that a killed job resumes from; 0 begins one as soon as the one before is written",
         60,
         kind="operational",
         ge=0,

@@ -66,6 +66,7 @@ class Progress(Numerics):
     tokens: int = 0  # real tokens trained on
     best: Best | None = None
     next_batch: str = ""  # fingerprint of the next step's packs
+    run_digest: str = ""  # of the run that it is of; states of an earlier version don't say
 
     @property
     def numerics(self) -> Numerics:
@@ -96,15 +97,17 @@ def read_progress(folder: Path) -> Progress:
     return Progress(best=None if best is None else Best(**best), **values)
 
 
-def fault_of(folder: Path) -> str | None:
-    """What is wrong with a state's files, or None."""
+def fault_of(folder: Path, run_digest: str) -> str | None:
+    """What is wrong with a state's files, or with its lying where a run's do, or None."""
     fault = seal_fault(folder)
     if fault is not None:
         return fault
     try:
-        read_progress(folder)
+        progress = read_progress(folder)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         return f"{folder / PROGRESS}: unreadable ({error})"
+    if progress.run_digest not in ("", run_digest):
+        return f"{folder}: a state of another run ({progress.run_digest[:12]}); it was put there by hand"
     return None
 
 
@@ -142,7 +145,7 @@ def newest_state(results: Path, run: str, run_digest: str, step: int) -> State |
     for at, folder in sorted(candidates, key=lambda candidate: (candidate[0], str(candidate[1])), reverse=True):
         if at > step:
             continue
-        fault = fault_of(folder)
+        fault = fault_of(folder, run_digest)
         if fault is None:
             found, start = State(folder, read_progress(folder)), at
             break
@@ -161,7 +164,7 @@ def superseded_states(results: Path, run: str, run_digest: str, due: Iterable[in
     The run's newest whole state is never among them, nor is a damaged one, which `verify` names. `due` are the steps of
     the checkpoints still to be made.
     """
-    whole = [(at, folder) for at, folder in _states(results, run, run_digest) if fault_of(folder) is None]
+    whole = [(at, folder) for at, folder in _states(results, run, run_digest) if fault_of(folder, run_digest) is None]
     kept = {folder for _, folder in whole[:1]}
     for step in due:
         kept.update([folder for at, folder in whole if at <= step][:1])

@@ -135,5 +135,6 @@ class StateWriter:
             tokens=tokens,
             best=best,
             next_batch=stream.fingerprint(packs),
+            run_digest=self.steps.settings.run_digest,
             **vars(self.numerics),
         )
