@@ -1,10 +1,11 @@
-"""Resuming under every ZeRO stage, with other ranks too: `python -m tests.train.resume_matrix` prints a table.
+"""Resuming under every ZeRO stage, other ranks too: `python -m tests.train.resume_matrix [stage ...]` makes a table.
 
 A run of sixteen steps of four packs, of which seven are there, is cut at steps 4, 8 and 12: with one process
 throughout, with two throughout, and with two, one, two and four. Ten minutes on two cores.
 """
 
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,9 @@ def _trained(folder: Path, stage: int, segments: list[tuple[int, int]]) -> dict[
         environment = starting_with(folder / "startup", NOTES_BATCHES, BATCHES=str(noted), OMP_NUM_THREADS="1")
         execution = {"zero_stage": stage, "job": {"nodes": ranks}}
         job = experiment.job(step, execution=execution, optimization=OPTIMIZATION)
-        subprocess.run(command(job), check=True, env=environment, stderr=subprocess.DEVNULL)
+        done = subprocess.run(command(job), check=False, env=environment, capture_output=True, text=True)
+        if done.returncode:
+            sys.exit(done.stderr)
         batches += batches_in(noted)
     rows = pq.read_table(job.folder / "log.parquet").to_pylist()
     weights = load_file(job.folder / "model" / "model.safetensors")
@@ -59,7 +62,7 @@ def main() -> None:
     """Train everything and print."""
     print("| ZeRO | processes | equal to uncut | loss, relative | weights | next eight batches | all batches |")
     print("|---|---|---|---|---|---|---|")
-    for stage in (0, 1, 2, 3):
+    for stage in [int(stage) for stage in sys.argv[1:]] or [0, 1, 2, 3]:
         with tempfile.TemporaryDirectory() as folder:
             done: dict[str, dict[str, Any]] = {}
             for name, segments in CUTS.items():

@@ -79,9 +79,8 @@ def test_a_state_of_another_run_is_skipped_and_named(tmp_path: Path, caplog: pyt
     _state(own / "step-00010", 10, run_digest=DIGEST)
     _state(own / "step-00020", 20, run_digest=foreign)
     assert _newest(tmp_path, 30) == 10
-    assert caplog.messages == [
-        f"damaged state skipped: {own / 'step-00020'}: a state of another run ({foreign[:12]}); it was put there by hand"
-    ]
+    said = f"{own / 'step-00020'}: a state of another run ({foreign[:12]}); it was put there by hand"
+    assert caplog.messages == [f"damaged state skipped: {said}"]
 
 
 def test_progress_survives_with_its_best_measurement(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from unix_lib.artefacts.errors import UserError
 from unix_lib.train.disk_space import free_bytes, space_fault
-from unix_lib.train.host_copies import HostCopies
+from unix_lib.train.host_copies import HostCopies, storages
 from unix_lib.train.processes import Processes, prepare_deepspeed
 
 STATE_BYTES = 12  # per parameter: a float32 weight and two moments
@@ -30,7 +30,7 @@ class SaveTimes:
 
     bytes: int
     held_up_writing: list[float]  # each save, training waits
-    held_up_copying: list[float]  # each save in the background; the first one allocates its memory
+    held_up_copying: list[float]  # each save in the background, its memory allocated before
     written: list[float]  # from its begin until the disk has it
     step: float  # without a save
     step_while_writing: float
@@ -54,6 +54,8 @@ def measure_saves(gigabytes: float, folder: Path, rounds: int, width: int = 4096
     part, copies, thread = folder / "save-benchmark", HostCopies(), ThreadPoolExecutor(1)
     writing, copying, written, beside = [], [], [], []
     size = 0
+
+    copies.allocate([piece.nbytes() for piece in storages(deepspeed_shards(engine, part))])
 
     def write() -> None:
         write_shards(deepspeed_shards(engine, part), dict)

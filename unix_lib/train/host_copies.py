@@ -24,6 +24,10 @@ class HostCopies:
     def __init__(self) -> None:
         self._buffers: list[Tensor] = []
 
+    def allocate(self, sizes: list[int]) -> None:
+        """Get the memory for storages of these sizes, so that the first copy is as quick as the later ones."""
+        self._buffers = [_memory(size).zero_() for size in sizes]
+
     def take(self, state: Any) -> Any:
         """The same dictionaries and lists with copies of all tensors, which share memory as the originals do.
 
@@ -48,5 +52,9 @@ class HostCopies:
     def _buffer(self, index: int, size: int) -> Tensor:
         """Memory of that many bytes for the state's next storage; a run's states are all laid out alike."""
         if index == len(self._buffers) or self._buffers[index].numel() != size:
-            self._buffers[index:] = [torch.empty(size, dtype=torch.uint8, pin_memory=torch.cuda.is_available())]
+            self._buffers[index:] = [_memory(size)]
         return self._buffers[index]
+
+
+def _memory(size: int) -> Tensor:
+    return torch.empty(size, dtype=torch.uint8, pin_memory=torch.cuda.is_available())

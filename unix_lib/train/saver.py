@@ -23,6 +23,7 @@ class StateSaver:
         """Save into `work` every so many seconds, by the clock of the first process."""
         self.writer, self.work, self.save_seconds = writer, work, save_seconds
         self._writing: Writing | None = None
+        self._prepared = False
         self.start_clock()
 
     def start_clock(self) -> None:
@@ -38,6 +39,9 @@ class StateSaver:
 
     def after_step(self, step: int, due: float, written: float) -> None:
         """Begin a save, or end the one that all processes have written, given the sums of their wishes."""
+        if not self._prepared:
+            self.writer.prepare(save_folder(self.work, step))
+            self._prepared = True
         if written == self.writer.processes.world_size:
             self.settle()
         elif due:

@@ -55,6 +55,18 @@ class StateWriter:
         self.processes, self.numerics, self.lock = processes, numerics, lock
         self._thread = ThreadPoolExecutor(1, "states")
         self._copies = HostCopies()
+        self._prepared: Future[None] | None = None
+
+    def prepare(self, folder: Path) -> None:
+        """Have the thread allocate the memory of copies; after a step, since the optimizer has no state before."""
+        part = folder_before(folder)
+        if self.processes.first:
+            self._check_lock()
+            open_folder(folder)
+        sizes = [piece.nbytes() for piece in storages(self._shards(part))]
+        if self.processes.first:
+            remove(part)
+        self._prepared = self._thread.submit(self._copies.allocate, sizes)
 
     def begin(self, folder: Path, step: int, *, copied: bool) -> Writing:
         """Begin to write the state after a step.
@@ -70,9 +82,10 @@ class StateWriter:
         if self.processes.first:
             self._check_lock()
             open_folder(folder)
-        shards = deepspeed_shards(self.trainer.engine, part / state.DEEPSPEED)
-        shards.append(Shard(random_file(part, self.processes.rank), random_state()))
+        shards = self._shards(part)
         self._check_space(part, shards)
+        if copied and self._prepared is not None:
+            self._prepared.result()
         own = self._own_files(part, step) if self.processes.first else dict[Path, Entry]
         written = self._copies.take(shards) if copied else shards
         return Writing(folder, step, self._thread.submit(write_shards, written, own))
@@ -97,6 +110,11 @@ class StateWriter:
                 finish_folder(writing.folder, known=ChainMap(*outcomes))
         if faults:
             raise SaveError(faults[0])
+
+    def _shards(self, part: Path) -> list[Shard]:
+        """What this process writes with `torch.save`."""
+        random = Shard(random_file(part, self.processes.rank), random_state())
+        return [*deepspeed_shards(self.trainer.engine, part / state.DEEPSPEED), random]
 
     def _check_lock(self) -> None:
         if self.lock is not None:
