@@ -7,8 +7,12 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from unix_lib.analyze.entropy import conditional_entropies, ngram_tables, take_budget
+from unix_lib.analyze import ngrams
+from unix_lib.analyze.entropy import conditional_entropies
 from unix_lib.analyze.estimators import corrected_entropy, plug_in_entropy, sample_coverage
+from unix_lib.analyze.ngrams import NgramCounter
+from unix_lib.analyze.spectra import Spectrum, spectrum_of
+from unix_lib.analyze.token_sequences import SourceSequences
 
 
 def split(tokens: np.ndarray, lengths: list[int]) -> list[list[int]]:
@@ -39,19 +43,35 @@ def test_plug_in_equals_brute_force(vocabulary: int) -> None:
         assert estimate.windows == sum(max(0, length - estimate.n + 1) for length in lengths)
 
 
-def test_counts_equal_dictionaries_beyond_64_bits() -> None:
-    """18-bit tokens: four and five of them do not fit into one key, so prefixes are ranked."""
+def counted(spectrum: Spectrum) -> dict[int, int]:
+    return dict(zip(spectrum.values.astype(int).tolist(), spectrum.frequencies.astype(int).tolist(), strict=True))
+
+
+@pytest.mark.parametrize("largest", [3, 262_143, 2**21])
+def test_spectra_equal_dictionaries(largest: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In one piece, and in pieces, buckets and passes of a few tokens; without each group, too.
+
+    Four tokens of 18 bits and three of 22 don't fit into a key, so they are ranked.
+    """
     rng = np.random.default_rng(0)
-    tokens = rng.choice([0, 1, 131_071, 131_072, 262_143], size=4000)
-    lengths = [1000] * 4
-    for table in ngram_tables(tokens, np.array(lengths), 5):
-        grams = Counter(tuple(s[i : i + table.n]) for s in split(tokens, lengths) for i in range(1001 - table.n))
-        assert sorted(table.counts.tolist()) == sorted(grams.values())
-        prefixes = Counter({gram[:-1]: 0 for gram in grams})
-        for gram, count in grams.items():
-            prefixes[gram[:-1]] += count
-        summed = np.add.reduceat(table.counts, table.prefix_starts)
-        assert sorted(summed.tolist()) == sorted(prefixes.values())
+    tokens = rng.choice([0, 1, 2, largest // 2, largest], size=9000, p=[0.8, 0.05, 0.05, 0.05, 0.05])
+    tokens, lengths = tokens.astype(np.uint32), [0, 1, 4999, 2, 0, 998, 2000, 1000]
+    sequences = split(tokens, lengths)
+    for sizes in ({}, {"CHUNK": 777, "BUCKET": 200}):
+        for name, value in sizes.items():
+            monkeypatch.setattr(ngrams, name, value)
+        spectra = NgramCounter(tokens, np.array(lengths), 5, 3).count(threads=2, memory=200 * ngrams.WINDOW_BYTES * 7)
+        for n, of_order in enumerate(spectra, 1):
+            for group in (None, 0, 1, 2):
+                chosen = [s for place, s in enumerate(sequences) if group is None or place % 3 != group]
+                grams = Counter(tuple(s[i : i + n]) for s in chosen for i in range(len(s) - n + 1))
+                prefixes: Counter[tuple[int, ...]] = Counter()
+                for gram, count in grams.items():
+                    prefixes[gram[:-1]] += count
+                for spectra_of, expected in ((of_order.ngrams, grams), (of_order.prefixes, prefixes)):
+                    spectrum = spectra_of.whole() if group is None else spectra_of.without(group)
+                    assert counted(spectrum) == Counter(expected.values())
+                    assert spectrum.total == sum(expected.values())
 
 
 def test_no_ngram_crosses_a_border() -> None:
@@ -98,8 +118,8 @@ def test_correction_beats_plug_in_when_undersampled() -> None:
     probabilities = rng.dirichlet(np.full(1000, 0.3))
     truth = -(probabilities * np.log2(probabilities, where=probabilities > 0, out=np.zeros(1000))).sum()
     counts = rng.multinomial(500, probabilities, size=50)
-    plug_in = np.mean([plug_in_entropy(row) for row in counts])
-    corrected = np.mean([corrected_entropy(row) for row in counts])
+    plug_in = np.mean([plug_in_entropy(spectrum_of(row)) for row in counts])
+    corrected = np.mean([corrected_entropy(spectrum_of(row)) for row in counts])
     assert plug_in < truth - 0.5
     assert abs(corrected - truth) < 0.2
 
@@ -119,7 +139,7 @@ def test_corrected_estimate_equals_the_published_formula(counts: list[int]) -> N
             partial = sum(Fraction(1, r) * (1 - unseen) ** r for r in range(1, total))
             tail = once / total * float((1 - unseen) ** (1 - total)) * (-math.log(unseen) - float(partial))
     expected = (float(seen) + tail) / math.log(2) if total > 1 else 0.0
-    assert corrected_entropy(np.array(counts)) == pytest.approx(expected, rel=1e-9, abs=1e-12)
+    assert corrected_entropy(spectrum_of(np.array(counts))) == pytest.approx(expected, rel=1e-9, abs=1e-12)
 
 
 def test_standard_error_is_the_spread_of_repeated_samples() -> None:
@@ -135,19 +155,16 @@ def test_standard_error_is_the_spread_of_repeated_samples() -> None:
 
 
 def test_coverage() -> None:
-    assert sample_coverage(np.array([1, 1, 8])) == pytest.approx(0.8)
-    assert sample_coverage(np.array([1, 1])) == 0.0
+    assert sample_coverage(spectrum_of(np.array([1, 1, 8]))) == pytest.approx(0.8)
+    assert sample_coverage(spectrum_of(np.array([1, 1]))) == 0.0
 
 
-def test_take_budget_cuts_the_last_sequence() -> None:
-    sequences = [np.arange(4), np.arange(10, 13), np.arange(20, 25)]
-    tokens, lengths = take_budget(sequences, 6)
-    assert tokens.tolist() == [0, 1, 2, 3, 10, 11]
-    assert lengths.tolist() == [4, 2]
-    tokens, lengths = take_budget(sequences, 12)
-    assert (len(tokens), lengths.tolist()) == (12, [4, 3, 5])
-    tokens, lengths = take_budget(sequences, 7)
-    assert lengths.tolist() == [4, 3]
+def test_a_budget_cuts_the_last_sequence() -> None:
+    tokens = np.array([0, 1, 2, 3, 10, 11, 12, 20, 21, 22, 23, 24], dtype=np.uint32)
+    source = SourceSequences("text", tokens, np.array([4, 3, 5]))
+    for budget, lengths in ((6, [4, 2]), (12, [4, 3, 5]), (7, [4, 3])):
+        taken, of_each = source.first(budget)
+        assert (taken.tolist(), of_each.tolist()) == (tokens[:budget].tolist(), lengths)
 
 
 def test_lengths_must_match() -> None:

@@ -1,20 +1,17 @@
 """Estimates the conditional n-gram entropy H_n = H(x_n | x_1 ... x_{n-1}) of token sequences, in bits.
 
-Per order n there is the plug-in and the bias-corrected estimate. An n-gram never crosses a border between sequences.
-Counting is exact: the n tokens of a window are packed into one 64-bit key, and one sort gives the counts of the n-grams
-and, since a key begins with its prefix, those of the prefixes. Where n tokens do not fit into 64 bits, the prefix is
-first replaced by its rank among the prefixes that occur. Cost: one sort of N keys per order, about 3 arrays of N x 8
-bytes.
+Per order n there is the plug-in and the bias-corrected estimate. An n-gram never crosses a border between sequences,
+and counting is exact (`unix_lib.analyze.ngrams`).
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from unix_lib.analyze.estimators import corrected_entropy, plug_in_entropy, sample_coverage
+from unix_lib.analyze.ngrams import NgramCounter, OrderSpectra
+from unix_lib.analyze.spectra import Spectrum
 
-KEY_BITS = 64
 JACKKNIFE_GROUPS = 20
 
 
@@ -31,61 +28,14 @@ class ConditionalEntropy:
     corrected_standard_error: float = float("nan")
 
 
-@dataclass(frozen=True)
-class NgramTable:
-    """Counts of all n-grams of one order.
-
-    Attributes:
-        windows: uint64 (W,), the key of each window, in text order.
-        starts: int64 (W,), position of each window's first token.
-        keys: uint64 (K,), distinct keys, rising; n-grams with the same prefix stand together.
-        counts: int64 (K,), windows with each key.
-        prefix_starts: int64 (P,), where in `keys` each distinct prefix begins.
-    """
-
-    n: int
-    windows: np.ndarray
-    starts: np.ndarray
-    keys: np.ndarray
-    counts: np.ndarray
-    prefix_starts: np.ndarray
-
-
-def ngram_tables(tokens: np.ndarray, lengths: np.ndarray, orders: int) -> Iterator[NgramTable]:
-    """Count the n-grams of orders 1..orders.
-
-    Args:
-        tokens: integers (T,), sequences one after the other, not negative.
-        lengths: int64 (S,), tokens per sequence, summing to T.
-        orders: largest n.
-
-    Raises:
-        ValueError: the lengths do not sum to the number of tokens.
-    """
-    lengths = np.asarray(lengths, dtype=np.int64)
-    if int(lengths.sum()) != len(tokens):
-        raise ValueError(f"sequence lengths sum to {int(lengths.sum())}, but there are {len(tokens)} tokens")
-    tokens = tokens.astype(np.uint64)
-    remaining = np.repeat(np.cumsum(lengths), lengths) - np.arange(len(tokens))  # from each token to its border
-    token_bits = max(1, int(tokens.max()).bit_length()) if len(tokens) else 1
-    prefix = np.zeros(len(tokens), dtype=np.uint64)  # injective code of the n-1 tokens before, per window start
-    prefix_bits = 0
-    for n in range(1, orders + 1):
-        starts = np.flatnonzero(remaining >= n)
-        if prefix_bits + token_bits > KEY_BITS:
-            distinct, ranks = np.unique(prefix[starts], return_inverse=True)
-            prefix[starts] = ranks
-            prefix_bits = max(1, (len(distinct) - 1).bit_length())
-        windows = (prefix[starts] << np.uint64(token_bits)) | tokens[starts + (n - 1)]
-        keys, counts = np.unique(windows, return_counts=True)
-        _, prefix_starts = np.unique(keys >> np.uint64(token_bits), return_index=True)
-        yield NgramTable(n, windows, starts, keys, counts, prefix_starts)
-        prefix[starts] = windows
-        prefix_bits += token_bits
-
-
 def conditional_entropies(
-    tokens: np.ndarray, lengths: np.ndarray, orders: int, *, with_errors: bool = False
+    tokens: np.ndarray,
+    lengths: np.ndarray,
+    orders: int,
+    *,
+    with_errors: bool = False,
+    threads: int = 1,
+    memory: int = 2 << 30,
 ) -> list[ConditionalEntropy]:
     """Estimate H_1 .. H_orders.
 
@@ -98,59 +48,42 @@ def conditional_entropies(
     draw sequences twice and so push every entropy estimate down.
 
     Args:
-        tokens, lengths, orders: as in `ngram_tables`.
-        with_errors: also compute standard errors; costs another sort per order.
+        tokens: integers (T,), sequences one after the other, not negative; may be memory-mapped.
+        lengths: int64 (S,), tokens per sequence, summing to T.
+        orders: largest n.
+        with_errors: also compute standard errors, where there are two sequences or more.
+        memory: bytes to count in, besides the corpus.
+
+    Raises:
+        ValueError: the lengths do not sum to the number of tokens.
     """
-    results = []
-    for table in ngram_tables(tokens, lengths, orders):
-        plug_in, corrected = _difference_of_blocks(table.counts, table.prefix_starts)
-        errors = _jackknife_errors(table, np.asarray(lengths)) if with_errors else (float("nan"), float("nan"))
-        results.append(
-            ConditionalEntropy(
-                table.n, len(table.windows), plug_in, corrected, sample_coverage(table.counts), errors[0], errors[1]
-            )
-        )
-    return results
+    groups = min(JACKKNIFE_GROUPS, len(lengths)) if with_errors and len(lengths) > 1 else 0
+    counted = NgramCounter(tokens, lengths, orders, groups).count(threads=threads, memory=memory)
+    return [_estimate(n, spectra, groups) for n, spectra in enumerate(counted, 1)]
 
 
-def take_budget(sequences: list[np.ndarray], budget: int) -> tuple[np.ndarray, np.ndarray]:
-    """Exactly `budget` tokens from the front of a list of sequences; the last one taken is cut.
-
-    Returns:
-        tokens (budget,), and int64 lengths of the sequences taken.
-    """
-    lengths = np.array([len(sequence) for sequence in sequences], dtype=np.int64)
-    ends = np.cumsum(lengths)
-    count = int(np.searchsorted(ends, budget)) + 1
-    tokens = np.concatenate(sequences[:count])[:budget]
-    lengths = lengths[:count].copy()
-    lengths[-1] -= int(ends[count - 1]) - budget
-    return tokens, lengths
+def _estimate(n: int, spectra: OrderSpectra, groups: int) -> ConditionalEntropy:
+    ngrams = spectra.ngrams.whole()
+    plug_in, corrected = _difference_of_blocks(ngrams, spectra.prefixes.whole())
+    without = [
+        _difference_of_blocks(spectra.ngrams.without(group), spectra.prefixes.without(group)) for group in range(groups)
+    ]
+    errors = _jackknife_errors(np.array(without)) if groups else (float("nan"), float("nan"))
+    return ConditionalEntropy(n, ngrams.total, plug_in, corrected, sample_coverage(ngrams), *errors)
 
 
-def _difference_of_blocks(counts: np.ndarray, prefix_starts: np.ndarray) -> tuple[float, float]:
+def _difference_of_blocks(ngrams: Spectrum, prefixes: Spectrum) -> tuple[float, float]:
     """H(n-gram) - H(prefix), plug-in and corrected; the empty prefix of n = 1 has entropy 0."""
-    if not len(counts):
+    if not ngrams.total:
         return float("nan"), float("nan")
-    prefix_counts = np.add.reduceat(counts, prefix_starts)
     return (
-        plug_in_entropy(counts) - plug_in_entropy(prefix_counts),
-        corrected_entropy(counts) - corrected_entropy(prefix_counts),
+        plug_in_entropy(ngrams) - plug_in_entropy(prefixes),
+        corrected_entropy(ngrams) - corrected_entropy(prefixes),
     )
 
 
-def _jackknife_errors(table: NgramTable, lengths: np.ndarray) -> tuple[float, float]:
-    groups = min(JACKKNIFE_GROUPS, len(lengths))
-    if groups < 2:
-        return float("nan"), float("nan")
-    group_of_token = np.repeat(np.arange(len(lengths)) % groups, lengths)
-    group_of_window = group_of_token[table.starts]
-    estimates = []
-    for group in range(groups):
-        keys, counts = np.unique(table.windows[group_of_window == group], return_counts=True)
-        left = table.counts.copy()
-        left[np.searchsorted(table.keys, keys)] -= counts
-        estimates.append(_difference_of_blocks(left, table.prefix_starts))
-    spread = np.array(estimates)
-    variance = (groups - 1) / groups * ((spread - spread.mean(axis=0)) ** 2).sum(axis=0)
+def _jackknife_errors(without: np.ndarray) -> tuple[float, float]:
+    """Standard errors from float64 (groups, 2), the estimates without each group."""
+    groups = len(without)
+    variance = (groups - 1) / groups * ((without - without.mean(axis=0)) ** 2).sum(axis=0)
     return float(np.sqrt(variance[0])), float(np.sqrt(variance[1]))

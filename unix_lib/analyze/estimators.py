@@ -2,56 +2,45 @@
 
 Two estimates in bits, because with few samples they differ a lot and the reader should see it: the plug-in estimate is
 the entropy of the sample itself, never above log2(N) and so far too low when most symbols were seen once; the corrected
-one adds the mass of what was not seen yet. Counts are int64 (K,), times each symbol was seen; zeros are ignored.
+one adds the mass of what was not seen yet.
 """
 
 import numpy as np
 from scipy.special import digamma
 
+from unix_lib.analyze.spectra import Spectrum
+
 # Nodes of the trapezoid rule below; the integrand is analytic on the whole line, so the error falls
 # exponentially in 1 / step and is under 1e-12 here.
 _LOG_NODES = np.linspace(-80.0, 6.0, 4301)
-_RARE = 1 << 16
 
 
-def plug_in_entropy(counts: np.ndarray) -> float:
+def plug_in_entropy(spectrum: Spectrum) -> float:
     """Entropy of the empirical distribution, bits."""
-    values, frequencies, total = _spectrum(counts)
+    values, frequencies, total = spectrum.values, spectrum.frequencies, spectrum.total
     if total == 0:
         return 0.0
     return float(np.log2(total) - (frequencies * values * np.log2(values)).sum() / total)
 
 
-def corrected_entropy(counts: np.ndarray) -> float:
+def corrected_entropy(spectrum: Spectrum) -> float:
     """Entropy by the estimator of Chao, Wang and Jost, bits.
 
     Methods in Ecology and Evolution 4 (2013), 1091-1100, equation 7: unbiased for the part that the sample
     resolves, and a Good-Turing estimate from the symbols seen once and twice for the rest. It assumes
     independent samples; overlapping n-grams are not quite that.
     """
-    values, frequencies, total = _spectrum(counts)
+    values, frequencies, total = spectrum.values, spectrum.frequencies, spectrum.total
     if total <= 1:
         return 0.0
     seen = (frequencies * values * (digamma(total) - digamma(values))).sum() / total
-    once, twice = (float(frequencies[values == k].sum()) for k in (1, 2))
+    once, twice = spectrum.symbols_seen(1), spectrum.symbols_seen(2)
     return float((seen + once / total * _unseen_tail(once, twice, total)) / np.log(2.0))
 
 
-def sample_coverage(counts: np.ndarray) -> float:
+def sample_coverage(spectrum: Spectrum) -> float:
     """Good-Turing estimate of the share of the distribution's mass whose symbols were seen at least once."""
-    total = int(counts.sum())
-    return 1.0 - float((counts == 1).sum()) / total if total else 0.0
-
-
-def _spectrum(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
-    """Distinct counts, how many symbols have each, and the number of samples."""
-    frequent = counts >= _RARE
-    values, frequencies = np.unique(counts[frequent], return_counts=True)
-    # Almost all symbols are rare; counting those by index is many times faster than sorting them.
-    rare = np.bincount(counts[~frequent], minlength=1)
-    seen = np.flatnonzero(rare[1:]) + 1
-    values = np.concatenate((seen, values)).astype(np.float64)
-    return values, np.concatenate((rare[seen], frequencies)).astype(np.float64), int(counts.sum())
+    return 1.0 - spectrum.symbols_seen(1) / spectrum.total if spectrum.total else 0.0
 
 
 def _unseen_tail(once: float, twice: float, total: int) -> float:

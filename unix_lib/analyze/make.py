@@ -7,13 +7,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from unix_lib.analyze.conflict_kind import ConflictSettings
-from unix_lib.analyze.entropy import conditional_entropies, take_budget
+from unix_lib.analyze.entropy import conditional_entropies
 from unix_lib.analyze.entropy_kind import EntropySettings
 from unix_lib.analyze.errors import AnalysisError
 from unix_lib.analyze.token_sequences import SourceSequences, read_sequences
 from unix_lib.artefacts.files import atomic_path
 from unix_lib.artefacts.manifest import Manifest
-from unix_lib.config.jobs import Execution
+from unix_lib.config.jobs import Execution, JobShape
 from unix_lib.evaluate.tables import null_for_nan, origin_of, write_table
 from unix_lib.jobs.job import Job
 from unix_lib.records.schema import Row
@@ -34,6 +34,7 @@ def make_entropy(job: Job[EntropySettings, Execution]) -> Manifest:
     settings = job.settings
     tokenizer_file = job.input("text_tokenizer") / "tokenizer" / "tokenizer.json"
     records, codes = job.roles("records"), job.roles("codes")
+    job.work.mkdir(parents=True, exist_ok=True)
     read = {
         source: read_sequences(
             source,
@@ -42,11 +43,12 @@ def make_entropy(job: Job[EntropySettings, Execution]) -> Manifest:
             tokenizer_file=tokenizer_file,
             budget=settings.budget,
             seed=settings.seed,
+            file=job.work / f"{source}.tokens",
         )
         for source in settings.sources
     }
-    smallest = min(read, key=lambda source: read[source].tokens)
-    budget = min(settings.budget, read[smallest].tokens)
+    smallest = min(read, key=lambda source: len(read[source].tokens))
+    budget = min(settings.budget, len(read[smallest].tokens))
     if budget < LEAST_BUDGET:
         raise AnalysisError(
             f"source '{smallest}' has only {budget} tokens, and all sources are compared at the smallest one's "
@@ -54,10 +56,12 @@ def make_entropy(job: Job[EntropySettings, Execution]) -> Manifest:
         )
     if budget < settings.budget:
         logger.info("budget lowered from %d to %d tokens, all that '%s' has", settings.budget, budget, smallest)
-    rows = list(_entropy_rows(read, budget, settings.orders, settings.sample_sizes))
+    rows = list(_entropy_rows(read, budget, settings, job.shape))
     write_table(rows, ENTROPY_SCHEMA, job.folder / ENTROPY_TABLE)
     facts = {"budget": budget, "asked_budget": settings.budget, "smallest_source": smallest}
-    return job.finish({ENTROPY_TABLE: len(rows)}, facts=facts)
+    manifest = job.finish({ENTROPY_TABLE: len(rows)}, facts=facts)
+    job.clear_work()
+    return manifest
 
 
 ENTROPY_SCHEMA = pa.schema(
@@ -77,12 +81,17 @@ ENTROPY_SCHEMA = pa.schema(
 )
 
 
-def _entropy_rows(read: dict[str, SourceSequences], budget: int, orders: int, sample_sizes: int) -> Iterator[Row]:
-    sizes = sorted({max(LEAST_BUDGET, round(budget / CURVE_STEP**k)) for k in range(sample_sizes)})
+def _entropy_rows(
+    read: dict[str, SourceSequences], budget: int, settings: EntropySettings, shape: JobShape
+) -> Iterator[Row]:
+    sizes = sorted({max(LEAST_BUDGET, round(budget / CURVE_STEP**k)) for k in range(settings.sample_sizes)})
+    memory = shape.memory_mb * 10**6 // 2  # the other half is the libraries' and the largest bucket's
     for source, given in read.items():
         for size in sizes:
-            tokens, lengths = take_budget(given.sequences, size)
-            for estimate in conditional_entropies(tokens, lengths, orders, with_errors=size == budget):
+            tokens, lengths = given.first(size)
+            for estimate in conditional_entropies(
+                tokens, lengths, settings.orders, with_errors=size == budget, threads=shape.threads, memory=memory
+            ):
                 measured = {name: null_for_nan(value) for name, value in vars(estimate).items()}
                 row = {"source": source, "modality": given.modality, "tokens": size, "sequences": len(lengths)}
                 yield row | measured | {"budget": size == budget}

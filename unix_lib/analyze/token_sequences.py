@@ -2,11 +2,13 @@
 
 A source with images gives the codes of its `image_text` records, row-major (a conversation record repeats an image that
 has an `image_text` record); a source without gives its documents in the experiment's text tokens, without special
-tokens. Sequences come in a seeded order.
+tokens. Sequences come in a seeded order, into a file that is then memory-mapped: a budget may be larger than memory.
 """
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -17,26 +19,42 @@ from unix_lib.analyze.errors import AnalysisError
 from unix_lib.records.schema import IMAGE_TEXT, TEXT
 from unix_lib.records.shards import read_split
 
-DOCUMENTS_PER_BATCH = 1000
+SEQUENCES_PER_BATCH = 1000
+Batch = tuple[np.ndarray, np.ndarray]  # tokens of some sequences, one after the other, and their lengths
 
 
 @dataclass(frozen=True)
 class SourceSequences:
-    """Sequences of one source, at least `tokens` tokens or all there are."""
+    """Sequences of one source, at least as many tokens as were asked for or all there are.
 
-    modality: str  # text | image
-    sequences: list[np.ndarray]
-    tokens: int
+    Attributes:
+        modality: text | image.
+        tokens: uint32 (T,), memory-mapped, sequences one after the other.
+        lengths: int64 (S,).
+    """
+
+    modality: str
+    tokens: np.ndarray
+    lengths: np.ndarray
+
+    def first(self, budget: int) -> tuple[np.ndarray, np.ndarray]:
+        """Exactly `budget` tokens from the front, and the lengths of the sequences taken; the last one taken is cut."""
+        ends = np.cumsum(self.lengths)
+        count = int(np.searchsorted(ends, budget)) + 1
+        lengths = self.lengths[:count].copy()
+        lengths[-1] -= int(ends[count - 1]) - budget
+        return self.tokens[:budget], lengths
 
 
 def read_sequences(
-    source: str, records: list[Path], codes: list[Path], *, tokenizer_file: Path, budget: int, seed: int
+    source: str, records: list[Path], codes: list[Path], *, tokenizer_file: Path, budget: int, seed: int, file: Path
 ) -> SourceSequences:
     """Read sequences of a source's training split until their tokens reach the budget.
 
     Args:
         source: its name, part of the seed of the records' order.
         records, codes: its artefacts; none of codes for a text source.
+        file: where the tokens go.
 
     Raises:
         AnalysisError: the source has no sequence.
@@ -53,30 +71,35 @@ def read_sequences(
         )
     name_seed = int.from_bytes(hashlib.sha256(source.encode()).digest()[:4], "little")
     order = np.random.default_rng([seed, name_seed]).permutation(len(values))
-    if images is None:
-        sequences = _documents(values, order, budget, tokenizer_file)
-    else:
-        sequences = _codes(images["image_codes"], values.to_numpy()[order], budget)
-    return SourceSequences("text" if images is None else "image", sequences, sum(map(len, sequences)))
+    batches = (
+        _documents(values, order, tokenizer_file)
+        if images is None
+        else _codes(images["image_codes"], values.to_numpy()[order])
+    )
+    lengths: list[np.ndarray] = []
+    tokens = 0
+    with open(file, "wb") as spool:
+        for batch, of_each in batches:
+            batch.astype(np.uint32).tofile(spool)
+            lengths.append(of_each)
+            tokens += len(batch)
+            if tokens >= budget:
+                break
+    mapped = np.memmap(file, dtype=np.uint32, mode="r") if tokens else np.empty(0, np.uint32)
+    return SourceSequences("text" if images is None else "image", mapped, np.concatenate(lengths))
 
 
-def _codes(codes: pa.ChunkedArray, rows: np.ndarray, budget: int) -> list[np.ndarray]:
-    lengths = pc.list_value_length(codes).to_numpy()[rows]
-    taken = rows[: int(np.searchsorted(np.cumsum(lengths), budget)) + 1]
-    return [codes[row].values.to_numpy() for row in taken.tolist()]
+def _codes(codes: pa.ChunkedArray, rows: np.ndarray) -> Iterator[Batch]:
+    for begin in range(0, len(rows), SEQUENCES_PER_BATCH):
+        taken = codes.take(pa.array(rows[begin : begin + SEQUENCES_PER_BATCH]))
+        yield pc.list_flatten(taken).to_numpy(), pc.list_value_length(taken).to_numpy().astype(np.int64)
 
 
-def _documents(values: pa.ChunkedArray, order: np.ndarray, budget: int, tokenizer_file: Path) -> list[np.ndarray]:
+def _documents(values: pa.ChunkedArray, order: np.ndarray, tokenizer_file: Path) -> Iterator[Batch]:
     from tokenizers import Tokenizer
 
     tokenizer = Tokenizer.from_file(str(tokenizer_file))
-    sequences: list[np.ndarray] = []
-    total = 0
-    for begin in range(0, len(order), DOCUMENTS_PER_BATCH):
-        texts = values.take(pa.array(order[begin : begin + DOCUMENTS_PER_BATCH])).to_pylist()
-        for encoding in tokenizer.encode_batch(texts, add_special_tokens=False):
-            sequences.append(np.array(encoding.ids, dtype=np.int64))
-            total += len(encoding.ids)
-            if total >= budget:
-                return sequences
-    return sequences
+    for begin in range(0, len(order), SEQUENCES_PER_BATCH):
+        texts = values.take(pa.array(order[begin : begin + SEQUENCES_PER_BATCH])).to_pylist()
+        ids = [encoding.ids for encoding in tokenizer.encode_batch_fast(texts, add_special_tokens=False)]
+        yield np.fromiter(chain.from_iterable(ids), dtype=np.uint32), np.array([len(of) for of in ids], dtype=np.int64)
