@@ -2,9 +2,9 @@
 
 Windows (places where n-grams begin) are dealt into buckets by their first two tokens, so that equal n-grams of every
 order meet in one bucket; a bucket is counted by sorting 64-bit keys, which fit into the processor's caches better than
-a whole corpus's would. Where the tokens of a window don't fit into 64 bits, the first of them are replaced by their rank
-among those of the bucket. As many buckets are collected at a time as the given memory holds, by reading through the
-corpus again for the next ones: no temporary files. Only the bucket of the most frequent pair of tokens can't be cut.
+a whole corpus's would. Where the tokens of a window don't fit into 64 bits, the first of them are replaced by their
+rank among those of the bucket. As many buckets are collected at a time as the given memory holds, by reading through
+the corpus again for the next ones: no temporary files. Only the bucket of the most frequent pair of tokens is not cut.
 """
 
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ KEY_BITS = 64
 CHUNK = 1 << 22  # tokens looked at at a time
 BUCKET = 1 << 21  # windows, on average
 WINDOW_BYTES = 80  # of memory that a collected window takes while it is sorted into its bucket
-_MIX = (np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F))  # odd, bits well spread
+_MIX = (np.uint32(0x9E3779B1), np.uint32(0x85EBCA77))  # odd, bits well spread
 
 
 @dataclass(frozen=True)
@@ -79,11 +79,11 @@ class NgramCounter:
         if self.orders == 1:
             return spectra
         self._add_tokens(spectra[1].prefixes, following)
-        buckets = -(-len(self.tokens) // BUCKET)
-        at_once = min(256, max(1, memory // (WINDOW_BYTES * BUCKET)))
+        buckets = 2 << (len(self.tokens) // BUCKET).bit_length()
+        at_once = min(256, max(1, memory * buckets // (WINDOW_BYTES * max(1, len(self.tokens)))))
         with ThreadPoolExecutor(threads) as pool:
             for first in range(0, buckets, at_once):
-                slab, sizes = self._collect(first, min(at_once, buckets - first), buckets)
+                slab, sizes = self._collect(first, min(first + at_once, buckets), buckets)
                 ends = np.cumsum(sizes)
                 parts = (slab.take(slice(end - size, end)) for end, size in zip(ends, sizes, strict=True) if size)
                 for counted in pool.map(self._count_bucket, parts):
@@ -128,26 +128,29 @@ class NgramCounter:
             groups, tokens = np.nonzero(counts)
             spectra.leave_out(groups, totals[tokens], counts[groups, tokens])
 
-    def _collect(self, first: int, count: int, buckets: int) -> tuple[_Windows, np.ndarray]:
-        """Windows of at least two tokens of `count` of the buckets, bucket by bucket, and how many each has."""
+    def _collect(self, first: int, end: int, buckets: int) -> tuple[_Windows, np.ndarray]:
+        """Windows of at least two tokens of some of the buckets, bucket by bucket, and how many each has."""
+        width = (1 << 32) // buckets  # of a bucket's share of all hashes
         found: list[_Windows] = []
         places: list[np.ndarray] = []
         for begin, chunk in self._chunks():
-            room, groups = self._borders(begin, min(CHUNK, len(self.tokens) - begin))
-            pairs = chunk[: len(room)].astype(np.uint64) * _MIX[0]
-            pairs[: len(chunk) - 1] ^= chunk[1 : len(room) + 1].astype(np.uint64) * _MIX[1]
-            bucket = ((pairs >> np.uint64(32)) % np.uint64(buckets)).astype(np.int64) - first
-            chosen = np.flatnonzero((bucket >= 0) & (bucket < count) & (room > 1))
+            count = min(CHUNK, len(self.tokens) - begin)
+            room, groups = self._borders(begin, count)
+            mixed = chunk.astype(np.uint32)
+            hashes = mixed[:count] * _MIX[0]
+            hashes[: len(chunk) - 1] ^= mixed[1 : count + 1] * _MIX[1]
+            hashes -= np.uint32(first * width)
+            chosen = np.flatnonzero((hashes <= np.uint32((end - first) * width - 1)) & (room > 1))
             after = np.minimum(chosen + np.arange(self.orders)[:, None], len(chunk) - 1)
             found.append(_Windows(chunk[after].astype(np.uint32), room[chosen], groups[chosen]))
-            places.append(bucket[chosen].astype(np.uint8))
+            places.append((hashes[chosen] // np.uint32(width)).astype(np.uint8))
         place = np.concatenate(places)
         windows = _Windows(
             np.concatenate([part.tokens for part in found], axis=1),
             np.concatenate([part.room for part in found]),
             np.concatenate([part.groups for part in found]),
         )
-        return windows.take(np.argsort(place, kind="stable")), np.bincount(place, minlength=count)
+        return windows.take(np.argsort(place, kind="stable")), np.bincount(place, minlength=end - first)
 
     def _count_bucket(self, windows: _Windows) -> list[OrderSpectra]:
         """Of orders 2 and up the n-grams of a bucket, and the prefixes that they are for the next order."""
