@@ -65,7 +65,7 @@ def test_commands_answer(project: Path, config: str) -> None:
     assert run("status", path).exit_code == 0
     described = run("describe", path)
     assert described.exit_code == 0
-    assert ("trains no model" in described.output) == (config == "bits")
+    assert ("trains no model" in described.output) == (config in ("bits", "entropy"))
     figures = run("figures", path)
     assert figures.exit_code == 0 and "waiting" in figures.output
     assert "Nothing to summarize yet" in run("summarize", path).output
@@ -77,7 +77,7 @@ def test_commands_answer(project: Path, config: str) -> None:
 @pytest.mark.parametrize("config", [*CONFIGS, "bits"])
 def test_doctor_answers(project: Path, config: str) -> None:
     checked = run("doctor", f"config/{config}.yaml")
-    needs = config in ("ablation-1.5b", "one-gpu", "unix-3b")
+    needs = config in ("ablation-1.5b", "entropy", "one-gpu", "unix-3b")
     assert checked.exit_code == int(needs), checked.output
     if needs:
         assert "Qwen/Qwen2.5" in checked.output and "unix-lib fetch" in checked.output

@@ -11,7 +11,7 @@ from unix_lib.fetch.brought import KNOWN, brought
 from unix_lib.fetch.needs import needs_of
 
 
-@pytest.mark.parametrize("config", ["one-gpu", "ablation-1.5b", "unix-3b"])
+@pytest.mark.parametrize("config", ["entropy", "one-gpu", "ablation-1.5b", "unix-3b"])
 def test_of_every_file_that_a_shipped_experiment_misses_it_is_known_where_from(config: str) -> None:
     local = [need for need in needs_of(load_experiment(ROOT / "config" / f"{config}.yaml")) if need.local is not None]
     assert local
