@@ -39,11 +39,11 @@ def draw(experiment: SyntheticExperiment, figure: str) -> Drawing:
 
 
 @pytest.mark.parametrize("figure", KINDS)
-def test_job_writes_three_stable_files(experiment: SyntheticExperiment, figure: str, tmp_path: Path) -> None:
+def test_job_writes_stable_files(experiment: SyntheticExperiment, figure: str, tmp_path: Path) -> None:
     recipe = experiment.figure_recipe(figure, SCALE)
     folder = experiment.results / recipe.artefact
     manifest = make_figure(planned_job(recipe, experiment.results))
-    assert {entry.path for entry in manifest.files} >= {f"{figure}.csv", f"{figure}.png", f"{figure}.pdf"}
+    assert {entry.path for entry in manifest.files} >= {f"{figure}.{form}" for form in ("csv", "png", "pdf", "svg")}
     table = pd.read_csv(folder / f"{figure}.csv")
     assert len(table) == next(entry.rows for entry in manifest.files if entry.path.endswith("csv"))
     assert len(table) > 0
@@ -68,7 +68,7 @@ def test_nothing_exists_yet(figure: str, tmp_path: Path) -> None:
     missing = [f"evaluate/{role}-step-00100-abcdefabcdef" for role in KINDS[figure].reads]
     inputs = Inputs(tmp_path / "results", {}, missing)
     files = draw_existing(drawn_figure(figure, SCALE), inputs, tmp_path / "out")
-    assert sorted(path.suffix for path in files) == [".csv", ".pdf", ".png"]
+    assert sorted(path.suffix for path in files) == [".csv", ".pdf", ".png", ".svg"]
     table = pd.read_csv(tmp_path / "out" / f"{figure}.csv")
     assert "measured" not in set(table.get("origin", []))
 

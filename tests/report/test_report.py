@@ -7,16 +7,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pytest
 
-from tests.figures.synthetic import SyntheticExperiment, picture, planned_job
+from tests.figures.synthetic import SyntheticExperiment, planned_job
 from unix_lib.artefacts.manifest import Manifest, read_manifest
 from unix_lib.artefacts.recipe import Recipe
 from unix_lib.config.report import PAGE, ReportSettings
 from unix_lib.figures.kinds import KINDS
 from unix_lib.figures.make import make_figure
+from unix_lib.report.argument import PARTS, open_claims, steps_on_page
 from unix_lib.report.make import make_report
 
 SCALE = "a <made-up> experiment"
@@ -31,9 +31,9 @@ def add_figure(experiment: SyntheticExperiment, recipe: Recipe) -> str:
     """A finished figure with a made-up picture."""
     folder, name = experiment.results / recipe.artefact, recipe.name
     folder.mkdir(parents=True)
-    (folder / f"{name}.png").write_bytes(picture(np.random.default_rng(len(name))))
+    (folder / f"{name}.svg").write_text(f"<svg xmlns='http://www.w3.org/2000/svg'><desc>{name}</desc></svg>")
     (folder / f"{name}.csv").write_text("origin,value,n\nmeasured,0.25,8\n")
-    return experiment.add(recipe, {}, other_files=[f"{name}.png", f"{name}.csv"])
+    return experiment.add(recipe, {}, other_files=[f"{name}.svg", f"{name}.csv"])
 
 
 def add_source(experiment: SyntheticExperiment) -> str:
@@ -69,8 +69,7 @@ def page_of(report: tuple[Path, Manifest, Recipe]) -> str:
 
 def test_page_shows_every_figure_and_no_link_outside(report: tuple[Path, Manifest, Recipe]) -> None:
     page = page_of(report)
-    assert page.count("data:image/png;base64,") == len(KINDS) - 1  # the claims are a table of their own
-    assert 'id="claims-table"' in page
+    assert page.count("data:image/svg+xml;base64,") == len(KINDS) - 1  # the claims are tables of their own
     assert not re.search(r"""(?:src|href)=["'](?!data:|#)""", page)
     assert "http://" not in page
     assert "https://" not in page
@@ -81,7 +80,7 @@ def test_page_shows_every_figure_and_no_link_outside(report: tuple[Path, Manifes
 def test_page_shows_verdicts_data_and_fitness(report: tuple[Path, Manifest, Recipe]) -> None:
     page = page_of(report)
     assert page.count('class="verdict') >= 7
-    assert page.index("Scale of this experiment") < page.index('id="claims-table"') < page.index("data:image/png")
+    assert page.index("Scale of this experiment") < page.index('id="claims"') < page.index("data:image/svg")
     for text in ("6,000", "3 damaged image", "heldout psnr db 27.25", "detector accuracy", "Uni-X 2:1"):
         assert text in page
 
@@ -112,12 +111,49 @@ def test_metrics_are_flat_and_repeat(report: tuple[Path, Manifest, Recipe]) -> N
     assert [entry.path for entry in again.beside] == ["index.html"]
 
 
-def test_figures_stand_in_the_order_of_their_kinds(report: tuple[Path, Manifest, Recipe]) -> None:
+def test_the_page_tells_premise_mechanism_effect_each_with_its_claims_and_figures(
+    report: tuple[Path, Manifest, Recipe],
+) -> None:
     page = page_of(report)
-    titles = {name: "The paper's claims" if name == "claims" else kind.title for name, kind in KINDS.items()}
-    places = [page.index(f'<h2 id="{name}">{title}</h2>') for name, title in titles.items()]
+    places = [page.index(f'<h2 id="{part.name}">') for part in PARTS]
     assert places == sorted(places)
+    ends = dict(zip((part.name for part in PARTS), [*places[1:], page.index('<h2 id="open">')], strict=True))
+    for part, place in zip(PARTS, places, strict=True):
+        for claim in range(1, 8):
+            stands = f'<td colspan="9">Claim {claim}.' in page[place : ends[part.name]]
+            assert stands == (claim in part.claims)
+        named = [kind.title for kind in KINDS.values() if kind.part == part.name]
+        shown = [page.index(f">{title}</h3>") for title in named]
+        assert shown == sorted(shown) and all(place < at < ends[part.name] for at in shown)
+    assert all(page.count(f'<h3 id="{name}">') == 1 for name in KINDS if name != "claims")
     assert all(kind.how_to_read in page for kind in KINDS.values() if "'" not in kind.how_to_read)
+
+
+def test_what_is_open_says_what_it_would_take() -> None:
+    decided = {"claim": 1, "part": "a", "verdict": "holds", "reason": "", "difference": 3, "low": 2, "high": 4}
+    close = decided | {
+        "verdict": "undecided",
+        "reason": "contains 0",
+        "difference": 0.5,
+        "low": -0.5,
+        "high": 1.5,
+    }
+    nothing = close | {"difference": 0.001, "low": -0.999, "high": 1.001}
+    unmeasured = decided | {
+        "verdict": "not measurable here",
+        "reason": "no GPU",
+        "difference": "",
+        "low": "",
+        "high": "",
+    }
+    found = open_claims([decided, close, nothing, unmeasured])
+    assert [(each.why, each.least, each.times) for each in found] == [
+        ("contains 0", 1.0, 4.0),
+        ("contains 0", 1.0, None),
+        ("no GPU", None, None),
+    ]
+    [step] = [step for step in steps_on_page([decided, close]) if step.claims]
+    assert (step.part.name, step.verdicts) == ("premise", [("holds", 1), ("undecided", 1)])
 
 
 def test_an_experiment_that_only_measures_entropy_has_a_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

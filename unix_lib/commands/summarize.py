@@ -55,7 +55,7 @@ def run(config: Path, console: Console) -> int:
     _print_claims(summary / "claims.csv", console)
     current = results / "current"
     console.print(f"Report:  {(current / 'report' / 'summary' / 'index.html')}")
-    console.print(f"Figures: {current / 'figures'}/*/*.png (and .pdf, .csv)")
+    console.print(f"Figures: {current / 'figures'}/*/*.png (and .svg, .pdf, .csv)")
     console.print(f"Tables:  {summary}/ (kept in git)")
     return 0
 

@@ -1,11 +1,14 @@
 """Config of the `figures` stage: which figures and tables are drawn."""
 
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from unix_lib.config.jobs import Execution, JobShape
 from unix_lib.config.kinds import JobKind, Kind, KindField
 from unix_lib.config.strict import StrictModel, key
+
+# Where the report has a figure: a step of the paper's argument, the data, or behind all that.
+FigurePart = Literal["premise", "mechanism", "effect", "data", "more"]
 
 
 class FigureSettings(StrictModel):
@@ -34,6 +37,7 @@ class FigureKind(Kind[Any]):
     also_reads: tuple[str, ...] = ()
     title: str = ""
     how_to_read: str = ""
+    part: FigurePart = "more"
     settings: type[Any] = FigureSettings
 
     @property

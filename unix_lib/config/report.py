@@ -22,4 +22,4 @@ class ReportSettings(StrictModel):
     scale: str = key("one plain sentence on the scale")
 
 
-PAGE = JobKind(ReportSettings, "unix_lib.report.make:make_report", 3)
+PAGE = JobKind(ReportSettings, "unix_lib.report.make:make_report", 4)

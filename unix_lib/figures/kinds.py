@@ -1,15 +1,26 @@
 """The project's own figures and tables, in the order of the report."""
 
-from unix_lib.config.figures import FigureKind
+from unix_lib.config.figures import FigureKind, FigurePart
 
 
 def _figure(
-    name: str, title: str, how_to_read: str, *reads: str, also_reads: tuple[str, ...] = (), logic_version: int = 5
+    name: str,
+    part: FigurePart,
+    title: str,
+    how_to_read: str,
+    *reads: str,
+    also_reads: tuple[str, ...] = (),
+    logic_version: int = 6,
 ) -> tuple[str, FigureKind]:
     """A figure whose module in this package has its name and a `draw`."""
-    draw = f"unix_lib.figures.{name}:draw"
     kind = FigureKind(
-        draw=draw, logic_version=logic_version, reads=reads, also_reads=also_reads, title=title, how_to_read=how_to_read
+        draw=f"unix_lib.figures.{name}:draw",
+        logic_version=logic_version,
+        reads=reads,
+        also_reads=also_reads,
+        title=title,
+        how_to_read=how_to_read,
+        part=part,
     )
     return name, kind
 
@@ -18,14 +29,16 @@ KINDS = dict(
     [
         _figure(
             "claims",
+            "more",
             "Claims of the paper",
             "",
             *("evaluations", "checkpoints", "conflict", "entropy"),
             also_reads=("ceilings",),
-            logic_version=6,
+            logic_version=7,
         ),
         _figure(
             "generated_samples",
+            "effect",
             "What the models draw",
             "Each row is a checkpoint, each column a description that no model saw in training. A green frame "
             "means that an automatic detector found what the description asks for.",
@@ -33,6 +46,7 @@ KINDS = dict(
         ),
         _figure(
             "caption_samples",
+            "effect",
             "Captions of your own data, drawn",
             "Captions of each source that no model was trained on, taken by chance. Each row has the image that a "
             "caption belongs to, what its codes give back, with PSNR in decibels (no model that speaks in these codes "
@@ -41,6 +55,7 @@ KINDS = dict(
         ),
         _figure(
             "scores_over_tokens",
+            "effect",
             "Scores during training",
             "Higher is better; bars are 95% intervals. A line must rise above the dotted level, a blind guesser, "
             "and the dashed one, the same images held against other descriptions (a mean of the tasks that have "
@@ -50,6 +65,7 @@ KINDS = dict(
         ),
         _figure(
             "table3_architectures",
+            "effect",
             "The architectures compared",
             "The paper's question: which architecture makes most of the same data? Upper rows are published, "
             "lower rows measured here, on the families of benchmarks that this experiment has: only rows of one "
@@ -58,6 +74,7 @@ KINDS = dict(
         ),
         _figure(
             "reconstructions",
+            "data",
             "What the image tokenizer leaves of the images",
             "Held-out images of each source, drawn by chance, above what the image tokenizer makes of their codes: no "
             "model that speaks in these codes can draw better. PSNR is measured in decibels, and six more halve the "
@@ -66,6 +83,7 @@ KINDS = dict(
         ),
         _figure(
             "text_cost",
+            "data",
             "What a character costs",
             "Tokens per character of held-out texts, by source and script. A script that the text tokenizer never "
             "learned from is spelled out byte by byte, which fills packs with spelling: a bar in red says so.",
@@ -73,6 +91,7 @@ KINDS = dict(
         ),
         _figure(
             "gradient_conflict",
+            "mechanism",
             "Where text and images disagree",
             "The higher the curve, the more text and images pull the same weights in different directions, but "
             "also the less noisy the gradients are: the noise-corrected values tell the two apart. Bands are one "
@@ -82,6 +101,7 @@ KINDS = dict(
         ),
         _figure(
             "conditional_entropy",
+            "premise",
             "How predictable text and image tokens are",
             "How many bits of surprise remain about the next token once the tokens before it are known. The paper "
             "finds image tokens harder to predict than text; hollow points rest on a sample too small to tell.",
@@ -89,6 +109,7 @@ KINDS = dict(
         ),
         _figure(
             "loss_curves",
+            "effect",
             "Losses during training",
             "Lower is better. Lines follow training, markers data held back from it; a gap between them would "
             "mean learning by heart.",
@@ -96,6 +117,7 @@ KINDS = dict(
         ),
         _figure(
             "heldout_loss",
+            "effect",
             "Held-out loss of each source",
             "Lower is better: nats per token that a model did not see in training, of each source's text and images. "
             "Only losses of the same tokens compare: those of one source and modality.",
@@ -103,6 +125,7 @@ KINDS = dict(
         ),
         _figure(
             "table1_text",
+            "effect",
             "Text benchmarks",
             "Published models in the first block, this experiment's below. Scores on questions that an experiment "
             "made itself stand in a block of their own and compare with each other only.",
@@ -110,6 +133,7 @@ KINDS = dict(
         ),
         _figure(
             "table2_multimodal",
+            "effect",
             "Image generation and understanding",
             "Published models in the first block, this experiment's below. Scores on questions and prompts that "
             "an experiment made itself stand in a block of their own and compare with each other only.",
@@ -117,6 +141,7 @@ KINDS = dict(
         ),
         _figure(
             "table4_splits",
+            "effect",
             "Where to cut Uni-X",
             "How many shallow and deep layers each modality gets for itself; needs several splits to say anything.",
             "evaluations",

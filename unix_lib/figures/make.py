@@ -12,7 +12,7 @@ from unix_lib.jobs.job import Job
 
 
 def make_figure(job: Job[DrawnFigure, Execution]) -> Manifest:
-    """Make `figures/<figure>`: CSV, PNG and PDF."""
+    """Make `figures/<figure>`: CSV, PNG, PDF and SVG."""
     for role in job.recipe.inputs:
         job.inputs(role)  # checks the files
     drawing = draw_figure(Inputs.of(job.recipe, job.results), job.settings)

@@ -65,6 +65,7 @@ plt.rcParams.update(
         "lines.linewidth": 1.5,
         "lines.markersize": 4.0,
         "pdf.fonttype": 42,
+        "svg.hashsalt": "unix",  # else the names of its parts are drawn by chance
     }
 )
 
@@ -144,7 +145,7 @@ def missing_note(missing: list[str]) -> str:
 
 
 def save(drawing: Drawing, folder: Path, name: str, scale: str, missing: list[str]) -> dict[str, int | None]:
-    """Write `<name>.csv`, `.png` and `.pdf`; returns file name -> rows, as a manifest wants it.
+    """Write `<name>.csv`, `.png`, `.pdf` and `.svg`; returns file name -> rows, as a manifest wants it.
 
     The scale of the experiment, and what is missing, stand below every figure.
     """
@@ -154,11 +155,12 @@ def save(drawing: Drawing, folder: Path, name: str, scale: str, missing: list[st
         drawing.table.to_csv(path, index=False, float_format="%.6g", lineterminator="\n")
     with atomic_path(folder / f"{name}.png") as path:
         drawing.figure.savefig(path, format="png", dpi=PNG_DPI)
-    with atomic_path(folder / f"{name}.pdf") as path:
-        # Without a creation date the same figure gives the same bytes.
-        drawing.figure.savefig(path, format="pdf", metadata={"CreationDate": None})
+    # Without a date the same figure gives the same bytes.
+    for form, date in (("pdf", "CreationDate"), ("svg", "Date")):
+        with atomic_path(folder / f"{name}.{form}") as path:
+            drawing.figure.savefig(path, format=form, metadata={date: None})
     plt.close(drawing.figure)
-    return {f"{name}.csv": len(drawing.table), f"{name}.png": None, f"{name}.pdf": None}
+    return {f"{name}.csv": len(drawing.table), f"{name}.png": None, f"{name}.pdf": None, f"{name}.svg": None}
 
 
 def _settle(figure: Figure) -> None:

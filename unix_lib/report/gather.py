@@ -10,7 +10,7 @@ import pandas as pd
 from unix_lib.artefacts.code import described
 from unix_lib.artefacts.manifest import read_manifest
 from unix_lib.artefacts.recipe import Recipe
-from unix_lib.config.figures import FigureKind
+from unix_lib.config.figures import FigureKind, FigurePart
 from unix_lib.config.kinds import find_kind, known_kinds
 from unix_lib.figures.inputs import Inputs
 from unix_lib.figures.samples import blind_answers, final_samples
@@ -25,12 +25,13 @@ MOST_ROWS = 60  # of a CSV shown on the page; longer ones are named with their n
 
 @dataclass(frozen=True)
 class FigureOnPage:
-    """One figure: its picture as base64 PNG and its observations."""
+    """One figure: its picture as base64 SVG and its observations."""
 
     name: str
+    part: FigurePart
     title: str
     how_to_read: str
-    png: str
+    svg: str
     rows: int
     columns: list[str]
     table: list[list[str]]  # empty where it is too long to show
@@ -68,9 +69,10 @@ def _figure(recipe: Recipe, folder: Path) -> FigureOnPage:
     kind, name = find_kind("figure", recipe.kind, FigureKind), recipe.name
     table = pd.read_csv(folder / f"{name}.csv", keep_default_na=False, dtype=str)
     shown = table if len(table) <= MOST_ROWS else table.iloc[:0]
-    png = base64.b64encode((folder / f"{name}.png").read_bytes()).decode("ascii")
+    svg = base64.b64encode((folder / f"{name}.svg").read_bytes()).decode("ascii")
     title = kind.title or name.replace("_", " ").capitalize()
-    return FigureOnPage(name, title, kind.how_to_read, png, len(table), list(table.columns), shown.values.tolist())
+    columns = list(table.columns)
+    return FigureOnPage(name, kind.part, title, kind.how_to_read, svg, len(table), columns, shown.values.tolist())
 
 
 def data_rows(inputs: Inputs) -> list[Row]:

@@ -15,6 +15,7 @@ from unix_lib.evaluate.fitness import REQUIRED_ACCURACY
 from unix_lib.figures.inputs import Inputs
 from unix_lib.jobs.job import Job
 from unix_lib.look.page import page_environment
+from unix_lib.report.argument import open_claims, steps_on_page
 from unix_lib.report.gather import (
     blind_rows,
     claims_rows,
@@ -48,12 +49,15 @@ def render_page(inputs: Inputs, settings: ReportSettings) -> str:
     """The whole page, without a link to anything outside it."""
     from unix_lib.report.data import data_on_page  # decodes images, with torch
 
+    claims = claims_rows(inputs)
     environment = page_environment(Path(__file__).parent, largest=THUMBNAIL)
     environment.filters["number"] = _number
     return environment.get_template(TEMPLATE).render(
         title=settings.title,
         scale=settings.scale,
-        claims=claims_rows(inputs),
+        claims=claims,
+        steps=steps_on_page(claims),
+        undecided=open_claims(claims),
         figures=figures_on_page(inputs),
         data=data_rows(inputs),
         looked=data_on_page(inputs),
