@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from unix_lib.analyze.attenuation import corrected_by, corrected_conflict
-from unix_lib.analyze.conflict import Projection, conflict_table
+from unix_lib.analyze.conflict_cosines import Projection, conflict_table
 
 WEIGHTS, REPEATS, CHUNKS, SPLITS = 400, 40, 8, 10
 NOISE = 4.0  # length of a document's noise beside a signal of 1: in 16 documents as much of one as of the other

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from tests.analyze.tiny import CODES, IMAGE_OFFSET, image_document, text_document, tiny_model
-from unix_lib.analyze.conflict import conflict_table, inner_products, projections_of, split_groups
+from unix_lib.analyze.conflict import inner_products, projections_of
+from unix_lib.analyze.conflict_cosines import conflict_table, split_groups
 from unix_lib.analyze.conflict_documents import Chunks, sample_chunks
 from unix_lib.analyze.errors import AnalysisError
 from unix_lib.models import UnixForCausalLM

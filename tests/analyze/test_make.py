@@ -165,6 +165,19 @@ def test_conflict_job(tmp_path: Path) -> None:
     assert manifest.facts == facts | {"documents_per_modality": 8}
     assert job.make().digest == manifest.digest
 
+    keys = {"reliability": 0.999, "round_documents": 4, "documents": 18, "breakdown": True}
+    rounds = make_job(tmp_path, "analyze", "rounds", "conflict", settings.model_copy(update=keys), inputs)
+    manifest = rounds.make()
+    assert manifest.facts["documents_per_modality"] == 16 and 0 < manifest.facts["reliability"] < 0.999
+    assert len(pd.read_parquet(rounds.folder / "conflict.parquet")) == len(table)
+    precision = pd.read_parquet(rounds.folder / "precision.parquet")
+    assert set(precision.left_out) == set(range(-1, 8)) and set(precision.run) == {"shared"}
+    assert set(precision.part) == {"", "norm", "head 1", "head 2"}
+    assert not rounds.work.exists()
+    too_many = settings.model_copy(update=keys | {"round_documents": 32, "documents": 32})
+    with pytest.raises(AnalysisError, match="no 32 documents of both modalities"):
+        make_job(tmp_path, "analyze", "none", "conflict", too_many, inputs).make()
+
     weights = tmp_path / "train" / "shared-0" / "model" / "model.safetensors"
     tensors = load_file(weights)
     tensors["model.norm.weight"][0] = float("nan")

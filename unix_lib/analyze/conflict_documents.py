@@ -5,7 +5,7 @@ be too few for a small text source. As in the paper, the two sides are text data
 carries its caption's and markers' tokens along.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,6 +27,32 @@ class Chunks:
     documents: int  # per modality, as used
 
 
+def document_rounds(
+    packs: Iterable[Pack], vocabulary: VocabularyLike, documents: int, chunks: int, most: int
+) -> Iterator[Chunks]:
+    """Equally many documents of both modalities at a time, each dealt into chunks, until one runs out.
+
+    Args:
+        packs: packs in a random order.
+        documents: documents per modality of a round, a multiple of `chunks`.
+        most: documents per modality of all rounds.
+    """
+    waiting: dict[str, list[Documents]] = {modality: [] for modality in MODALITIES}
+    seen = dict.fromkeys(MODALITIES, 0)
+    for pack in packs:
+        for modality, document in _measurable(pack, vocabulary):
+            if seen[modality] < most:  # what can't be used need not wait
+                waiting[modality].append(document)
+                seen[modality] += 1
+        while min(map(len, waiting.values())) >= documents:
+            dealt = [[waiting[modality][chunk:documents:chunks] for chunk in range(chunks)] for modality in MODALITIES]
+            yield Chunks(dealt[0], dealt[1], documents)
+            for modality in MODALITIES:
+                del waiting[modality][:documents]
+        if min(seen.values()) >= most:
+            return
+
+
 def sample_chunks(packs: Iterable[Pack], vocabulary: VocabularyLike, documents: int, chunks: int, seed: int) -> Chunks:
     """Choose documents and deal them into chunks.
 
@@ -45,10 +71,8 @@ def sample_chunks(packs: Iterable[Pack], vocabulary: VocabularyLike, documents: 
         )
     found: dict[str, list[Documents]] = {modality: [] for modality in MODALITIES}
     for pack in packs:
-        for document in _documents_of(pack):
-            if document.loss_mask[1:].any():  # the first token is never a target
-                has_image = bool(is_vision(document.input_ids, vocabulary).any())
-                found["image" if has_image else "text"].append(document)
+        for modality, document in _measurable(pack, vocabulary):
+            found[modality].append(document)
         if min(map(len, found.values())) >= CANDIDATES * documents:
             break
     scarce = min(found, key=lambda modality: len(found[modality]))
@@ -67,8 +91,11 @@ def sample_chunks(packs: Iterable[Pack], vocabulary: VocabularyLike, documents: 
     return Chunks(dealt[0], dealt[1], per_chunk * chunks)
 
 
-def _documents_of(pack: Pack) -> Iterable[Documents]:
+def _measurable(pack: Pack, vocabulary: VocabularyLike) -> Iterator[tuple[str, Documents]]:
+    """A pack's documents that have a target, each with its modality."""
     lengths = pack.document_lengths[pack.document_lengths > 0]
     for end, length in zip(np.cumsum(lengths), lengths, strict=True):
         part = slice(int(end - length), int(end))
-        yield Documents(pack.input_ids[part], pack.loss_mask[part], np.array([length], dtype=np.int32))
+        if pack.loss_mask[part][1:].any():  # the first token is never a target
+            document = Documents(pack.input_ids[part], pack.loss_mask[part], np.array([length], dtype=np.int32))
+            yield "image" if is_vision(document.input_ids, vocabulary).any() else "text", document

@@ -1,7 +1,7 @@
 """The analysis `conflict`: gradient conflict c = -(S_inter - S_base) per layer and projection of each checkpoint."""
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import model_validator
 
@@ -25,6 +25,31 @@ class ConflictMeasurement(StrictModel):
     )
     splits: int = key("random splits behind the spread", 20, ge=2, le=10_000)
     seed: int = key("seed of the documents and of the splits", 218, ge=0, lt=2**64)
+    reliability: float | None = key(
+        "take documents in rounds until the gradients of every layer are this reliable (the smaller of the cosines "
+        "between two halves of the texts and of the images), or `documents` are reached; null takes all at once",
+        None,
+        sparse=True,
+        gt=0,
+        lt=1,
+    )
+    round_documents: int = key("documents per modality of a round, where there are rounds", 64, sparse=True, ge=4)
+    breakdown: bool = key("also measure each head and each norm", False, sparse=True)
+
+    @model_validator(mode="after")
+    def _chunks_hold_documents(self) -> Self:
+        if self.documents < self.chunks:
+            raise ValueError(
+                f"documents {self.documents} can't be cut into {self.chunks} chunks; raise documents or lower chunks"
+            )
+        if self.reliability is not None and (
+            self.round_documents % self.chunks or self.documents < self.round_documents
+        ):
+            raise ValueError(
+                f"a round of {self.round_documents} documents has to fill {self.chunks} chunks alike, and all "
+                f"{self.documents} documents have to be a round at least; take a multiple of chunks, or raise documents"
+            )
+        return self
 
 
 class ConflictSettings(ConflictMeasurement):
@@ -46,14 +71,6 @@ class ConflictAnalysis(ConflictMeasurement, AnalysisSettings):
     steps: list[Step] = key(
         "checkpoint steps analysed, of every one of these runs; empty takes all but 0", [], kind="operational"
     )
-
-    @model_validator(mode="after")
-    def _chunks_hold_documents(self) -> "ConflictAnalysis":
-        if self.documents < self.chunks:
-            raise ValueError(
-                f"documents {self.documents} can't be cut into {self.chunks} chunks; raise documents or lower chunks"
-            )
-        return self
 
     def names(self) -> dict[str, list[str]]:
         return {"mixture": [self.mixture], "runs": self.runs}

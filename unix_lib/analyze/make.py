@@ -20,7 +20,7 @@ from unix_lib.records.schema import Row
 
 logger = logging.getLogger(__name__)
 
-ENTROPY_TABLE, CONFLICT_TABLE = "entropy.parquet", "conflict.parquet"
+ENTROPY_TABLE, CONFLICT_TABLE, PRECISION_TABLE = "entropy.parquet", "conflict.parquet", "precision.parquet"
 LEAST_BUDGET = 100  # below this every estimate is noise
 CURVE_STEP = 10**0.5  # the curve over sample size has two points a decade
 
@@ -101,12 +101,22 @@ def _entropy_rows(
 def make_conflict(job: Job[ConflictSettings, Execution]) -> Manifest:
     """Gradient conflict of one checkpoint; see `unix_lib.analyze.conflict`."""
     checkpoint, pack = job.input("checkpoint"), job.input("pack")
-    from unix_lib.analyze.conflict import conflict_of_checkpoint  # imports torch
+    from unix_lib.analyze.conflict_of_checkpoint import conflict_of_checkpoint  # imports torch
 
-    table, counted = conflict_of_checkpoint(checkpoint / "model", pack, job.settings, job.shape)
+    measured = conflict_of_checkpoint(checkpoint / "model", pack, job.settings, job.shape, job.work)
     described = vars(origin_of(checkpoint))
-    for position, (name, value) in enumerate(described.items()):
-        table = table.add_column(position, name, pa.array([value] * len(table)))
-    with atomic_path(job.folder / CONFLICT_TABLE) as path:
-        pq.write_table(table, path)
-    return job.finish({CONFLICT_TABLE: len(table)}, facts=described | counted)
+    tables = {CONFLICT_TABLE: measured.table, PRECISION_TABLE: measured.precision}
+    made = {name: _described(table, described) for name, table in tables.items() if table is not None}
+    for name, table in made.items():
+        with atomic_path(job.folder / name) as path:
+            pq.write_table(table, path)
+    manifest = job.finish({name: len(table) for name, table in made.items()}, facts=described | measured.facts)
+    job.clear_work()
+    return manifest
+
+
+def _described(table: pa.Table, described: Row) -> pa.Table:
+    """A table with whose it is in its first columns."""
+    for position, (column, value) in enumerate(described.items()):
+        table = table.add_column(position, column, pa.array([value] * len(table)))
+    return table
