@@ -100,6 +100,15 @@ def test_job_adds_up_to_the_loss_of_the_packs(packed: tuple[Experiment, Path]) -
         whole = sum(float(getattr(output, f"loss_{modality}_sum")) for output in outputs)
         assert (rows.loss * rows.targets).sum() == pytest.approx(whole, rel=1e-4)
     assert table.standard_error.gt(0).all()
+    name = "document_losses-shared-step-00010"
+    single = make_job(experiment.results, "analyze", name, "document_losses", settings, inputs)
+    single.make()
+    documents = pd.read_parquet(single.folder / "document_losses.parquet")
+    assert documents.groupby("source").document.nunique().to_dict() == {"scenes": 40, "prose": 5, "last": 7}
+    for (source, modality), row in table.set_index(["source", "modality"]).iterrows():
+        own = documents[(documents.source == source) & (documents[f"targets_{modality}"] > 0)]
+        assert len(own) == row.documents and own[f"targets_{modality}"].sum() == row.targets
+        assert own[f"loss_{modality}"].sum() / row.targets == pytest.approx(row.loss)
     assert job.make().digest == manifest.digest
 
 

@@ -58,6 +58,27 @@ def heldout_loss(architectures: dict[str, str], seed: int) -> dict[str, pd.DataF
     return {"heldout_loss.parquet": table.astype({"standard_error": float})}
 
 
+def document_losses(
+    architectures: dict[str, str], seeds: tuple[int, ...], better: float = 0.02
+) -> dict[str, pd.DataFrame]:
+    """Two checkpoints of each run on documents with and without images; Uni-X's loss is lower by `better` a target."""
+    documents = np.random.default_rng(3).normal(4, 0.5, (40, 2))
+    rows = []
+    for name, architecture in architectures.items():
+        for seed in seeds:
+            noise = np.random.default_rng([seed, sum(name.encode())]).normal(0, 0.002, (2, *documents.shape))
+            for place, step in enumerate((200, 400)):
+                losses = documents / (1 + step / 400) + noise[place] - better * (name == "unix")
+                rows += [
+                    {"run": f"{name}-{seed}", "step": step, "tokens": step * 2000, "architecture": architecture}
+                    | {"seed": seed, "source": "photos" if number % 2 else "prose", "document": f"{number}"}
+                    | {"loss_text": 20 * text, "targets_text": 20}
+                    | {"loss_image": 64 * image * (number % 2), "targets_image": 64 * (number % 2)}
+                    for number, (text, image) in enumerate(losses)
+                ]
+    return {"document_losses.parquet": pd.DataFrame(rows)}
+
+
 def caption_samples(architectures: dict[str, str], seed: int) -> dict[str, pd.DataFrame]:
     """Captions of a source with images, one in a script that the font lacks, and of one that has nothing but codes."""
     rng = np.random.default_rng(2)

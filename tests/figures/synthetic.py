@@ -69,6 +69,7 @@ class SyntheticExperiment:
             ("reconstructions", own_data.reconstructions()),
             ("text_cost", own_data.text_cost()),
             ("heldout_loss", own_data.heldout_loss(architectures, seeds[0])),
+            ("document_losses", own_data.document_losses(architectures, seeds)),
             ("caption_samples", own_data.caption_samples(architectures, seeds[0])),
         ):
             self.inputs[name] = [self.add(Recipe("analyze", name, name, 1, {}), tables)]

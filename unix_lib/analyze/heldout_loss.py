@@ -50,7 +50,7 @@ def make_heldout_loss(job: Job[HeldoutLossSettings, Execution]) -> Manifest:
     model.eval().to(device)
     origin, rows = vars(origin_of(checkpoint)), list[Row]()
     for source, documents in heldout_documents(pack, job.settings).items():
-        sums = np.array([_sums(model, document, device) for document in documents]).reshape(-1, 4)
+        sums = np.array([document_sums(model, document, device) for document in documents]).reshape(-1, 4)
         for place, modality in enumerate(MODALITIES):
             losses, targets = sums[:, place], sums[:, place + 2]
             if targets.any():
@@ -99,7 +99,7 @@ def mean_loss(losses: np.ndarray, targets: np.ndarray) -> Row:
     return measured | {"documents": count, "targets": int(targets.sum())}
 
 
-def _sums(model: Any, document: Documents, device: torch.device) -> list[float]:
+def document_sums(model: Any, document: Documents, device: torch.device) -> list[float]:
     """Summed losses of text and of image targets, and how many of each."""
     with torch.no_grad():
         output = model(**move_batch(build_batch([document], model.config), device))

@@ -30,10 +30,9 @@ class HeldoutLossSettings(HeldoutLossMeasurement):
         return self.documents
 
 
-class HeldoutLossAnalysis(HeldoutLossMeasurement, AnalysisSettings):
-    """Held-out loss of the checkpoints of some runs."""
+class HeldoutAnalysis(HeldoutLossMeasurement, AnalysisSettings):
+    """What is measured on held-out documents of the checkpoints of some runs."""
 
-    kind: Literal["heldout_loss"]
     runs: list[str] = key("runs measured; empty takes every compared run", [], kind="operational")
     steps: list[Step] = key(
         "checkpoint steps measured, of every one of these runs; empty takes all but 0", [], kind="operational"
@@ -65,6 +64,12 @@ class HeldoutLossAnalysis(HeldoutLossMeasurement, AnalysisSettings):
 
     def _pack(self, planned: Planned, run: str) -> str:
         return planned.pack_of(run) if self.mixture is None else planned.pack(self.mixture)
+
+
+class HeldoutLossAnalysis(HeldoutAnalysis):
+    """Held-out loss of the checkpoints of some runs."""
+
+    kind: Literal["heldout_loss"]
 
 
 KIND = AnalysisKind(

@@ -3,6 +3,7 @@
 KINDS = {
     "caption_samples": "unix_lib.analyze.caption_samples_kind",
     "conflict": "unix_lib.analyze.conflict_kind",
+    "document_losses": "unix_lib.analyze.document_losses_kind",
     "entropy": "unix_lib.analyze.entropy_kind",
     "heldout_loss": "unix_lib.analyze.heldout_loss_kind",
     "reconstructions": "unix_lib.analyze.reconstructions_kind",

@@ -11,11 +11,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from scipy import optimize, special, stats
 
 from unix_lib.evaluate.intervals import Z_95
 
 HOLDS, FAILS, UNDECIDED, NOT_MEASURABLE = "holds", "does not hold", "undecided", "not measurable here"
 REPLICATES = 4000
+POWER = 0.8
 SEED = 218
 
 
@@ -78,6 +80,23 @@ def verdict_of(difference: Difference, *, of_training: bool) -> tuple[str, str]:
     if difference.high < 0:
         return FAILS, "the 95% interval of the difference lies below 0"
     return UNDECIDED, f"the 95% interval of the difference contains 0; the figure is {direction}"
+
+
+def detectable(difference: Difference) -> float:
+    """The smallest true difference that a repetition would have decided with a power of 80%; NaN where none can.
+
+    From the width of the interval, as that of Student's t over seeds (of the normal distribution where no training
+    is involved), whose power follows the noncentral t distribution.
+    """
+    half = (difference.high - difference.low) / 2
+    if difference.seeds == 1 or not math.isfinite(half):
+        return math.nan
+    if difference.seeds == 0:
+        return half * (Z_95 + float(special.ndtri(POWER))) / Z_95
+    freedom = difference.seeds - 1
+    bound = float(special.stdtrit(freedom, 0.975))
+    shift = optimize.brentq(lambda one: stats.nct.sf(bound, freedom, one) - POWER, 0, 100)
+    return half * float(shift) / bound
 
 
 def over_seeds(replicates: np.ndarray, point: np.ndarray, n: int) -> Difference:

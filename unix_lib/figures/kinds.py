@@ -124,6 +124,16 @@ KINDS = dict(
             "heldout_loss",
         ),
         _figure(
+            "outcomes",
+            "What claims 3 and 4 could decide",
+            "Two outcomes, declared apart and never mixed: the conflict or the score that a claim is about, and the "
+            "loss on held-out documents, paired by document and seed, which has a fraction of the scores' noise. "
+            "Detectable is the smallest true difference that such an experiment decides in four of five repetitions.",
+            "document_losses",
+            also_reads=("evaluations", "conflict"),
+            logic_version=1,
+        ),
+        _figure(
             "table1_text",
             "effect",
             "Text benchmarks",
