@@ -99,18 +99,20 @@ def detectable(difference: Difference) -> float:
     return half * float(shift) / bound
 
 
-def over_seeds(replicates: np.ndarray, point: np.ndarray, n: int) -> Difference:
+def over_seeds(replicates: np.ndarray, point: np.ndarray, n: int, least_margin: float = 0.0) -> Difference:
     """Combine replicates within seeds with the spread between seeds; `n` counts the samples behind each seed's.
 
     Args:
         replicates: float (R, S), the difference in each replicate and seed; a replicate is the same resample in all
             seeds.
         point: float (S,), the difference of each seed on the full sample.
+        least_margin: what the 95% margin of the seeds' mean is at least. A few seeds may agree by chance where each
+            learns something wholly or not at all.
     """
     seeds = replicates.shape[1]
     draws = replicates.mean(axis=1)
     if seeds > 1:
-        error = point.std(ddof=1) / seeds**0.5
+        error = max(point.std(ddof=1) / seeds**0.5, least_margin / float(special.stdtrit(seeds - 1, 0.975)))
         draws = draws + error * np.random.default_rng(SEED).standard_t(seeds - 1, size=len(draws))
     low, high = np.percentile(draws, [2.5, 97.5])
     return Difference(float(point.mean()), float(low), float(high), n, seeds)

@@ -45,12 +45,14 @@ class _Benchmark:
         noise: float (R, S), how far a resample moves their difference.
         heard: whether a side's mean over seeds is above chance beyond its 95% interval.
         n: prompts.
+        strata: float (K, 2, S), what each task (a benchmark without tasks is one) adds to the scores.
     """
 
     scores: np.ndarray
     noise: np.ndarray
     heard: bool
     n: int
+    strata: np.ndarray
 
     @property
     def known(self) -> np.ndarray:
@@ -86,13 +88,37 @@ def compare_scores(values: pd.DataFrame, better: str, other: str) -> Comparison 
     noise = _mean_of_means([[each.noise for each in family.values()] for family in families])
     known = _mean_of_means([[each.known for each in family.values()] for family in families])
     all_scores = _mean_of_means([[each.scores for each in family.values()] for family in families])
-    seen, unseen = (over_seeds(noise + (side - against), side - against, n) for side, against in (known, all_scores))
+    margins = [_margin_of_runs(families, only_heard=only_heard) for only_heard in (True, False)]
+    seen, unseen = (
+        over_seeds(noise + (side - against), side - against, n, margin)
+        for (side, against), margin in zip((known, all_scores), margins, strict=True)
+    )
     return Comparison(
         replace(seen, low=min(seen.low, unseen.low), high=max(seen.high, unseen.high)),
         (float(known[0].mean()), float(known[1].mean())),
         heard=[name for name, benchmark in benchmarks.items() if benchmark.heard],
         silent=[name for name, benchmark in benchmarks.items() if not benchmark.heard],
     )
+
+
+def _margin_of_runs(families: list[dict[str, _Benchmark]], *, only_heard: bool) -> float:
+    """The 95% margin that runs have which learn each task by chance, whatever their architecture; 0 of one seed.
+
+    Three seeds of an architecture may all learn a task that three of the other don't: the spread within each is then 0,
+    and Student's t over three differences takes chance for certainty. A task's spread over the runs of *both* sides
+    can't vanish so, and several tasks have more degrees of freedom than seeds have (Welch and Satterthwaite). Tasks of
+    a run that go together are the business of the spread over seeds.
+    """
+    squares, terms = 0.0, 0.0
+    for family in families:
+        for benchmark in family.values():
+            runs = benchmark.strata.reshape(len(benchmark.strata), -1)  # (K, 2 S)
+            if runs.shape[1] < 2 * 2 or (only_heard and not benchmark.heard):
+                continue
+            of_tasks = runs.var(axis=1, ddof=1) * 4 / runs.shape[1] / (len(families) * len(family)) ** 2
+            squares += float(of_tasks.sum())
+            terms += float((of_tasks**2).sum()) / (runs.shape[1] - 1)
+    return float(special.stdtrit(squares**2 / terms, 0.975)) * squares**0.5 if terms > 0 else 0.0
 
 
 def _mean_of_means(families: list[list[np.ndarray]]) -> np.ndarray:
@@ -126,7 +152,9 @@ def _benchmark(paired: pd.DataFrame, seeds: int, rng: np.random.Generator) -> _B
         for side in (0, 1)
     ]
     noise = _widened(deviations[:, 0] - deviations[:, 1], least, rng)
-    return _Benchmark(np.maximum(scores, 0.0), noise, heard=max(lowest) > 0, n=n)
+    share = len(points) * max(1 - point[0, 1].mean(), 1e-9)
+    of_strata = np.stack(points).reshape(-1, 2, 2, seeds)[:, 0] / share
+    return _Benchmark(np.maximum(scores, 0.0), noise, heard=max(lowest) > 0, n=n, strata=of_strata)
 
 
 def _above_chance(means: np.ndarray) -> np.ndarray:
