@@ -9,7 +9,7 @@ import typer
 
 import unix_lib
 from unix_lib.artefacts.errors import UserError
-from unix_lib.commands import generate_options, judge_options, translate_options
+from unix_lib.commands import analyze_options, generate_options, judge_options, translate_options
 from unix_lib.commands.checkpoint_options import CheckpointPath, ImageTokenizerPath
 from unix_lib.commands.screen import console
 from unix_lib.commands.serve_options import serve
@@ -21,6 +21,7 @@ ConfigPath = Annotated[Path, typer.Argument(help="a config, config/<experiment>.
 ResultsPath = Annotated[Path, typer.Argument(help="results/<experiment>")]
 LAPTOP = Path("config/laptop.yaml")
 
+app.add_typer(analyze_options.app, name="analyze")
 app.add_typer(generate_options.app, name="generate")
 app.add_typer(judge_options.app, name="judge")
 app.add_typer(translate_options.app, name="translate")

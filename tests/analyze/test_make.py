@@ -135,23 +135,30 @@ def test_tiny_source_is_refused(results: Path) -> None:
         entropy_job(results, sources=["prose", "tiny"]).make()
 
 
-def test_conflict_job(tmp_path: Path) -> None:
+def write_conflict_inputs(results: Path) -> tuple[Path, Path, dict[str, object]]:
+    """A checkpoint, and a pack of 20 texts and 20 images; their folders, and whose the checkpoint is."""
     rng = np.random.default_rng(1)
     documents = [make(rng) for _ in range(20) for make in (text_document, image_document)]
     packs = [documents[begin : begin + 4] for begin in range(0, 40, 4)]
     targets = [[(document, [place > 0 for place in range(len(document))]) for document in pack] for pack in packs]
-    folder = artefact(tmp_path, "pack/mixed-0")
+    pack = artefact(results, "pack/mixed-0")
     vocabulary = build_vocabulary(
         {"<|vision_start|>": 0, "<|vision_end|>": 1, "<|endoftext|>": TEXT_IDS - 1},
         VocabularySettings(codebook_size=16, codes_per_image=8, multiple=64, padded_text_vocabulary=IMAGE_OFFSET),
     )
-    write_packs(folder, {"epoch-000": targets}, vocabulary, length=128)
-    write_manifest(folder, "r", {path.name: None for path in folder.iterdir()})
-    folder = artefact(tmp_path, "train/shared-0")
-    tiny_model({"preset": "shared"}).save_pretrained(folder / "model")
+    write_packs(pack, {"epoch-000": targets}, vocabulary, length=128)
+    write_manifest(pack, "r", {path.name: None for path in pack.iterdir()})
+    folder = artefact(results, "train/shared-0")
+    model = tiny_model({"preset": "shared"})
+    model.config.eos_token_id = model.config.pad_token_id = TEXT_IDS - 1
+    model.save_pretrained(folder / "model")
     facts = {"run": "shared", "step": 10, "tokens": 1000, "architecture": "shared", "seed": 218}
     write_manifest(folder, "r", {f"model/{path.name}": None for path in (folder / "model").iterdir()}, facts=facts)
+    return folder, pack, facts
 
+
+def test_conflict_job(tmp_path: Path) -> None:
+    folder, _, facts = write_conflict_inputs(tmp_path)
     settings = ConflictSettings(run="shared", step=10, mixture="mixed", documents=8, chunks=4, splits=3)
     inputs: Inputs = {"checkpoint": "train/shared-0", "pack": "pack/mixed-0"}
     job = make_job(tmp_path, "analyze", "conflict-shared-step-00010", "conflict", settings, inputs)

@@ -22,6 +22,7 @@ from unix_lib.figures.evidence import (
     over_splits,
     verdict_of,
 )
+from unix_lib.figures.gradient_conflict import measured_conflict
 from unix_lib.figures.inputs import Inputs
 from unix_lib.figures.style import compared_unix
 
@@ -208,7 +209,7 @@ def test_conflict_that_is_only_noise_decides_nothing(tmp_path: Path) -> None:
     measured = {"s_inter": 0.2 * reliability, "s_base": reliability, "s_text": reliability, "s_image": reliability}
     noisy = table.assign(**measured, conflict=0.8 * reliability)
     noisy.loc[~noisy.shared, [*measured, "conflict"]] = np.nan
-    for finding in depth_claim(noisy.assign(documents=100)):
+    for finding in depth_claim(noisy.assign(documents=100, reached=True)):
         assert finding.difference is not None and finding.difference.low > 0
         assert finding.verdict == UNDECIDED
         assert "corrected for noise the difference is" in finding.reason and finding.difference.n == 100
@@ -217,9 +218,19 @@ def test_conflict_that_is_only_noise_decides_nothing(tmp_path: Path) -> None:
 def test_conflict_of_gradients_that_are_almost_noise_decides_nothing(tmp_path: Path) -> None:
     experiment = SyntheticExperiment(tmp_path, seeds=(1, 2, 3), prompts=6, steps=(0, 100))
     table = Inputs(tmp_path, experiment.inputs).table("conflict", "conflict.parquet")
-    for finding in depth_claim(table.assign(s_image=0.02, documents=100)):
+    for finding in depth_claim(table.assign(s_image=0.02, documents=100, reached=True)):
         assert finding.verdict == UNDECIDED
         assert "too noisy" in finding.reason and "reliability 0.02" in finding.measured
+
+
+def test_conflict_less_reliable_than_asked_decides_nothing(tmp_path: Path) -> None:
+    experiment = SyntheticExperiment(tmp_path, seeds=(1, 2, 3), prompts=6, steps=(0, 100))
+    conflict = measured_conflict(Inputs(tmp_path, experiment.inputs))
+    assert {finding.verdict for finding in depth_claim(conflict)} == {HOLDS}
+    some = conflict.reached & (conflict.run != "shared-seed2")
+    for finding in depth_claim(conflict.assign(reached=some)):
+        assert finding.verdict == UNDECIDED
+        assert "less reliable than the analysis asks for" in finding.reason + finding.measured
 
 
 def test_the_papers_split_stands_for_unix_in_a_sweep() -> None:

@@ -19,7 +19,7 @@ from unix_lib.artefacts.manifest import ArtefactError, read_manifest
 from unix_lib.config.figures import FigureSettings
 from unix_lib.evaluate.intervals import wilson
 from unix_lib.figures.family_means import mean_cells
-from unix_lib.figures.gradient_conflict import summarize
+from unix_lib.figures.gradient_conflict import PRECISE, drawn, measured_conflict, paper_curve, summarize
 from unix_lib.figures.inputs import Inputs
 from unix_lib.figures.kinds import KINDS
 from unix_lib.figures.loss_curves import STRETCHES, in_stretches, smoothed
@@ -167,6 +167,31 @@ def test_conflict_table_counts_documents_and_corrects(experiment: SyntheticExper
     assert table.corrected.to_numpy() == pytest.approx(2 * table.value.to_numpy())
     assert set(table[table.architecture == "unix 2:1"].layer) == {3, 4, 5}
     assert set(table[(table.architecture == "moe 1/2") & (table.projection == "mean")].layer) == {1, 3, 5}
+
+
+def test_conflict_of_many_checkpoints_with_its_precision(tmp_path: Path) -> None:
+    """Three checkpoints have a spread, the paper's curve; leave-one-out means give intervals over documents."""
+    many = SyntheticExperiment(tmp_path, steps=(0, 100, 200, 300), prompts=1)
+    conflict = measured_conflict(many.read_by("gradient_conflict"))
+    curve = paper_curve(conflict).set_index(["architecture", "projection", "layer"])
+    of_steps = conflict[(conflict.architecture == "shared") & (conflict.layer == 1) & (conflict.projection == "o_proj")]
+    of_steps = of_steps.groupby("step").conflict.mean()
+    row = curve.loc["shared", "o_proj", 2]
+    assert (row.value, row.standard_deviation) == pytest.approx((of_steps.mean(), of_steps.std()))
+    assert paper_curve(conflict[conflict.step > 100]).empty
+    plain = drawn(conflict, pd.DataFrame())
+    assert len(plain.figure.axes) == 12 and "corrected_low" not in plain.table
+
+    rng = np.random.default_rng(0)
+    cells = conflict[conflict.shared][["architecture", "layer", "projection", "step"]].drop_duplicates()
+    parts = [cells.assign(left_out=left_out, part="") for left_out in range(-1, 16)]
+    precision = pd.concat(parts, ignore_index=True)
+    for name, level in (("s_inter", 0.05), ("s_text", 0.2), ("s_image", 0.2)):
+        precision[name] = level * rng.normal(1, 0.05, len(precision))
+    table = drawn(conflict, precision).table
+    assert list(table.columns) == [*plain.table.columns, *PRECISE]
+    assert ((table.corrected_low < table.corrected) & (table.corrected < table.corrected_high)).all()
+    assert table.corrected.mean() == pytest.approx(0.75, abs=0.05)
 
 
 def test_conflict_too_noisy_to_tell_is_a_gap(tmp_path: Path) -> None:

@@ -105,6 +105,12 @@ def _conflict_finding(claim: int, part: str, published: str, sides: list[pd.Data
             verdict, reason = UNDECIDED, f"c alone says '{verdict}', but gradients are too noisy to tell noise from it"
         return Finding(claim, part, published, measured, difference, verdict, reason)
 
+    if not all(rows.reached.all() for rows in sides):
+        measured += f"; less reliable than the analysis asks for ({reliability:.2f})"
+        if decided:
+            verdict, reason = UNDECIDED, f"says '{verdict}', but on gradients less reliable than the analysis asks for"
+            decided = False
+
     corrected = [corrected_by(rows, ["split", "seed"]).unstack("seed") for rows in sides]
     levels = ", ".join(f"{corrected_by(rows, ['seed']).mean():.3f}" for rows in sides)
     measured += f"; noise-corrected {levels}"

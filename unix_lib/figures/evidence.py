@@ -93,10 +93,13 @@ def detectable(difference: Difference) -> float:
         return math.nan
     if difference.seeds == 0:
         return half * (Z_95 + float(special.ndtri(POWER))) / Z_95
-    freedom = difference.seeds - 1
+    return least_detectable(half / float(special.stdtrit(difference.seeds - 1, 0.975)), difference.seeds - 1)
+
+
+def least_detectable(standard_error: float, freedom: int) -> float:
+    """The smallest true value that a t test tells from 0 at 95% with a power of 80%."""
     bound = float(special.stdtrit(freedom, 0.975))
-    shift = optimize.brentq(lambda one: stats.nct.sf(bound, freedom, one) - POWER, 0, 100)
-    return half * float(shift) / bound
+    return standard_error * float(optimize.brentq(lambda one: stats.nct.sf(bound, freedom, one) - POWER, 0, 100))
 
 
 def over_seeds(replicates: np.ndarray, point: np.ndarray, n: int, least_margin: float = 0.0) -> Difference:
