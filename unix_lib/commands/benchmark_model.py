@@ -11,6 +11,7 @@ from rich.table import Table
 
 from unix_lib.commands.marks import marked
 from unix_lib.models.configuration import ModelError
+from unix_lib.speed.conflict import conflict_rows
 from unix_lib.speed.decoders import DecoderSize
 from unix_lib.speed.measuring import machine
 from unix_lib.speed.model import SIZE_3B, Row, generation_rows, invariance_rows, training_rows
@@ -20,8 +21,8 @@ GPU_PACK_TOKENS = 20_480  # PAPER: packing length
 GPU_BATCHES = (1, 40, 256)
 CAPTION = (
     "Speeds are medians of {rounds} rounds in which the contenders took turns; relative: times as fast as shared "
-    "(training) or as the plain loop (images), median of the ratios within a round; of peak: FLOP/s by 6 N in "
-    "training, memory bandwidth in decoding, of the maker's figures."
+    "(training), as training (conflict) or as the plain loop (images), median of the ratios within a round; of "
+    "peak: FLOP/s by 6 N in training, memory bandwidth in decoding, of the maker's figures."
 )
 
 
@@ -77,6 +78,7 @@ def _cpu_rows(order: Order) -> Iterator[Row]:
     cpu, size = torch.device("cpu"), order.generation
     separate = _separate(order.training)
     yield from training_rows(order.training, separate, order.pack_tokens, order.rounds, cpu, checkpointing=False)
+    yield from conflict_rows(order.training, order.rounds)
     small = replace(size, text_vocabulary=min(size.text_vocabulary, size.codebook))
     for contest, batch in ((small, order.batch), (size, order.batch), (small, 1)):
         yield from generation_rows(contest, _separate(size), batch, order.rounds, cpu)
