@@ -1,7 +1,7 @@
 """The command line of `unix-lib analyze`; what it does is imported when it runs."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -37,6 +37,6 @@ def analyze_conflict(
     """
     from unix_lib.commands import analyze as command
 
-    given = {"documents": documents, "reliability": reliability, "round_documents": round_documents, "chunks": chunks}
+    given: dict[str, Any] = {"documents": documents, "reliability": reliability, "round_documents": round_documents, "chunks": chunks}
     given |= {"splits": splits, "seed": seed, "breakdown": breakdown, "mixture": pack.resolve().name}
     raise typer.Exit(command.conflict(checkpoint, pack, command.measurement(given), threads, device, output, console))

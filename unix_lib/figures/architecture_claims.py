@@ -111,7 +111,7 @@ def throughput_claim(inputs: Inputs) -> Iterator[Finding]:
             continue
         sides = [[speeds[name][seed] for seed in seeds] for name in (unix, other)]
         medians = [np.mean([np.median(steps) for steps in side]) for side in sides]
-        difference = faster_by(*sides, rng)
+        difference = faster_by(sides[0], sides[1], rng)
         verdict, reason = verdict_of(difference, of_training=True)
         if not on_gpu:
             verdict, reason = NOT_MEASURABLE, "trained on a shared CPU: the claim is about GPUs, shown for completeness"

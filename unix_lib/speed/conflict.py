@@ -133,4 +133,6 @@ def _training(size: DecoderSize, chunks: list[list[Documents]]) -> Run:
 
 
 def _model(size: DecoderSize) -> UnixForCausalLM:
-    return size.decoder(SharedPlan(preset="shared"), torch.device("cpu")).eval()
+    model = size.decoder(SharedPlan(preset="shared"), torch.device("cpu"))
+    model.eval()
+    return model
