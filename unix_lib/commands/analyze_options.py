@@ -37,6 +37,11 @@ def analyze_conflict(
     """
     from unix_lib.commands import analyze as command
 
-    given: dict[str, Any] = {"documents": documents, "reliability": reliability, "round_documents": round_documents, "chunks": chunks}
+    given: dict[str, Any] = {
+        "documents": documents,
+        "reliability": reliability,
+        "round_documents": round_documents,
+        "chunks": chunks,
+    }
     given |= {"splits": splits, "seed": seed, "breakdown": breakdown, "mixture": pack.resolve().name}
     raise typer.Exit(command.conflict(checkpoint, pack, command.measurement(given), threads, device, output, console))
