@@ -33,7 +33,9 @@ class ConflictMeasurement(StrictModel):
         gt=0,
         lt=1,
     )
-    round_documents: int = key("documents per modality of a round, where there are rounds", 64, sparse=True, ge=4)
+    round_documents: int = key(
+        "documents per modality of a round, where there are rounds", 64, sparse=True, ge=4, le=1_000_000
+    )
     breakdown: bool = key("also measure each head and each norm", False, sparse=True)
 
     @model_validator(mode="after")
