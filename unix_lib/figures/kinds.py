@@ -125,6 +125,7 @@ KINDS = dict(
         ),
         _figure(
             "outcomes",
+            "effect",
             "What claims 3 and 4 could decide",
             "Two outcomes, declared apart and never mixed: the conflict or the score that a claim is about, and the "
             "loss on held-out documents, paired by document and seed, which has a fraction of the scores' noise. "
