@@ -13,9 +13,9 @@ from unix_lib.judges.detector import Detector
 from unix_lib.judges.judge import NoVerdict
 from unix_lib.records.shards import iterate_rows
 from unix_lib.sources.shapes.combinations import TASKS
-from unix_lib.sources.shapes.drawing import draw_scene
+from unix_lib.sources.shapes.drawing import draw_scene, textured
 from unix_lib.sources.shapes.kind import ShapesScenes
-from unix_lib.sources.shapes.palette import BACKGROUND, COLORS
+from unix_lib.sources.shapes.palette import BACKGROUND, BY_HUE, COLORS
 from unix_lib.sources.shapes.scenes import (
     SHAPES,
     SIZES,
@@ -27,14 +27,17 @@ from unix_lib.sources.shapes.scenes import (
 )
 
 
-def scenes(placement="cells", image_size=32, count=120, seed=0):
-    space = ShapesScenes(colors=list(COLORS), shapes=list(SHAPES), image_size=image_size, placement=placement)
+def scenes(placement="cells", image_size=32, count=120, seed=0, texture=0.0):
+    colors = list(BY_HUE if texture else COLORS)
+    space = ShapesScenes(
+        colors=colors, shapes=list(SHAPES), image_size=image_size, placement=placement, texture=texture
+    )
     rng = random.Random(seed)
-    return [draw_scene(space, TASKS[i % len(TASKS)], rng) for i in range(count)]
+    return [textured(space, draw_scene(space, TASKS[i % len(TASKS)], rng), i) for i in range(count)]
 
 
-def share_read(drawn, image_size=32, change=lambda image: image):
-    detector = Detector.for_scenes(image_size)
+def share_read(drawn, image_size=32, change=lambda image: image, *, of_texture=False):
+    detector = Detector.for_scenes(image_size, textured=of_texture)
     read = 0
     for scene in drawn:
         changed = change(render_pixels(scene, image_size).astype(np.float64))
@@ -58,6 +61,29 @@ def test_every_color_shape_and_size_is_read(color):
 @pytest.mark.parametrize(("placement", "image_size"), [("cells", 32), ("free", 32), ("cells", 64), ("cells", 24)])
 def test_rendered_scenes_are_read_without_mistakes(placement, image_size):
     assert share_read(scenes(placement, image_size), image_size) >= 0.99
+
+
+@pytest.mark.parametrize("texture", [0.001, 0.25, 0.5, 0.75, 1.0])
+@pytest.mark.parametrize("placement", ["cells", "free"])
+def test_textured_scenes_of_every_task_are_read_without_mistakes(placement, texture):
+    assert share_read(scenes(placement, texture=texture), of_texture=True) >= 0.99
+
+
+def test_textured_scenes_are_read_when_blurred():
+    drawn = scenes(texture=1.0, count=90)
+    assert (
+        share_read(drawn, change=lambda image: ndimage.gaussian_filter(image, (0.7, 0.7, 0)), of_texture=True) >= 0.95
+    )
+
+
+def test_nothing_is_seen_in_texture_alone():
+    space = ShapesScenes(texture=1.0, colors=["red", "blue"])
+    empty = [textured(space, Scene(()), number) for number in range(30)]
+    assert [Detector.for_scenes(32, textured=True).detect(render_pixels(scene, 32)) for scene in empty] == [[]] * 30
+
+
+def test_a_detector_of_plain_scenes_is_not_up_to_textures():
+    assert share_read(scenes(texture=0.25)) < 0.5
 
 
 def test_blur_fading_and_noise_change_nothing():

@@ -14,13 +14,14 @@ import numpy as np
 from unix_lib.artefacts.manifest import Manifest
 from unix_lib.benchmarks.geneval_prompts import read_prompts
 from unix_lib.config.evaluate import JudgedBatches
-from unix_lib.evaluate.fitness import REQUIRED_ACCURACY, heldout_scenes, scenes_read
+from unix_lib.evaluate.fitness import REQUIRED_ACCURACY, heldout_scenes, require_fit, scenes_read
 from unix_lib.evaluate.generation import judge_of, protocol_of, scores_of, verdicts_on
 from unix_lib.evaluate.intervals import share
 from unix_lib.evaluate.scene_files import read_scenes
 from unix_lib.evaluate.scorers.geneval import CeilingSettings
 from unix_lib.evaluate.tables import SCORES, Origin, Score, score_rows, write_table
 from unix_lib.jobs.job import Job
+from unix_lib.judges.detector import Detector
 from unix_lib.judges.inquiry import found_in
 from unix_lib.judges.judge import ObjectFinder, open_judge
 from unix_lib.sources.shapes.scenes import render_pixels
@@ -35,7 +36,8 @@ def make_ceiling(job: Job[CeilingSettings, JudgedBatches]) -> Manifest:
     """Make `evaluate/ceiling-<benchmark>`; `facts["fit_to_judge"]` says whether the judge is right often enough.
 
     Raises:
-        BenchmarkError: scenes that don't go with their prompts. UnfitDetectorError: scenes of another size.
+        BenchmarkError: scenes that don't go with their prompts. UnfitDetectorError: scenes of another size, or that the
+        scene detector misreads: better said here than after training.
     """
     from unix_lib.tokenizers.image import device_of, load_image_tokenizer
 
@@ -43,6 +45,8 @@ def make_ceiling(job: Job[CeilingSettings, JudgedBatches]) -> Manifest:
     tokenizer = load_image_tokenizer(job.input("image_tokenizer"), device_of(job.shape))
     judged = job.settings
     finder = open_judge(judged.judge, judged.judge_version, tokenizer.image_size, job.execution.judges)
+    if isinstance(finder, Detector):
+        require_fit(finder, benchmarks, tokenizer.image_size)
     scores, protocol = ceiling_scores(benchmarks, tokenizer, finder, job.settings, job.execution.batch_size)
     rows = score_rows(Origin(), job.settings.benchmark, scores, protocol, judge_of(job.settings))
     values = {row["metric"]: row["value"] for row in rows}

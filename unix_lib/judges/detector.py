@@ -5,10 +5,13 @@ place come first, from how much each pixel differs from the background, compared
 at every place; then the colour of what stands there, as GenEval's judge does it. The templates come from the renderer,
 so a new shape needs no new code here.
 
-What this can't do: overlapping objects, textures, shading. S side of an image, T templates.
+Where scenes have textures, it sees chroma relative to brightness (`chroma`), in which leaves are grey and shaded objects
+are not, and so only the colours that are told by hue.
+
+What this can't do: overlapping objects, other textures. S side of an image, T templates.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +20,7 @@ from scipy import fft, ndimage
 from unix_lib.judges.judge import Colored, Detection, Images, NoVerdict
 from unix_lib.judges.scene_answers import answer_to
 from unix_lib.judges.scene_detector import SceneDetector
-from unix_lib.sources.shapes.palette import BACKGROUND, COLORS, SMALLEST_DISTANCE
+from unix_lib.sources.shapes.palette import BACKGROUND, BY_HUE, COLORS, SMALLEST_DISTANCE
 from unix_lib.sources.shapes.scenes import SHAPES, SIZES, SceneObject, covered, radius_of
 
 # ASSUME: 0.8 keeps what a person would name in reconstructions, and sees something in one of five images decoded from
@@ -30,11 +33,18 @@ MAX_OBJECTS = 16
 LEAST_BACKGROUND = 0.2  # share of an image; three large objects leave 0.58. Less is no scene, and nothing is seen in it
 LEAST_CONTRAST = SMALLEST_DISTANCE / 2  # RGB levels from the background that an object reaches somewhere
 NOISE = SMALLEST_DISTANCE / 4  # RGB levels from the background that mean nothing
+DARKNESS = 40  # RGB levels at which a hue is half as sure as in full light
 
 
 def open_detector(settings: SceneDetector, image_size: int) -> "Detector":
     """The judge of images of `image_size` pixels a side."""
-    return Detector.for_scenes(image_size)
+    return Detector.for_scenes(image_size, textured=settings.textured)
+
+
+def chroma(pixels: np.ndarray) -> np.ndarray:
+    """RGB float32 (..., 3) without its grey part, relative to brightness: the same in light and in shade."""
+    grey = pixels.mean(axis=-1, keepdims=True)
+    return np.asarray(255 * (pixels - grey) / (pixels.max(axis=-1, keepdims=True) + DARKNESS), dtype=np.float32)
 
 
 @dataclass(frozen=True)
@@ -47,20 +57,24 @@ class Template:
 
 
 class Detector:
-    """Finds objects of known shapes, sizes and colours on a plain background."""
+    """Finds objects of known shapes, sizes and colours on a background without colour."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0917
         self,
         image_size: int,
         background: tuple[int, int, int],
         colors: dict[str, tuple[int, int, int]],
         templates: list[Template],
+        seen: Callable[[np.ndarray], np.ndarray] = np.asarray,
     ) -> None:
-        """Prepare the templates, one per shape and size; background and colours by name are RGB."""
-        self.image_size = image_size
-        self.background = np.array(background, dtype=np.float32)
+        """Prepare the templates, one per shape and size; background and colours by name are RGB.
+
+        `seen` is what it sees of pixels, RGB float32 (..., 3): as they are, or their `chroma`.
+        """
+        self.image_size, self._seen = image_size, seen
+        self.background = seen(np.array(background, dtype=np.float32))
         self.color_names = list(colors)
-        self.colors = np.array(list(colors.values()), dtype=np.float32)  # (C, 3)
+        self.colors = seen(np.array(list(colors.values()), dtype=np.float32))  # (C, 3)
         self.templates = templates
         # Surroundings that must be empty: an object's neighbours stand at least about this far away.
         self._margin = max(1, round(image_size / 32))
@@ -74,14 +88,16 @@ class Detector:
         self._window_of_template = [boxes.index(template.cover.shape) for template in templates]
 
     @classmethod
-    def for_scenes(cls, image_size: int) -> "Detector":
-        """The detector of every shape, size and colour that the `shapes` source can draw."""
+    def for_scenes(cls, image_size: int, *, textured: bool = False) -> "Detector":
+        """The detector of every shape, size and colour that the `shapes` source can draw, flat or with textures."""
         templates = []
         for shape in SHAPES:
             for size in SIZES:
                 radius = radius_of(size, image_size)
                 thing = SceneObject(next(iter(COLORS)), shape, size, radius, radius, radius)
                 templates.append(Template(shape, size, covered(thing, 2 * radius).astype(np.float32)))
+        if textured:
+            return cls(image_size, BACKGROUND, {name: COLORS[name] for name in BY_HUE}, templates, chroma)
         return cls(image_size, BACKGROUND, COLORS, templates)
 
     def _spectrum(self, cover: np.ndarray) -> np.ndarray:
@@ -121,7 +137,7 @@ class Detector:
 
     def _background_of(self, image: np.ndarray) -> np.ndarray | None:
         """The median of the pixels near the nominal background; None where there are too few for a scene."""
-        near = np.abs(image.astype(np.float32) - self.background).max(axis=-1) < 2 * NOISE
+        near = np.abs(image - self.background).max(axis=-1) < 2 * NOISE
         if near.mean() < LEAST_BACKGROUND:
             return None
         return np.asarray(np.median(image[near], axis=0), dtype=np.float32)
@@ -143,10 +159,10 @@ class Detector:
         if image.shape != (self.image_size, self.image_size, 3):
             shape = f"image of shape {image.shape}, the detector was made for {self.image_size} px and RGB"
             raise NoVerdict("wrong image size", shape)
-        background = self._background_of(image)
+        pixels = self._seen(image.astype(np.float32))
+        background = self._background_of(pixels)
         if background is None:
             return []
-        pixels = image.astype(np.float32)
         presence = self.presence(np.sqrt(((pixels - background) ** 2).sum(axis=-1)))
         scores = self._scores(presence)  # (T, S, S)
         # A place is a candidate where no neighbouring place scores higher.

@@ -1,14 +1,20 @@
-"""The judge `scene_detector`: finds plain objects on a plain background, as the `shapes` source draws them."""
+"""The judge `scene_detector`: finds objects as the `shapes` source draws them, flat or with textures."""
 
 from typing import Literal
 
 from unix_lib.config.evaluate import JudgeKind, JudgeSettings
+from unix_lib.config.strict import key
 
 
 class SceneDetector(JudgeSettings):
     """Reads rendered scenes from pixels; it must prove itself on a source's own scenes first."""
 
     kind: Literal["scene_detector"]
+    textured: bool = key(
+        "sees hue, not brightness, as scenes with `texture` need it; tells only the colours that such scenes may have",
+        False,
+        sparse=True,
+    )
 
 
 KIND = JudgeKind(

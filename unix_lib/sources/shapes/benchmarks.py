@@ -21,7 +21,7 @@ from unix_lib.records.questions import LETTERS
 from unix_lib.sources.errors import SourceError
 from unix_lib.sources.shapes.captions import Claim, claims_of_combination, holds
 from unix_lib.sources.shapes.combinations import TASKS, HeldOut, combinations_in
-from unix_lib.sources.shapes.drawing import all_of, draw_held_out, draw_scene
+from unix_lib.sources.shapes.drawing import all_of, draw_held_out, draw_scene, textured
 from unix_lib.sources.shapes.kind import ShapesBenchmarks, ShapesScenes
 from unix_lib.sources.shapes.questions import NO, YES, Question, four_choice_questions, yes_no_questions
 from unix_lib.sources.shapes.scenes import Scene, render_pixels
@@ -57,7 +57,7 @@ def geneval_prompts(space: ShapesBenchmarks, held_out: HeldOut) -> list[tuple[Cl
             for _ in range(ATTEMPTS):
                 scene = draw_held_out(space, combination, everything, rng)
                 if holds(claim, scene):
-                    scenes.append(scene)
+                    scenes.append(textured(space, scene, "geneval", task, len(prompts), len(scenes)))
                 if len(scenes) == SCENES_PER_PROMPT:
                     break
             else:
@@ -73,7 +73,7 @@ def scene_pool(space: ShapesScenes, held_out: HeldOut) -> list[Scene]:
     for attempt in range(ATTEMPTS * POOL_SCENES):
         scene = draw_scene(space, TASKS[attempt % len(TASKS)], rng)
         if combinations_in(scene) & everything:
-            pool.append(scene)
+            pool.append(textured(space, scene, "pool", len(pool)))
         if len(pool) == POOL_SCENES:
             break
     return pool

@@ -8,7 +8,7 @@ from typing import Any
 from unix_lib.records.shards import Split
 from unix_lib.sources.shapes.captions import Claim, choose_caption
 from unix_lib.sources.shapes.combinations import TASKS, Combination, HeldOut
-from unix_lib.sources.shapes.drawing import all_of, draw_held_out, draw_trained
+from unix_lib.sources.shapes.drawing import all_of, draw_held_out, draw_trained, textured
 from unix_lib.sources.shapes.kind import ShapesScenes
 from unix_lib.sources.shapes.scenes import Scene
 
@@ -49,4 +49,5 @@ def captioned_scenes(split: Split, space: ShapesScenes, held_out: HeldOut) -> It
         else:
             scene = draw_trained(space, task, everything, rng)
         caption = choose_caption(scene, task, rng, combination)
+        scene = textured(space, scene, split, index)
         yield CaptionedScene(f"{split}-{index:06d}", scene, caption, combination, rng)

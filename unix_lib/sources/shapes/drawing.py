@@ -6,12 +6,14 @@ drawn freely and kept when it contains what it must and nothing that it must not
 
 import itertools
 import random
+from dataclasses import replace
 
 from unix_lib.sources.errors import SourceError
 from unix_lib.sources.shapes.combinations import COUNTS, Combination, HeldOut, combinations_in
 from unix_lib.sources.shapes.kind import ShapesScenes
-from unix_lib.sources.shapes.palette import COLORS
+from unix_lib.sources.shapes.palette import BY_HUE, COLORS
 from unix_lib.sources.shapes.scenes import SHAPES, SIZES, Scene, SceneObject, radius_of, relations_between
+from unix_lib.sources.shapes.textures import Texture
 
 ATTEMPTS = 2000
 GAP = 2  # pixels between the boxes of two objects, so that they stay apart after 4x4-pixel coding
@@ -19,10 +21,14 @@ GAP = 2  # pixels between the boxes of two objects, so that they stay apart afte
 
 def undrawable(space: ShapesScenes) -> str | None:
     """Why scenes can't be drawn, beginning with the key that is wrong; None where they can."""
-    for key, values, known in (("colors", space.colors, tuple(COLORS)), ("shapes", space.shapes, SHAPES)):
+    colors, done = (BY_HUE, "told from texture") if space.texture else (tuple(COLORS), "drawn")
+    for key, values, known, wanted in (
+        ("colors", space.colors, colors, done),
+        ("shapes", space.shapes, SHAPES, "drawn"),
+    ):
         for value in values:
             if value not in known:
-                return f"{key}: '{value}' can't be drawn; choose from {', '.join(known)}"
+                return f"{key}: '{value}' can't be {wanted}; choose from {', '.join(known)}"
         if len(set(values)) < len(values):
             return f"{key}: {values} names a value twice; name each once"
     largest = (space.image_size // 2 - GAP) // 2 - radius_of("large", space.image_size)
@@ -120,6 +126,14 @@ def draw_held_out(
         if combinations_in(scene) & held_out == {combination}:
             break
     return scene
+
+
+def textured(space: ShapesScenes, scene: Scene, *place: object) -> Scene:
+    """The scene with its texture, whose seed is that of its place, so that all else is drawn as without one."""
+    if not space.texture:
+        return scene
+    seed = random.Random("/".join(map(str, (space.seed, "texture", *place)))).getrandbits(64)
+    return replace(scene, texture=Texture(space.texture, seed))
 
 
 def all_of(held_out: HeldOut) -> set[Combination]:

@@ -22,6 +22,13 @@ class ShapesScenes(StrictModel):
     jitter: int = key("largest shift of an object from its cell's centre, pixels (placement: cells)", 1, ge=0, le=4096)
     colors: list[str] = key("colours in use, out of GenEval's", ["red", "green", "blue", "yellow"], min_length=2)
     shapes: list[str] = key("shapes in use", ["circle", "square", "triangle"], min_length=2)
+    texture: float = key(
+        "share of a picture, objects included, that dead leaves cover, as in natural images; 0 draws it flat",
+        0.0,
+        sparse=True,
+        ge=0,
+        le=1,
+    )
     heldout_share: float = key("share of the combinations of each kind that is never trained", 0.15, gt=0, lt=0.5)
     seed: int = key("seed of the scenes and of the held-out combinations", 218, ge=0, lt=2**64)
 
@@ -70,7 +77,8 @@ class ShapesSource(ShapesRecords, ShapesBenchmarks, SourceSettings):
         return ("geneval", "pope", "mme", "mmbench", *["dpg"] * bool(self.dpg_prompts))
 
     def described(self) -> str:
-        return f"synthetic {self.image_size}-pixel scenes"
+        texture = f", {self.texture:.0%} of them texture" if self.texture else ""
+        return f"synthetic {self.image_size}-pixel scenes{texture}"
 
 
 KIND = SourceKind(

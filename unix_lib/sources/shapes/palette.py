@@ -18,6 +18,9 @@ COLORS: dict[str, tuple[int, int, int]] = {
     "white": (255, 255, 255),
 }
 
+# Told from grey, and from each other, by hue alone, in whatever light: brown is dark orange.
+BY_HUE = ("red", "orange", "yellow", "green", "blue", "purple", "pink")
+
 BACKGROUND = (200, 200, 200)
 
 # Euclidean, in RGB units of 0..255.

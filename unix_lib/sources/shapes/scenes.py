@@ -1,8 +1,8 @@
-"""Renders scenes: objects with colour, shape, size and position become a flat RGB image.
+"""Renders scenes: objects with colour, shape, size and position become an RGB image, flat or textured.
 
-A pixel belongs to an object when its centre does, without anti-aliasing: every pixel then has one of a few exact
-colours, which keeps colours apart for an image tokenizer with one code per 4x4 pixels and for whoever reads the image
-from pixels.
+A pixel belongs to an object when its centre does, without anti-aliasing: every pixel of a flat scene then has one of a
+few exact colours, which keeps colours apart for an image tokenizer with one code per 4x4 pixels and for whoever reads
+the image from pixels.
 
 Coordinates are pixels from the top left corner; pixel i covers [i, i + 1).
 """
@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from unix_lib.sources.shapes.palette import BACKGROUND, COLORS
+from unix_lib.sources.shapes.textures import Texture, textured
 
 SHAPES = ("circle", "square", "triangle", "cross")
 SIZES = ("small", "large")
@@ -44,6 +45,7 @@ class Scene:
     """Objects that don't overlap."""
 
     objects: tuple[SceneObject, ...]
+    texture: Texture | None = None  # None is flat
 
     def of_shape(self, shape: str) -> list[SceneObject]:
         return [thing for thing in self.objects if thing.shape == shape]
@@ -53,11 +55,13 @@ class Scene:
         return Counter((thing.color, thing.shape) for thing in self.objects)
 
     def as_json(self) -> dict[str, Any]:
-        return {"objects": [asdict(thing) for thing in self.objects]}
+        texture = {} if self.texture is None else {"texture": asdict(self.texture)}
+        return {"objects": [asdict(thing) for thing in self.objects]} | texture
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> "Scene":
-        return cls(tuple(SceneObject(**thing) for thing in values["objects"]))
+        texture = Texture(**values["texture"]) if "texture" in values else None
+        return cls(tuple(SceneObject(**thing) for thing in values["objects"]), texture)
 
 
 def radius_of(size: str, image_size: int) -> int:
@@ -88,10 +92,12 @@ def covered(thing: SceneObject, image_size: int) -> np.ndarray:
 
 def render_pixels(scene: Scene, image_size: int) -> np.ndarray:
     """uint8 (image_size, image_size, 3), RGB."""
+    objects = np.full((image_size, image_size), -1)
     pixels = np.full((image_size, image_size, 3), BACKGROUND, dtype=np.uint8)
-    for thing in scene.objects:
-        pixels[covered(thing, image_size)] = COLORS[thing.color]
-    return pixels
+    for index, thing in enumerate(scene.objects):
+        inside = covered(thing, image_size)
+        objects[inside], pixels[inside] = index, COLORS[thing.color]
+    return pixels if scene.texture is None else textured(pixels, objects, scene.texture)
 
 
 def relations_between(a: SceneObject, b: SceneObject) -> set[str]:
