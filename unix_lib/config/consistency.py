@@ -85,6 +85,8 @@ def _references(experiment: Experiment) -> Iterator[str]:
             used.append((f"evaluate.benchmarks.{name}.judge", "judge", benchmark.judge, judges))
         if (reader := benchmark.reader()) is not None:
             used.append((f"evaluate.benchmarks.{name}.judge", "judge", reader, judges))
+    answered = experiment.evaluate.mixtures if experiment.evaluate else {}
+    used += [(f"evaluate.mixtures.{group}", "mixture", mixture, mixtures) for group, mixture in answered.items()]
     named_by = {"sources": ("source", with_records), "mixture": ("mixture", mixtures), "runs": ("run", runs)}
     for analysis, settings in experiment.analyze.analyses.items():
         for what, names in settings.names().items():

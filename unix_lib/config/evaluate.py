@@ -15,7 +15,7 @@ from unix_lib.config.kinds import JobKind, Kind, KindField, find_kind
 from unix_lib.config.needs import Need
 from unix_lib.config.outside import FilesIdentity, Outside, ReadsOutside
 from unix_lib.config.shipped import SHIPPED, file_at
-from unix_lib.config.strict import Model, StrictModel, key
+from unix_lib.config.strict import Model, StrictModel, key, nearest
 
 Family = Literal["text", "understanding", "generation"]
 # What a judge may be asked: which objects an image shows, a question about an image, what words mean.
@@ -274,6 +274,11 @@ class EvaluateConfig(Execution):
         "benchmarks by name", min_length=1
     )
     groups: dict[str, list[str]] = key("benchmarks that one job evaluates together, by group name", min_length=1)
+    mixtures: dict[str, str] = key(
+        "a mixture by group: only runs that are trained on it answer the group; every compared run answers the others",
+        {},
+        kind="operational",
+    )
     judges: dict[str, Annotated[JudgeSettings, KindField("judge", JudgeKind)]] = key(
         "judges by name, beside 'scenes'", {}
     )
@@ -294,6 +299,9 @@ class EvaluateConfig(Execution):
                 raise ValueError(f"group names benchmark '{name}', which 'benchmarks' does not define")
             if grouped.count(name) > 1:
                 raise ValueError(f"benchmark '{name}' is in two groups; keep it in one")
+        for group in self.mixtures:
+            if group not in self.groups:
+                raise ValueError(f"mixtures: '{group}' is no group; {nearest(group, list(self.groups))}")
         missing = sorted(set(self.benchmarks) - set(grouped))
         if missing:
             raise ValueError(f"benchmark '{missing[0]}' is in no group; add it to one")

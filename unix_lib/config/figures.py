@@ -38,6 +38,7 @@ class FigureKind(Kind[Any]):
     title: str = ""
     how_to_read: str = ""
     part: FigurePart = "more"
+    only_named: bool = False  # drawn only where a config names it
     settings: type[Any] = FigureSettings
 
     @property

@@ -74,7 +74,7 @@ def require_fit(judge: ObjectFinder, benchmarks: Path, image_size: int) -> None:
     if accuracy.value < REQUIRED_ACCURACY:
         raise UnfitDetectorError(
             f"{benchmarks}: the detector read {accuracy.value:.1%} of {accuracy.n} rendered held-out scenes right, "
-            f"less than {REQUIRED_ACCURACY:.0%}, so it is not fit to judge; use a larger image_size or fewer shapes, and "
-            "where the source has texture a judge of kind scene_detector with textured: true"
+            f"less than {REQUIRED_ACCURACY:.0%}, so it is not fit to judge; use a larger image_size or fewer shapes, "
+            "and where the source has texture a judge of kind scene_detector with textured: true"
         )
     log.info("the detector read %.1f%% of %d rendered held-out scenes right", 100 * accuracy.value, accuracy.n)

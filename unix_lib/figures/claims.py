@@ -7,7 +7,7 @@ makes of an architecture do.
 
 import textwrap
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import pandas as pd
@@ -15,6 +15,7 @@ import pandas as pd
 from unix_lib.config.figures import DrawnFigure
 from unix_lib.figures.analysis_claims import depth_claim, entropy_claim, middle_claim
 from unix_lib.figures.architecture_claims import scale_claim, score_claim, split_claim, throughput_claim
+from unix_lib.figures.arms import Arm, arms_of
 from unix_lib.figures.conditional_entropy import measured_entropy
 from unix_lib.figures.drawn_table import DASH, Section, TextTable, draw_table
 from unix_lib.figures.evidence import FAILS, HOLDS, NOT_MEASURABLE, UNDECIDED, Finding
@@ -26,9 +27,13 @@ from unix_lib.figures.style import Drawing
 
 @dataclass(frozen=True)
 class Measured:
-    """All that the rules of claims read, each table read once."""
+    """All that the rules of claims read of an arm of the experiment, each table read once."""
 
-    inputs: Inputs
+    arm: Arm
+
+    @property
+    def inputs(self) -> Inputs:
+        return self.arm.inputs
 
     @cached_property
     def conflict(self) -> pd.DataFrame:
@@ -37,8 +42,8 @@ class Measured:
 
     @cached_property
     def entropy(self) -> pd.DataFrame:
-        """See `measured_entropy`."""
-        return measured_entropy(self.inputs)
+        """See `measured_entropy`; of the images that the arm's runs see."""
+        return self.arm.of_its_images(measured_entropy(self.inputs))
 
     @cached_property
     def samples(self) -> pd.DataFrame:
@@ -114,9 +119,14 @@ def draw(inputs: Inputs, settings: DrawnFigure) -> Drawing:
 
 
 def findings(inputs: Inputs) -> list[Finding]:
-    """All claims on all that exists."""
-    measured = Measured(inputs)
-    return [finding for claim in CLAIMS.values() for finding in claim.rule(measured)]
+    """All claims on all that exists; where compared runs are trained on several mixtures, on each mixture's."""
+    arms = [Measured(arm) for arm in arms_of(inputs)]
+    return [
+        replace(finding, part=", ".join(filter(None, [of.arm.name, finding.part])))
+        for claim in CLAIMS.values()
+        for of in arms
+        for finding in claim.rule(of)
+    ]
 
 
 def claims_table(found: list[Finding], scale: str) -> pd.DataFrame:

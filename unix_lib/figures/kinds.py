@@ -1,6 +1,10 @@
 """The project's own figures and tables, in the order of the report."""
 
+from typing import Any
+
 from unix_lib.config.figures import FigureKind, FigurePart
+
+DOSES = ("evaluations", "checkpoints", "conflict", "entropy")
 
 
 def _figure(
@@ -9,18 +13,18 @@ def _figure(
     title: str,
     how_to_read: str,
     *reads: str,
-    also_reads: tuple[str, ...] = (),
     logic_version: int = 6,
+    **others: Any,
 ) -> tuple[str, FigureKind]:
     """A figure whose module in this package has its name and a `draw`."""
     kind = FigureKind(
         draw=f"unix_lib.figures.{name}:draw",
         logic_version=logic_version,
         reads=reads,
-        also_reads=also_reads,
         title=title,
         how_to_read=how_to_read,
         part=part,
+        **others,
     )
     return name, kind
 
@@ -35,6 +39,36 @@ KINDS = dict(
             *("evaluations", "checkpoints", "conflict", "entropy"),
             also_reads=("ceilings",),
             logic_version=7,
+        ),
+        _figure(
+            "dose_response",
+            "effect",
+            "Dose and response",
+            "Each colour is a dose: training data whose image codes are so many bits harder (right) or easier (left) "
+            "to predict than the text. If the paper is right, conflict and Uni-X's advantage rise to the right. Small "
+            "points are seeds, bars 95% intervals over them.",
+            *DOSES,
+            logic_version=1,
+            only_named=True,
+        ),
+        _figure(
+            "dose_outcomes",
+            "effect",
+            "What the doses decide",
+            "The primary outcome was declared before anything ran; all else is second to it. Influence is how far the "
+            "score difference moves when one held-out request is left out, in half-widths of its interval.",
+            *DOSES,
+            logic_version=1,
+            only_named=True,
+        ),
+        _figure(
+            "power_spectrum",
+            "premise",
+            "How natural the images are",
+            "How the power of an image falls with frequency: in photographs with about its square. Images of like "
+            "exponents have edges at as many scales.",
+            "power_spectrum",
+            logic_version=1,
         ),
         _figure(
             "generated_samples",

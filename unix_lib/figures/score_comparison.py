@@ -28,12 +28,16 @@ class Comparison:
         means: both mean scores behind the difference.
         heard: benchmarks on which one is above chance.
         silent: the others.
+        by_seed: float (S,), each seed's difference over all benchmarks, heard or not.
+        noise: float (R, S), how far a resample of the prompts moves it.
     """
 
     difference: Difference
     means: tuple[float, float]
     heard: list[str]
     silent: list[str]
+    by_seed: np.ndarray
+    noise: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -98,6 +102,8 @@ def compare_scores(values: pd.DataFrame, better: str, other: str) -> Comparison 
         (float(known[0].mean()), float(known[1].mean())),
         heard=[name for name, benchmark in benchmarks.items() if benchmark.heard],
         silent=[name for name, benchmark in benchmarks.items() if not benchmark.heard],
+        by_seed=all_scores[0] - all_scores[1],
+        noise=noise,
     )
 
 

@@ -5,8 +5,8 @@ place come first, from how much each pixel differs from the background, compared
 at every place; then the colour of what stands there, as GenEval's judge does it. The templates come from the renderer,
 so a new shape needs no new code here.
 
-Where scenes have textures, it sees chroma relative to brightness (`chroma`), in which leaves are grey and shaded objects
-are not, and so only the colours that are told by hue.
+Where scenes have textures, it sees chroma relative to brightness (`chroma`), in which leaves are grey and shaded
+objects are not, and so only the colours that are told by hue.
 
 What this can't do: overlapping objects, other textures. S side of an image, T templates.
 """
@@ -59,7 +59,7 @@ class Template:
 class Detector:
     """Finds objects of known shapes, sizes and colours on a background without colour."""
 
-    def __init__(  # noqa: PLR0917
+    def __init__(
         self,
         image_size: int,
         background: tuple[int, int, int],

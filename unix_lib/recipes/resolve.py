@@ -195,9 +195,12 @@ def _evaluate(plan: Plan) -> None:
         return
     tokenizer = plan.tokenizer("image")
     for run in plan.compared_runs():
+        trained_on = plan.experiment.runs[run].mixture
         for step in plan.checkpoint_steps(run):
             subject = Subject(run, step, plan.checkpoint(run, step), tokenizer, plan.wording(run))
             for group, names in config.groups.items():
+                if config.mixtures.get(group, trained_on) != trained_on:
+                    continue
                 members = {name: plan_answers(plan, config, subject, name, plan) for name in names}
                 plan_group(plan, subject, group, list(members.values()))
                 plan_scores(plan, config, subject, group, members, plan)
@@ -275,4 +278,8 @@ def _chosen_figures(plan: Plan, roles: dict[str, list[str]]) -> list[FigureSetti
     if plan.experiment.figures.names is not None:
         return plan.experiment.figures.names
     own = {name: find_kind("figure", name, FigureKind) for name in known_kinds("figure")}
-    return [kind.settings(kind=name) for name, kind in own.items() if all(roles.get(role) for role in kind.reads)]
+    return [
+        kind.settings(kind=name)
+        for name, kind in own.items()
+        if not kind.only_named and all(roles.get(role) for role in kind.reads)
+    ]

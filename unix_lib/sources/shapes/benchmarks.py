@@ -47,7 +47,7 @@ def geneval_prompts(space: ShapesBenchmarks, held_out: HeldOut) -> list[tuple[Cl
     equally many images: the overall score weighs all tasks alike.
     """
     everything = all_of(held_out)
-    prompts = []
+    prompts: list[tuple[Claim, list[Scene]]] = []
     for task in TASKS:
         rng = random.Random(f"{space.seed}/geneval/{task}")
         claims = [(claim, c) for c in held_out[task] for claim in claims_of_combination(c)]

@@ -1,8 +1,8 @@
 """Textures with the statistics of natural images: dead leaves, discs of all sizes that hide each other.
 
-Discs of density r^-3 in their radius, each behind those thrown before it, have edges, occlusion and all scales, and so a
-power spectrum near 1/f^2, as photographs have (Lee, Mumford and Huang 2001, "Occlusion Models for Natural Images"). The
-share of a picture that they cover is the texture's strength: contrast would not do, a codebook adapts to it.
+Discs of density r^-3 in their radius, each behind those thrown before it, have edges, occlusion and all scales, and so
+a power spectrum near 1/f^2, as photographs have (Lee, Mumford and Huang 2001, "Occlusion Models for Natural Images").
+The share of a picture that they cover is the texture's strength: contrast would not do, a codebook adapts to it.
 
 Leaves are nearly grey, and inside an object they change its brightness only: objects stand out by hue and saturation.
 
@@ -16,9 +16,9 @@ import numpy as np
 
 SMALLEST, LARGEST = 1.5 / 32, 16 / 32  # radii, shares of the image's side
 BATCH = 128  # leaves thrown together
-BRIGHTNESS = (80.0, 240.0)  # of leaves, RGB levels
+BRIGHTNESS = (125.0, 230.0)  # of leaves, RGB levels
 TINT = 0.12  # largest saturation of a leaf
-SHADE = (0.6, 1.0)  # what the leaves inside an object leave of its brightness
+SHADE = (0.75, 1.0)  # what the leaves inside an object leave of its brightness
 
 
 @dataclass(frozen=True)

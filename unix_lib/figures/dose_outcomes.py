@@ -1,0 +1,100 @@
+"""Table "what the doses decide": slopes over the entropy gap, each dose's difference, and what hangs by one request."""
+
+import pandas as pd
+
+from unix_lib.config.figures import DrawnFigure
+from unix_lib.figures.conditional_entropy import LEAST_COVERAGE
+from unix_lib.figures.doses import Dose, conflict_slope, doses_of, influences, score_slope
+from unix_lib.figures.drawn_table import DASH, Section, TextTable, draw_table
+from unix_lib.figures.evidence import NOT_MEASURABLE, Difference, verdict_of
+from unix_lib.figures.inputs import Inputs
+from unix_lib.figures.style import Drawing
+
+COLUMNS = ["origin", "kind", "outcome", "dose", "value", "low", "high", "n", "seeds", "verdict", "reason"]
+HEADING = ["", "value [95% interval]", "n", "seeds", "verdict", "reason"]
+MOST_INFLUENCE = 0.25  # of the half-width of an overall difference's interval, by a single request
+SHOWN_REQUESTS = 3  # of each dose; the CSV has all
+TOO_FEW = "needs two doses that differ, with the same seeds of Uni-X and the shared transformer"
+PRIMARY = "score difference, points per bit"
+
+
+def draw(inputs: Inputs, settings: DrawnFigure) -> Drawing:
+    """Draw the table."""
+    doses = doses_of(inputs)
+    primary = [_row("primary", PRIMARY, "", score_slope(doses))]
+    second = [
+        _row("secondary", f"conflict of {name}, per bit", "", conflict_slope(doses, preset))
+        for preset, name in (("shared", "the shared transformer"), ("unix", "Uni-X"))
+    ]
+    gaps, differences, influence = [], [], []
+    for dose in doses:
+        gaps.append(_gap_row(dose))
+        scores = None if dose.comparison is None else dose.comparison.difference
+        in_points = scores and Difference(
+            100 * scores.value, 100 * scores.low, 100 * scores.high, scores.n, scores.seeds
+        )
+        differences.append(_row("dose", "score difference, points", dose.name, in_points))
+        influence += _influence_rows(dose)
+    table = pd.DataFrame([*primary, *second, *gaps, *differences, *influence], columns=COLUMNS)
+    shown = [row for dose in doses for row in [r for r in influence if r["dose"] == dose.name][:SHOWN_REQUESTS]]
+    sections = [
+        Section(
+            "Primary outcome, declared before anything ran: a slope over the entropy gap", [_line(r) for r in primary]
+        ),
+        Section("Other slopes over the entropy gap", [_line(r) for r in second]),
+        Section("Entropy gap of each dose, bits", [_line(r) for r in gaps]),
+        Section("Uni-X minus the shared transformer at each dose", [_line(r) for r in differences]),
+        Section("Most influential held-out requests, half-widths of that dose's interval", [_line(r) for r in shown]),
+    ]
+    notes = [
+        "A verdict needs a 95% interval that excludes 0 and two seeds. Slopes are least squares over all doses' seeds.",
+        f"A request with an influence above {MOST_INFLUENCE} could carry a verdict alone; there should be none.",
+    ]
+    text = TextTable("What the doses decide", HEADING, sections, frozenset({0, 4, 5}), notes=notes)
+    return Drawing(table, draw_table(text))
+
+
+def _row(
+    kind: str, outcome: str, dose: str, difference: Difference | None, *, of_training: bool = True
+) -> dict[str, object]:
+    row: dict[str, object] = {"origin": "measured", "kind": kind, "outcome": outcome, "dose": dose}
+    if difference is None:
+        return row | {"n": 0, "seeds": 0, "verdict": NOT_MEASURABLE, "reason": TOO_FEW}
+    verdict, reason = verdict_of(difference, of_training=of_training)
+    return row | vars(difference) | {"verdict": verdict, "reason": reason}
+
+
+def _gap_row(dose: Dose) -> dict[str, object]:
+    row = _row("gap", "entropy gap, bits", dose.name, dose.gap, of_training=False)
+    if dose.gap is None:
+        return row | {"reason": "needs the entropy of a text and of the dose's images"}
+    if dose.coverage < LEAST_COVERAGE:
+        return row | {"reason": f"only {dose.coverage:.0%} of the n-grams seen, the estimate still moves"}
+    return row
+
+
+def _influence_rows(dose: Dose) -> list[dict[str, object]]:
+    return [
+        {
+            "origin": "measured",
+            "kind": "influence",
+            "outcome": f"{found.task}: {found.request}",
+            "dose": dose.name,
+            "value": found.share,
+            "n": 1,
+            "seeds": 0,
+            "verdict": "too much" if found.share > MOST_INFLUENCE else "",
+            "reason": f"moves the difference by {found.points:+.2f} points",
+        }
+        for found in influences(dose).itertuples()
+    ]
+
+
+def _line(row: dict[str, object]) -> list[str]:
+    value, n = DASH, row["n"] or DASH
+    if "low" in row:
+        value = str(Difference(*(row[name] for name in ("value", "low", "high", "n", "seeds"))))  # type: ignore[arg-type]
+    elif "value" in row:
+        value = f"{row['value']:.2f}"
+    label = f"{row['dose']}: {row['outcome']}" if row["dose"] else str(row["outcome"])
+    return [label, value, str(n), str(row["seeds"] or DASH), str(row["verdict"]), str(row["reason"])]

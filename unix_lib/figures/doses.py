@@ -1,0 +1,136 @@
+"""Dose and response: of each arm its entropy gap, and of its seeds conflict and Uni-X's score difference.
+
+The dose is how many bits harder image codes are to predict than text, at n = 2, bias-corrected, at one budget.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+
+from unix_lib.analyze.attenuation import corrected_by
+from unix_lib.figures.arms import Arm, arms_of
+from unix_lib.figures.conditional_entropy import measured_entropy
+from unix_lib.figures.evidence import Difference, normal_difference
+from unix_lib.figures.gradient_conflict import measured_conflict
+from unix_lib.figures.inputs import Inputs
+from unix_lib.figures.samples import final_samples, prompt_values
+from unix_lib.figures.score_comparison import Comparison, compare_scores
+from unix_lib.figures.slopes import slope_over
+from unix_lib.figures.style import compared_unix, ordered_architectures, preset_of
+
+ORDER = 2  # of the entropy that is the dose
+
+
+@dataclass(frozen=True)
+class Dose:
+    """An arm with its dose; what was not measured is None, or an empty table."""
+
+    arm: Arm
+    gap: Difference | None  # bits
+    coverage: float  # smaller Good-Turing coverage of the two sources; NaN without a gap
+    conflict: pd.DataFrame
+    values: pd.DataFrame  # see `prompt_values`
+
+    @property
+    def name(self) -> str:
+        """The arm's mixture."""
+        return self.arm.name or "all runs"
+
+    @cached_property
+    def sides(self) -> tuple[str, str] | None:
+        """Uni-X and the shared transformer as they are called here."""
+        names = ordered_architectures(self.values.architecture)
+        unix = compared_unix(names)
+        shared = next((name for name in names if preset_of(name) == "shared"), None)
+        return None if unix is None or shared is None else (unix, shared)
+
+    @cached_property
+    def comparison(self) -> Comparison | None:
+        """Their mean scores held against each other."""
+        return None if self.sides is None else compare_scores(self.values, *self.sides)
+
+    def conflict_by_seed(self, preset: str) -> "pd.Series[float]":
+        """Noise-corrected conflict of an architecture by seed, over its shared layers and checkpoints."""
+        if self.conflict.empty:
+            return pd.Series(dtype=float)
+        rows = self.conflict[self.conflict.shared & (self.conflict.architecture.map(preset_of) == preset)]
+        return corrected_by(rows, ["seed"]).dropna() if len(rows) else pd.Series(dtype=float)
+
+
+def doses_of(inputs: Inputs) -> list[Dose]:
+    """The arms by rising gap, those without one last."""
+    entropy = measured_entropy(inputs)
+    found = []
+    for arm in arms_of(inputs):
+        gap, coverage = _gap(arm.of_its_images(entropy))
+        samples = final_samples(arm.inputs)
+        found.append(Dose(arm, gap, coverage, measured_conflict(arm.inputs), prompt_values(samples)))
+    return sorted(found, key=lambda dose: np.inf if dose.gap is None else dose.gap.value)
+
+
+def _gap(entropy: pd.DataFrame) -> tuple[Difference | None, float]:
+    """Images minus the text that is hardest to predict; of several image sources their mean."""
+    rows = entropy[entropy.budget & (entropy.n == ORDER)] if len(entropy) else entropy
+    if not len(rows) or set(rows.modality) != {"text", "image"}:
+        return None, np.nan
+    text = rows[rows.modality == "text"].sort_values("corrected").iloc[-1]
+    images = rows[rows.modality == "image"]
+    error = ((images.corrected_standard_error**2).sum() / len(images) ** 2 + text.corrected_standard_error**2) ** 0.5
+    gap = normal_difference(images.corrected.mean() - text.corrected, error, int(text.tokens))
+    return gap, float(min(images.coverage.min(), text.coverage))
+
+
+def score_slope(doses: list[Dose]) -> Difference | None:
+    """The primary outcome: points of Uni-X's score difference per bit, on the seeds that all doses have.
+
+    Points are of the 100 from chance to all right; None without two doses that differ.
+    """
+    known = [(dose.gap, dose.comparison) for dose in doses]
+    measured = [(gap.value, comparison) for gap, comparison in known if gap is not None and comparison is not None]
+    if len({gap for gap, _ in measured}) < 2 or len({len(each.by_seed) for _, each in measured}) > 1:
+        return None
+    outcomes, noise = (
+        100 * np.stack([getattr(each, name) for _, each in measured], axis=axis)
+        for name, axis in (("by_seed", 0), ("noise", 1))
+    )
+    return slope_over(np.array([gap for gap, _ in measured]), outcomes, min(e.difference.n for _, e in measured), noise)
+
+
+def conflict_slope(doses: list[Dose], preset: str) -> Difference | None:
+    """Noise-corrected conflict of an architecture per bit, on the seeds that all doses have."""
+    known = [(dose.gap.value, dose.conflict_by_seed(preset), dose) for dose in doses if dose.gap is not None]
+    known = [each for each in known if len(each[1])]
+    seeds = sorted(set.intersection(*(set(values.index) for _, values, _ in known))) if known else []
+    if len({gap for gap, _, _ in known}) < 2 or not seeds:
+        return None
+    outcomes = np.stack([values[seeds].to_numpy() for _, values, _ in known])
+    documents = int(min(dose.conflict.documents.min() for _, _, dose in known))
+    return slope_over(np.array([gap for gap, _, _ in known]), outcomes, documents)
+
+
+def influences(dose: Dose) -> pd.DataFrame:
+    """How far leaving out one held-out request moves the score difference: `benchmark, task, request, points, share`.
+
+    `share` is of the half-width of the difference's interval. Requests are what was asked to be drawn; those with the
+    most influence first. To first order: chances stay as they are.
+    """
+    columns = ["benchmark", "task", "request", "points", "share"]
+    if dose.sides is None or dose.comparison is None:
+        return pd.DataFrame(columns=columns)
+    unix, shared = dose.sides
+    rows = dose.values[(dose.values.family == "generation") & dose.values.chance.notna()]
+    above = rows.assign(above=rows.value / (1 - rows.groupby("benchmark").chance.transform("mean")))
+    by_side = above.groupby(["benchmark", "stratum", "prompt", "architecture"]).above.mean().unstack("architecture")
+    gained = (by_side[unix] - by_side[shared]).dropna()
+    strata = gained.groupby(level=["benchmark", "stratum"])
+    count = strata.transform("size")
+    moved = (strata.transform("mean") - gained) / (count - 1).where(count > 1)
+    per_benchmark = gained.reset_index().groupby("benchmark").stratum.nunique()
+    weight = per_benchmark.rdiv(1.0) / len(per_benchmark) / dose.values.family.nunique()
+    points = 100 * moved * gained.index.get_level_values("benchmark").map(weight)
+    half = 100 * (dose.comparison.difference.high - dose.comparison.difference.low) / 2
+    table = points.rename("points").reset_index().assign(share=lambda found: found.points.abs() / half)
+    table = table.rename(columns={"stratum": "task", "prompt": "request"})
+    return table.sort_values("share", ascending=False, kind="stable", na_position="last")[columns]
