@@ -103,3 +103,13 @@ def caption_samples(architectures: dict[str, str], seed: int) -> dict[str, pd.Da
         ]
     table = pd.DataFrame(rows).assign(step=400, tokens=800_000, seed=seed)
     return {"caption_samples.parquet": table.astype({"psnr_db": float})}
+
+
+def power_spectrum() -> dict[str, pd.DataFrame]:
+    """Two sources and a photograph, whose power falls with frequency by known exponents."""
+    rows = [
+        {"source": source, "photograph": photograph, "images": 9, "frequency": cycles, "power": cycles**-fall / 2}
+        for source, photograph, fall in (("flat", False, 3.0), ("leaves", False, 2.0), ("china", True, 2.5))
+        for cycles in range(1, 17)
+    ]
+    return {"power_spectrum.parquet": pd.DataFrame(rows)}

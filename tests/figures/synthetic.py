@@ -40,7 +40,8 @@ class SyntheticExperiment:
     """Writes artefacts; `inputs` collects them by role.
 
     Architectures by the name of their runs; `skill`, `conflict` and `speed` are by run, `bits` of entropy by source. A
-    run in `blind` answers in one of the ways of `BLIND`. With `noise` gradients and entropies are nothing else.
+    run in `blind` answers in one of the ways of `BLIND`. With `noise` gradients and entropies are nothing else. Where
+    runs have `mixtures`, each is of prose and of the images of the source that is called like it.
     """
 
     def __init__(
@@ -58,8 +59,10 @@ class SyntheticExperiment:
         speed: dict[str, float] | None = None,
         gpus: int = 0,
         noise: bool = False,
+        mixtures: dict[str, str] | None = None,
     ) -> None:
         self.results, self.gpus, self.noise = results, gpus, noise
+        self.packs = {name: self._pack(name) for name in (mixtures or {}).values()}
         self.blind, self.speed = blind or {}, speed or {}
         self.inputs: dict[str, list[str]] = {
             role: [] for role in ("evaluations", "ceilings", "images", "checkpoints", "conflict", "entropy")
@@ -67,6 +70,7 @@ class SyntheticExperiment:
         architectures = architectures or ARCHITECTURES
         for name, tables in (
             ("reconstructions", own_data.reconstructions()),
+            ("power_spectrum", own_data.power_spectrum()),
             ("text_cost", own_data.text_cost()),
             ("heldout_loss", own_data.heldout_loss(architectures, seeds[0])),
             ("document_losses", own_data.document_losses(architectures, seeds)),
@@ -84,7 +88,10 @@ class SyntheticExperiment:
                     if step:
                         level = (conflict or {}).get(preset, 0.1)
                         self._conflict(run, architecture, seed=seed, step=step, level=level)
-                self._checkpoint(run, architecture, seed, max(steps), speed=self.speed.get(preset, 9000.0))
+                mixture = (mixtures or {}).get(preset)
+                self._checkpoint(
+                    run, architecture, seed, max(steps), speed=self.speed.get(preset, 9000.0), mixture=mixture
+                )
         self._checkpoint("base", "shared", seeds[0], max(steps), image=False)
         self._ceiling()
         self._entropy({"prose": 6.0, "shapes": 5.0, "digits": 4.0} | (bits or {}), seeds[0])
@@ -194,7 +201,15 @@ class SyntheticExperiment:
         self.inputs["conflict"].append(self.add(recipe, {"conflict.parquet": table}, facts=facts))
 
     def _checkpoint(
-        self, run: str, architecture: str, seed: int, step: int, *, image: bool = True, speed: float = 9000.0
+        self,
+        run: str,
+        architecture: str,
+        seed: int,
+        step: int,
+        *,
+        image: bool = True,
+        speed: float = 9000.0,
+        mixture: str | None = None,
     ) -> None:
         rng = np.random.default_rng([seed, sum(run.encode()), 2])
         steps = np.arange(1, step + 1)
@@ -217,10 +232,16 @@ class SyntheticExperiment:
             "parameters_vision": 1_300_000,
             "parameters_total": 2_000_000,
         }
-        recipe = Recipe("train", f"{run}-step-{step:05d}", "checkpoint", 1, {"run": run, "step": step})
+        about = {"run": run, "step": step} | ({} if mixture is None else {"mixture": mixture})
+        packs: dict[str, str | list[str]] = {} if mixture is None else {"pack": self.packs[mixture]}
+        recipe = Recipe("train", f"{run}-step-{step:05d}", "checkpoint", 1, about, packs)
         self.inputs["checkpoints"].append(
             self.add(recipe, tables, facts=facts, execution={"job": {"gpus": self.gpus}}, wall_seconds=61.0)
         )
+
+    def _pack(self, mixture: str) -> str:
+        sources: dict[str, str | list[str]] = {"tokens:prose": [], "tokens:" + mixture: [], "codes:" + mixture: []}
+        return self.add(Recipe("pack", mixture, "packs", 1, {}, sources), {})
 
     def _ceiling(self) -> None:
         row = {
@@ -245,10 +266,11 @@ class SyntheticExperiment:
     def _entropy(self, bits: dict[str, float], seed: int) -> None:
         rows = []
         rng = np.random.default_rng([seed, 3])
-        for source, modality in (("prose", "text"), ("shapes", "image"), ("digits", "image")):
+        for source, of_source in bits.items():
+            modality = "text" if source == "prose" else "image"
             for tokens in (1000, 10_000, 100_000):
                 for n in range(1, 6):
-                    value = 6.0 / n + rng.normal(0, 0.03) if self.noise else bits[source] / n
+                    value = 6.0 / n + rng.normal(0, 0.03) if self.noise else of_source / n
                     at_budget = tokens == 100_000
                     rows.append(
                         {

@@ -8,7 +8,7 @@ from unix_lib.figures.doses import Dose, conflict_slope, doses_of, influences, s
 from unix_lib.figures.drawn_table import DASH, Section, TextTable, draw_table
 from unix_lib.figures.evidence import NOT_MEASURABLE, Difference, verdict_of
 from unix_lib.figures.inputs import Inputs
-from unix_lib.figures.style import Drawing
+from unix_lib.figures.style import Drawing, nothing_yet
 
 COLUMNS = ["origin", "kind", "outcome", "dose", "value", "low", "high", "n", "seeds", "verdict", "reason"]
 HEADING = ["", "value [95% interval]", "n", "seeds", "verdict", "reason"]
@@ -19,8 +19,10 @@ PRIMARY = "score difference, points per bit"
 
 
 def draw(inputs: Inputs, settings: DrawnFigure) -> Drawing:
-    """Draw the table."""
+    """Draw the table; in the CSV are the outcomes that were measured."""
     doses = doses_of(inputs)
+    if all(dose.gap is None and dose.comparison is None and dose.conflict.empty for dose in doses):
+        return Drawing(pd.DataFrame(columns=COLUMNS), nothing_yet("neither entropy nor conflict nor scores"))
     primary = [_row("primary", PRIMARY, "", score_slope(doses))]
     second = [
         _row("secondary", f"conflict of {name}, per bit", "", conflict_slope(doses, preset))
@@ -36,6 +38,7 @@ def draw(inputs: Inputs, settings: DrawnFigure) -> Drawing:
         differences.append(_row("dose", "score difference, points", dose.name, in_points))
         influence += _influence_rows(dose)
     table = pd.DataFrame([*primary, *second, *gaps, *differences, *influence], columns=COLUMNS)
+    table = table[table.n > 0]
     shown = [row for dose in doses for row in [r for r in influence if r["dose"] == dose.name][:SHOWN_REQUESTS]]
     sections = [
         Section(

@@ -1,0 +1,168 @@
+"""Dose and response: arms, gaps, slopes by hand, false positives, and what hangs by one request."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from tests.figures.synthetic import SyntheticExperiment, drawn_figure
+from unix_lib.figures.arms import arms_of
+from unix_lib.figures.claims import findings
+from unix_lib.figures.dose_outcomes import PRIMARY
+from unix_lib.figures.doses import conflict_slope, doses_of, influences, score_slope
+from unix_lib.figures.evidence import HOLDS, NOT_MEASURABLE
+from unix_lib.figures.make import draw_figure
+from unix_lib.figures.slopes import slope_over
+
+BITS = {"easy": 3.0, "alike": 6.0, "hard": 9.0}  # bits / n at n = 2 are 1.5, 3 and 4.5; the prose has 3
+GAPS = [-1.5, 0.0, 1.5]
+
+
+@pytest.fixture(scope="module")
+def experiment(tmp_path_factory: pytest.TempPathFactory) -> SyntheticExperiment:
+    """Uni-X gains with the dose, and so does the shared transformer's conflict; Uni-X's stays where it is."""
+    names = {f"{preset}-{dose}": architecture for dose in BITS for preset, architecture in SIDES.items()}
+    rising = dict(zip(BITS, (0.3, 0.5, 0.7), strict=True))
+    return SyntheticExperiment(
+        tmp_path_factory.mktemp("doses"),
+        seeds=(1, 2, 3),
+        steps=(200,),
+        architectures=names,
+        skill={name: rising[name.split("-")[1]] if name.startswith("unix") else 0.3 for name in names},
+        conflict={name: rising[name.split("-")[1]] / 4 if name.startswith("shared") else 0.1 for name in names},
+        bits=BITS,
+        mixtures={name: name.split("-")[1] for name in names},
+        prompts=120,
+    )
+
+
+SIDES = {"shared": "shared", "unix": "unix 2:1"}
+
+
+def test_arms_are_the_compared_runs_by_mixture(experiment: SyntheticExperiment) -> None:
+    arms = arms_of(experiment.read_by("claims"))
+    assert [(arm.name, arm.images) for arm in arms] == [(name, {name}) for name in BITS]
+    for arm in arms:
+        runs = {arm.inputs.recipe(each).settings["run"] for each in arm.inputs.existing["evaluations"]}
+        assert runs == {f"{preset}-{arm.name}-seed{seed}" for preset in SIDES for seed in (1, 2, 3)}
+
+
+def test_an_experiment_of_one_mixture_is_one_arm(tmp_path: Path) -> None:
+    inputs = SyntheticExperiment(tmp_path, steps=(200,)).read_by("claims")
+    (arm,) = arms_of(inputs)
+    assert (arm.name, arm.inputs) == ("", inputs)
+
+
+def test_every_claim_has_a_verdict_at_each_dose(experiment: SyntheticExperiment) -> None:
+    found = findings(experiment.read_by("claims"))
+    entropy = {finding.part: finding.verdict for finding in found if finding.claim == 1 and "n = 2" in finding.part}
+    assert entropy == {f"{name}, n = 2, {name}": verdict for name, verdict in zip(BITS, ENTROPY_VERDICTS, strict=True)}
+    for claim in (2, 3, 4):
+        assert {f.part.split(", ")[0] for f in found if f.claim == claim} == set(BITS)
+
+
+ENTROPY_VERDICTS = ("does not hold", "undecided", "holds")
+
+
+def test_doses_have_the_gap_of_their_own_images(experiment: SyntheticExperiment) -> None:
+    doses = doses_of(experiment.read_by("dose_response"))
+    assert [dose.name for dose in doses] == list(BITS)
+    assert [dose.gap.value for dose in doses if dose.gap] == pytest.approx(GAPS)
+    assert [dose.coverage for dose in doses] == pytest.approx([0.9] * 3)
+    for dose in doses:
+        assert list(dose.conflict_by_seed("shared").index) == [1, 2, 3]
+
+
+def test_slopes_say_what_rises_with_the_dose(experiment: SyntheticExperiment) -> None:
+    doses = doses_of(experiment.read_by("dose_response"))
+    score, shared, unix = score_slope(doses), conflict_slope(doses, "shared"), conflict_slope(doses, "unix")
+    assert score is not None and shared is not None and unix is not None
+    assert score.seeds == 3 and 0 < score.low < score.value < score.high
+    assert shared.low > 0
+    assert unix.low < 0.02 and abs(unix.value) < shared.value / 4
+    differences = np.array([100 * dose.comparison.by_seed for dose in doses if dose.comparison])
+    assert score.value == pytest.approx(np.polyfit(np.repeat(GAPS, 3), differences.ravel(), 1)[0])
+
+
+def test_the_table_leads_with_the_primary_outcome(experiment: SyntheticExperiment) -> None:
+    table = draw_figure(experiment.read_by("dose_outcomes"), drawn_figure("dose_outcomes", "made up")).table
+    first = table.iloc[0]
+    assert (first.kind, first.outcome, first.verdict) == ("primary", PRIMARY, HOLDS)
+    assert set(table[table.kind == "influence"].dose) == set(BITS)
+
+
+def test_without_doses_the_primary_outcome_is_not_measurable(tmp_path: Path) -> None:
+    one = SyntheticExperiment(tmp_path, steps=(200,))
+    assert score_slope(doses_of(one.read_by("dose_response"))) is None
+    assert "primary" not in set(
+        draw_figure(one.read_by("dose_outcomes"), drawn_figure("dose_outcomes", "one")).table.kind
+    )
+    assert NOT_MEASURABLE == "not measurable here"
+
+
+def test_a_slope_by_hand() -> None:
+    """x = 0, 1, 2 with y = (0, 2), (1, 3), (5, 7): slope 2.5, squares about the line 7, 4 degrees of freedom."""
+    found = slope_over(np.array([0.0, 1.0, 2.0]), np.array([[0.0, 2.0], [1.0, 3.0], [5.0, 7.0]]), 10)
+    reach = 2.776445 * (9.0 / 4 / 4) ** 0.5
+    assert found.value == pytest.approx(2.5)
+    assert (found.low, found.high) == pytest.approx((2.5 - reach, 2.5 + reach), rel=1e-5)
+    assert (found.n, found.seeds) == (10, 2)
+
+
+def test_a_slope_agrees_with_a_regression_from_elsewhere() -> None:
+    rng = np.random.default_rng(0)
+    doses, outcomes = np.array([-3.0, -1.0, 0.5, 2.0]), rng.normal(size=(4, 3))
+    known = stats.linregress(np.repeat(doses, 3), outcomes.ravel())
+    found = slope_over(doses, outcomes, 1)
+    assert found.value == pytest.approx(known.slope)
+    assert found.high - found.value == pytest.approx(stats.t.ppf(0.975, 10) * known.stderr)
+
+
+def test_prompts_widen_a_slope() -> None:
+    rng = np.random.default_rng(0)
+    doses, outcomes = np.array([-3.0, -1.0, 0.5, 2.0]), rng.normal(size=(4, 3))
+    alone = slope_over(doses, outcomes, 1)
+    shared = np.repeat(rng.normal(0, 2, (4000, 4, 1)), 3, axis=2)
+    wide = slope_over(doses, outcomes, 1, shared)
+    assert wide.high - wide.low > 1.5 * (alone.high - alone.low)
+    none = slope_over(doses, outcomes, 1, np.zeros((4000, 4, 3)))
+    assert none.high - none.low == pytest.approx(alone.high - alone.low, rel=0.1)
+
+
+def test_two_outcomes_give_a_slope_without_an_interval() -> None:
+    found = slope_over(np.array([0.0, 2.0]), np.array([[1.0], [5.0]]), 1)
+    assert found.value == 2 and np.isnan([found.low, found.high]).all()
+
+
+@pytest.mark.parametrize("how", ["normal", "all or nothing"])
+def test_no_slope_is_found_where_there_is_none(how: str) -> None:
+    """At most one verdict in twenty, also where a run learns a task wholly or not at all."""
+    rng = np.random.default_rng(1)
+    doses = np.array([-3.5, -1.5, 0.0, 1.0])
+    drawn = (rng.normal(size=(2000, 4, 3)), rng.choice([-1.0, 0.0, 1.0], p=[0.2, 0.6, 0.2], size=(2000, 4, 3)))
+    found = [slope_over(doses, outcomes, 1) for outcomes in drawn[how != "normal"]]
+    wrong = np.mean([slope.low > 0 or slope.high < 0 for slope in found])
+    assert wrong <= 0.05 + 1.65 * (0.05 * 0.95 / 2000) ** 0.5
+    assert wrong > 0.02
+
+
+def test_influence_is_what_leaving_a_request_out_does(experiment: SyntheticExperiment) -> None:
+    """Against the mean written out: of tasks, then of the three families, of which one draws."""
+    (dose, *_) = doses_of(experiment.read_by("dose_response"))
+    found = influences(dose)
+    assert (found.share.diff().dropna() <= 1e-12).all()
+    rows = dose.values[dose.values.family == "generation"]
+    unix, shared = dose.sides or ("", "")
+
+    def mean(kept: pd.DataFrame) -> float:
+        known = kept.value / (1 - rows.chance.mean())
+        by_side = kept.assign(known=known).groupby(["architecture", "stratum", "prompt"]).known.mean()
+        by_task = by_side.groupby(level=["architecture", "stratum"]).mean().groupby(level="architecture").mean()
+        return float(100 * (by_task[unix] - by_task[shared]) / 3)
+
+    for row in found.head(3).itertuples():
+        assert row.points == pytest.approx(mean(rows[rows.prompt != row.request]) - mean(rows))
+        half = 50 * (dose.comparison.difference.high - dose.comparison.difference.low) if dose.comparison else np.nan
+        assert row.share == pytest.approx(abs(row.points) / half)
