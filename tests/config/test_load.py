@@ -94,6 +94,8 @@ def test_the_schema_is_up_to_date_and_describes_every_field() -> None:
         ({"evaluate.groups.other": ["cloze"]}, ["'cloze' is in two groups"]),
         ({"evaluate.benchmarks.cloze.task": "arc_easy"}, ["exactly one of"]),
         ({"evaluate.groups": {"all": []}}, ["'cloze' is in no group"]),
+        ({"evaluate.mixtures": {"al": "mixed"}}, ["'al' is no group", "'all'"]),
+        ({"evaluate.mixtures": {"all": "mxed"}}, ["evaluate.mixtures.all", "unknown mixture 'mxed'", "'mixed'"]),
         ({"pack.mixtures.text.parts": [{"source": "prose"}, {"source": "prose"}]}, ["appears twice"]),
         ({"train.runs.Bad Name": CONFIG["train"]["runs"]["shared"]}, ["'Bad Name' can't be a folder name"]),
         ({"sources.prose.corpus": "files"}, ["'files' goes with 'corpus: files'"]),

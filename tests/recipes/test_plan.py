@@ -55,6 +55,37 @@ def test_a_job_reads_back_the_settings_that_it_was_planned_with(tmp_path: Path) 
         assert job.execution == planned.execution
 
 
+def test_a_group_of_a_mixture_is_answered_by_the_runs_that_are_trained_on_it() -> None:
+    def two_mixtures(values: dict[str, Any]) -> None:
+        values["pack"]["mixtures"]["other"] = {"parts": [{"source": "digits"}]}
+        values["train"]["runs"]["unix"]["mixture"] = "other"
+        cloze = values["evaluate"]["benchmarks"]["cloze"]
+        values["evaluate"]["benchmarks"] |= {"here": cloze, "there": cloze}
+        values["evaluate"]["groups"] |= {"at-mixed": ["here"], "at-other": ["there"]}
+        values["evaluate"]["mixtures"] = {"at-mixed": "mixed", "at-other": "other"}
+
+    plan = small_plan(two_mixtures)
+    scored = {plan.jobs[artefact].recipe.name for artefact in plan.of_kind("evaluate", "scores")}
+    steps = ("00000", "00010", "00030")
+    assert scored == {
+        f"{run}-step-{step}-{group}"
+        for step in steps
+        for run, groups in (("shared", ("all", "at-mixed")), ("unix", ("all", "at-other")))
+        for group in groups
+    }
+    assert {plan.jobs[a].recipe.name for a in plan.of_stage("generate")} >= {f"shared-step-{s}-here" for s in steps}
+    assert not any("shared" in artefact and "there" in artefact for artefact in plan.of_stage("generate"))
+
+
+def test_figures_that_must_be_named_are_drawn_only_then() -> None:
+    def figures(names: list[str] | None) -> set[str]:
+        plan = small_plan(lambda values: values.update(figures={} if names is None else {"names": names}))
+        return {plan.jobs[artefact].recipe.name for artefact in plan.of_stage("figures")}
+
+    assert "claims" in figures(None) and "dose_response" not in figures(None)
+    assert figures(["dose_response"]) == {"dose_response"}
+
+
 def test_a_change_alters_exactly_what_is_behind_it() -> None:
     def other_seed(values: dict[str, Any]) -> None:
         values["train"]["runs"]["unix"]["seed"] = 7
