@@ -86,6 +86,20 @@ def test_slopes_say_what_rises_with_the_dose(experiment: SyntheticExperiment) ->
     assert score.value == pytest.approx(np.polyfit(np.repeat(GAPS, 3), differences.ravel(), 1)[0])
 
 
+def test_the_figure_has_every_seed_and_every_dose(experiment: SyntheticExperiment) -> None:
+    table = draw_figure(experiment.read_by("dose_response"), drawn_figure("dose_response", "made up")).table
+    for outcome, sides in (("conflict", 2), ("score difference", 1)):
+        rows = table[table.outcome == outcome]
+        assert (rows[rows.seed.notna()].groupby("dose").size() == 3 * sides).all()
+        means = rows[rows.seed.isna()]
+        assert (means.groupby("dose").size() == sides).all()
+        assert ((means.low < means.value) & (means.value < means.high)).all()
+        assert sorted(set(means.gap)) == pytest.approx(GAPS)
+    depth = table[table.outcome == "conflict over depth"]
+    assert set(depth[depth.architecture == "shared"].layer) == {1, 2, 3, 4, 5, 6}
+    assert set(depth[depth.architecture == "unix 2:1"].layer) == {3, 4, 5}
+
+
 def test_the_table_leads_with_the_primary_outcome(experiment: SyntheticExperiment) -> None:
     table = draw_figure(experiment.read_by("dose_outcomes"), drawn_figure("dose_outcomes", "made up")).table
     first = table.iloc[0]
@@ -162,6 +176,7 @@ def test_influence_is_what_leaving_a_request_out_does(experiment: SyntheticExper
         by_task = by_side.groupby(level=["architecture", "stratum"]).mean().groupby(level="architecture").mean()
         return float(100 * (by_task[unix] - by_task[shared]) / 3)
 
+    assert set(found.text) <= {f"a photo of thing {number} left of a blue square" for number in range(120)}
     for row in found.head(3).itertuples():
         assert row.points == pytest.approx(mean(rows[rows.prompt != row.request]) - mean(rows))
         half = 50 * (dose.comparison.difference.high - dose.comparison.difference.low) if dose.comparison else np.nan

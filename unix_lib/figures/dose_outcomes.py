@@ -81,7 +81,7 @@ def _influence_rows(dose: Dose) -> list[dict[str, object]]:
         {
             "origin": "measured",
             "kind": "influence",
-            "outcome": f"{found.task}: {found.request}",
+            "outcome": f"{found.task}: {found.text}",
             "dose": dose.name,
             "value": found.share,
             "n": 1,

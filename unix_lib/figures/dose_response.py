@@ -98,9 +98,8 @@ def _scores(dose: Dose) -> list[dict[str, object]]:
     comparison = dose.comparison
     if comparison is None:
         return []
-    about = _about(dose, SCORE) | {"n": comparison.difference.n}
-    seeds = _seeds_and_mean(about, 100 * comparison.by_seed, list(range(1, len(comparison.by_seed) + 1)))
-    *single, mean = seeds
+    about = _about(dose, SCORE) | {"architecture": " minus ".join(dose.sides or ()), "n": comparison.difference.n}
+    *single, mean = _seeds_and_mean(about, 100 * comparison.by_seed, comparison.seeds)
     bounds = {side: 100 * getattr(comparison.difference, side) for side in ("low", "high")}
     return [*single, mean | bounds]
 

@@ -21,6 +21,7 @@ from unix_lib.figures.slopes import slope_over
 from unix_lib.figures.style import compared_unix, ordered_architectures, preset_of
 
 ORDER = 2  # of the entropy that is the dose
+INFLUENCES = ["benchmark", "task", "request", "text", "points", "share"]
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class Dose:
     coverage: float  # smaller Good-Turing coverage of the two sources; NaN without a gap
     conflict: pd.DataFrame
     values: pd.DataFrame  # see `prompt_values`
+    texts: dict[str, str]  # a prompt by what it asks for, of those that images were drawn from
 
     @property
     def name(self) -> str:
@@ -66,7 +68,10 @@ def doses_of(inputs: Inputs) -> list[Dose]:
     for arm in arms_of(inputs):
         gap, coverage = _gap(arm.of_its_images(entropy))
         samples = final_samples(arm.inputs)
-        found.append(Dose(arm, gap, coverage, measured_conflict(arm.inputs), prompt_values(samples)))
+        texts: dict[str, str] = {}
+        for _, drawn in samples[samples.family == "generation"].groupby("benchmark"):
+            texts |= dict(zip(prompt_values(drawn).prompt, drawn.prompt, strict=False))
+        found.append(Dose(arm, gap, coverage, measured_conflict(arm.inputs), prompt_values(samples), texts))
     return sorted(found, key=lambda dose: np.inf if dose.gap is None else dose.gap.value)
 
 
@@ -89,7 +94,7 @@ def score_slope(doses: list[Dose]) -> Difference | None:
     """
     known = [(dose.gap, dose.comparison) for dose in doses]
     measured = [(gap.value, comparison) for gap, comparison in known if gap is not None and comparison is not None]
-    if len({gap for gap, _ in measured}) < 2 or len({len(each.by_seed) for _, each in measured}) > 1:
+    if len({gap for gap, _ in measured}) < 2 or len({tuple(each.seeds) for _, each in measured}) > 1:
         return None
     outcomes, noise = (
         100 * np.stack([getattr(each, name) for _, each in measured], axis=axis)
@@ -111,14 +116,13 @@ def conflict_slope(doses: list[Dose], preset: str) -> Difference | None:
 
 
 def influences(dose: Dose) -> pd.DataFrame:
-    """How far leaving out one held-out request moves the score difference: `benchmark, task, request, points, share`.
+    """How far leaving out one held-out request moves the score difference: `INFLUENCES`, most influential first.
 
-    `share` is of the half-width of the difference's interval. Requests are what was asked to be drawn; those with the
-    most influence first. To first order: chances stay as they are.
+    `share` is of the half-width of the difference's interval. A request is what was asked to be drawn, `text` one of
+    its wordings. To first order: chances stay as they are.
     """
-    columns = ["benchmark", "task", "request", "points", "share"]
     if dose.sides is None or dose.comparison is None:
-        return pd.DataFrame(columns=columns)
+        return pd.DataFrame(columns=INFLUENCES)
     unix, shared = dose.sides
     rows = dose.values[(dose.values.family == "generation") & dose.values.chance.notna()]
     above = rows.assign(above=rows.value / (1 - rows.groupby("benchmark").chance.transform("mean")))
@@ -133,4 +137,5 @@ def influences(dose: Dose) -> pd.DataFrame:
     half = 100 * (dose.comparison.difference.high - dose.comparison.difference.low) / 2
     table = points.rename("points").reset_index().assign(share=lambda found: found.points.abs() / half)
     table = table.rename(columns={"stratum": "task", "prompt": "request"})
-    return table.sort_values("share", ascending=False, kind="stable", na_position="last")[columns]
+    table["text"] = table.request.map(dose.texts)
+    return table.sort_values("share", ascending=False, kind="stable", na_position="last")[INFLUENCES]

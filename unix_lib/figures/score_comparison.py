@@ -28,6 +28,7 @@ class Comparison:
         means: both mean scores behind the difference.
         heard: benchmarks on which one is above chance.
         silent: the others.
+        seeds: those that both have.
         by_seed: float (S,), each seed's difference over all benchmarks, heard or not.
         noise: float (R, S), how far a resample of the prompts moves it.
     """
@@ -36,6 +37,7 @@ class Comparison:
     means: tuple[float, float]
     heard: list[str]
     silent: list[str]
+    seeds: list[int]
     by_seed: np.ndarray
     noise: np.ndarray
 
@@ -102,6 +104,7 @@ def compare_scores(values: pd.DataFrame, better: str, other: str) -> Comparison 
         (float(known[0].mean()), float(known[1].mean())),
         heard=[name for name, benchmark in benchmarks.items() if benchmark.heard],
         silent=[name for name, benchmark in benchmarks.items() if not benchmark.heard],
+        seeds=seeds,
         by_seed=all_scores[0] - all_scores[1],
         noise=noise,
     )
