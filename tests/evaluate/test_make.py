@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,13 @@ from unix_lib.artefacts.manifest import MANIFEST, open_artefact, read_manifest, 
 from unix_lib.benchmarks.cloze import read_cloze
 from unix_lib.benchmarks.errors import BenchmarkError
 from unix_lib.config.evaluate import EvaluateConfig
+from unix_lib.evaluate import fitness
+from unix_lib.evaluate.fitness import UnfitDetectorError
 from unix_lib.evaluate.scene_files import read_scenes
 from unix_lib.evaluate.tables import SAMPLES, SCORES, VERDICTS
 from unix_lib.jobs.job import Job
 from unix_lib.recipes.workspace import execution_path
+from unix_lib.sources.shapes.textures import Texture
 
 ALL = tuple(BENCHMARKS)
 WITHOUT_TORCH = """
@@ -253,6 +257,17 @@ def test_a_fetched_file_that_was_changed_is_refused(small: SmallExperiment, tmp_
     path.unlink()
     with pytest.raises(BenchmarkError, match="is missing; `unix-lib fetch"):
         small.evaluation("pope", group="file", file=str(path), source=None, limit=4).group.make()
+
+
+def test_a_detector_that_is_not_fit_is_refused_by_the_ceiling(
+    small: SmallExperiment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before anything is trained, with its accuracy."""
+    flat = fitness.render_pixels
+    leaves = Texture(strength=0.6, seed=1)
+    monkeypatch.setattr(fitness, "render_pixels", lambda scene, size: flat(replace(scene, texture=leaves), size))
+    with pytest.raises(UnfitDetectorError, match=r"read \d+\.\d% of 24 rendered .* with textured: true"):
+        small.evaluation("geneval").ceiling("geneval").make()
 
 
 def test_a_ceiling_measures_the_detector_before_and_after_the_tokenizer(small: SmallExperiment) -> None:

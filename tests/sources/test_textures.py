@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from tests.sources.making import make
+from tests.sources.making import source_jobs
 from unix_lib.images.files import image_id
 from unix_lib.records.shards import read_split
 from unix_lib.sources.shapes.captioned import captioned_scenes
@@ -18,7 +18,7 @@ from unix_lib.sources.shapes.scenes import SHAPES, Scene, covered, render_pixels
 from unix_lib.sources.shapes.textures import SHADE, TINT, Texture, leaf_of
 
 EVERYWHERE = np.ones((32, 32), dtype=bool)
-WHOLE = {"train_scenes": 60, "heldout_scenes": 12, "prompts_per_task": 2, "questions_per_benchmark": 10}
+FEW = {"train_scenes": 60, "heldout_scenes": 12}
 
 
 def leaves(strength, seed=0, size=32):
@@ -28,8 +28,8 @@ def leaves(strength, seed=0, size=32):
 @pytest.mark.parametrize("strength", [0.1, 0.5, 0.9])
 @pytest.mark.parametrize("size", [32, 64])
 def test_leaves_cover_the_share_that_was_asked_for(strength, size):
-    share = np.mean([(leaves(strength, seed, size) >= 0).mean() for seed in range(150)])
-    assert share == pytest.approx(strength, abs=0.06)
+    share = np.mean([(leaves(strength, seed, size) >= 0).mean() for seed in range(80)])
+    assert share == pytest.approx(strength, abs=0.08)
 
 
 def test_no_leaf_falls_at_strength_0_and_nothing_stays_bare_at_1():
@@ -131,13 +131,15 @@ def test_colors_that_light_and_shade_make_of_others_are_refused(color):
         ShapesSource(kind="shapes", texture=0.1, colors=["red", color])
 
 
-def test_a_textured_source_as_a_whole(tmp_path):
-    made = make(tmp_path, "shapes", kind="shapes", texture=1.0, **WHOLE)
-    images = read_split(made["images"].folder, "train")
-    records = read_split(made["records"].folder, "train", columns=["image_ids"])
+def test_records_name_the_textured_images(tmp_path):
+    jobs = source_jobs(tmp_path, "shapes", kind="shapes", texture=1.0, **FEW)
+    for what in ("images", "records"):
+        jobs[what].make()
+    images = read_split(jobs["images"].folder, "train")
+    records = read_split(jobs["records"].folder, "train", columns=["image_ids"])
     assert {names[0] for names in records["image_ids"].to_pylist()} == set(images["image_id"].to_pylist())
     assert images.num_rows == 60
-    space = ShapesScenes(texture=1.0, **{name: WHOLE[name] for name in ("train_scenes", "heldout_scenes")})
+    space = ShapesScenes(texture=1.0, **FEW)
     held_out = choose_held_out(space.colors, space.shapes, space.heldout_share, space.seed)
     first = next(captioned_scenes("train", space, held_out))
     assert image_id(render_pixels(first.scene, 32)) in set(images["image_id"].to_pylist())

@@ -56,7 +56,7 @@ def draw(inputs: Inputs, settings: DrawnFigure) -> Drawing:
     _draw_over_gap(panels[1, 1], table[table.outcome == SCORE], "unix", score_slope(doses), " points")
     panels[1, 1].set_ylabel("score difference (points above chance)")
     for axes in panels[1]:
-        if not axes.lines:
+        if not axes.containers:
             empty_axes(axes, "not measured yet")
             continue
         axes.axvline(0, color=LIGHT_GREY, linestyle=":")
@@ -110,7 +110,8 @@ def _seeds_and_mean(about: dict[str, object], values: np.ndarray, seeds: list[in
     mean, reach = float(values.mean()), np.nan
     if len(values) > 1:
         reach = special.stdtrit(len(values) - 1, 0.975) * values.std(ddof=1) / len(values) ** 0.5
-    return [*rows, about | {"value": mean, "low": mean - reach, "high": mean + reach}]
+    over_seeds = Difference(mean, mean - reach, mean + reach, len(values), len(values))
+    return [*rows, about | {"value": mean, "low": over_seeds.low, "high": over_seeds.high}]
 
 
 def _draw_depth(axes: Axes, table: pd.DataFrame, doses: list[Dose]) -> None:
@@ -140,10 +141,8 @@ def _draw_over_gap(axes: Axes, table: pd.DataFrame, preset: str, slope: Differen
     single, means = table[table.seed.notna()], table[table.seed.isna()]
     axes.plot(single.gap, single.value, marker, color=color, alpha=0.4, markersize=2.5, linestyle="none")
     reach = np.nan_to_num(np.abs(means[["low", "high"]].to_numpy(dtype=float).T - means.value.to_numpy(dtype=float)))
-    axes.errorbar(means.gap, means.value, reach, fmt=marker, color=color, elinewidth=1, capsize=2)
-    if slope is None:
-        return
-    ends = np.array([means.gap.min(), means.gap.max()])
-    label = f"{ARCHITECTURE_NAMES[preset]}: {slope}{unit}/bit"
-    line = single.value.mean() + slope.value * (ends - single.gap.mean())
-    axes.plot(ends, line, color=color if unit == "" else GREY, linewidth=1, label=label)
+    label = ARCHITECTURE_NAMES[preset] + ("" if slope is None else f": {slope}{unit}/bit")
+    axes.errorbar(means.gap, means.value, reach, fmt=marker, color=color, elinewidth=1, capsize=2, label=label)
+    if slope is not None:
+        ends = np.array([means.gap.min(), means.gap.max()])
+        axes.plot(ends, single.value.mean() + slope.value * (ends - single.gap.mean()), color=GREY, linewidth=1)
