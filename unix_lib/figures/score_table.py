@@ -57,7 +57,9 @@ def draw_score_table(
     others = measured_rows(inputs, families, others=True)
     quoted = published_rows(published, keys, "benchmark").assign(local=False)
     shown = [*COLUMNS, *["protocol"] * bool(len(others))]
-    table = pd.concat([quoted, measured, others], ignore_index=True).reindex(columns=shown)
+    # An empty one would make texts of all numbers.
+    parts = [quoted, measured, *([others] if len(others) else [])]
+    table = pd.concat(parts, ignore_index=True).reindex(columns=shown)
     own = [name for name in measured.benchmark.unique() if name not in keys]
     heading = ["model", *columns.values(), *(["mean"] if mean_column else []), *(benchmark_name(name) for name in own)]
     rows = [[row.marked, *map(_number, row.values), *([DASH] * len(own))] for row in published]
