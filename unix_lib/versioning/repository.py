@@ -78,8 +78,9 @@ def require_remote(repo: "Repo", *, must_exist: bool) -> str:
     except ImportError as error:  # "s3 is supported, but requires 'dvc-s3' to be installed"
         raise SharingError(f"remote '{name}': {error}: `.venv/bin/pip install` it") from None
     except Exception as error:  # each kind of remote has its own
-        reason = str(error).strip().partition("\n")[0] or type(error).__name__
-        raise SharingError(f"remote '{name}' can't be reached ({reason}); {mend}") from None
+        raise SharingError(
+            f"remote '{name}' can't be reached ({(str(error).strip() or type(error).__name__).splitlines()[0]}); {mend}"
+        ) from None
     if must_exist and not exists:
         raise SharingError(f"remote '{name}' at {address} does not exist, so nobody has pushed there; {mend}")
     return address
