@@ -6,6 +6,7 @@ import pytest
 from scipy import stats
 
 from tests.figures.synthetic import SyntheticExperiment, drawn_figure
+from unix_lib.figures import dose_outcomes
 from unix_lib.figures.arms import arms_of
 from unix_lib.figures.claims import findings
 from unix_lib.figures.dose_outcomes import PRIMARY
@@ -111,6 +112,18 @@ def test_the_table_leads_with_the_primary_outcome(experiment: SyntheticExperimen
     first = table.iloc[0]
     assert (first.kind, first.outcome, first.verdict) == ("primary", PRIMARY, HOLDS)
     assert set(table[table.kind == "influence"].dose) == set(BITS)
+
+
+def test_a_gap_of_too_few_tokens_decides_nothing(
+    experiment: SyntheticExperiment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def verdicts() -> set[str]:
+        table = draw_figure(experiment.read_by("dose_outcomes"), drawn_figure("dose_outcomes", "made up")).table
+        return set(table[table.kind == "gap"].verdict)
+
+    assert verdicts() == set(ENTROPY_VERDICTS)
+    monkeypatch.setattr(dose_outcomes, "LEAST_COVERAGE", 0.95)
+    assert verdicts() == {"undecided"}
 
 
 def test_without_several_doses_there_is_no_primary_outcome(one_mixture: SyntheticExperiment) -> None:

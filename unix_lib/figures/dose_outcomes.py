@@ -6,7 +6,7 @@ from unix_lib.config.figures import DrawnFigure
 from unix_lib.figures.conditional_entropy import LEAST_COVERAGE
 from unix_lib.figures.doses import Dose, conflict_slope, doses_of, influences, score_slope
 from unix_lib.figures.drawn_table import DASH, Section, TextTable, draw_table
-from unix_lib.figures.evidence import NOT_MEASURABLE, Difference, verdict_of
+from unix_lib.figures.evidence import NOT_MEASURABLE, UNDECIDED, Difference, verdict_of
 from unix_lib.figures.inputs import Inputs
 from unix_lib.figures.style import Drawing, nothing_yet
 
@@ -72,7 +72,10 @@ def _gap_row(dose: Dose) -> dict[str, object]:
     if dose.gap is None:
         return row | {"reason": "needs the entropy of a text and of the dose's images"}
     if dose.coverage < LEAST_COVERAGE:
-        return row | {"reason": f"only {dose.coverage:.0%} of the n-grams seen, the estimate still moves"}
+        return row | {
+            "verdict": UNDECIDED,
+            "reason": f"only {dose.coverage:.0%} of the n-grams seen, the estimate still moves",
+        }
     return row
 
 
