@@ -121,7 +121,7 @@ def test_an_image_counts_once_for_each_caption_and_not_without_codes(results: Pa
         tokenizer_file=Path("none"),
         budget=1000,
         seed=1,
-        file=results / "tokens",
+        folder=results,
     )
     assert (read.modality, read.lengths.tolist()) == ("image", [40] * 5)
     images = read.tokens.reshape(5, 40)

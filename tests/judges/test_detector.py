@@ -83,7 +83,7 @@ def test_nothing_is_seen_in_texture_alone():
 
 
 def test_a_detector_of_plain_scenes_is_not_up_to_textures():
-    assert share_read(scenes(texture=0.25)) < 0.5
+    assert share_read(scenes(texture=0.5)) < 0.5
 
 
 def test_blur_fading_and_noise_change_nothing():

@@ -33,6 +33,10 @@ OTHER_LINES = {
     "unix_lib.report.gather": "tables of this project that were checked",
     "unix_lib.translate.benchmark_files": "files of this project, a line for each row of a benchmark",
     "unix_lib.speed.measuring": "what the system says of its processor",
+    "unix_lib.artefacts.verify": "a list of this project's own",
+    "unix_lib.compare.side": "tables of this project that were checked",
+    "unix_lib.versioning.repository": "what a remote says",
+    "unix_lib.watch.slurm": "what SLURM prints",
 }
 
 

@@ -43,7 +43,7 @@ def make_entropy(job: Job[EntropySettings, Execution]) -> Manifest:
             tokenizer_file=tokenizer_file,
             budget=settings.budget,
             seed=settings.seed,
-            file=job.work / f"{source}.tokens",
+            folder=job.work,
         )
         for source in settings.sources
     }

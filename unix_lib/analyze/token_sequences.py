@@ -6,6 +6,7 @@ tokens. Sequences come in a seeded order, into a file that is then memory-mapped
 """
 
 import hashlib
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain
@@ -47,14 +48,14 @@ class SourceSequences:
 
 
 def read_sequences(
-    source: str, records: list[Path], codes: list[Path], *, tokenizer_file: Path, budget: int, seed: int, file: Path
+    source: str, records: list[Path], codes: list[Path], *, tokenizer_file: Path, budget: int, seed: int, folder: Path
 ) -> SourceSequences:
     """Read sequences of a source's training split until their tokens reach the budget.
 
     Args:
         source: its name, part of the seed of the records' order.
         records, codes: its artefacts; none of codes for a text source.
-        file: where the tokens go.
+        folder: where the tokens go, into a file without a name.
 
     Raises:
         AnalysisError: the source has no sequence.
@@ -78,14 +79,15 @@ def read_sequences(
     )
     lengths: list[np.ndarray] = []
     tokens = 0
-    with open(file, "wb") as spool:
+    with tempfile.TemporaryFile(dir=folder) as spool:
         for batch, of_each in batches:
             batch.astype(np.uint32).tofile(spool)
             lengths.append(of_each)
             tokens += len(batch)
             if tokens >= budget:
                 break
-    mapped = np.memmap(file, dtype=np.uint32, mode="r") if tokens else np.empty(0, np.uint32)
+        spool.flush()
+        mapped = np.memmap(spool, dtype=np.uint32, mode="r") if tokens else np.empty(0, np.uint32)
     return SourceSequences("text" if images is None else "image", mapped, np.concatenate(lengths))
 
 
