@@ -35,7 +35,6 @@ OTHER_LINES = {
     "unix_lib.speed.measuring": "what the system says of its processor",
     "unix_lib.artefacts.verify": "a list of this project's own",
     "unix_lib.compare.side": "tables of this project that were checked",
-    "unix_lib.versioning.repository": "what a remote says",
     "unix_lib.watch.slurm": "what SLURM prints",
 }
 
