@@ -91,7 +91,7 @@ class Attempts:
             host=platform.node(),
             slurm_job=os.environ.get("SLURM_JOB_ID"),
             requeued=requeued,
-            driver=_text_of(job.results / DRIVER),
+            driver=driver_of(job.results),
             library=code_at_start()["library"],
             execution=digest_of(job.execution.model_dump(mode="json")),
             saved=digest_of(_saved(job)),
@@ -137,8 +137,9 @@ def _saved(job: Job[Any, Any]) -> list[tuple[str, int]]:
     return sorted((str(path), path.stat().st_size) for path in whole)
 
 
-def _text_of(path: Path) -> str:
+def driver_of(results: Path) -> str:
+    """The Snakemake that makes these results, or the last one that did, in words; "" of none that can be read."""
     try:
-        return path.read_text(encoding="utf-8")
+        return (results / DRIVER).read_text(encoding="utf-8")
     except (OSError, ValueError):
         return ""

@@ -5,6 +5,7 @@ word where a job has one. So it works beside a driver, from another login node, 
 `Snapshot` is also the schema of `status --json` (docs/watching.md): fields are added, never renamed or taken away.
 """
 
+from collections import defaultdict
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
@@ -17,7 +18,7 @@ from unix_lib.artefacts.errors import UserError
 from unix_lib.artefacts.manifest import MANIFEST, Manifest, read_manifest
 from unix_lib.config.jobs import JobShape
 from unix_lib.config.train import CheckpointSettings
-from unix_lib.jobs.attempts import DRIVER, attempts_path, read_attempts
+from unix_lib.jobs.attempts import attempts_path, driver_of, read_attempts
 from unix_lib.jobs.holders import holder_of
 from unix_lib.jobs.job import lock_path
 from unix_lib.jobs.standing import Standing, now, read_standing, standing_path
@@ -127,8 +128,8 @@ class Watcher:
 
     def snapshot(self) -> Snapshot:
         """The experiment now."""
-        done = [artefact for artefact in self._targets if self._is_done(artefact)]
-        missing = [artefact for artefact in self._targets if artefact not in set(done)]
+        is_done = {artefact: self._is_done(artefact) for artefact in self._targets}
+        done, missing = ([one for one in is_done if is_done[one] == wanted] for wanted in (True, False))
         running = {one.artefact: one for artefact in missing if (one := self._running(artefact)) is not None}
         failed = {bad.artefact: bad for artefact in missing if (bad := self._failed(artefact, running)) is not None}
         ids = [*(job.slurm_job for job in running.values()), *(job.slurm_job for job in failed.values())]
@@ -143,7 +144,7 @@ class Watcher:
             experiment=self._plan.name,
             results=str(self._results),
             at=now(),
-            driver=self._driver(),
+            driver=driver_of(self._results) or None,
             stages=[self._stage(stage, done, running, failed) for stage in STAGES if self._plan.targets(stage)],
             runs=[self._run(run, jobs, running, failed, left) for run, jobs in self._plan.parts("train").items()],
             running=list(running.values()),
@@ -158,12 +159,16 @@ class Watcher:
 
     def _is_done(self, artefact: str) -> bool:
         """Whether all that a job makes is there."""
-        names = [artefact, *(name for name, job in self._made_along.items() if job == artefact)]
-        return all((self._results / name / MANIFEST).is_file() for name in names)
+        return all((self._results / name / MANIFEST).is_file() for name in (artefact, *self._made_along[artefact]))
 
     @cached_property
-    def _made_along(self) -> dict[str, str]:
-        return {name: job.made_by for name, job in self._plan.jobs.items() if job.made_by is not None}
+    def _made_along(self) -> defaultdict[str, list[str]]:
+        """What else each job makes."""
+        found = defaultdict[str, list[str]](list)
+        for name, job in self._plan.jobs.items():
+            if job.made_by is not None:
+                found[job.made_by].append(name)
+        return found
 
     def _shape(self, artefact: str) -> JobShape:
         return self._plan.jobs[artefact].execution.job
@@ -232,15 +237,6 @@ class Watcher:
             except UserError:
                 return None
         return self._manifests[artefact]
-
-    def _driver(self) -> str | None:
-        """Who makes these results; the text stays when it ends, so that only this host's can be told dead."""
-        path = self._results / DRIVER
-        try:
-            text = path.read_text(encoding="utf-8")
-        except (OSError, ValueError):
-            return None
-        return text or None
 
     def _stage(
         self, stage: str, done: list[str], running: dict[str, RunningJob], failed: dict[str, FailedJob]
