@@ -5,6 +5,7 @@ loss has its source and, over documents, a standard error. A document's loss doe
 """
 
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from unix_lib.analyze.heldout_loss_kind import HeldoutLossSettings
 from unix_lib.artefacts.manifest import Manifest, read_manifest
 from unix_lib.artefacts.recipe import recipe_of
 from unix_lib.config.jobs import Execution
+from unix_lib.evaluate.intervals import error_of_ratio
 from unix_lib.evaluate.tables import ORIGIN, null_for_nan, origin_of, write_table
 from unix_lib.jobs.job import Job
 from unix_lib.models.checkpoint import load_model
@@ -44,19 +46,23 @@ HELDOUT_LOSS = pa.schema(
 
 def make_heldout_loss(job: Job[HeldoutLossSettings, Execution]) -> Manifest:
     """Make `analyze/heldout_loss-<run>-step-<step>`; a source without held-out documents has no row."""
-    checkpoint, pack = job.input("checkpoint"), job.input("pack")
-    device = torch.device(device_of(job.shape))
-    model = load_model(checkpoint / "model", torch.float32)
-    model.eval().to(device)
-    origin, rows = vars(origin_of(checkpoint)), list[Row]()
-    for source, documents in heldout_documents(pack, job.settings).items():
-        sums = np.array([document_sums(model, document, device) for document in documents]).reshape(-1, 4)
+    origin, rows = vars(origin_of(job.input("checkpoint"))), list[Row]()
+    for source, _, sums in heldout_sums(job):
         for place, modality in enumerate(MODALITIES):
             losses, targets = sums[:, place], sums[:, place + 2]
             if targets.any():
                 rows.append(origin | {"source": source, "modality": modality} | mean_loss(losses, targets))
-        logger.info("'%s': %d held-out documents", source, len(documents))
     return job.finish({HELDOUT_LOSS_TABLE: write_table(rows, HELDOUT_LOSS, job.folder / HELDOUT_LOSS_TABLE)})
+
+
+def heldout_sums(job: Job[HeldoutLossSettings, Execution]) -> Iterator[tuple[str, list[Documents], np.ndarray]]:
+    """Each source's held-out documents and float64 (D, 4): summed losses of text and image targets, their numbers."""
+    device = torch.device(device_of(job.shape))
+    model = load_model(job.input("checkpoint") / "model", torch.float32)
+    model.eval().to(device)
+    for source, documents in heldout_documents(job.input("pack"), job.settings).items():
+        yield source, documents, np.array([_sums(model, document, device) for document in documents]).reshape(-1, 4)
+        logger.info("'%s': %d held-out documents", source, len(documents))
 
 
 def heldout_documents(pack: Path, settings: HeldoutLossSettings) -> dict[str, list[Documents]]:
@@ -92,15 +98,11 @@ def mean_loss(losses: np.ndarray, targets: np.ndarray) -> Row:
     """
     losses, targets = losses[targets > 0], targets[targets > 0]
     loss, count = losses.sum() / targets.sum(), len(targets)
-    # Of a ratio of means: the spread of what each document is off by, over its mean number of targets.
-    off = losses - loss * targets
-    error = off.std(ddof=1) / count**0.5 / targets.mean() if count > 1 else float("nan")
-    measured = {"loss": float(loss), "standard_error": null_for_nan(float(error))}
+    measured = {"loss": float(loss), "standard_error": null_for_nan(error_of_ratio(losses, targets))}
     return measured | {"documents": count, "targets": int(targets.sum())}
 
 
-def document_sums(model: Any, document: Documents, device: torch.device) -> list[float]:
-    """Summed losses of text and of image targets, and how many of each."""
+def _sums(model: Any, document: Documents, device: torch.device) -> list[float]:
     with torch.no_grad():
         output = model(**move_batch(build_batch([document], model.config), device))
     sums: list[float] = loss_sums(output).tolist()

@@ -21,6 +21,20 @@ _WEIGHTS_AT_ONCE = 4_000_000  # cells of the (resamples, samples) matrix held at
 Statistic = Callable[[np.ndarray], np.ndarray]
 
 
+def error_of_ratio(sums: np.ndarray, counts: np.ndarray) -> float:
+    """Standard error of what clusters' sums add up to over what their counts do; NaN of a single cluster.
+
+    Of a ratio of means: the spread of what each cluster is off by, over the mean count.
+
+    Args:
+        sums, counts: float (N,).
+    """
+    if len(sums) < 2:
+        return math.nan
+    off = sums - sums.sum() / counts.sum() * counts
+    return float(off.std(ddof=1) / len(off) ** 0.5 / counts.mean())
+
+
 @dataclass(frozen=True)
 class Estimate:
     """A value with its 95% interval; `n` is the number of samples behind it."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from unix_lib.evaluate.intervals import error_of_ratio
 from unix_lib.figures.evidence import REPLICATES, SEED, Difference, over_seeds, verdict_of
 from unix_lib.figures.style import compared_unix, ordered_architectures, preset_of
 
@@ -67,7 +68,7 @@ def _difference(sides: list[pd.DataFrame], modality: str) -> tuple[tuple[float, 
         per_target = both.sum(axis=1) / targets.sum()  # (2, S)
         means.append(per_target)
         point.append(per_target[0] - per_target[1])
-        errors.append(_error_of_documents((both[0] - both[1]).mean(axis=1), targets))
+        errors.append(error_of_ratio((both[0] - both[1]).mean(axis=1), targets))
     count = len(of_sources)
     error, freedom = float(np.sum(np.square(errors))) ** 0.5 / count, min(len(rows) for rows in of_sources) - 1
     noise = np.random.default_rng(SEED + 2).standard_t(freedom, (REPLICATES, 1)) * error
@@ -94,9 +95,3 @@ def _paired(sides: list[pd.DataFrame], modality: str, seeds: list[int]) -> "pd.D
     table = table.reset_index().rename(columns={"level_0": "source"})
     table = table[table.groupby("source").source.transform("size") > 1]
     return table if len(table) else None
-
-
-def _error_of_documents(differences: np.ndarray, targets: np.ndarray) -> float:
-    """Standard error, over documents, of the difference per target: a ratio of means."""
-    off = differences - differences.sum() / targets.sum() * targets
-    return float(off.std(ddof=1) / len(off) ** 0.5 / targets.mean())
