@@ -63,7 +63,7 @@ def _score_finding(  # noqa: PLR0917
     means = [100 * _mean_score(rows[rows.seed.isin(set(sides[0].seed) & set(sides[1].seed))]) for rows in sides]
     known = [100 * mean for mean in comparison.means]
     measured = f"{means[0]:.1f} against {means[1]:.1f}; above chance {known[0]:.1f}, {known[1]:.1f}"
-    difference = _in_percent(comparison.difference)
+    difference = comparison.difference.times(100)
     verdict, reason = verdict_of(difference, of_training=True)
     if not comparison.heard:
         verdict, reason = NOT_MEASURABLE, "neither is above chance beyond its interval on any benchmark"
@@ -124,7 +124,7 @@ def faster_by(unix: list[np.ndarray], other: list[np.ndarray], rng: np.random.Ge
     medians = [np.array([np.median(steps) for steps in side]) for side in (unix, other)]
     drawn = [np.stack([_resampled_median(steps, rng) for steps in side], axis=1) for side in (unix, other)]
     n = min(map(len, unix + other))
-    return _in_percent(over_seeds(drawn[0] / drawn[1] - 1, medians[0] / medians[1] - 1, n))
+    return over_seeds(drawn[0] / drawn[1] - 1, medians[0] / medians[1] - 1, n).times(100)
 
 
 def split_claim(samples: pd.DataFrame) -> Iterator[Finding]:
@@ -200,12 +200,6 @@ def _mean_score(rows: pd.DataFrame) -> float:
 
 def _pair(unix: str, other: str) -> str:
     return f"{architecture_name(unix)} against {architecture_name(other)}"
-
-
-def _in_percent(difference: Difference) -> Difference:
-    return Difference(
-        100 * difference.value, 100 * difference.low, 100 * difference.high, difference.n, difference.seeds
-    )
 
 
 def _compared_runs(inputs: Inputs) -> set[str]:

@@ -31,10 +31,7 @@ def draw(inputs: Inputs, settings: DrawnFigure) -> Drawing:
     gaps, differences, influence = [], [], []
     for dose in doses:
         gaps.append(_gap_row(dose))
-        scores = None if dose.comparison is None else dose.comparison.difference
-        in_points = scores and Difference(
-            100 * scores.value, 100 * scores.low, 100 * scores.high, scores.n, scores.seeds
-        )
+        in_points = None if dose.comparison is None else dose.comparison.difference.times(100)
         differences.append(_row("dose", "score difference, points", dose.name, in_points))
         influence += _influence_rows(dose)
     table = pd.DataFrame([*primary, *second, *gaps, *differences, *influence], columns=COLUMNS)

@@ -7,7 +7,7 @@ with one seed it is unknown, and a claim about what training makes stays undecid
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -39,6 +39,10 @@ class Difference:
         if math.isclose(self.low, self.high, abs_tol=1e-12):
             object.__setattr__(self, "low", math.nan)
             object.__setattr__(self, "high", math.nan)
+
+    def times(self, factor: float) -> "Difference":
+        """The same in other units."""
+        return replace(self, value=factor * self.value, low=factor * self.low, high=factor * self.high)
 
     def __str__(self) -> str:
         known = math.isfinite(self.low) and math.isfinite(self.high)

@@ -80,14 +80,13 @@ class _Row:
 
 
 def _second(found: LossDifference) -> _Row:
-    one = found.difference
     return _Row(
         "3, 4" if preset_of(found.other) == "shared" else "4",
         "second",
         f"held-out loss, {found.modality}",
         f"{architecture_name(found.unix)} against {architecture_name(found.other)}",
         f"{found.means[1]:.3f} against {found.means[0]:.3f} nats",
-        Difference(1000 * one.value, 1000 * one.low, 1000 * one.high, one.n, one.seeds),
+        found.difference.times(1000),
         found.verdict if found.last else "",
         found.reason if found.last else "an earlier step",
         found.step,
