@@ -7,7 +7,7 @@ caches, how a checkpoint samples); for a recipe the digest in its name. A file t
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
@@ -81,6 +81,11 @@ def verify(results: Path, progress: Callable[[Verification], None] = lambda so_f
     return found
 
 
+def stays_elsewhere(below: str, patterns: Iterable[str]) -> bool:
+    """Whether a file, by its path below the results, is one that a list of what is `LEFT_OUT` names."""
+    return any(fnmatch(f"/{below}", f"{pattern}*") for pattern in patterns)
+
+
 class _Inventory:
     """The files of an experiment, and what proves them."""
 
@@ -110,7 +115,8 @@ class _Inventory:
             self.found.unproven.append(f"{folder / MANIFEST}: its provenance; of an earlier version, without a seal")
         for entry in manifest.files:
             path = folder / entry.path
-            if not path.parent.exists() and self._stays_elsewhere(path):
+            below = path.relative_to(self.results).as_posix()
+            if not path.parent.exists() and stays_elsewhere(below, self._left_out):
                 self.found.unproven.append(f"{path}: not here; it stays where it was made")
             else:
                 self.expected[path] = entry.bytes, entry.sha256
@@ -121,10 +127,6 @@ class _Inventory:
                 self.found.unproven.append(f"{folder / entry.path}: missing; the artefact is whole without it")
         for hashes in sorted(folder.rglob(HASHES)):
             self.add_sealed(hashes.parent)
-
-    def _stays_elsewhere(self, path: Path) -> bool:
-        below = path.relative_to(self.results).as_posix()
-        return any(fnmatch(f"/{below}", f"{pattern}*") for pattern in self._left_out)
 
     def add_sealed(self, folder: Path) -> None:
         """The files of a sealed folder."""

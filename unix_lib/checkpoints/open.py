@@ -65,13 +65,10 @@ def open_checkpoint(
         except NoImages:
             if with_images:
                 raise
-    with_images = image_tokenizer is not None and with_images is not False
-    if with_images:
-        assert image_tokenizer is not None
-        open_artefact(image_tokenizer)
     device = usable(device)
     checkpoint = Checkpoint(artefact, image_tokenizer, batch_size, device, wording_of(artefact), **decoding)
-    if with_images:
+    if image_tokenizer is not None and with_images is not False:
+        open_artefact(image_tokenizer)
         require_same_codes(checkpoint.image_tokenizer, checkpoint.vocabulary)
     return checkpoint
 

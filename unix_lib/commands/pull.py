@@ -9,8 +9,8 @@ from rich.console import Console
 from unix_lib.artefacts.errors import UserError
 from unix_lib.commands.experiment import PlannedExperiment
 from unix_lib.recipes.plan import STAGES, Plan
-from unix_lib.recipes.workspace import PLANNED, link_current, planned_digests, unfinished, write_planned
-from unix_lib.versioning.pipeline import pipeline_path
+from unix_lib.recipes.workspace import link_current, planned_digests, unfinished, write_planned
+from unix_lib.versioning.pipeline import locked_digests, pipeline_path
 from unix_lib.versioning.policy import write_left_out
 from unix_lib.versioning.repository import add_kept, kept_outs, repository, require_remote, stages_of
 
@@ -54,13 +54,9 @@ def run(config: Path, console: Console) -> int:
 
 def _made_otherwise(plan: Plan, locked: dict[str, Any]) -> list[str]:
     """Artefacts without digests that the lock and the plan both have, by different recipes."""
-    planned = {(stage, name): digest for stage, jobs in planned_digests(plan).items() for name, digest in jobs.items()}
-    file = f"results/{plan.name}/{PLANNED}"
-    kept = {
-        (stage, name): digest
-        for each in locked.values()
-        for stage, digests in each.get("params", {}).get(file, {}).items()
-        for name, digest in digests.items()
-    }
+    kept, planned = (
+        {(stage, name): digest for stage, jobs in digests.items() for name, digest in jobs.items()}
+        for digests in (locked_digests(locked, plan.name), planned_digests(plan))
+    )
     differing = {key for key in kept.keys() & planned.keys() if kept[key] != planned[key] and key[0] not in DRAWN}
     return [f"{stage}/{name}" for stage, name in sorted(differing, key=lambda key: (STAGES.index(key[0]), key[1]))]

@@ -5,13 +5,17 @@ it finds, and a bare `dvc pull` fails where one was never made.
 """
 
 import shlex
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, StrictUndefined
 
 from unix_lib.artefacts.files import replace_where_changed
+from unix_lib.compare.side import Planned
 from unix_lib.recipes.plan import Plan
+from unix_lib.recipes.workspace import PLANNED
 
 DEFAULT = "laptop"  # the experiment of a bare `dvc repro`
 TEMPLATE = Path(__file__).with_name("dvc.yaml.jinja")
@@ -57,6 +61,15 @@ def write_pipeline(plan: Plan, config: Path, profile: str | None) -> Path:
     )
     replace_where_changed(path, text)
     return path
+
+
+def locked_digests(stages: Mapping[str, Any], experiment: str) -> Planned:
+    """Digests of the recipes that what the stages of a `dvc.lock` made was made from, by Snakemake's stage and name."""
+    found: dict[str, dict[str, str]] = defaultdict(dict)
+    for stage in stages.values():
+        for name, digests in stage.get("params", {}).get(f"results/{experiment}/{PLANNED}", {}).items():
+            found[name] |= digests
+    return found
 
 
 def _builds_on(name: str, stages: dict[str, list[str]]) -> Iterator[str]:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from unix_lib.artefacts.files import replace_where_changed
 from unix_lib.artefacts.names import checkpoint_name
-from unix_lib.artefacts.verify import LEFT_OUT
+from unix_lib.artefacts.verify import LEFT_OUT, stays_elsewhere
 from unix_lib.recipes.plan import Plan
 
 GIT, DVC, NEITHER = "git", "DVC", "neither"
@@ -66,7 +66,7 @@ def write_left_out(plan: Plan, results: Path) -> None:
 
 def kind_of(below: str, patterns: list[str]) -> Kind:
     """The kind of a file by its path below `results/<experiment>`; `patterns` are those of `left_out`."""
-    if any(fnmatch(f"/{below}", f"{pattern}*") for pattern in patterns):
+    if stays_elsewhere(below, patterns):
         return EARLIER_MODELS
     return next(kind for kind in POLICY if any(fnmatch(below, pattern) for pattern in kind.patterns))
 

@@ -1,6 +1,5 @@
 """Results as a git revision has them: its tables from git, and what DVC kept of scores, figures and recipes."""
 
-from collections import defaultdict
 from pathlib import Path
 
 import yaml
@@ -9,8 +8,7 @@ from unix_lib.artefacts.manifest import MANIFEST
 from unix_lib.artefacts.recipe import RECIPE
 from unix_lib.compare.side import Planned
 from unix_lib.recipes.plan import STAGES
-from unix_lib.recipes.workspace import PLANNED
-from unix_lib.versioning.pipeline import pipeline_path
+from unix_lib.versioning.pipeline import locked_digests, pipeline_path
 from unix_lib.versioning.repository import SharingError
 
 WHOLE = {"evaluate": (".parquet",), "figures": (".csv",)}  # stages, and which of their files are read
@@ -31,11 +29,8 @@ def bring(revision: str, experiment: str, folder: Path) -> tuple[Planned | None,
     except RevError:
         raise SharingError(f"{revision}: no config, no results folder and no revision that git knows") from None
     results, lock = f"results/{experiment}", pipeline_path(experiment).with_name("dvc.lock").as_posix()
-    planned: dict[str, dict[str, str]] = defaultdict(dict)
-    if files.exists(lock):
-        for stage in yaml.safe_load(files.read_text(lock))["stages"].values():
-            for name, digests in stage.get("params", {}).get(f"{results}/{PLANNED}", {}).items():
-                planned[name] |= digests
+    stages = yaml.safe_load(files.read_text(lock))["stages"] if files.exists(lock) else {}
+    planned = locked_digests(stages, experiment)
     missing = 0
     for stage in ("summary", *STAGES):
         for path in files.find(f"{results}/{stage}") if files.isdir(f"{results}/{stage}") else ():
