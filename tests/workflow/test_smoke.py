@@ -23,8 +23,8 @@ from tests.sources.row_files import LAYOUTS, config_of, picture, published
 from unix_lib.artefacts.manifest import MANIFEST, Manifest, read_manifest
 from unix_lib.artefacts.recipe import Recipe, read_recipe
 from unix_lib.artefacts.verify import verify
-from unix_lib.config.kinds import known_kinds
 from unix_lib.config.shipped import SHIPPED
+from unix_lib.figures.kinds import KINDS
 from unix_lib.jobs.job import Job
 from unix_lib.jobs.standing import SUFFIX as STANDING
 from unix_lib.recipes.workspace import execution_path
@@ -153,6 +153,9 @@ def test_what_a_killed_job_left_is_believed_only_where_it_is_whole(
         made: Manifest = job.make()
         return made
 
+    def left_behind() -> list[Path]:
+        return [path for path in files_in(results / "work") if not path.name.endswith((".lock", STANDING))]
+
     def die(*arguments: Any, **keywords: Any) -> None:
         raise KeyboardInterrupt
 
@@ -166,7 +169,7 @@ def test_what_a_killed_job_left_is_believed_only_where_it_is_whole(
         with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
             patch.setattr("unix_lib.jobs.job.write_manifest", die)
             attempt(recipe)
-        left = [path for path in files_in(results / "work") if not path.name.endswith((".lock", STANDING))]
+        left = left_behind()
         if not left:
             shutil.rmtree(folder)
             shutil.copytree(tmp_path / "whole", folder)
@@ -177,7 +180,7 @@ def test_what_a_killed_job_left_is_believed_only_where_it_is_whole(
         caplog.clear()
         assert attempt(recipe).digest == digest
         assert "damaged" in caplog.text
-        assert not [path for path in files_in(results / "work") if not path.name.endswith((".lock", STANDING))]
+        assert not left_behind()
     assert resumed == {"tokenizers", "encode", "tokenize", "pack", "train", "generate", "evaluate"}
     assert verify(results).faults == []
 
@@ -199,12 +202,7 @@ def test_the_report_shows_every_figure_and_every_score_has_an_interval(smoke: Pa
     current = smoke / "results" / "smoke" / "current"
     page = (current / "report" / "summary" / "index.html").read_text()
     drawn = re.findall(r'<h3 id="(\w+)">[^<]*</h3>\s*<figure><img class="drawn" alt="[^"]*" src="data:image/svg', page)
-    figures = known_kinds("figure").keys() - {
-        "dose_response",
-        "dose_outcomes",
-        "power_spectrum",
-        "outcomes",
-    }  # on demand
+    figures = {name for name, kind in KINDS.items() if not kind.only_named}
     assert sorted(drawn) == sorted(figures - {"claims"})  # a table
     for source in ("shapes", "finevision", "webdataset"):
         assert f"<h3>Samples of {source}</h3>" in page
