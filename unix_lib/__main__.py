@@ -9,8 +9,15 @@ import typer
 
 import unix_lib
 from unix_lib.artefacts.errors import UserError
-from unix_lib.commands import analyze_options, generate_options, judge_options, translate_options
-from unix_lib.commands.checkpoint_options import CheckpointPath, ImageTokenizerPath
+from unix_lib.commands import (
+    analyze_options,
+    benchmark_options,
+    generate_options,
+    judge_options,
+    translate_options,
+)
+from unix_lib.commands.checkpoint_options import CheckpointPath
+from unix_lib.commands.evaluate_options import evaluate
 from unix_lib.commands.screen import console
 from unix_lib.commands.serve_options import serve
 from unix_lib.commands.unexpected import in_one_line
@@ -22,6 +29,7 @@ ResultsPath = Annotated[Path, typer.Argument(help="results/<experiment>")]
 LAPTOP = Path("config/laptop.yaml")
 
 app.add_typer(analyze_options.app, name="analyze")
+app.add_typer(benchmark_options.app)
 app.add_typer(generate_options.app, name="generate")
 app.add_typer(judge_options.app, name="judge")
 app.add_typer(translate_options.app, name="translate")
@@ -244,79 +252,6 @@ def lay_out(
     raise typer.Exit(command.run(answers, output, console))
 
 
-@app.command("benchmark-model")
-def benchmark_model(
-    *,
-    training_layers: Annotated[int, typer.Option(min=6)] = 8,
-    training_width: Annotated[int, typer.Option(min=64, help="a multiple of 64")] = 256,
-    training_vocabulary: Annotated[int, typer.Option(min=16, help="text rows of the embedding")] = 8192,
-    pack_tokens: Annotated[int, typer.Option(min=2, help="tokens of the pack that is trained on")] = 4096,
-    layers: Annotated[int, typer.Option(min=6, help="of the decoder that generates")] = 12,
-    width: Annotated[int, typer.Option(min=64, help="a multiple of 64")] = 512,
-    vocabulary: Annotated[int, typer.Option(min=16, help="text rows of the embedding")] = 151_936,
-    codes: Annotated[int, typer.Option(min=2, help="codes of an image")] = 64,
-    batch: Annotated[int, typer.Option(min=1, help="images generated together")] = 4,
-    rounds: Annotated[int, typer.Option(min=1, help="times that each contender runs")] = 3,
-    gpu_codes: Annotated[int, typer.Option(min=2, help="codes of an image at 3B")] = 256,
-    device: Annotated[str, typer.Option(help="cpu, cuda, or auto: both where there is a GPU")] = "auto",
-) -> None:
-    """Time training and decoding beside transformers' own model; one table. Minutes on two cores."""
-    from unix_lib.commands import benchmark_model as command
-
-    training = command.size(training_layers, training_width, training_vocabulary, pack_tokens, codes=256)
-    generation = command.size(layers, width, vocabulary, codes + 64, codes=codes)
-    order = command.Order(training, generation, pack_tokens, batch, rounds, gpu_codes)
-    raise typer.Exit(command.run(order, device, console))
-
-
-@app.command("benchmark-serve")
-def benchmark_serve(
-    checkpoint: CheckpointPath,
-    *,
-    clients: Annotated[int, typer.Option(min=1, help="that ask at the same time")] = 64,
-    slots: Annotated[int, typer.Option(min=1, help="images drawn together")] = 8,
-    seconds: Annotated[float, typer.Option(min=0.1, help="that clients come and stay")] = 120,
-    image_tokenizer: ImageTokenizerPath = None,
-) -> None:
-    """Time a server under load beside the engine that it runs on; one table."""
-    from unix_lib.commands import benchmark_serve as command
-
-    raise typer.Exit(
-        command.run(checkpoint, image_tokenizer, clients=clients, slots=slots, seconds=seconds, console=console)
-    )
-
-
-@app.command("benchmark-data")
-def benchmark_data(
-    *,
-    vocabulary: Annotated[int, typer.Option(min=300, help="tokens of the BPE")] = 32_768,
-    documents: Annotated[int, typer.Option(min=1, help="lengths that are planned")] = 1_000_000,
-    photographs: Annotated[int, typer.Option(min=2)] = 96,
-    megabytes: Annotated[int, typer.Option(min=1, help="of files that are hashed")] = 2048,
-    rounds: Annotated[int, typer.Option(min=1, help="times that each contender runs")] = 3,
-    pictures: Annotated[Path | None, typer.Option(help="pictures that near-duplicates are looked for among")] = None,
-) -> None:
-    """Time samples to packs, plans, images and inventories beside plain loops; one table. Minutes on two cores."""
-    from unix_lib.commands import benchmark_data as command
-
-    raise typer.Exit(command.run(vocabulary, documents, photographs, megabytes, pictures, rounds, console))
-
-
-@app.command("benchmark-saves")
-def benchmark_saves(
-    *,
-    gigabytes: Annotated[
-        float, typer.Option(min=0.001, help="of the training state; three times that of memory")
-    ] = 4.5,
-    folder: Annotated[Path, typer.Option(help="on the disk that is meant")] = Path("results"),
-    rounds: Annotated[int, typer.Option(min=1, help="saves each way")] = 3,
-) -> None:
-    """Time how long saves of a training state hold training up, waiting for the disk and in the background."""
-    from unix_lib.commands import benchmark_saves as command
-
-    raise typer.Exit(command.run(gigabytes, folder, rounds, console))
-
-
 @app.command()
 def export(
     checkpoint: CheckpointPath, output: Annotated[Path, typer.Argument(help="new folder for the Qwen checkpoint")]
@@ -343,40 +278,7 @@ def import_checkpoint(
     raise typer.Exit(command.run(folder, name, image_tokenizer, template, language, console))
 
 
-@app.command()
-def evaluate(
-    what: Annotated[
-        list[str], typer.Argument(help="checkpoints, addresses (http://.../v1), or one YAML file with a list of models")
-    ],
-    *,
-    benchmarks: Annotated[str | None, typer.Option(help="names, groups or families, apart by commas")] = None,
-    config: Annotated[Path | None, typer.Option(help="config whose benchmarks and sampling are meant")] = None,
-    file: Annotated[list[str] | None, typer.Option(help="<benchmark>=<path> of a file that lies elsewhere")] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="only the first this many samples of each")] = None,
-    guidance: Annotated[float | None, typer.Option(min=0, help="s in u + s (c - u); 1 goes without")] = None,
-    batch_size: Annotated[int | None, typer.Option(min=1, help="samples computed together")] = None,
-    device: Annotated[str | None, typer.Option(help="cpu, cuda, or auto")] = None,
-    image_tokenizer: ImageTokenizerPath = None,
-    csv: Annotated[Path | None, typer.Option(help="also write all scores to this file")] = None,
-) -> None:
-    """Score checkpoints on benchmarks, without an experiment around them; goes on where it was stopped.
-
-    Benchmarks are those of config/ablation-1.5b.yaml, the paper's, where no other config is named.
-    """
-    from unix_lib.commands import evaluate as command
-
-    options = {
-        "benchmarks": [name.strip() for name in benchmarks.split(",")] if benchmarks else None,
-        "config": None if config is None else str(config),
-        "files": dict(each.partition("=")[::2] for each in file) if file else None,
-        "limit": limit,
-        "guidance": guidance,
-        "batch_size": batch_size,
-        "device": device,
-        "image_tokenizer": None if image_tokenizer is None else str(image_tokenizer),
-    }
-    given = {name: value for name, value in options.items() if value is not None}
-    raise typer.Exit(command.run(what, given, csv, console))
+app.command("evaluate")(evaluate)
 
 
 @app.command(
