@@ -22,6 +22,12 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 AT_START = dict(os.environ)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests first: a file is one process's, and the last one would keep it at work alone."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 @pytest.fixture(autouse=True)
 def environment_of_the_start() -> Iterator[None]:
     """Take back what the test, or a fixture of its module, changed in the process's environment."""
