@@ -56,6 +56,16 @@ def test_rounds_add_up_to_all_documents(tmp_path: Path) -> None:
     assert enough >= reliability / 2 and fewer <= count
 
 
+def test_a_mixture_without_enough_documents_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    model, rounds = tiny_model({"preset": "shared"}), rounds_of(1)
+    measured_in_rounds(model, rounds, measurement(0.999), PLENTY, tmp_path / "out")
+    assert "after 4 documents per modality there are no 4 more" in caplog.text
+    caplog.clear()
+    measured_in_rounds(model, rounds, measurement(0.999, documents=4), PLENTY, tmp_path / "as many as allowed")
+    measured_in_rounds(model, rounds, measurement(1e-9), PLENTY, tmp_path / "reliable")
+    assert "there are no" not in caplog.text
+
+
 @pytest.mark.parametrize("memory", [PLENTY, 1])
 def test_killed_in_any_round_it_ends_alike(tmp_path: Path, memory: int) -> None:
     """Killed after its second round, with its newest save damaged or not: the same bytes, from what is whole."""

@@ -51,6 +51,16 @@ def measured_in_rounds(
         logger.info("round %d: reliability %.3f of %.3f, %.1f s a round", number, reliability, wanted, took)
         if number == 1:
             _say_what_it_takes(reliability, wanted, settings)
+    documents = done * settings.round_documents
+    if done and reliability < wanted and documents + settings.round_documents <= settings.documents:
+        logger.warning(
+            "after %d documents per modality there are no %d more of both in an epoch of the mixture: the reliability "
+            "stays at %.3f of %.3f; a larger share of the scarcer modality would bring more",
+            documents,
+            settings.round_documents,
+            reliability,
+            wanted,
+        )
     return products, done, reliability
 
 
