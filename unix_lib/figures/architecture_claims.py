@@ -198,8 +198,8 @@ def above_exact(mean: pd.Series, best: float) -> Difference:
         right, wrong = samples * value, samples * (1 - value)
         low = min(low, float(special.betaincinv(right, wrong + 1, 0.025)))
         high = max(high, float(special.betaincinv(right + 1, wrong, 0.975)))
-    bounds = (100 * bound - best for bound in (value, low, high))
-    return Difference(*bounds, int(mean.n), 0, Spread(0.0, 100 * error))
+    value, low, high = (100 * bound - best for bound in (value, low, high))
+    return Difference(value, low, high, int(mean.n), 0, Spread(0.0, 100 * error))
 
 
 def _active_parameters(inputs: Inputs, architecture: str) -> float:

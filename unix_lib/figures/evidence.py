@@ -66,8 +66,8 @@ class Difference:
     def times(self, factor: float) -> "Difference":
         """The same in other units."""
         spread = None if self.spread is None else self.spread.times(factor)
-        bounds = {"low": factor * self.low, "high": factor * self.high}
-        return replace(self, value=factor * self.value, spread=spread, **bounds)
+        value, low, high = factor * self.value, factor * self.low, factor * self.high
+        return replace(self, value=value, low=low, high=high, spread=spread)
 
     def __str__(self) -> str:
         known = math.isfinite(self.low) and math.isfinite(self.high)
