@@ -13,7 +13,7 @@ from unix_lib.figures.analysis_claims import ENTROPY_ORDERS
 from unix_lib.figures.architecture_claims import pair_name
 from unix_lib.figures.loss_differences import MODALITIES
 from unix_lib.figures.published import TEXT_BENCHMARKS
-from unix_lib.figures.style import PAPER_SPLIT, compared_unix, preset_of
+from unix_lib.figures.style import PAPER_SPLIT, architecture_name, compared_unix, preset_of
 from unix_lib.power.variances import LOSS
 from unix_lib.recipes.known_jobs import PlannedJobs
 from unix_lib.recipes.of_runs import OF_RUNS, jobs_of_run
@@ -137,7 +137,7 @@ def _scores(arm: _Arm) -> Iterator[Design]:
         for other in others if chosen else ():
             assert chosen is not None
             seeds, jobs, answering = arm.common(None, chosen, other)
-            part = pair_name(chosen, other) if outcome == "4" else f"against {other}"
+            part = pair_name(chosen, other) if outcome == "4" else f"against {architecture_name(other)}"
             asked = _questions(arm.plan, jobs)
             yield Design(outcome, arm.name, part, seeds, asked, "prompts and questions", tuple(jobs), tuple(answering))
 
