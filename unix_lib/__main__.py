@@ -71,6 +71,20 @@ def plan(
 
 
 @app.command()
+def power(
+    config: ConfigPath = LAPTOP,
+    decide: Annotated[
+        list[str] | None,
+        typer.Option(help="<claim>=<difference> to decide; default: half of what is planned to be decided"),
+    ] = None,
+) -> None:
+    """Show which difference each claim could be decided by as planned, and what would have to be added."""
+    from unix_lib.commands import power as command
+
+    raise typer.Exit(command.run(config, decide or [], console))
+
+
+@app.command()
 def status(
     config: ConfigPath = LAPTOP,
     watch: Annotated[bool, typer.Option("--watch", help="show it anew until all is done")] = False,

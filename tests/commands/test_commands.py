@@ -46,6 +46,15 @@ def test_plan_says_what_is_done_what_would_run_and_why(project: Project) -> None
     assert "0/3" in unix_row
 
 
+def test_power_says_what_is_not_known_and_refuses_a_difference_of_nothing(project: Project) -> None:
+    finished = command(project, "power")
+    assert finished.returncode == 0, finished.stderr
+    assert "What tiny could decide" in finished.stdout and "not known" in finished.stdout
+    assert (project.results / "preview" / "power.svg").is_file()
+    refused = command(project, "power", "--decide", "9=1")
+    assert refused.returncode != 0 and "--decide 9: config/laptop.yaml plans nothing" in refused.stderr
+
+
 def test_plan_says_what_an_epoch_has_of_each_source_and_what_is_repeated(project: Project) -> None:
     parts = project.config["pack"]["mixtures"]["mixed"]["parts"]
     parts[0]["weight"], parts[1]["tokens"] = 2.5, 10**9

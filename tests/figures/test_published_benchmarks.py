@@ -12,28 +12,39 @@ from unix_lib.figures import score_table
 from unix_lib.figures.architecture_claims import scale_claim
 from unix_lib.figures.drawn_table import TextTable
 from unix_lib.figures.evidence import FAILS, HOLDS, NOT_MEASURABLE, UNDECIDED
-from unix_lib.figures.family_means import PAPER_MEAN, family_means, mean_cells, shown_means
+from unix_lib.figures.family_means import PAPER_MEAN, family_means, left_out_notes, mean_cells, shown_means
 from unix_lib.figures.inputs import Inputs
 from unix_lib.figures.make import draw_figure
 from unix_lib.figures.published import TEXT_BENCHMARKS
 from unix_lib.figures.samples import SAMPLE_COLUMNS
 from unix_lib.figures.scores import measured_scores
+from unix_lib.report.gather import left_out_rows
 
-FAMILY = dict.fromkeys(TEXT_BENCHMARKS, "text") | {"geneval": "generation", "mmbench": "understanding"}
+FAMILY = dict.fromkeys(TEXT_BENCHMARKS, "text") | {
+    "geneval": "generation",
+    "mmbench": "understanding",
+    "pope": "understanding",
+}
 UNIX = "unix 12:6"
 
 
 def experiment(
-    results: Path, values: Mapping[str, float], *, active: float = 3.1e9, local: bool = False, architecture: str = UNIX
+    results: Path,
+    values: Mapping[str, float],
+    *,
+    active: float = 3.1e9,
+    local: bool = False,
+    architecture: str = UNIX,
+    chances: Mapping[str, float] | None = None,
 ) -> Inputs:
     """One run's evaluation, of 1,000 samples a benchmark, also by another protocol; and its checkpoint."""
     origin = {"run": "one", "step": 100, "tokens": 10, "architecture": architecture, "seed": 218}
-    interval = {"standard_error": 0.01, "n": 1000, "chance": None, "judge": ""}
+    interval = {"standard_error": 0.01, "n": 1000, "judge": ""}
     rows = [
         origin
         | interval
         | {"benchmark": name, "metric": metric, "value": value + shift, "low": value + shift - 0.02}
-        | {"high": value + shift + 0.02, "protocol": f"{name}, {protocol}"}
+        | {"high": value + shift + 0.02, "protocol": f"{name}, {protocol}", "chance": (chances or {}).get(name)}
         for protocol, shift in (("second", -0.3), ("first", 0.0))
         for name, value in values.items()
         for metric in (["overall" if name == "geneval" else "acc" if name in TEXT_BENCHMARKS else "accuracy"])
@@ -111,6 +122,23 @@ def test_the_papers_mean_is_of_its_three_benchmarks(tmp_path: Path) -> None:
     assert PAPER_MEAN not in shown_means(own)  # questions of one's own are others
 
 
+@pytest.mark.parametrize(("pope", "left_out"), [(0.51, True), (0.49, True), (0.53, False)])
+def test_what_no_run_is_told_from_chance_on_is_in_no_mean(tmp_path: Path, pope: float, left_out: bool) -> None:
+    chances = {"pope": 0.5, "mmbench": 0.25}
+    inputs = experiment(tmp_path, {"pope": pope, "mmbench": 0.4}, chances=chances)
+    value = family_means(inputs).set_index("family").value["understanding"]
+    assert value == pytest.approx(40 if left_out else 100 * (pope + 0.4) / 2)
+    assert [row["benchmark"] for row in left_out_rows(inputs)] == ["pope"] * left_out
+    notes = left_out_notes(inputs)
+    assert [f"pope ({100 * pope:.0f} to {100 * pope:.0f}, chance 50)" in note for note in notes] == [True] * left_out
+
+
+def test_a_family_at_chance_keeps_its_mean(tmp_path: Path) -> None:
+    inputs = experiment(tmp_path, {"pope": 0.5, "mmbench": 0.25}, chances={"pope": 0.5, "mmbench": 0.25})
+    assert family_means(inputs).set_index("family").value["understanding"] == pytest.approx(37.5)
+    assert left_out_rows(inputs) == [] == left_out_notes(inputs)
+
+
 @pytest.mark.parametrize(("geneval", "verdict"), [(0.85, HOLDS), (0.81, UNDECIDED), (0.5, FAILS)])
 def test_claim_7_holds_geneval_against_the_best_published_7b_model(
     tmp_path: Path, geneval: float, verdict: str
@@ -128,7 +156,7 @@ def test_claim_7_holds_the_mean_of_all_text_benchmarks_against_table_1(tmp_path:
     assert (finding.part, finding.published) == ("mean of Table 1", "67.1 against 66.9 on mean of Table 1")
     assert finding.difference is not None
     assert finding.difference.value == pytest.approx(2.1)
-    assert finding.difference.high - finding.difference.low == pytest.approx(2 * 1.96 / 5**0.5, rel=1e-3)
+    assert finding.difference.high - finding.difference.low == pytest.approx(2 * 2 / 5**0.5)  # the scores' own
     assert finding.verdict == HOLDS
 
 

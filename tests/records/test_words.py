@@ -36,6 +36,7 @@ WITHOUT_ROWS = {
     "fetch",
     "jobs",
     "models",
+    "power",
     "scoring",
     "serve",
     "train",

@@ -15,6 +15,8 @@ from pydantic import ValidationError
 
 from tests.sources.making import make, source_jobs
 from tests.sources.reading import answer, is_true
+from tests.workflow.project import ROOT
+from unix_lib.config import load_experiment
 from unix_lib.images.files import image_id
 from unix_lib.records.schema import IMAGE, RECORD
 from unix_lib.records.shards import read_split
@@ -326,3 +328,13 @@ def test_a_space_that_is_all_held_out_is_refused():
     every_color = {("colors", color, shape) for color in RECORDS.colors for shape in RECORDS.shapes}
     with pytest.raises(SourceError, match="lower heldout_share"):
         draw_trained(RECORDS, "colors", every_color, random.Random(1))
+
+
+@pytest.mark.parametrize("config", ["laptop-long", "premise"])
+def test_experiments_whose_verdicts_count_hold_out_eight_combinations_a_task(config):
+    sources = load_experiment(ROOT / "config" / f"{config}.yaml").sources.values()
+    scenes = [source for source in sources if isinstance(source, ShapesSource)]
+    assert scenes
+    for source in scenes:
+        held_out = choose_held_out(source.colors, source.shapes, source.heldout_share, source.seed)
+        assert min(map(len, held_out.values())) >= 8

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Protocol, runtime_checkable
 
 from rich.console import Console
 from rich.table import Table
@@ -15,25 +14,18 @@ from unix_lib.architectures.plans import architecture_label
 from unix_lib.commands.experiment import PlannedExperiment
 from unix_lib.commands.marks import NOT_MEASURED, marked
 from unix_lib.commands.plan_mixtures import print_mixtures
+from unix_lib.commands.power import short_table
 from unix_lib.recipes.changes import reason_of
 from unix_lib.recipes.costs import run_costs, run_tokens
 from unix_lib.recipes.disk import disk_bytes
 from unix_lib.recipes.estimate import Estimate, Estimates
+from unix_lib.recipes.of_runs import OF_RUNS, jobs_of_run
 from unix_lib.recipes.plan import STAGES, Plan
 from unix_lib.recipes.scale import short
 from unix_lib.recipes.schedule import TimedJob, wall_seconds
 from unix_lib.recipes.sharing import shareable
 from unix_lib.recipes.workspace import unfinished
 from unix_lib.watch.at_work import at_work
-
-OF_RUNS = ("train", "generate", "evaluate", "analyze")  # stages
-
-
-@runtime_checkable
-class OfRun(Protocol):
-    """Settings of a job that belongs to a run."""
-
-    run: str
 
 
 @dataclass(frozen=True)
@@ -122,6 +114,9 @@ def run(path: Path, cores: int | None, console: Console) -> int:
     if experiment.config.train is not None:
         console.print(_runs_table(forecast))
     console.print(stages)
+    decidable = short_table(experiment, estimates)
+    if decidable is not None:
+        console.print(decidable)
     lines = print_mixtures(experiment.plan, experiment.results, console)
     if forecast.shared:
         stores = sorted({str(folders[0].parents[1]) for folders in forecast.shared.values()})
@@ -141,7 +136,7 @@ def _runs_table(forecast: Forecast) -> Table:
     for heading in headings:
         table.add_column(heading, justify="left" if heading in ("run", "architecture") else "right", no_wrap=True)
     for name, settings in config.runs.items():
-        costs, cost = run_costs(config, name), forecast.cost(_of_run(forecast.plan, name, *OF_RUNS))
+        costs, cost = run_costs(config, name), forecast.cost(jobs_of_run(forecast.plan, name, *OF_RUNS))
         table.add_row(
             name,
             architecture_label(settings.plan),
@@ -149,7 +144,7 @@ def _runs_table(forecast: Forecast) -> Table:
             pair(short(costs.text.parameters), short(costs.vision.parameters)),
             short(settings.checkpoints[-1]),
             f"≤ {short(run_tokens(config, name))}",
-            *(_done(forecast, _of_run(forecast.plan, name, stage)) for stage in ("train", "evaluate", "analyze")),
+            *(_done(forecast, jobs_of_run(forecast.plan, name, stage)) for stage in ("train", "evaluate", "analyze")),
             cost.time,
             *[hours(cost.gpu_hours)] * on_gpus,
         )
@@ -201,12 +196,6 @@ def _summary(forecast: Forecast, cores: int) -> list[str]:
             "good to a factor of five."
         )
     return lines
-
-
-def _of_run(plan: Plan, run_name: str, *stages: str) -> list[str]:
-    """Jobs of some stages that belong to a run."""
-    settings = {artefact: plan.jobs[artefact].settings for artefact in plan.targets(*stages)}
-    return [artefact for artefact, own in settings.items() if isinstance(own, OfRun) and own.run == run_name]
 
 
 def _done(forecast: Forecast, jobs: list[str]) -> str:

@@ -17,6 +17,9 @@ from unix_lib.artefacts.files import atomic_path, write_json, write_text
 from unix_lib.artefacts.manifest import MANIFEST, open_artefact, read_manifest
 from unix_lib.artefacts.recipe import RECIPE
 from unix_lib.commands.experiment import PlannedExperiment
+from unix_lib.power.finished import inputs_of
+from unix_lib.power.variances import TABLE as VARIANCES
+from unix_lib.power.variances import variance_table
 from unix_lib.recipes.plan import STAGES
 from unix_lib.recipes.wall_times import wall_times_text
 from unix_lib.recipes.workspace import link_current
@@ -49,8 +52,12 @@ def run(config: Path, console: Console) -> int:
     finished = [a for a in experiment.plan.targets(*STAGES) if (results / a / MANIFEST).is_file()]
     seconds = {a: read_manifest(results / a).provenance["wall_seconds"] for a in finished}
     write_text(summary / "wall_times.csv", wall_times_text(experiment.plan, seconds))
+    # And how far outcomes varied: what `power` reckons from.
+    with atomic_path(summary / VARIANCES) as temporary:
+        table = variance_table(inputs_of(results))
+        table.to_csv(temporary, index=False, float_format="%.6g", lineterminator="\n")
     for path in summary.glob("*.*"):
-        if path.name not in copied - {METRICS} | {"wall_times.csv"}:
+        if path.name not in copied - {METRICS} | {"wall_times.csv", VARIANCES}:
             path.unlink()
     _print_claims(summary / "claims.csv", console)
     current = results / "current"

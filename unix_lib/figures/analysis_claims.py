@@ -6,6 +6,7 @@ The paper's conflict c mixes what gradients point at with how noisy they are (`u
 
 from collections.abc import Iterator
 
+import numpy as np
 import pandas as pd
 
 from unix_lib.analyze.attenuation import LEAST_RELIABILITY, corrected_by
@@ -121,7 +122,9 @@ def _conflict_finding(claim: int, part: str, published: str, sides: list[pd.Data
             f"[{true.low:+.3f}, {true.high:+.3f}]: c may show how noisy the gradients are, not where they point"
         )
         verdict = UNDECIDED
-    return Finding(claim, part, published, measured, difference, verdict, reason)
+    # A change of the true cosine moves c by that much less than the corrected conflict.
+    attenuation = float(np.mean([(rows.s_text * rows.s_image).clip(lower=0).pow(0.5).mean() for rows in sides]))
+    return Finding(claim, part, published, measured, difference, verdict, reason, true.times(attenuation))
 
 
 def _of_preset(conflict: pd.DataFrame, preset: str) -> pd.DataFrame:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
+from scipy import special
 
 from unix_lib.artefacts.manifest import has_beside, read_manifest
 from unix_lib.figures.evidence import (
@@ -13,7 +14,7 @@ from unix_lib.figures.evidence import (
     SEED,
     Difference,
     Finding,
-    normal_difference,
+    Spread,
     not_measurable,
     over_seeds,
     verdict_of,
@@ -46,7 +47,7 @@ def score_claim(samples: pd.DataFrame) -> Iterator[Finding]:
         yield not_measurable(4, "", _published_means("shared"), "needs Uni-X and another one evaluated")
         return
     for other in others:
-        yield _score_finding(4, _pair(unix, other), _published_means(preset_of(other)), samples, unix, other)
+        yield _score_finding(4, pair_name(unix, other), _published_means(preset_of(other)), samples, unix, other)
 
 
 def _score_finding(  # noqa: PLR0917
@@ -116,15 +117,20 @@ def throughput_claim(inputs: Inputs) -> Iterator[Finding]:
         if not on_gpu:
             verdict, reason = NOT_MEASURABLE, "trained on a shared CPU: the claim is about GPUs, shown for completeness"
         measured = f"{medians[0]:,.0f} against {medians[1]:,.0f} tokens/s"
-        yield Finding(5, _pair(unix, other), published, measured, difference, verdict, reason)
+        yield Finding(5, pair_name(unix, other), published, measured, difference, verdict, reason)
 
 
 def faster_by(unix: list[np.ndarray], other: list[np.ndarray], rng: np.random.Generator) -> Difference:
     """How many percent faster the median step is, from the speeds of each seed's steps."""
     medians = [np.array([np.median(steps) for steps in side]) for side in (unix, other)]
     drawn = [np.stack([_resampled_median(steps, rng) for steps in side], axis=1) for side in (unix, other)]
-    n = min(map(len, unix + other))
-    return over_seeds(drawn[0] / drawn[1] - 1, medians[0] / medians[1] - 1, n).times(100)
+    n, ratios = min(map(len, unix + other)), medians[0] / medians[1]
+    margin = 0.0
+    if len(ratios) > 1:
+        # Ratios of a few pairs may agree by chance: at least as uncertain as the runs of both sides without pairs.
+        relative = [side.var(ddof=1) / side.mean() ** 2 / len(side) for side in medians]
+        margin = float(special.stdtrit(2 * len(ratios) - 2, 0.975)) * ratios.mean() * sum(relative) ** 0.5
+    return over_seeds(drawn[0] / drawn[1] - 1, ratios - 1, n, margin).times(100)
 
 
 def split_claim(samples: pd.DataFrame) -> Iterator[Finding]:
@@ -171,12 +177,29 @@ def _against_published(  # noqa: PLR0917
     mean = over_benchmarks(by_benchmark, ["architecture"]).iloc[0]
     active = _active_parameters(inputs, unix)
     measured = f"{100 * mean.value:.1f}, {active / 1e9:.2g}B active"
-    difference = normal_difference(100 * mean.value - best, 100 * mean.standard_error, int(mean.n))
+    difference = above_exact(mean, best)
     verdict, reason = verdict_of(difference, of_training=False)
     if not LEAST_ACTIVE <= active <= MOST_ACTIVE:
         verdict, reason = NOT_MEASURABLE, "the claim is about 3B active parameters, shown for completeness"
     judges = [judge for judge in scores.judge.unique() if judge]
     return Finding(7, part, published, measured, difference, verdict, "; judged by ".join([reason, *judges]))
+
+
+def above_exact(mean: pd.Series, best: float) -> Difference:
+    """A score, a row of `over_benchmarks`, minus a published one in percent.
+
+    A normal interval of a share errs too often. This one is exact on as many yes/no samples as have the score's
+    standard error (Korn and Graubard 1998), and holds the score's own.
+    """
+    value, error = float(mean["value"]), float(mean.standard_error)
+    low, high = float(mean.low), float(mean.high)
+    if error > 0 and 0 < value < 1:
+        samples = value * (1 - value) / error**2
+        right, wrong = samples * value, samples * (1 - value)
+        low = min(low, float(special.betaincinv(right, wrong + 1, 0.025)))
+        high = max(high, float(special.betaincinv(right + 1, wrong, 0.975)))
+    value, low, high = (100 * bound - best for bound in (value, low, high))
+    return Difference(value, low, high, int(mean.n), 0, Spread(0.0, 100 * error))
 
 
 def _active_parameters(inputs: Inputs, architecture: str) -> float:
@@ -198,7 +221,8 @@ def _mean_score(rows: pd.DataFrame) -> float:
     return float(rows.value.mean())
 
 
-def _pair(unix: str, other: str) -> str:
+def pair_name(unix: str, other: str) -> str:
+    """The part of a claim that holds these two against each other."""
     return f"{architecture_name(unix)} against {architecture_name(other)}"
 
 

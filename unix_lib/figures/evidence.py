@@ -22,6 +22,28 @@ SEED = 218
 
 
 @dataclass(frozen=True)
+class Spread:
+    """What moves a difference, as standard deviations in its units.
+
+    Attributes:
+        runs: of one seed's difference from another's; NaN of a single seed.
+        shared: what the choice of samples (prompts, documents, steps) leaves, alike in all seeds.
+        own: what it leaves in each seed on its own.
+        least: the standard error that the mean over seeds is allowed at least; 0 where the rule has none.
+    """
+
+    runs: float
+    shared: float
+    own: float = 0.0
+    least: float = 0.0
+
+    def times(self, factor: float) -> "Spread":
+        """The same in other units."""
+        size = abs(factor)
+        return Spread(size * self.runs, size * self.shared, size * self.own, size * self.least)
+
+
+@dataclass(frozen=True)
 class Difference:
     """A difference whose sign the claim predicts to be positive; `n` counts the samples behind it.
 
@@ -34,6 +56,7 @@ class Difference:
     high: float
     n: int
     seeds: int
+    spread: Spread | None = None  # what the interval is made of, where the rule says so
 
     def __post_init__(self) -> None:
         if math.isclose(self.low, self.high, abs_tol=1e-12):
@@ -42,7 +65,9 @@ class Difference:
 
     def times(self, factor: float) -> "Difference":
         """The same in other units."""
-        return replace(self, value=factor * self.value, low=factor * self.low, high=factor * self.high)
+        spread = None if self.spread is None else self.spread.times(factor)
+        value, low, high = factor * self.value, factor * self.low, factor * self.high
+        return replace(self, value=value, low=low, high=high, spread=spread)
 
     def __str__(self) -> str:
         known = math.isfinite(self.low) and math.isfinite(self.high)
@@ -51,7 +76,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class Finding:
-    """One part of a claim, as measured."""
+    """One part of a claim, as measured; a second difference in the same units, where the rule has one, must agree."""
 
     claim: int
     part: str
@@ -60,6 +85,7 @@ class Finding:
     difference: Difference | None
     verdict: str
     reason: str
+    agreeing: Difference | None = None
 
 
 def not_measurable(claim: int, part: str, published: str, reason: str) -> Finding:
@@ -118,11 +144,28 @@ def over_seeds(replicates: np.ndarray, point: np.ndarray, n: int, least_margin: 
     """
     seeds = replicates.shape[1]
     draws = replicates.mean(axis=1)
+    runs, least = np.nan, 0.0
     if seeds > 1:
-        error = max(point.std(ddof=1) / seeds**0.5, least_margin / float(special.stdtrit(seeds - 1, 0.975)))
-        draws = draws + error * np.random.default_rng(SEED).standard_t(seeds - 1, size=len(draws))
+        runs = float(point.std(ddof=1))
+        least = least_margin / float(special.stdtrit(seeds - 1, 0.975))
+        draws = draws + max(runs / seeds**0.5, least) * student_draws(seeds - 1, len(draws), SEED)
     low, high = np.percentile(draws, [2.5, 97.5])
-    return Difference(float(point.mean()), float(low), float(high), n, seeds)
+    shared, own = _parts(replicates)
+    return Difference(float(point.mean()), float(low), float(high), n, seeds, Spread(runs, shared, own, least))
+
+
+def student_draws(freedom: int, count: int, seed: int) -> np.ndarray:
+    """Student's t at evenly spaced probabilities, shuffled: drawn at random, its few far values would move a bound."""
+    probabilities = (np.arange(count) + 0.5) / count
+    return np.random.default_rng(seed).permutation(np.asarray(special.stdtrit(freedom, probabilities)))
+
+
+def _parts(replicates: np.ndarray) -> tuple[float, float]:
+    """Standard deviations of replicates (R, S): of what is alike in all seeds, and of what is each seed's own."""
+    seeds = replicates.shape[1]
+    of_mean, of_each = float(replicates.mean(axis=1).var()), float(replicates.var(axis=0).mean())
+    own = max(0.0, (of_each - of_mean) * seeds / (seeds - 1)) if seeds > 1 else 0.0
+    return max(0.0, of_mean - own / seeds) ** 0.5, own**0.5
 
 
 def over_splits(by_seed: pd.DataFrame, n: int) -> Difference:
@@ -141,4 +184,5 @@ def over_splits(by_seed: pd.DataFrame, n: int) -> Difference:
 
 def normal_difference(value: float, standard_error: float, n: int) -> Difference:
     """A difference of independent estimates with a normal interval; no training seed is involved."""
-    return Difference(value, value - Z_95 * standard_error, value + Z_95 * standard_error, n, 0)
+    margin = Z_95 * standard_error
+    return Difference(value, value - margin, value + margin, n, 0, Spread(0.0, standard_error))

@@ -27,6 +27,37 @@ def family_means(inputs: Inputs) -> pd.DataFrame:
     return means.assign(origin="measured", certainty="measured", model=means.architecture.map(architecture_name))
 
 
+def left_out_of_means(inputs: Inputs) -> pd.DataFrame:
+    """Benchmarks that say nothing of any run and stay out of the means: `family, benchmark, chance, least, most, runs`.
+
+    No run's final score is above chance beyond its 95% interval: whatever differs between runs there is chance. A
+    family of nothing else keeps them all, since without it there is no mean.
+    """
+    columns = ["family", "benchmark", "chance", "least", "most", "runs"]
+    scores = final_scores(headline_scores(inputs))
+    if scores.empty:
+        return pd.DataFrame(columns=columns)
+    chance = scores.chance.astype(float)  # all null, it is of no numbers
+    known = scores.assign(above=~(chance > 0) | (scores.low > chance))
+    table = known.groupby(["family", "benchmark"], as_index=False).agg(
+        chance=("chance", "first"),
+        least=("value", "min"),
+        most=("value", "max"),
+        runs=("value", "size"),
+        above=("above", "any"),
+    )
+    return table[~table.above & table.groupby("family").above.transform("any")][columns]
+
+
+def left_out_notes(inputs: Inputs) -> list[str]:
+    """A line below a table of means; none where every benchmark is in them."""
+    told = [
+        f"{row.benchmark} ({100 * row.least:.0f} to {100 * row.most:.0f}, chance {100 * row.chance:.0f})"
+        for row in left_out_of_means(inputs).itertuples()
+    ]
+    return [f"Not in the means, as no run is told from chance: {', '.join(told)}."] if told else []
+
+
 def shown_means(means: pd.DataFrame) -> list[str]:
     """Columns of a table of `family_means`."""
     return [*FAMILIES, "mean", *[PAPER_MEAN] * bool((means.family == PAPER_MEAN).any())]
@@ -42,7 +73,8 @@ def _means(inputs: Inputs) -> pd.DataFrame:
     scores = final_scores(headline_scores(inputs))
     if scores.empty:
         return pd.DataFrame(columns=["architecture", "family", "value", "standard_error", "low", "high", "n", "seeds"])
-    by_family = over_benchmarks(scores, ["architecture", "run", "tokens", "family"])
+    counted = scores[~scores.benchmark.isin(left_out_of_means(inputs).benchmark)]
+    by_family = over_benchmarks(counted, ["architecture", "run", "tokens", "family"])
     complete = by_family.groupby("run").family.transform("nunique") == len(FAMILIES)
     overall = over_benchmarks(by_family[complete], ["architecture", "run", "tokens"]).assign(family="mean")
     of_paper = scores[~scores.local.astype(bool) & scores.benchmark.isin(OF_PAPER_MEAN)]

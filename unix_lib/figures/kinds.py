@@ -38,7 +38,7 @@ KINDS = dict(
             "",
             *("evaluations", "checkpoints", "conflict", "entropy"),
             also_reads=("ceilings",),
-            logic_version=7,
+            logic_version=8,
         ),
         _figure(
             "dose_response",
@@ -48,7 +48,7 @@ KINDS = dict(
             "to predict than the text. If the paper is right, conflict and Uni-X's advantage rise to the right. Small "
             "points are seeds, bars 95% intervals over them.",
             *DOSES,
-            logic_version=1,
+            logic_version=2,
             only_named=True,
         ),
         _figure(
@@ -58,7 +58,7 @@ KINDS = dict(
             "The primary outcome was declared before anything ran; all else is second to it. Influence is how far the "
             "score difference moves when one held-out request is left out, in half-widths of its interval.",
             *DOSES,
-            logic_version=1,
+            logic_version=2,
             only_named=True,
         ),
         _figure(
@@ -105,6 +105,7 @@ KINDS = dict(
             "lower rows measured here, on the families of benchmarks that this experiment has: only rows of one "
             "block compare.",
             *("evaluations", "checkpoints"),
+            logic_version=7,
         ),
         _figure(
             "reconstructions",
@@ -166,7 +167,7 @@ KINDS = dict(
             "Detectable is the smallest true difference that such an experiment decides in four of five repetitions.",
             "document_losses",
             also_reads=("evaluations", "conflict"),
-            logic_version=1,
+            logic_version=2,
         ),
         _figure(
             "table1_text",
@@ -190,6 +191,7 @@ KINDS = dict(
             "Where to cut Uni-X",
             "How many shallow and deep layers each modality gets for itself; needs several splits to say anything.",
             "evaluations",
+            logic_version=7,
         ),
     ]
 )

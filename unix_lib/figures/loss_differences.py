@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from unix_lib.evaluate.intervals import error_of_ratio
-from unix_lib.figures.evidence import REPLICATES, SEED, Difference, over_seeds, verdict_of
+from unix_lib.figures.evidence import REPLICATES, SEED, Difference, over_seeds, student_draws, verdict_of
 from unix_lib.figures.style import compared_unix, ordered_architectures, preset_of
 
 MODALITIES = ("text", "image")
@@ -71,7 +71,7 @@ def _difference(sides: list[pd.DataFrame], modality: str) -> tuple[tuple[float, 
         errors.append(error_of_ratio((both[0] - both[1]).mean(axis=1), targets))
     count = len(of_sources)
     error, freedom = float(np.sum(np.square(errors))) ** 0.5 / count, min(len(rows) for rows in of_sources) - 1
-    noise = np.random.default_rng(SEED + 2).standard_t(freedom, (REPLICATES, 1)) * error
+    noise = student_draws(freedom, REPLICATES, SEED + 2)[:, None] * error
     values = np.mean(point, axis=0)
     level = np.mean(means, axis=(0, 2))
     return (float(level[0]), float(level[1])), over_seeds(values + noise, values, len(paired))

@@ -6,7 +6,7 @@ Seeds at the same dose share prompts, which spread around the line does not show
 import numpy as np
 from scipy import special
 
-from unix_lib.figures.evidence import SEED, Difference
+from unix_lib.figures.evidence import SEED, Difference, student_draws
 
 
 def slope_over(doses: np.ndarray, outcomes: np.ndarray, n: int, noise: np.ndarray | None = None) -> Difference:
@@ -35,6 +35,6 @@ def slope_over(doses: np.ndarray, outcomes: np.ndarray, n: int, noise: np.ndarra
         reach = special.stdtrit(freedom, 0.975) * error
         return Difference(slope, slope - reach, slope + reach, n, seeds)
     draws = noise.reshape(len(noise), -1) @ weights
-    draws = draws + error * np.random.default_rng(SEED).standard_t(freedom, size=len(draws))
+    draws = draws + error * student_draws(freedom, len(draws), SEED)
     low, high = np.percentile(slope + draws, [2.5, 97.5])
     return Difference(slope, float(low), float(high), n, seeds)

@@ -8,7 +8,7 @@ import pandas as pd
 from unix_lib.artefacts.manifest import read_manifest
 from unix_lib.config.figures import DrawnFigure
 from unix_lib.figures.drawn_table import DASH, Section, TextTable, draw_table, nothing_evaluated
-from unix_lib.figures.family_means import PAPER_MEAN, family_means, mean_cells, shown_means
+from unix_lib.figures.family_means import PAPER_MEAN, family_means, left_out_notes, mean_cells, shown_means
 from unix_lib.figures.inputs import Inputs
 from unix_lib.figures.published import ARCHITECTURE_ROWS, published_rows
 from unix_lib.figures.samples import blind_answers, blind_notes, final_samples
@@ -43,6 +43,7 @@ def draw(inputs: Inputs, settings: DrawnFigure) -> Drawing:
         ),
     ]
     notes = ["Percent, value ± standard error. (?) second-hand. Own and published means are of different questions."]
+    notes += left_out_notes(inputs)
     notes += blind_notes(blind_answers(final_samples(inputs)))
     return Drawing(table, draw_table(TextTable("Table 3: architectures at equal data", heading, sections, notes=notes)))
 

@@ -7,7 +7,7 @@ import pandas as pd
 
 from unix_lib.config.figures import DrawnFigure
 from unix_lib.figures.drawn_table import DASH, Section, TextTable, draw_table, nothing_evaluated
-from unix_lib.figures.family_means import family_means, mean_cells, shown_means
+from unix_lib.figures.family_means import family_means, left_out_notes, mean_cells, shown_means
 from unix_lib.figures.inputs import Inputs
 from unix_lib.figures.published import BEST_SPLIT
 from unix_lib.figures.samples import blind_answers, blind_notes, final_samples
@@ -44,6 +44,7 @@ def draw(inputs: Inputs, settings: DrawnFigure) -> Drawing:
     if splits < 2:
         notes.append(f"This experiment trains {splits} split{'s' * (splits != 1)}: no sweep to find the best of.")
     samples = final_samples(inputs)
+    notes += left_out_notes(inputs)
     notes += blind_notes(blind_answers(samples[samples.architecture.isin(measured.architecture)]))
     text = TextTable("Table 4: splits N:M of Uni-X", ["split", *keys], sections, notes=notes)
     return Drawing(table, draw_table(text))

@@ -12,6 +12,7 @@ from unix_lib.artefacts.manifest import read_manifest
 from unix_lib.artefacts.recipe import Recipe
 from unix_lib.config.figures import FigureKind, FigurePart
 from unix_lib.config.kinds import find_kind, known_kinds
+from unix_lib.figures.family_means import left_out_of_means
 from unix_lib.figures.inputs import Inputs
 from unix_lib.figures.samples import blind_answers, final_samples
 from unix_lib.figures.scores import final_scores, headline_scores, over_seeds
@@ -129,6 +130,12 @@ def blind_rows(inputs: Inputs) -> list[Row]:
     blind = blind_answers(final_samples(inputs))
     blind = blind[(blind.unreadable > 0) | (blind.only_answer != "")]
     rows: list[Row] = blind.assign(architecture=blind.architecture.map(architecture_name)).to_dict("records")
+    return rows
+
+
+def left_out_rows(inputs: Inputs) -> list[Row]:
+    """Benchmarks that stay out of the means, and the scores that are the reason."""
+    rows: list[Row] = left_out_of_means(inputs).to_dict("records")
     return rows
 
 

@@ -1,0 +1,1 @@
+"""Power before spending: which differences a planned experiment could decide, from what finished ones varied."""

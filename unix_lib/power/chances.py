@@ -1,0 +1,70 @@
+"""How large a difference has to be to be decided: repetitions of an experiment, judged by the claims' own rules.
+
+An interval moves with the true difference and is as wide wherever that lies. So experiments without a difference are
+simulated once, and each says from which true difference on its interval would have lain above 0.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+from scipy import special
+
+from unix_lib.figures.evidence import POWER, SEED, Spread, normal_difference, over_seeds
+
+EXPERIMENTS, REPLICATES = 1000, 1000
+
+
+@dataclass(frozen=True)
+class Known:
+    """A spread as it was measured, with as many seeds; 0 seeds where no training is involved."""
+
+    spread: Spread
+    seeds: int
+
+
+@dataclass(frozen=True)
+class Chances:
+    """`needed` is float (E,): from which true difference on each simulated experiment decides."""
+
+    needed: np.ndarray
+
+    def power(self, difference: float) -> float:
+        """The share of experiments that decide so large a difference for the claim."""
+        return float((self.needed < difference).mean())
+
+    @property
+    def least(self) -> float:
+        """The smallest difference that 80% of them decide."""
+        return float(np.quantile(self.needed, POWER))
+
+
+def chances(known: Sequence[Known], seeds: int, samples: float) -> Chances:
+    """What an experiment decides that is to be decided by all of some differences at once.
+
+    Args:
+        known: of each difference, in the same units. Their noise is taken as independent; where it goes together, the
+            power is higher.
+        seeds: of the planned experiment, two at least; without meaning where no training is involved.
+        samples: how many times the samples that were measured.
+    """
+    return Chances(np.max([_needed(each, seeds, samples, place) for place, each in enumerate(known)], axis=0))
+
+
+@cache
+def _needed(known: Known, seeds: int, samples: float, place: int) -> np.ndarray:
+    """Of one difference; the square root law takes what samples leave to another number of them."""
+    spread, rng = known.spread, np.random.default_rng([SEED, place])
+    shared, own = spread.shared / samples**0.5, spread.own / samples**0.5
+    if known.seeds == 0:
+        of_samples = shared * rng.normal(size=EXPERIMENTS)
+        return np.array([-normal_difference(float(value), shared, 1).low for value in of_samples])
+    of_training = max(0.0, spread.runs**2 - spread.own**2)
+    runs = (of_training + own**2) ** 0.5
+    # ASSUME: tasks' spread over runs is as it was measured; its degrees of freedom too.
+    margin = spread.least * (known.seeds / seeds) ** 0.5 * float(special.stdtrit(seeds - 1, 0.975))
+    noise = shared * rng.normal(size=(REPLICATES, 1)) + own * rng.normal(size=(REPLICATES, seeds))
+    noise -= noise.mean()
+    points = shared * rng.normal(size=(EXPERIMENTS, 1)) + runs * rng.normal(size=(EXPERIMENTS, seeds))
+    return np.array([-over_seeds(noise + point, point, 1, margin).low for point in points])
