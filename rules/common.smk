@@ -27,7 +27,7 @@ from unix_lib.recipes.workspace import (
 
 PYTHON = sys.executable
 DEFAULT_CONFIG = ROOT / "config" / "laptop.yaml"
-PLAN, UNFINISHED = None, set()
+PLAN, UNFINISHED, SITE = None, set(), Site()
 
 
 include: "bookkeeping.smk"
@@ -36,6 +36,7 @@ include: "bookkeeping.smk"
 if workflow.is_main_process:
     try:
         require_library(ROOT)
+        SITE = read_site()
         # From the files, as every command reads them: Snakemake's `config` does not say in which folder `extends`
         # is looked for.
         overrides = dict(workflow.config_settings.config)  # of --config
@@ -60,14 +61,20 @@ class DigestsDecide(type(workflow)):
     """
 
     def _build_dag(self):
-        if PLAN and self.executor_plugin and not self.dryrun:
+        runs = PLAN and self.executor_plugin and not self.dryrun
+        on_slurm = runs and self.executor_plugin.name == "slurm"
+        if runs:
             self.driver = become_the_driver(results)
             if share(PLAN, results):
                 UNFINISHED.intersection_update(unfinished(PLAN, results))
                 mark_finished(PLAN.jobs, UNFINISHED, marked(results), results)
         elif PLAN and (found := shareable(PLAN, results)):
             logger.info(f"{len(found)} artefacts are in stores, and would be linked.")
+        if on_slurm:
+            go_to_slurm(self, SITE, PLAN, results)
         super()._build_dag()
+        if on_slurm and (fault := refused_by_cluster(SITE, due(self.dag))):
+            raise WorkflowError(f"nothing was submitted: {fault}")
 
     @property
     def dag_settings(self):
@@ -81,6 +88,10 @@ class DigestsDecide(type(workflow)):
 
 
 workflow.__class__ = DigestsDecide
+
+
+resource_scopes:
+    slot="local",
 
 
 wildcard_constraints:
@@ -170,11 +181,15 @@ rule job:
         "results/{experiment}/benchmarks/{stage}/{name}-{digest}.tsv"
     wildcard_constraints:
         stage="none",
+    group:
+        batch_of
     threads: lambda wildcards: shape_of(wildcards).threads
     resources:
+        **site_resources(SITE),
         mem_mb=lambda wildcards: shape_of(wildcards).memory_mb,
         runtime=lambda wildcards: shape_of(wildcards).runtime_minutes,
         gpu=gpus,
+        slot=1,
     params:
         recipe=RECIPE,
         execution=RECIPE.replace(".json", ".execution.json"),
@@ -189,7 +204,6 @@ rule job:
 if PLAN:
 
     onstart:
-        require_cluster()
         for notice in PLAN.notices:
             logger.info(notice)
         write_plan(PLAN, results)

@@ -35,10 +35,11 @@ use rule job as segment with:
     # Training is the longest chain: what waits for it must not take its turn when cores are few.
     priority: 10
     resources:
+        **site_resources(SITE),
+        # Several nodes: one launcher per node through srun, each starting a process per GPU.
         mem_mb=lambda wildcards: shape_of(wildcards).memory_mb,
         runtime=lambda wildcards: shape_of(wildcards).runtime_minutes,
         gpu=gpus,
-        # Several nodes: one launcher per node through srun, each starting a process per GPU.
         nodes=lambda wildcards: shape_of(wildcards).nodes,
         tasks=launchers,
         gres=gpus_per_node,

@@ -31,6 +31,7 @@ ROOT = Path(unix_lib.__file__).parent
 WITHOUT_ROWS = {
     "artefacts",
     "checkpoints",
+    "cluster",
     "commands",
     "config",
     "fetch",

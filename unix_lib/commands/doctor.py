@@ -3,20 +3,24 @@
 import importlib.util
 import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
+from unix_lib.artefacts.errors import UserError
 from unix_lib.artefacts.provenance import installed_version
+from unix_lib.cluster.site import SITE, Site, read_site
+from unix_lib.cluster.slurm import faults, keeps_accounts
 from unix_lib.commands.marks import marked
 from unix_lib.config import Experiment, load_experiment, lock_of
 from unix_lib.config.file_hashes import FileHashes
+from unix_lib.config.jobs import Execution
 from unix_lib.config.outside import Outside
 from unix_lib.fetch.brought import brought
 from unix_lib.fetch.needs import missing_because, needs_of, stated
+from unix_lib.recipes.plan import STAGES
 
 PACKAGES = (
     "snakemake",
@@ -65,14 +69,12 @@ def run(config: Path, console: Console) -> int:
     row(sbatch is not None, "SLURM (sbatch)", sbatch or "-", "only for --profile slurm, on a login node", needed=False)
     profile = Path("slurm/config.yaml")
     row(profile.is_file(), "SLURM profile", str(profile), "restore the link: ln -s workflow/profiles/slurm slurm")
-    if profile.is_file():
-        lines = [line.strip() for line in profile.read_text().splitlines()]
-        if sbatch is not None and _without_accounting():
-            ok = any(line.startswith("slurm-status-command: squeue") for line in lines)
-            remedy = f"uncomment slurm-status-command and slurm-no-account in {profile}, or a run waits for ever"
-            row(ok, "SLURM job states", "squeue" if ok else "sacct, without accounting", remedy, needed=False)
-        sited = any(line.startswith("slurm_account:") for line in lines)
-        row(sited, "SLURM account", "set" if sited else "not set", f"set slurm_account in {profile}", needed=False)
+    site = read_site()
+    row(SITE.is_file(), "site", str(SITE) if SITE.is_file() else "-", "see docs/cluster.md", needed=False)
+    if sbatch is not None:
+        row(True, "SLURM job states", "sacct" if keeps_accounts() else "squeue: there is no accounting database")
+        for fault in _of_cluster(site, experiment):
+            row(False, "SLURM jobs", fault, "until then nothing can be submitted", needed=SITE.is_file())
     where = experiment.translate.endpoint
     if experiment.translations and where.key_variable is not None:
         there = bool(os.environ.get(where.key_variable))
@@ -108,14 +110,13 @@ def _gpus_asked(experiment: Experiment) -> int:
     return max(section.job.gpus for section in sections if section is not None)
 
 
-def _without_accounting() -> bool:
-    """Whether this cluster keeps no accounting database, as far as it tells."""
+def _of_cluster(site: Site, experiment: Experiment) -> list[str]:
+    """What this cluster would not run of the experiment."""
+    jobs = [(stage, section) for stage in STAGES if isinstance(section := getattr(experiment, stage, None), Execution)]
     try:
-        shown = subprocess.run(["scontrol", "show", "config"], capture_output=True, text=True, timeout=30, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return False
-    types = [line for line in shown.stdout.splitlines() if line.startswith("AccountingStorageType")]
-    return any(line.split("=")[-1].strip() in ("accounting_storage/none", "(null)") for line in types)
+        return faults(site, [("sources", Execution(job=experiment.sources_job)), *jobs])
+    except UserError as error:
+        return [str(error)]
 
 
 def _device(gpus_asked: int) -> tuple[bool, str, str, str]:

@@ -4,7 +4,7 @@ from unix_lib.config.strict import StrictModel, key
 
 
 class JobShape(StrictModel):
-    """What one job of a stage may use. Accounts, partitions and QOS belong in the profile."""
+    """What one job of a stage may use. Accounts, partitions and QOS belong in `site.yaml`."""
 
     threads: int = key("CPU threads a process may use", 1, kind="numeric", ge=1, le=4096)
     memory_mb: int = key("memory per node, MB", 4000, kind="operational", ge=100, le=100_000_000)

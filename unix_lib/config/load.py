@@ -60,7 +60,7 @@ def lock_paths(*paths: Path, overrides: Mapping[str, Any] | None = None) -> list
     files: dict[Path, None] = {}
     for path in reversed(paths):
         chain = [path]
-        own = _merged(_read_yaml(path), dict(overrides or {}) if path == paths[-1] else {})
+        own = _merged(read_yaml(path), dict(overrides or {}) if path == paths[-1] else {})
         _extended(own, str(path), path.parent, chain)
         files |= dict.fromkeys(chain)
     return list(map(lock_path, files))
@@ -72,7 +72,7 @@ def read_config(path: Path, overrides: Mapping[str, Any] | None = None) -> dict[
     Raises:
         ConfigError: the file, or one that it extends, is missing or is not a YAML mapping.
     """
-    own = _merged(_read_yaml(path), dict(overrides or {}))
+    own = _merged(read_yaml(path), dict(overrides or {}))
     extended: dict[str, Any] = _extended(own, str(path), path.parent)
     return extended
 
@@ -150,8 +150,12 @@ _Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_yaml_int)
 _Loader.add_constructor("tag:yaml.org,2002:str", _Loader.construct_yaml_str)
 
 
-def _read_yaml(path: Path, asked: str = "") -> dict[str, Any]:
-    """What a file says; `asked` is who asks for it."""
+def read_yaml(path: Path, asked: str = "", keys: str = "'experiment' and 'extends'") -> dict[str, Any]:
+    """What a file says; `asked` is who asks for it, `keys` what it should say at least.
+
+    Raises:
+        ConfigError: the file is missing or is not a YAML mapping.
+    """
     try:
         if not path.is_file():
             raise ConfigError(f"{asked}{path}: no such config; {_neighbours(path)}")
@@ -166,7 +170,7 @@ def _read_yaml(path: Path, asked: str = "") -> dict[str, Any]:
     except (yaml.YAMLError, ValueError) as error:
         raise ConfigError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
     if not isinstance(values, dict):
-        raise ConfigError(f"{path}: holds no keys; give at least 'experiment' and 'extends'")
+        raise ConfigError(f"{path}: holds no keys; give at least {keys}")
     return values
 
 
@@ -184,7 +188,7 @@ def _extended(values: Any, origin: str, folder: Path, chain: list[Path] | None =
     base = folder / str(values["extends"])
     chain.append(base)
     own = {name: value for name, value in values.items() if name != "extends"}
-    return _merged(_extended(_read_yaml(base, f"{origin}: extends: "), str(base), base.parent, chain), own)
+    return _merged(_extended(read_yaml(base, f"{origin}: extends: "), str(base), base.parent, chain), own)
 
 
 def _merged(base: Any, own: Any) -> Any:
