@@ -59,6 +59,12 @@ class Site(Place):
     """What a site says of all stages, and of some of them."""
 
     stages: dict[str, Place] = key("what is different for a stage", {}, kind="operational")
+    hostfile: Path | None = key(
+        "machines without SLURM: a file of lines `<host> slots=<processes>`", None, kind="operational"
+    )
+    remote_shell: str = key(
+        "how a command is run on such a machine: put before the host's name", "ssh -o BatchMode=yes", kind="operational"
+    )
 
     @field_validator("stages")
     @classmethod

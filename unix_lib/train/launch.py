@@ -2,7 +2,8 @@
 
 One process: nothing happens. Several on one machine: this process becomes `torch.distributed.run`. Several nodes under
 SLURM: `srun` starts the script once per node, and each becomes that node's launcher; the first host of the job's node
-list is where they meet. A signal to the launcher reaches the trainers, which save and leave.
+list is where they meet. Several machines without SLURM, where the site names a hostfile: this process starts a launcher
+on each. A signal to the launcher reaches the trainers, which save and leave.
 """
 
 import argparse
@@ -16,6 +17,8 @@ from pathlib import Path
 from typing import NoReturn
 
 from unix_lib.artefacts.errors import UserError
+from unix_lib.cluster.hosts import Host, hosts_of, run_on
+from unix_lib.cluster.site import read_site
 from unix_lib.config.jobs import JobShape
 from unix_lib.config.train import CheckpointSettings, TrainExecution
 from unix_lib.jobs.command_line import ATTEMPT, new_attempt
@@ -29,6 +32,7 @@ FIRST_PORT, PORTS = 20000, 12000
 SECONDS_TO_SAVE = 300
 SECONDS_FOR_SCONTROL = 60
 LAUNCHER = "UNIX_LAUNCHER_PID"  # in the environment of the processes that it starts
+SLURM = frozenset(("SLURM_JOB_ID", "SLURM_NNODES"))
 PR_SET_PDEATHSIG = 1  # of Linux's prctl
 
 
@@ -62,7 +66,7 @@ def launcher_arguments(shape: JobShape, environment: Mapping[str, str]) -> list[
     """
     if shape.world_size == 1 or "RANK" in environment:
         return None
-    if not {"SLURM_JOB_ID", "SLURM_NNODES"} & environment.keys():  # no cluster: all processes are on this machine
+    if not SLURM & environment.keys():  # no cluster: all processes are on this machine, or on hosts that the site names
         return ["--standalone", f"--nproc-per-node={shape.world_size}"]
     given = int(environment.get("SLURM_NNODES", shape.nodes))  # outside a job step the plugin hides it
     if given != shape.nodes:
@@ -101,7 +105,7 @@ def launch_processes() -> None:
         return  # the script's own parser has the better message
     try:
         job: Job[CheckpointSettings, TrainExecution] = Job.from_files(given.recipe, given.execution, given.output)
-        arguments = launcher_arguments(job.shape, os.environ)
+        arguments, site = launcher_arguments(job.shape, os.environ), read_site()
         if arguments is None:
             return
         if os.environ.get("SLURM_NODEID", "0") == "0":
@@ -109,6 +113,10 @@ def launch_processes() -> None:
             run = Lock(lock_path(work_folder(job.results, settings.run, settings.run_digest)))
             with job.alone() as artefact, run:
                 if job.made() is None:
+                    if site.hostfile is not None and _without_slurm(job.shape, os.environ):
+                        hosts = hosts_of(site.hostfile, job.shape.nodes, job.shape.processes_per_node)
+                        environment = _environment(given.log, (artefact, run))
+                        sys.exit(run_on(hosts, site.remote_shell, host_commands(hosts, job.shape), environment))
                     _become_launcher(arguments, given.log, (artefact, run))
         else:
             _become_launcher(arguments, given.log)
@@ -117,13 +125,39 @@ def launch_processes() -> None:
     sys.exit()
 
 
-def _become_launcher(arguments: list[str], log: Path | None, locks: Iterable[Lock] = ()) -> NoReturn:
+def _without_slurm(shape: JobShape, environment: Mapping[str, str]) -> bool:
+    """Whether a job of several nodes finds itself outside SLURM."""
+    return shape.nodes > 1 and not SLURM & environment.keys()
+
+
+def host_commands(hosts: list[Host], shape: JobShape) -> list[list[str]]:
+    """Command lines of the launchers of hosts, which meet at the first."""
+    port = FIRST_PORT + os.getpid() % PORTS
+    meeting = [f"--master-addr={hosts[0].name}", f"--master-port={port}"]
+    named = ["sh", "-c", f'{LAUNCHER}=$$ exec "$@"', "sh"]
+    return [
+        named
+        + launcher_command(
+            [f"--nnodes={len(hosts)}", f"--node-rank={rank}", f"--nproc-per-node={shape.processes_per_node}", *meeting],
+            sys.argv,
+        )
+        for rank in range(len(hosts))
+    ]
+
+
+def _environment(log: Path | None, locks: Iterable[Lock]) -> dict[str, str]:
+    """Environment of a launcher, which writes in the name of the locks that this process holds."""
     # As by `python -P`: the processes must not take scripts/tokenizers.py for the library of that name.
     environment = os.environ | {"PYTHONSAFEPATH": "1", LAUNCHER: str(os.getpid())}
     if log is not None:
         environment[ATTEMPT] = str(new_attempt(log))
     for lock in locks:
         lock.hand_over(environment)
+    return environment
+
+
+def _become_launcher(arguments: list[str], log: Path | None, locks: Iterable[Lock] = ()) -> NoReturn:
+    environment = _environment(log, locks)
     sys.stderr.flush()
     os.execve(sys.executable, launcher_command(arguments, sys.argv), environment)
 
