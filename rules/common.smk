@@ -73,8 +73,10 @@ class DigestsDecide(type(workflow)):
         if on_slurm:
             go_to_slurm(self, SITE, PLAN, results)
         super()._build_dag()
-        if on_slurm and (fault := refused_by_cluster(SITE, due(self.dag))):
-            raise WorkflowError(f"nothing was submitted: {fault}")
+        if runs:
+            refused = refused_by_cluster if on_slurm else refused_by_hosts
+            if fault := refused(SITE, due(self.dag)):
+                raise WorkflowError(f"nothing was started: {fault}")
 
     @property
     def dag_settings(self):

@@ -9,6 +9,7 @@ import ctypes
 import json
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,13 +18,15 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from subprocess import PIPE
+from subprocess import DEVNULL, PIPE
 from typing import NoReturn, TextIO
 
 from unix_lib.artefacts.errors import UserError
 
 POLL_SECONDS = 0.5
+SECONDS_TO_ANSWER = 60
 PR_SET_PDEATHSIG = 1  # of Linux's prctl
 # Of a host's own: what it is called and where its user's things are.
 OWN = ("HOSTNAME", "HOME", "USER", "LOGNAME", "SHELL", "TMPDIR", "PWD", "OLDPWD", "DISPLAY", "SSH_")
@@ -86,6 +89,54 @@ def hosts_of(path: Path, nodes: int, processes: int) -> list[Host]:
     return roomy[:nodes]
 
 
+def require_reachable(hosts: Sequence[Host], remote_shell: str, files: Sequence[Path] = ()) -> None:
+    """See that every host can be logged in to, and has this folder, this Python and these files under the same paths.
+
+    Raises:
+        HostError: names all hosts where that is not so, each with what was said there.
+    """
+    there = [f"test -e {shlex.quote(str(path.absolute()))}" for path in files]
+    check = " && ".join([_here(), *there, f"exec {shlex.quote(sys.executable)} -c 'import unix_lib.cluster.hosts'"])
+    asked = [
+        subprocess.Popen(
+            [*_shell(remote_shell), host.name, check], stdin=DEVNULL, stdout=DEVNULL, stderr=PIPE, text=True
+        )
+        for host in hosts
+    ]
+    faults: list[str] = []
+    ends = time.monotonic() + SECONDS_TO_ANSWER
+    for host, process in zip(hosts, asked, strict=True):
+        try:
+            told = process.communicate(timeout=max(0.0, ends - time.monotonic()))[1].split("\n")
+            why = next((line.strip() for line in reversed(told) if line.strip()), f"exit status {process.returncode}")
+        except subprocess.TimeoutExpired:
+            process.kill()
+            why = f"no answer within {SECONDS_TO_ANSWER} s"
+        if process.returncode != 0:
+            faults.append(f"{host.name} ({why})")
+    if faults:
+        raise HostError(
+            f"hosts that can't be used: {'; '.join(faults)}; `{remote_shell} <host> true` must work without a "
+            f"password, and {Path.cwd()} with its .venv and results be the same folder on every host"
+        )
+
+
+def _shell(remote_shell: str) -> list[str]:
+    """The words of a remote shell.
+
+    Raises:
+        HostError: there is no such program here.
+    """
+    words = shlex.split(remote_shell)
+    if not words or shutil.which(words[0]) is None:
+        raise HostError(f"remote_shell: {remote_shell!r} of site.yaml: no such program on this machine; install it")
+    return words
+
+
+def _here() -> str:
+    return f"cd {shlex.quote(str(Path.cwd()))}"
+
+
 def run_on(
     hosts: Sequence[Host], remote_shell: str, commands: Sequence[Sequence[str]], environment: Mapping[str, str]
 ) -> int:
@@ -100,7 +151,7 @@ def run_on(
     Returns:
         0, the exit status of the command that failed first, or 128 and the signal that ended all.
     """
-    start = f"cd {shlex.quote(str(Path.cwd()))} && exec {shlex.quote(sys.executable)} -c {shlex.quote(FOLLOW)}"
+    start = f"{_here()} && exec {shlex.quote(sys.executable)} -c {shlex.quote(FOLLOW)}"
     shared = {name: value for name, value in environment.items() if not name.startswith(OWN)}
     signals: list[int] = []
     before = {
@@ -112,18 +163,25 @@ def run_on(
     try:
         for host, command in zip(hosts, commands, strict=True):
             # Sessions of their own: signals to this one's group end the hosts through their standard input, not here.
+            # `sh` keeps the files of this job's locks, which ssh would close: where this process is killed outright,
+            # nobody gets a lock before the last host has saved and left.
             running.append(
                 subprocess.Popen(
-                    [*shlex.split(remote_shell), host.name, start], stdin=PIPE, text=True, start_new_session=True
+                    ["sh", "-c", '"$@"; exit $?', "sh", *_shell(remote_shell), host.name, start],
+                    stdin=PIPE,
+                    text=True,
+                    start_new_session=True,
+                    close_fds=False,
                 )
             )
             _tell(running[-1], {"command": list(command), "environment": shared})
-        while any(process.poll() is None for process in running):
+        while None in [process.poll() for process in running]:
             failed = [process.returncode for process in running if process.returncode]
             if not status and (signals or failed):
                 status = 128 + signals[0] if signals else failed[0]
                 names = [host.name for host, process in zip(hosts, running, strict=True) if process.returncode]
-                print(f"{', '.join(names) or 'a signal'} ended with {status}: all hosts end", file=sys.stderr)
+                why = f"signal {signals[0]}" if signals else f"{', '.join(names)} ended with exit status {status}"
+                print(f"{why}: the processes on all hosts are told to save and leave", file=sys.stderr, flush=True)
                 for process in running:
                     _tell(process, None)
             time.sleep(POLL_SECONDS)
@@ -157,19 +215,20 @@ def follow(told: TextIO) -> NoReturn:
         orders["command"],
         env=orders["environment"] | own,
         stdin=subprocess.DEVNULL,
-        preexec_fn=_end_with_parent,  # noqa: PLW1509  # no thread is started before
+        preexec_fn=partial(signal_with_parent, signal.SIGTERM),  # noqa: PLW1509  # no thread is started before
     )
 
     def end_with_input() -> None:
-        told.read()
+        # Past Python's buffer: a thread that reads through it when the interpreter ends makes that abort.
+        while os.read(told.fileno(), 1024):
+            pass
         process.terminate()
 
     threading.Thread(target=end_with_input, daemon=True).start()
     sys.exit(process.wait())
 
 
-def _end_with_parent() -> None:
-    """Have the kernel end this process when its parent was killed outright (Linux only)."""
+def signal_with_parent(number: int) -> bool:
+    """Have the kernel signal this process when its parent ends, however that ends; False where it can't (not Linux)."""
     control = getattr(ctypes.CDLL(None), "prctl", None)
-    if control is not None:
-        control(PR_SET_PDEATHSIG, signal.SIGTERM)
+    return control is not None and control(PR_SET_PDEATHSIG, number) == 0

@@ -63,7 +63,9 @@ class Site(Place):
         "machines without SLURM: a file of lines `<host> slots=<processes>`", None, kind="operational"
     )
     remote_shell: str = key(
-        "how a command is run on such a machine: put before the host's name", "ssh -o BatchMode=yes", kind="operational"
+        "how a command is run on such a machine: put before the host's name",
+        "ssh -o BatchMode=yes -o ServerAliveInterval=30",
+        kind="operational",
     )
 
     @field_validator("stages")

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from unix_lib.artefacts.errors import UserError
 from unix_lib.artefacts.provenance import installed_version
-from unix_lib.cluster.hosts import read_hostfile
+from unix_lib.cluster.hosts import read_hostfile, require_reachable
 from unix_lib.cluster.site import SITE, Site, read_site
 from unix_lib.cluster.slurm import faults, keeps_accounts
 from unix_lib.commands.marks import marked
@@ -77,7 +77,7 @@ def run(config: Path, console: Console) -> int:
         for fault in _of_cluster(site, experiment):
             row(False, "SLURM jobs", fault, "until then nothing can be submitted", needed=SITE.is_file())
     if site.hostfile is not None:
-        row(*_hosts(site.hostfile))
+        row(*_hosts(site.hostfile, site.remote_shell))
     where = experiment.translate.endpoint
     if experiment.translations and where.key_variable is not None:
         there = bool(os.environ.get(where.key_variable))
@@ -122,9 +122,10 @@ def _of_cluster(site: Site, experiment: Experiment) -> list[str]:
         return [str(error)]
 
 
-def _hosts(hostfile: Path) -> tuple[bool, str, str, str]:
+def _hosts(hostfile: Path, remote_shell: str) -> tuple[bool, str, str, str]:
     try:
         hosts = read_hostfile(hostfile)
+        require_reachable(hosts, remote_shell)
     except UserError as error:
         return False, "hosts", str(hostfile), str(error)
     return True, "hosts", ", ".join(f"{host.name} ({host.slots})" for host in hosts), ""

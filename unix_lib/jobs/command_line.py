@@ -23,6 +23,8 @@ from unix_lib.jobs.attempts import ATTEMPTS, Attempts
 from unix_lib.jobs.job import Job, first_process
 from unix_lib.jobs.machine import refusal
 
+# Read once, by the libraries that a job imports: sums over other numbers of threads differ in their last bits.
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 ATTEMPT = "UNIX_LOG"  # in the environment of a job's several processes, which share a file
 
 
@@ -42,6 +44,8 @@ def run_script(stage: str, description: str | None) -> None:
             raise RecipeError(
                 f"{arguments.recipe}: a recipe of stage {job.recipe.stage}; run scripts/{job.recipe.stage}.py"
             )
+        # Whoever started it: Snakemake gives as many as the job has and its --cores allow, a shell none or its own.
+        os.environ.update(dict.fromkeys(THREADS, str(job.shape.threads)))
         attempts = Attempts(job) if first_process() else None
         job.make()
     except Exception as error:

@@ -7,7 +7,6 @@ on each. A signal to the launcher reaches the trainers, which save and leave.
 """
 
 import argparse
-import ctypes
 import os
 import signal
 import subprocess
@@ -17,8 +16,8 @@ from pathlib import Path
 from typing import NoReturn
 
 from unix_lib.artefacts.errors import UserError
-from unix_lib.cluster.hosts import Host, hosts_of, run_on
-from unix_lib.cluster.site import read_site
+from unix_lib.cluster.hosts import Host, hosts_of, require_reachable, run_on, signal_with_parent
+from unix_lib.cluster.site import Site, read_site
 from unix_lib.config.jobs import JobShape
 from unix_lib.config.train import CheckpointSettings, TrainExecution
 from unix_lib.jobs.command_line import ATTEMPT, new_attempt
@@ -33,7 +32,6 @@ SECONDS_TO_SAVE = 300
 SECONDS_FOR_SCONTROL = 60
 LAUNCHER = "UNIX_LAUNCHER_PID"  # in the environment of the processes that it starts
 SLURM = frozenset(("SLURM_JOB_ID", "SLURM_NNODES"))
-PR_SET_PDEATHSIG = 1  # of Linux's prctl
 
 
 def first_host(node_list: str) -> str:
@@ -108,33 +106,37 @@ def launch_processes() -> None:
         arguments, site = launcher_arguments(job.shape, os.environ), read_site()
         if arguments is None:
             return
-        if os.environ.get("SLURM_NODEID", "0") == "0":
-            settings = job.settings
-            run = Lock(lock_path(work_folder(job.results, settings.run, settings.run_digest)))
-            with job.alone() as artefact, run:
-                if job.made() is None:
-                    if site.hostfile is not None and _without_slurm(job.shape, os.environ):
-                        hosts = hosts_of(site.hostfile, job.shape.nodes, job.shape.processes_per_node)
-                        environment = _environment(given.log, (artefact, run))
-                        sys.exit(run_on(hosts, site.remote_shell, host_commands(hosts, job.shape), environment))
-                    _become_launcher(arguments, given.log, (artefact, run))
-        else:
-            _become_launcher(arguments, given.log)
+        if os.environ.get("SLURM_NODEID", "0") != "0":
+            _become_launcher(arguments, _environment(given.log, ()))
+        run = Lock(lock_path(work_folder(job.results, job.settings.run, job.settings.run_digest)))
+        with job.alone() as artefact, run:
+            if job.made() is None:
+                if hosts := hosts_without_slurm(job.shape, site, os.environ):
+                    require_reachable(hosts, site.remote_shell, [given.recipe])
+                    environment = _environment(given.log, (artefact, run))
+                    sys.exit(run_on(hosts, site.remote_shell, host_commands(hosts, job.shape), environment))
+                _become_launcher(arguments, _environment(given.log, (artefact, run)))
     except UserError as error:
         sys.exit(f"{type(error).__name__}: {error}")
     sys.exit()
 
 
-def _without_slurm(shape: JobShape, environment: Mapping[str, str]) -> bool:
-    """Whether a job of several nodes finds itself outside SLURM."""
-    return shape.nodes > 1 and not SLURM & environment.keys()
+def hosts_without_slurm(shape: JobShape, site: Site, environment: Mapping[str, str]) -> list[Host]:
+    """Hosts of a job of several nodes outside SLURM, where the site has a hostfile; else none.
+
+    Raises:
+        HostError: the hostfile can't be read, or has too few.
+    """
+    if shape.nodes == 1 or site.hostfile is None or SLURM & environment.keys():
+        return []
+    return hosts_of(site.hostfile, shape.nodes, shape.processes_per_node)
 
 
 def host_commands(hosts: list[Host], shape: JobShape) -> list[list[str]]:
     """Command lines of the launchers of hosts, which meet at the first."""
     port = FIRST_PORT + os.getpid() % PORTS
-    meeting = [f"--master-addr={hosts[0].name}", f"--master-port={port}"]
-    named = ["sh", "-c", f'{LAUNCHER}=$$ exec "$@"', "sh"]
+    meeting = [f"--master-addr={hosts[0].name.rpartition('@')[2]}", f"--master-port={port}"]
+    named = ["sh", "-c", f'{LAUNCHER}=$$ exec "$@"', "sh"]  # the launcher's process ID is known only on its host
     return [
         named
         + launcher_command(
@@ -156,8 +158,7 @@ def _environment(log: Path | None, locks: Iterable[Lock]) -> dict[str, str]:
     return environment
 
 
-def _become_launcher(arguments: list[str], log: Path | None, locks: Iterable[Lock] = ()) -> NoReturn:
-    environment = _environment(log, locks)
+def _become_launcher(arguments: list[str], environment: dict[str, str]) -> NoReturn:
     sys.stderr.flush()
     os.execve(sys.executable, launcher_command(arguments, sys.argv), environment)
 
@@ -168,9 +169,7 @@ def end_with_launcher() -> None:
     A launcher puts its processes into sessions of their own: no signal to its group reaches them.
     """
     launcher = os.environ.get(LAUNCHER)
-    control = getattr(ctypes.CDLL(None), "prctl", None)
-    if launcher is None or "RANK" not in os.environ or control is None:
+    if launcher is None or "RANK" not in os.environ or not signal_with_parent(signal.SIGKILL):
         return
-    control(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != int(launcher):
         sys.exit("the launcher of this process has ended")
