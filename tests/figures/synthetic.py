@@ -60,6 +60,7 @@ class SyntheticExperiment:
         gpus: int = 0,
         noise: bool = False,
         mixtures: dict[str, str] | None = None,
+        better: dict[str, float] | None = None,
     ) -> None:
         self.results, self.gpus, self.noise = results, gpus, noise
         self.packs = {name: self._pack(name) for name in (mixtures or {}).values()}
@@ -73,10 +74,17 @@ class SyntheticExperiment:
             ("power_spectrum", own_data.power_spectrum()),
             ("text_cost", own_data.text_cost()),
             ("heldout_loss", own_data.heldout_loss(architectures, seeds[0])),
-            ("document_losses", own_data.document_losses(architectures, seeds)),
             ("caption_samples", own_data.caption_samples(architectures, seeds[0])),
         ):
             self.inputs[name] = [self.add(Recipe("analyze", name, name, 1, {}), tables)]
+        (losses,) = own_data.document_losses(architectures, seeds, better).values()
+        self.inputs["document_losses"] = [
+            self.add(
+                Recipe("analyze", f"document_losses-{run}", "document_losses", 1, {"run": run}),
+                {"document_losses.parquet": of_run},
+            )
+            for run, of_run in losses.groupby("run")
+        ]
         skill = skill or {"shared": 0.3, "unix": 0.5, "mot": 0.4, "moe": 0.35}
         for preset, architecture in architectures.items():
             for seed in seeds:

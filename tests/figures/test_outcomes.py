@@ -18,7 +18,7 @@ SEEDS = (1, 2, 3)
 
 
 def differences(seeds: tuple[int, ...] = SEEDS, better: float = 0.02) -> dict[tuple[str, str], list]:
-    (table,) = document_losses(ARCHITECTURES, seeds, better).values()
+    (table,) = document_losses(ARCHITECTURES, seeds, {"unix": better}).values()
     found: dict[tuple[str, str], list] = {}
     for one in loss_differences(table):
         found.setdefault((one.other, one.modality), []).append(one)

@@ -9,7 +9,13 @@ import pandas as pd
 
 from unix_lib.figures.inputs import Inputs
 
-OF_RUNS = ("evaluations", "checkpoints", "conflict", "heldout_loss")  # roles with artefacts of single runs
+OF_RUNS = (
+    "evaluations",
+    "checkpoints",
+    "conflict",
+    "heldout_loss",
+    "document_losses",
+)  # roles with artefacts of single runs
 
 
 @dataclass(frozen=True)

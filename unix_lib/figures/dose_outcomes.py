@@ -4,10 +4,11 @@ import pandas as pd
 
 from unix_lib.config.figures import DrawnFigure
 from unix_lib.figures.conditional_entropy import LEAST_COVERAGE
-from unix_lib.figures.doses import Dose, conflict_slope, doses_of, influences, score_slope
+from unix_lib.figures.doses import Dose, conflict_slope, doses_of, influences, loss_slope, score_slope
 from unix_lib.figures.drawn_table import DASH, Section, TextTable, draw_table
 from unix_lib.figures.evidence import NOT_MEASURABLE, UNDECIDED, Difference, verdict_of
 from unix_lib.figures.inputs import Inputs
+from unix_lib.figures.loss_differences import MODALITIES
 from unix_lib.figures.style import Drawing, nothing_yet
 
 COLUMNS = ["origin", "kind", "outcome", "dose", "value", "low", "high", "n", "seeds", "verdict", "reason"]
@@ -28,13 +29,22 @@ def draw(inputs: Inputs, settings: DrawnFigure) -> Drawing:
         _row("secondary", f"conflict of {name}, per bit", "", conflict_slope(doses, preset))
         for preset, name in (("shared", "the shared transformer"), ("unix", "Uni-X"))
     ]
-    gaps, differences, influence = [], [], []
+    of_losses = [modality for modality in MODALITIES if any(modality in dose.losses for dose in doses)]
+    second += [
+        _row("secondary", f"loss difference, {modality}, thousandths of a nat per bit", "", loss_slope(doses, modality))
+        for modality in of_losses
+    ]
+    gaps, differences, losses, influence = [], [], [], []
     for dose in doses:
         gaps.append(_gap_row(dose))
         in_points = None if dose.comparison is None else dose.comparison.difference.times(100)
         differences.append(_row("dose", "score difference, points", dose.name, in_points))
+        for modality in of_losses:
+            loss = dose.losses.get(modality)
+            in_millinats = None if loss is None else loss.difference.times(1000)
+            losses.append(_row("loss", f"loss difference, {modality}", dose.name, in_millinats))
         influence += _influence_rows(dose)
-    table = pd.DataFrame([*primary, *second, *gaps, *differences, *influence], columns=COLUMNS)
+    table = pd.DataFrame([*primary, *second, *gaps, *differences, *losses, *influence], columns=COLUMNS)
     table = table[table.n > 0]
     shown = [row for dose in doses for row in [r for r in influence if r["dose"] == dose.name][:SHOWN_REQUESTS]]
     sections = [
@@ -44,13 +54,17 @@ def draw(inputs: Inputs, settings: DrawnFigure) -> Drawing:
         Section("Other slopes over the entropy gap", [_line(r) for r in second]),
         Section("Entropy gap of each dose, bits", [_line(r) for r in gaps]),
         Section("Uni-X minus the shared transformer at each dose", [_line(r) for r in differences]),
+        Section(
+            "Held-out loss of the shared transformer above Uni-X's, thousandths of a nat", [_line(r) for r in losses]
+        ),
         Section("Most influential held-out requests, half-widths of that dose's interval", [_line(r) for r in shown]),
     ]
     notes = [
         "A verdict needs a 95% interval that excludes 0 and two seeds. Slopes are least squares over all doses' seeds.",
         f"A request with an influence above {MOST_INFLUENCE} could carry a verdict alone; there should be none.",
     ]
-    text = TextTable("What the doses decide", HEADING, sections, frozenset({0, 4, 5}), notes=notes)
+    shown_sections = [section for section in sections if section.rows]
+    text = TextTable("What the doses decide", HEADING, shown_sections, frozenset({0, 4, 5}), notes=notes)
     return Drawing(table, draw_table(text))
 
 

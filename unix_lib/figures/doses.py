@@ -1,8 +1,9 @@
-"""Dose and response: of each arm its entropy gap, and of its seeds conflict and Uni-X's score difference.
+"""Dose and response: of each arm its entropy gap, and of its seeds conflict, Uni-X's score and loss differences.
 
 The dose is how many bits harder image codes are to predict than text, at n = 2, bias-corrected, at one budget.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -15,6 +16,7 @@ from unix_lib.figures.conditional_entropy import measured_entropy
 from unix_lib.figures.evidence import Difference, normal_difference
 from unix_lib.figures.gradient_conflict import measured_conflict
 from unix_lib.figures.inputs import Inputs
+from unix_lib.figures.loss_differences import LossDifference, loss_differences
 from unix_lib.figures.samples import final_samples, prompt_values
 from unix_lib.figures.score_comparison import Comparison, compare_scores
 from unix_lib.figures.slopes import slope_over
@@ -34,6 +36,7 @@ class Dose:
     conflict: pd.DataFrame
     values: pd.DataFrame  # see `prompt_values`
     texts: dict[str, str]  # a prompt by what it asks for, of those that images were drawn from
+    losses: dict[str, LossDifference]  # by modality, the shared transformer's at the last step above Uni-X's
 
     @property
     def name(self) -> str:
@@ -71,8 +74,15 @@ def doses_of(inputs: Inputs) -> list[Dose]:
         texts: dict[str, str] = {}
         for _, drawn in samples[samples.family == "generation"].groupby("benchmark"):
             texts |= dict(zip(prompt_values(drawn).prompt, drawn.prompt, strict=False))
-        found.append(Dose(arm, gap, coverage, measured_conflict(arm.inputs), prompt_values(samples), texts))
+        values = prompt_values(samples)
+        found.append(Dose(arm, gap, coverage, measured_conflict(arm.inputs), values, texts, _losses(arm)))
     return sorted(found, key=lambda dose: np.inf if dose.gap is None else dose.gap.value)
+
+
+def _losses(arm: Arm) -> dict[str, LossDifference]:
+    table = arm.inputs.table("document_losses", "document_losses.parquet")
+    found = loss_differences(table) if len(table) else ()
+    return {each.modality: each for each in found if each.last and preset_of(each.other) == "shared"}
 
 
 def _gap(entropy: pd.DataFrame) -> tuple[Difference | None, float]:
@@ -92,12 +102,23 @@ def score_slope(doses: list[Dose]) -> Difference | None:
 
     Points are of the 100 from chance to all right; None without two doses that differ.
     """
-    known = [(dose.gap, dose.comparison) for dose in doses]
-    measured = [(gap.value, comparison) for gap, comparison in known if gap is not None and comparison is not None]
+    return _sampled_slope([(dose.gap, dose.comparison) for dose in doses], 100)
+
+
+def loss_slope(doses: list[Dose], modality: str) -> Difference | None:
+    """Thousandths of a nat that Uni-X's advantage in held-out loss gains per bit; None as of `score_slope`."""
+    return _sampled_slope([(dose.gap, dose.losses.get(modality)) for dose in doses], 1000)
+
+
+def _sampled_slope(
+    known: Sequence[tuple[Difference | None, Comparison | LossDifference | None]], factor: float
+) -> Difference | None:
+    """Of outcomes by seed whose samples, prompts or documents, are the same in all seeds of a dose."""
+    measured = [(gap.value, outcome) for gap, outcome in known if gap is not None and outcome is not None]
     if len({gap for gap, _ in measured}) < 2 or len({tuple(each.seeds) for _, each in measured}) > 1:
         return None
     outcomes, noise = (
-        100 * np.stack([getattr(each, name) for _, each in measured], axis=axis)
+        factor * np.stack([getattr(each, name) for _, each in measured], axis=axis)
         for name, axis in (("by_seed", 0), ("noise", 1))
     )
     return slope_over(np.array([gap for gap, _ in measured]), outcomes, min(e.difference.n for _, e in measured), noise)

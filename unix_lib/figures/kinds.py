@@ -58,7 +58,8 @@ KINDS = dict(
             "The primary outcome was declared before anything ran; all else is second to it. Influence is how far the "
             "score difference moves when one held-out request is left out, in half-widths of its interval.",
             *DOSES,
-            logic_version=2,
+            also_reads=("document_losses",),
+            logic_version=3,
             only_named=True,
         ),
         _figure(
@@ -166,8 +167,8 @@ KINDS = dict(
             "loss on held-out documents, paired by document and seed, which has a fraction of the scores' noise. "
             "Detectable is the smallest true difference that such an experiment decides in four of five repetitions.",
             "document_losses",
-            also_reads=("evaluations", "conflict"),
-            logic_version=2,
+            also_reads=("evaluations", "conflict", "checkpoints"),
+            logic_version=3,
         ),
         _figure(
             "table1_text",

@@ -28,6 +28,9 @@ class LossDifference:
     last: bool  # of the steps that both have: the outcome; earlier ones show how it came
     means: tuple[float, float]  # of the other, of Uni-X
     difference: Difference
+    seeds: list[int]
+    by_seed: np.ndarray  # float (S,), of each seed
+    noise: np.ndarray  # float (R, S), how far other documents would move it; alike in all seeds
     verdict: str
     reason: str
 
@@ -45,18 +48,21 @@ def loss_differences(losses: pd.DataFrame) -> Iterator[LossDifference]:
         for modality in MODALITIES:
             for step in steps:
                 at_step = [rows[rows.step == step] for rows in sides]
-                found = _difference(at_step, modality)
+                seeds = sorted(set(at_step[0].seed) & set(at_step[1].seed))
+                found = _difference(at_step, modality, seeds)
                 if found is not None:
-                    means, difference = found
-                    verdict, reason = verdict_of(difference, of_training=True)
+                    means, difference, by_seed, noise = found
                     yield LossDifference(
-                        unix, other, modality, step, step == steps[-1], means, difference, verdict, reason
+                        *(unix, other, modality, step, step == steps[-1], means, difference),
+                        *(seeds, by_seed, noise),
+                        *verdict_of(difference, of_training=True),
                     )
 
 
-def _difference(sides: list[pd.DataFrame], modality: str) -> tuple[tuple[float, float], Difference] | None:
-    """Both mean losses and their difference; None without documents that both have in a common seed."""
-    seeds = sorted(set(sides[0].seed) & set(sides[1].seed))
+def _difference(
+    sides: list[pd.DataFrame], modality: str, seeds: list[int]
+) -> tuple[tuple[float, float], Difference, np.ndarray, np.ndarray] | None:
+    """Both mean losses, their difference, by seed, and its noise; None without documents that both have."""
     paired = _paired(sides, modality, seeds)
     if paired is None:
         return None
@@ -74,7 +80,8 @@ def _difference(sides: list[pd.DataFrame], modality: str) -> tuple[tuple[float, 
     noise = student_draws(freedom, REPLICATES, SEED + 2)[:, None] * error
     values = np.mean(point, axis=0)
     level = np.mean(means, axis=(0, 2))
-    return (float(level[0]), float(level[1])), over_seeds(values + noise, values, len(paired))
+    found = over_seeds(values + noise, values, len(paired))
+    return (float(level[0]), float(level[1])), found, values, np.repeat(noise, len(seeds), axis=1)
 
 
 def _paired(sides: list[pd.DataFrame], modality: str, seeds: list[int]) -> "pd.DataFrame | None":

@@ -2,7 +2,7 @@
 
 The first outcome is what the claim is about, conflict or mean score, by the rules of the claims table. The second,
 declared beside it, is the held-out loss of each modality at the last step that both architectures have; earlier steps
-are in the CSV and below. One never stands in for the other.
+are in the CSV and below. One never stands in for the other. Runs of several mixtures are compared within each.
 """
 
 import math
@@ -12,14 +12,15 @@ import pandas as pd
 
 from unix_lib.config.figures import DrawnFigure
 from unix_lib.figures.analysis_claims import middle_claim
-from unix_lib.figures.architecture_claims import score_claim
+from unix_lib.figures.architecture_claims import pair_name, score_claim
+from unix_lib.figures.arms import Arm, arms_of
 from unix_lib.figures.drawn_table import DASH, Section, TextTable, draw_table
-from unix_lib.figures.evidence import Difference, detectable
+from unix_lib.figures.evidence import Difference, Finding, detectable
 from unix_lib.figures.gradient_conflict import measured_conflict
 from unix_lib.figures.inputs import Inputs
 from unix_lib.figures.loss_differences import LossDifference, loss_differences
 from unix_lib.figures.samples import final_samples
-from unix_lib.figures.style import Drawing, architecture_name, preset_of
+from unix_lib.figures.style import Drawing, preset_of
 
 COLUMNS = [
     *("claims", "outcome", "measure", "part", "step", "measured", "difference", "low", "high", "detectable"),
@@ -31,23 +32,11 @@ FIRST = {3: "conflict", 4: "mean score"}
 
 def draw(inputs: Inputs, settings: DrawnFigure) -> Drawing:
     """Draw the table."""
-    losses = inputs.table("document_losses", "document_losses.parquet")
-    found = list(loss_differences(losses)) if len(losses) else []
-    first = [
-        _Row(
-            str(finding.claim),
-            "first",
-            FIRST[finding.claim],
-            finding.part,
-            finding.measured,
-            finding.difference,
-            finding.verdict,
-            finding.reason,
-        )
-        for finding in (*middle_claim(measured_conflict(inputs)), *score_claim(final_samples(inputs)))
-    ]
-    second = [_second(one) for one in found if one.last]
-    earlier = [_second(one) for one in found if not one.last]
+    arms = arms_of(inputs)
+    first = [_first(arm, finding) for arm in arms for finding in _findings(arm.inputs)]
+    found = [(arm, one) for arm in arms for one in _losses(arm.inputs)]
+    second = [_second(arm, one) for arm, one in found if one.last]
+    earlier = [_second(arm, one) for arm, one in found if not one.last]
     sections = [
         Section("First outcome: what the claims are about", list(map(_line, first))),
         Section("Second outcome: held-out loss at the last step", list(map(_line, second))),
@@ -79,12 +68,38 @@ class _Row:
     step: int | None = None
 
 
-def _second(found: LossDifference) -> _Row:
+def _findings(inputs: Inputs) -> list[Finding]:
+    return [*middle_claim(measured_conflict(inputs)), *score_claim(final_samples(inputs))]
+
+
+def _losses(inputs: Inputs) -> list[LossDifference]:
+    losses = inputs.table("document_losses", "document_losses.parquet")
+    return list(loss_differences(losses)) if len(losses) else []
+
+
+def _first(arm: Arm, finding: Finding) -> _Row:
+    return _Row(
+        str(finding.claim),
+        "first",
+        FIRST[finding.claim],
+        _part(arm, finding.part),
+        finding.measured,
+        finding.difference,
+        finding.verdict,
+        finding.reason,
+    )
+
+
+def _part(arm: Arm, part: str) -> str:
+    return ", ".join(filter(None, [arm.name, part]))
+
+
+def _second(arm: Arm, found: LossDifference) -> _Row:
     return _Row(
         "3, 4" if preset_of(found.other) == "shared" else "4",
         "second",
         f"held-out loss, {found.modality}",
-        f"{architecture_name(found.unix)} against {architecture_name(found.other)}",
+        _part(arm, pair_name(found.unix, found.other)),
         f"{found.means[1]:.3f} against {found.means[0]:.3f} nats",
         found.difference.times(1000),
         found.verdict if found.last else "",

@@ -14,6 +14,7 @@ from scipy import special
 
 from unix_lib.evaluate.intervals import Z_95
 from unix_lib.figures.architecture_claims import pair_name
+from unix_lib.figures.arms import arms_of
 from unix_lib.figures.claims import findings
 from unix_lib.figures.evidence import NOT_MEASURABLE, Difference, Spread
 from unix_lib.figures.inputs import Inputs
@@ -60,11 +61,12 @@ def variance_table(inputs: Inputs) -> pd.DataFrame:
     for finding in findings(inputs):
         if finding.verdict != NOT_MEASURABLE:
             rows += _rows(str(finding.claim), finding.part, finding.difference, finding.agreeing)
-    losses = inputs.table("document_losses", "document_losses.parquet")
-    for loss in loss_differences(losses) if len(losses) else ():
-        if loss.last:
-            pair = pair_name(loss.unix, loss.other)
-            rows += _rows(f"{LOSS}{loss.modality}", pair, loss.difference.times(1000), None)
+    for arm in arms_of(inputs):
+        losses = arm.inputs.table("document_losses", "document_losses.parquet")
+        for loss in loss_differences(losses) if len(losses) else ():
+            if loss.last:
+                part = ", ".join(filter(None, [arm.name, pair_name(loss.unix, loss.other)]))
+                rows += _rows(f"{LOSS}{loss.modality}", part, loss.difference.times(1000), None)
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
