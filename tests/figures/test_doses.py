@@ -71,6 +71,7 @@ def test_every_claim_has_a_verdict_at_each_dose(experiment: SyntheticExperiment)
     assert entropy == {f"{name}, n = 2, {name}": verdict for name, verdict in zip(BITS, ENTROPY_VERDICTS, strict=True)}
     for claim in (2, 3, 4):
         assert {f.part.split(", ")[0] for f in found if f.claim == claim} == set(BITS)
+    assert [(f.part, f.verdict) for f in found if f.claim == 7] == [("", NOT_MEASURABLE)]  # once, not at each
 
 
 ENTROPY_VERDICTS = ("does not hold", "undecided", "holds")

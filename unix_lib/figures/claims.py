@@ -119,14 +119,20 @@ def draw(inputs: Inputs, settings: DrawnFigure) -> Drawing:
 
 
 def findings(inputs: Inputs) -> list[Finding]:
-    """All claims on all that exists; where compared runs are trained on several mixtures, on each mixture's."""
+    """All claims on all that exists; where compared runs are trained on several mixtures, on each mixture's.
+
+    What can't be measured on any of them, for one reason, is said once.
+    """
     arms = [Measured(arm) for arm in arms_of(inputs)]
-    return [
-        replace(finding, part=", ".join(filter(None, [of.arm.name, finding.part])))
-        for claim in CLAIMS.values()
-        for of in arms
-        for finding in claim.rule(of)
-    ]
+    found: list[Finding] = []
+    for claim in CLAIMS.values():
+        of_arms = [(of.arm.name, finding) for of in arms for finding in claim.rule(of)]
+        distinct = {each for _, each in of_arms}
+        if len(distinct) == 1 and {each.verdict for each in distinct} == {NOT_MEASURABLE}:
+            found += distinct
+        else:
+            found += [replace(each, part=", ".join(filter(None, [arm, each.part]))) for arm, each in of_arms]
+    return found
 
 
 def claims_table(found: list[Finding], scale: str) -> pd.DataFrame:

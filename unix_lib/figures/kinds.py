@@ -38,7 +38,7 @@ KINDS = dict(
             "",
             *("evaluations", "checkpoints", "conflict", "entropy"),
             also_reads=("ceilings",),
-            logic_version=8,
+            logic_version=9,
         ),
         _figure(
             "dose_response",
