@@ -114,7 +114,7 @@ def test_while_the_controller_is_away_jobs_go_on_and_are_asked_for_again(
 def test_a_job_whose_node_dies_is_requeued_on_the_other(training: Training, undisturbed: str, cluster: Cluster) -> None:
     running = training.submit()
     first = job_with_a_save(training, running)
-    node = slurm_job("segment_wildcards_long")["BatchHost"]
+    node = slurm_job(f"JobId={first} ")["BatchHost"]
     try:
         cluster.kill(node)
         assert unharmed(training, running, undisturbed) == first
