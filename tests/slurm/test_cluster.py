@@ -65,7 +65,7 @@ def test_what_no_node_can_take_is_refused_before_anything_is_submitted(tmp_path:
     refused = project.snakemake(*PROFILE, "--", "data", check=False)
     assert "sources: sbatch says: allocation failure: Invalid feature specification" in refused.stderr
     (project.folder / "site.yaml").write_text("partition: gone")
-    assert "no partition 'gone' here; set one of spare, test in site.yaml" in doctor(project)
+    assert "no partition 'gone' here; set one of lost, spare, test in site.yaml" in doctor(project)
     assert subprocess.run(["squeue", "--states=all", "-h"], capture_output=True, text=True, check=True).stdout == before
 
 
