@@ -26,7 +26,8 @@ CUTTERS = {"numbered_lines", "read_delimited"}  # what files are cut into rows w
 # Modules that cut texts into lines which are no user's rows.
 OTHER_LINES = {
     "unix_lib.artefacts.code": "what git prints",
-    "unix_lib.commands.doctor": "settings of a profile, and what a program prints",
+    "unix_lib.cluster.hosts": "a hostfile, of which every line must be one, and what a program prints",
+    "unix_lib.cluster.slurm": "what SLURM prints",
     "unix_lib.recipes.wall_times": "measurements of this project, of which a plan takes those that it knows",
     "unix_lib.figures.drawn_table": "cells that are drawn",
     "unix_lib.commands.summarize": "a table of this project that was checked",
@@ -35,6 +36,8 @@ OTHER_LINES = {
     "unix_lib.speed.measuring": "what the system says of its processor",
     "unix_lib.artefacts.verify": "a list of this project's own",
     "unix_lib.compare.side": "tables of this project that were checked",
+    "unix_lib.power.finished": "tables of this project that were checked",
+    "unix_lib.power.variances": "tables of this project that were checked",
     "unix_lib.watch.slurm": "what SLURM prints",
 }
 

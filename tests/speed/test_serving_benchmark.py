@@ -26,7 +26,8 @@ def test_clients_ask_in_turn_and_equal_seeds_are_compared() -> None:
         assert len(seeds) > 2
         assert {(after - before) % SEEDS for before, after in pairwise(seeds)} == {3}
     assert 0 < len(found.seconds) <= sum(map(len, asked.values())) and min(found.seconds) >= 0.02
-    assert 0 < found.per_second <= 3 / 0.02
+    # Each of three gets one image in 0.02 s at most, and one more that was asked for before all were there.
+    assert 0 < found.per_second <= 3 / 0.02 + 3 / 0.3
 
 
 def test_another_image_of_a_seed_ends_it() -> None:

@@ -72,10 +72,12 @@ def run(config: Path, console: Console) -> int:
     row(profile.is_file(), "SLURM profile", str(profile), "restore the link: ln -s workflow/profiles/slurm slurm")
     site = read_site()
     row(SITE.is_file(), "site", str(SITE) if SITE.is_file() else "-", "see docs/cluster.md", needed=False)
+    refused: list[str] = []
     if sbatch is not None:
         row(True, "SLURM job states", "sacct" if keeps_accounts() else "squeue: there is no accounting database")
-        for fault in _of_cluster(site, experiment):
-            row(False, "SLURM jobs", fault, "until then nothing can be submitted", needed=SITE.is_file())
+        refused = _of_cluster(site, experiment)
+        told = f"refused: {len(refused)}" if refused else "would be taken"
+        row(not refused, "SLURM jobs", told, "see below", needed=SITE.is_file())
     if site.hostfile is not None:
         row(*_hosts(site.hostfile, site.remote_shell))
     where = experiment.translate.endpoint
@@ -101,6 +103,8 @@ def run(config: Path, console: Console) -> int:
             remedy,
         )
     console.print(table)
+    for fault in refused:
+        console.print(f"SLURM: {fault}", soft_wrap=True, highlight=False)
     hashes = FileHashes.of_plan(Path("results") / experiment.experiment)
     for line in experiment.notices(Outside(Path.cwd(), hashes)):
         console.print(line, soft_wrap=True, highlight=False)

@@ -13,12 +13,13 @@ from unix_lib.figures.inputs import Inputs
 from unix_lib.power.variances import TABLE, Variance, variance_table, variances_of, variances_of_claims
 from unix_lib.recipes.workspace import PLANNED, read_digests
 
-# Roles whose files are read, by stage and kind of recipe; a checkpoint's weights are not.
+# Roles and the table of each that is read, by stage and kind of recipe; what has none says nothing.
 READ = {
-    ("evaluate", "scores"): "evaluations",
-    ("analyze", "conflict"): "conflict",
-    ("analyze", "entropy"): "entropy",
-    ("analyze", "document_losses"): "document_losses",
+    ("train", "checkpoint"): ("checkpoints", "speed.parquet"),
+    ("evaluate", "scores"): ("evaluations", "scores.parquet"),
+    ("analyze", "conflict"): ("conflict", "conflict.parquet"),
+    ("analyze", "entropy"): ("entropy", "entropy.parquet"),
+    ("analyze", "document_losses"): ("document_losses", "document_losses.parquet"),
 }
 
 
@@ -105,12 +106,14 @@ def inputs_of(results: Path) -> Inputs:
             artefact = f"{stage}/{name}-{digest}"
             if stage not in ("train", "evaluate", "analyze") or not (results / artefact / MANIFEST).is_file():
                 continue
-            if stage == "train":
-                facts = read_manifest(results / artefact).facts
-                last[facts["run"]] = max(last.get(facts["run"], (-1, "")), (facts["step"], artefact))
+            recipe = recipe_of(results / artefact)
+            role, table = READ.get((stage, recipe.kind), ("", ""))
+            if table not in {entry.path for entry in read_manifest(results / artefact).files}:
                 continue
-            role = READ.get((stage, recipe_of(results / artefact).kind))
-            if role is not None:
-                open_artefact(results / artefact)
-                roles.setdefault(role, []).append(artefact)
+            if stage == "train":  # whose weights are not read
+                run = recipe.settings["run"]
+                last[run] = max(last.get(run, (-1, "")), (recipe.settings["step"], artefact))
+                continue
+            open_artefact(results / artefact)
+            roles.setdefault(role, []).append(artefact)
     return Inputs(results, roles | {"checkpoints": [artefact for _, artefact in last.values()]})
