@@ -27,6 +27,7 @@ from unix_lib.config.shipped import SHIPPED
 from unix_lib.figures.kinds import KINDS
 from unix_lib.jobs.job import Job
 from unix_lib.jobs.standing import SUFFIX as STANDING
+from unix_lib.power.finished import inputs_of
 from unix_lib.recipes.workspace import execution_path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -240,7 +241,9 @@ def test_tables_are_copied_for_git_and_figures_drawn_on_demand(smoke: Path) -> N
     for command in ("summarize", "figures", "plan"):
         run_module(smoke, "unix_lib", command, CONFIG)
     summary = smoke / "results" / "smoke" / "summary"
-    assert {"claims.csv", "metrics", "wall_times.csv"} <= {path.name for path in summary.iterdir()}
+    assert {"claims.csv", "metrics", "variances.csv", "wall_times.csv"} <= {path.name for path in summary.iterdir()}
+    read = inputs_of(smoke / "results" / "smoke").existing
+    assert all(read[role] for role in ("checkpoints", "evaluations", "conflict", "entropy", "document_losses"))
     scores = [json.loads(path.read_text()) for path in summary.glob("metrics/*/score.json")]
     assert scores and all(scores)
     drawn = sorted((smoke / "results" / "smoke" / "preview").iterdir())

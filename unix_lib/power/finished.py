@@ -15,7 +15,7 @@ from unix_lib.recipes.workspace import PLANNED, read_digests
 
 # Roles and the table of each that is read, by stage and kind of recipe; what has none says nothing.
 READ = {
-    ("train", "checkpoint"): ("checkpoints", "speed.parquet"),
+    ("train", "checkpoint"): ("checkpoints", "log.parquet"),
     ("evaluate", "scores"): ("evaluations", "scores.parquet"),
     ("analyze", "conflict"): ("conflict", "conflict.parquet"),
     ("analyze", "entropy"): ("entropy", "entropy.parquet"),
