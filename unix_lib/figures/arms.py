@@ -32,6 +32,10 @@ class Arm:
     inputs: Inputs
     images: frozenset[str] | None = None
 
+    def named(self, part: str) -> str:
+        """A part of a claim on this arm."""
+        return ", ".join(filter(None, [self.name, part]))
+
     def of_its_images(self, table: pd.DataFrame) -> pd.DataFrame:
         """Rows of a table with `source` and `modality`, less those of images that are no source of the arm's."""
         if self.images is None or table.empty:

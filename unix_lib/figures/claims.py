@@ -126,12 +126,12 @@ def findings(inputs: Inputs) -> list[Finding]:
     arms = [Measured(arm) for arm in arms_of(inputs)]
     found: list[Finding] = []
     for claim in CLAIMS.values():
-        of_arms = [(of.arm.name, finding) for of in arms for finding in claim.rule(of)]
+        of_arms = [(of.arm, finding) for of in arms for finding in claim.rule(of)]
         distinct = {each for _, each in of_arms}
         if len(distinct) == 1 and {each.verdict for each in distinct} == {NOT_MEASURABLE}:
             found += distinct
         else:
-            found += [replace(each, part=", ".join(filter(None, [arm, each.part]))) for arm, each in of_arms]
+            found += [replace(each, part=arm.named(each.part)) for arm, each in of_arms]
     return found
 
 

@@ -16,7 +16,7 @@ from unix_lib.figures.conditional_entropy import measured_entropy
 from unix_lib.figures.evidence import Difference, normal_difference
 from unix_lib.figures.gradient_conflict import measured_conflict
 from unix_lib.figures.inputs import Inputs
-from unix_lib.figures.loss_differences import LossDifference, loss_differences
+from unix_lib.figures.loss_differences import LossDifference, measured_loss_differences
 from unix_lib.figures.samples import final_samples, prompt_values
 from unix_lib.figures.score_comparison import Comparison, compare_scores
 from unix_lib.figures.slopes import slope_over
@@ -80,8 +80,7 @@ def doses_of(inputs: Inputs) -> list[Dose]:
 
 
 def _losses(arm: Arm) -> dict[str, LossDifference]:
-    table = arm.inputs.table("document_losses", "document_losses.parquet")
-    found = loss_differences(table) if len(table) else ()
+    found = measured_loss_differences(arm.inputs)
     return {each.modality: each for each in found if each.last and preset_of(each.other) == "shared"}
 
 

@@ -12,6 +12,7 @@ import pandas as pd
 
 from unix_lib.evaluate.intervals import error_of_ratio
 from unix_lib.figures.evidence import REPLICATES, SEED, Difference, over_seeds, student_draws, verdict_of
+from unix_lib.figures.inputs import Inputs
 from unix_lib.figures.style import compared_unix, ordered_architectures, preset_of
 
 MODALITIES = ("text", "image")
@@ -33,6 +34,12 @@ class LossDifference:
     noise: np.ndarray  # float (R, S), how far other documents would move it; alike in all seeds
     verdict: str
     reason: str
+
+
+def measured_loss_differences(inputs: Inputs) -> list[LossDifference]:
+    """Of all that exists; none where no losses were measured."""
+    losses = inputs.table("document_losses", "document_losses.parquet")
+    return list(loss_differences(losses)) if len(losses) else []
 
 
 def loss_differences(losses: pd.DataFrame) -> Iterator[LossDifference]:

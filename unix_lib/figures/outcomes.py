@@ -18,7 +18,7 @@ from unix_lib.figures.drawn_table import DASH, Section, TextTable, draw_table
 from unix_lib.figures.evidence import Difference, Finding, detectable
 from unix_lib.figures.gradient_conflict import measured_conflict
 from unix_lib.figures.inputs import Inputs
-from unix_lib.figures.loss_differences import LossDifference, loss_differences
+from unix_lib.figures.loss_differences import LossDifference, measured_loss_differences
 from unix_lib.figures.samples import final_samples
 from unix_lib.figures.style import Drawing, preset_of
 
@@ -34,7 +34,7 @@ def draw(inputs: Inputs, settings: DrawnFigure) -> Drawing:
     """Draw the table."""
     arms = arms_of(inputs)
     first = [_first(arm, finding) for arm in arms for finding in _findings(arm.inputs)]
-    found = [(arm, one) for arm in arms for one in _losses(arm.inputs)]
+    found = [(arm, one) for arm in arms for one in measured_loss_differences(arm.inputs)]
     second = [_second(arm, one) for arm, one in found if one.last]
     earlier = [_second(arm, one) for arm, one in found if not one.last]
     sections = [
@@ -72,17 +72,12 @@ def _findings(inputs: Inputs) -> list[Finding]:
     return [*middle_claim(measured_conflict(inputs)), *score_claim(final_samples(inputs))]
 
 
-def _losses(inputs: Inputs) -> list[LossDifference]:
-    losses = inputs.table("document_losses", "document_losses.parquet")
-    return list(loss_differences(losses)) if len(losses) else []
-
-
 def _first(arm: Arm, finding: Finding) -> _Row:
     return _Row(
         str(finding.claim),
         "first",
         FIRST[finding.claim],
-        _part(arm, finding.part),
+        arm.named(finding.part),
         finding.measured,
         finding.difference,
         finding.verdict,
@@ -90,16 +85,12 @@ def _first(arm: Arm, finding: Finding) -> _Row:
     )
 
 
-def _part(arm: Arm, part: str) -> str:
-    return ", ".join(filter(None, [arm.name, part]))
-
-
 def _second(arm: Arm, found: LossDifference) -> _Row:
     return _Row(
         "3, 4" if preset_of(found.other) == "shared" else "4",
         "second",
         f"held-out loss, {found.modality}",
-        _part(arm, pair_name(found.unix, found.other)),
+        arm.named(pair_name(found.unix, found.other)),
         f"{found.means[1]:.3f} against {found.means[0]:.3f} nats",
         found.difference.times(1000),
         found.verdict if found.last else "",

@@ -18,7 +18,7 @@ from unix_lib.figures.arms import arms_of
 from unix_lib.figures.claims import findings
 from unix_lib.figures.evidence import NOT_MEASURABLE, Difference, Spread
 from unix_lib.figures.inputs import Inputs
-from unix_lib.figures.loss_differences import loss_differences
+from unix_lib.figures.loss_differences import measured_loss_differences
 from unix_lib.power.chances import Known
 
 TABLE = "variances.csv"
@@ -62,10 +62,9 @@ def variance_table(inputs: Inputs) -> pd.DataFrame:
         if finding.verdict != NOT_MEASURABLE:
             rows += _rows(str(finding.claim), finding.part, finding.difference, finding.agreeing)
     for arm in arms_of(inputs):
-        losses = arm.inputs.table("document_losses", "document_losses.parquet")
-        for loss in loss_differences(losses) if len(losses) else ():
+        for loss in measured_loss_differences(arm.inputs):
             if loss.last:
-                part = ", ".join(filter(None, [arm.name, pair_name(loss.unix, loss.other)]))
+                part = arm.named(pair_name(loss.unix, loss.other))
                 rows += _rows(f"{LOSS}{loss.modality}", part, loss.difference.times(1000), None)
     return pd.DataFrame(rows, columns=COLUMNS)
 
