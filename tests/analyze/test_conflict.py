@@ -10,6 +10,8 @@ from unix_lib.analyze.conflict_documents import Chunks, sample_chunks
 from unix_lib.analyze.errors import AnalysisError
 from unix_lib.models import UnixForCausalLM
 from unix_lib.models.routing import Documents, build_batch
+from unix_lib.pack.formats import Format
+from unix_lib.pack.reader import Document
 
 PROJECTIONS = {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"}
 PLENTY = 1 << 30
@@ -117,11 +119,14 @@ class Vocabulary:
     image_offset, codebook_size, vision_start_id, separator_id = IMAGE_OFFSET, CODES, 0, None
 
 
-def packs_with(text: int, image: int) -> list[Documents]:
+def packs_with(text: int, image: int) -> list[list[Document]]:
     rng = np.random.default_rng(9)
-    documents = [text_document(rng) for _ in range(text)] + [image_document(rng) for _ in range(image)]
-    order = rng.permutation(len(documents))
-    return [Documents.of([documents[i] for i in order[begin : begin + 5]]) for begin in range(0, len(order), 5)]
+    made = [text_document(rng) for _ in range(text)] + [image_document(rng) for _ in range(image)]
+    documents = [
+        Document(Format.TEXT, np.array(ids, dtype=np.int32), np.arange(len(ids)) > 0)
+        for ids in map(made.__getitem__, rng.permutation(len(made)))
+    ]
+    return [documents[begin : begin + 5] for begin in range(0, len(documents), 5)]
 
 
 def test_sampling_counts_and_modalities() -> None:

@@ -8,14 +8,16 @@ import pytest
 
 from tests.analyze.test_conflict import PLENTY, Vocabulary, packs_with
 from tests.analyze.tiny import image_document, text_document, tiny_model
+from tests.pack.experiment import Experiment
 from unix_lib.analyze.conflict import inner_products
 from unix_lib.analyze.conflict_cosines import Projection, conflict_table
-from unix_lib.analyze.conflict_documents import Chunks, document_rounds
+from unix_lib.analyze.conflict_documents import Chunks, document_rounds, packed_documents
 from unix_lib.analyze.conflict_kind import ConflictMeasurement
 from unix_lib.analyze.conflict_precision import jackknife, leave_one_out, mean_conflict, pair_means
 from unix_lib.analyze.conflict_rounds import measured_in_rounds
 from unix_lib.artefacts.saves import saves
 from unix_lib.models.routing import Documents
+from unix_lib.pack.reader import PackReader
 
 SPLITS = 5
 
@@ -122,6 +124,30 @@ def test_rounds_of_documents() -> None:
     assert len({document.input_ids.tobytes() for chunk in taken for document in chunk}) == 48  # none comes twice
     assert len(list(document_rounds(packs, Vocabulary(), documents=8, chunks=4, most=1000))) == 3  # what texts allow
     assert not list(document_rounds(packs_with(30, 0), Vocabulary(), documents=8, chunks=4, most=24))
+
+
+def test_every_epoch_brings_its_own_records(tmp_path: Path) -> None:
+    """Two fifths of the prose an epoch, and all scenes: of the first epoch everything, then what is new."""
+    made = Experiment(tmp_path)
+    parts = [{"source": "scenes"}, {"source": "prose", "weight": 0.4}]
+    reader = PackReader(made.pack({"scenes": made.scenes, "prose": made.prose}, parts=parts, epochs=3)[1])
+    first, second = reader.packs_per_epoch[:2]
+    records = [reader.records(index) for index in range(len(reader))]
+    everything = {record for of_pack in records for record in of_pack}
+    assert everything > {record for of_pack in records[:first] for record in of_pack}
+
+    def texts(*, every_epoch: bool) -> list[bytes]:
+        packs = packed_documents(reader, seed=4, every_epoch=every_epoch)
+        return [document.input_ids.tobytes() for pack in packs for document in pack]
+
+    alone, all_of_them = texts(every_epoch=False), texts(every_epoch=True)
+    assert all_of_them[: len(alone)] == alone
+    assert len(alone) == sum(map(len, records[:first]))
+    assert len(all_of_them) == len(everything)  # weights of at most 1: none twice in an epoch
+    assert sorted(alone) == sorted(
+        document.input_ids.tobytes() for index in range(first) for document in reader.documents(index)
+    )
+    assert second and len(set(all_of_them)) > len(set(alone))
 
 
 def test_pair_means_by_hand() -> None:

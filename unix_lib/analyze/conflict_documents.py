@@ -1,8 +1,9 @@
 """Samples documents for the conflict analysis: equally many of text alone and of text with an image.
 
 The analysis asks what training feels, so documents come from the packs that the runs train on; the held-out ones would
-be too few for a small text source. As in the paper, the two sides are text data and multimodal data: an image document
-carries its caption's and markers' tokens along.
+be too few for a small text source. An epoch after the first brings the records that no earlier one had: a source with a
+weight below 1 has such. As in the paper, the two sides are text data and multimodal data: an image document carries its
+caption's and markers' tokens along.
 """
 
 from collections.abc import Iterable, Iterator
@@ -12,7 +13,7 @@ import numpy as np
 
 from unix_lib.analyze.errors import AnalysisError
 from unix_lib.models.routing import Documents, VocabularyLike, is_vision
-from unix_lib.pack.reader import Pack
+from unix_lib.pack.reader import Document, PackReader
 
 MODALITIES = ("text", "image")
 CANDIDATES = 4  # documents looked at for each one wanted: a sample across packs, without reading all of them
@@ -27,13 +28,31 @@ class Chunks:
     documents: int  # per modality, as used
 
 
+def packed_documents(reader: PackReader, seed: int, *, every_epoch: bool) -> Iterator[list[Document]]:
+    """A pack's documents at a time, packs in a random order, epoch after epoch, without records of earlier epochs.
+
+    Args:
+        every_epoch: also of the epochs after the first.
+    """
+    rng, before, first = np.random.default_rng(seed), set[int](), 0
+    for packs in reader.packs_per_epoch if every_epoch else reader.packs_per_epoch[:1]:
+        seen = set[int]()
+        for index in (first + rng.permutation(packs)).tolist():
+            records = reader.records(index)
+            documents = zip(records, reader.documents(index), strict=True)
+            yield [document for record, document in documents if record not in before]
+            seen.update(records)
+        before |= seen
+        first += packs
+
+
 def document_rounds(
-    packs: Iterable[Pack], vocabulary: VocabularyLike, documents: int, chunks: int, most: int
+    packs: Iterable[list[Document]], vocabulary: VocabularyLike, documents: int, chunks: int, most: int
 ) -> Iterator[Chunks]:
     """Equally many documents of both modalities at a time, each dealt into chunks, until one runs out.
 
     Args:
-        packs: packs in a random order.
+        packs: the documents of packs in a random order.
         documents: documents per modality of a round, a multiple of `chunks`.
         most: documents per modality of all rounds.
     """
@@ -53,11 +72,13 @@ def document_rounds(
             return
 
 
-def sample_chunks(packs: Iterable[Pack], vocabulary: VocabularyLike, documents: int, chunks: int, seed: int) -> Chunks:
+def sample_chunks(
+    packs: Iterable[list[Document]], vocabulary: VocabularyLike, documents: int, chunks: int, seed: int
+) -> Chunks:
     """Choose documents and deal them into chunks.
 
     Args:
-        packs: packs in a random order; read until enough documents of both modalities were seen.
+        packs: the documents of packs in a random order; read until enough documents of both modalities were seen.
         documents: documents per modality; where one modality has fewer, both get that many.
         chunks: chunks per modality, a multiple of 4 so that halves split into two equal mixed parts.
 
@@ -91,11 +112,10 @@ def sample_chunks(packs: Iterable[Pack], vocabulary: VocabularyLike, documents: 
     return Chunks(dealt[0], dealt[1], per_chunk * chunks)
 
 
-def _measurable(pack: Pack, vocabulary: VocabularyLike) -> Iterator[tuple[str, Documents]]:
+def _measurable(pack: list[Document], vocabulary: VocabularyLike) -> Iterator[tuple[str, Documents]]:
     """A pack's documents that have a target, each with its modality."""
-    lengths = pack.document_lengths[pack.document_lengths > 0]
-    for end, length in zip(np.cumsum(lengths), lengths, strict=True):
-        part = slice(int(end - length), int(end))
-        if pack.loss_mask[part][1:].any():  # the first token is never a target
-            document = Documents(pack.input_ids[part], pack.loss_mask[part], np.array([length], dtype=np.int32))
-            yield "image" if is_vision(document.input_ids, vocabulary).any() else "text", document
+    for document in pack:
+        if document.loss_mask[1:].any():  # the first token is never a target
+            length = np.array([len(document.input_ids)], dtype=np.int32)
+            found = Documents(document.input_ids, document.loss_mask, length)
+            yield "image" if is_vision(document.input_ids, vocabulary).any() else "text", found

@@ -36,6 +36,12 @@ class ConflictMeasurement(StrictModel):
     round_documents: int = key(
         "documents per modality of a round, where there are rounds", 64, sparse=True, ge=4, le=1_000_000
     )
+    every_epoch: bool = key(
+        "take documents of all packed epochs, each record once, not of the first alone: where the scarcer modality's "
+        "sources have weights below 1, these are more",
+        False,
+        sparse=True,
+    )
     breakdown: bool = key("also measure each head and each norm", False, sparse=True)
 
     @model_validator(mode="after")

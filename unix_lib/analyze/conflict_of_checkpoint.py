@@ -3,13 +3,12 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import torch
 
 from unix_lib.analyze.conflict import inner_products
 from unix_lib.analyze.conflict_cosines import conflict_table
-from unix_lib.analyze.conflict_documents import document_rounds, sample_chunks
+from unix_lib.analyze.conflict_documents import document_rounds, packed_documents, sample_chunks
 from unix_lib.analyze.conflict_kind import ConflictMeasurement
 from unix_lib.analyze.conflict_precision import leave_one_out
 from unix_lib.analyze.conflict_rounds import measured_in_rounds
@@ -17,7 +16,7 @@ from unix_lib.analyze.errors import AnalysisError
 from unix_lib.artefacts.manifest import Facts
 from unix_lib.config.jobs import JobShape
 from unix_lib.models.checkpoint import load_model
-from unix_lib.pack.reader import PackReader, epoch_file
+from unix_lib.pack.reader import PackReader
 from unix_lib.tokenizers.image import device_of
 
 MEMORY_SHARE = 0.5  # of the job's memory that chunk gradients may take
@@ -47,9 +46,7 @@ def conflict_of_checkpoint(
     device = torch.device(device_of(shape))
     model = load_model(model_folder, torch.float32)
     model.eval().to(device)
-    reader = PackReader(pack_folder, [epoch_file(0)])  # one epoch: no record comes twice
-    order = np.random.default_rng(settings.seed).permutation(len(reader))
-    packs = (reader[int(index)] for index in order)
+    packs = packed_documents(PackReader(pack_folder), settings.seed, every_epoch=settings.every_epoch)
     memory = int(shape.memory_mb * 1e6 * MEMORY_SHARE)
     if settings.reliability is None:
         chunks = sample_chunks(packs, model.config, settings.documents, settings.chunks, settings.seed)

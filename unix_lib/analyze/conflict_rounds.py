@@ -54,12 +54,14 @@ def measured_in_rounds(
     documents = done * settings.round_documents
     if done and reliability < wanted and documents + settings.round_documents <= settings.documents:
         logger.warning(
-            "after %d documents per modality there are no %d more of both in an epoch of the mixture: the reliability "
-            "stays at %.3f of %.3f; a larger share of the scarcer modality would bring more",
+            "after %d documents per modality there are no %d more of both in %s of the mixture: the reliability "
+            "stays at %.3f of %.3f; a larger share of the scarcer modality%s would bring more",
             documents,
             settings.round_documents,
+            "the epochs" if settings.every_epoch else "an epoch",
             reliability,
             wanted,
+            "" if settings.every_epoch else ", or `every_epoch`,",
         )
     return products, done, reliability
 

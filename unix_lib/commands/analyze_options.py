@@ -26,6 +26,7 @@ def analyze_conflict(
     chunks: Annotated[int, typer.Option(min=4, help="that documents are cut into, a multiple of 4")] = 8,
     splits: Annotated[int, typer.Option(min=2, help="random splits behind the spread")] = 20,
     seed: Annotated[int, typer.Option(min=0, help="of the documents and of the splits")] = 218,
+    every_epoch: Annotated[bool, typer.Option("--every-epoch", help="documents of all packed epochs")] = False,
     breakdown: Annotated[bool, typer.Option("--breakdown", help="also each head and each norm")] = False,
     threads: Annotated[int, typer.Option(min=1, help="CPU threads")] = 1,
     device: Annotated[str, typer.Option(help="cpu, cuda, or auto")] = "auto",
@@ -43,5 +44,6 @@ def analyze_conflict(
         "round_documents": round_documents,
         "chunks": chunks,
     }
-    given |= {"splits": splits, "seed": seed, "breakdown": breakdown, "mixture": pack.resolve().name}
+    given |= {"splits": splits, "seed": seed, "every_epoch": every_epoch, "breakdown": breakdown}
+    given["mixture"] = pack.resolve().name
     raise typer.Exit(command.conflict(checkpoint, pack, command.measurement(given), threads, device, output, console))
