@@ -112,10 +112,10 @@ def caption_samples(architectures: dict[str, str], seed: int) -> dict[str, pd.Da
 
 
 def power_spectrum() -> dict[str, pd.DataFrame]:
-    """Two sources and a photograph, whose power falls with frequency by known exponents."""
+    """Two sources, in another order than their numbers', and a photograph; power falls by known exponents."""
     rows = [
         {"source": source, "photograph": photograph, "images": 9, "frequency": cycles, "power": cycles**-fall / 2}
-        for source, photograph, fall in (("flat", False, 3.0), ("leaves", False, 2.0), ("china", True, 2.5))
+        for source, photograph, fall in (("leaves-100", False, 2.0), ("leaves-30", False, 3.0), ("china", True, 2.5))
         for cycles in range(1, 17)
     ]
     return {"power_spectrum.parquet": pd.DataFrame(rows)}

@@ -204,6 +204,13 @@ def test_conflict_too_noisy_to_tell_is_a_gap(tmp_path: Path) -> None:
     assert table.value.notna().all()
 
 
+def test_spectra_stand_in_the_order_of_their_numbers(experiment: SyntheticExperiment) -> None:
+    """Photographs last; exponents are those that were made up."""
+    table = draw(experiment, "power_spectrum").table
+    shown = table.drop_duplicates("source")[["source", "exponent"]].round(6).values.tolist()
+    assert shown == [["leaves-30", -3.0], ["leaves-100", -2.0], ["china", -2.5]]
+
+
 def test_second_hand_numbers_keep_their_mark(experiment: SyntheticExperiment) -> None:
     table = draw(experiment, "table1_text").table
     published = table[table.origin == "published"].groupby("model").certainty.unique()

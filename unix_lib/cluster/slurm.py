@@ -41,10 +41,14 @@ class Nodes:
     count: int
 
 
-def _asked(*command: str) -> str | None:
-    """What one of SLURM's commands prints; None where it is not there, fails or does not answer."""
+def asked(*command: str, seconds: float = SECONDS_TO_ANSWER, may_fail: bool = False) -> str | None:
+    """What one of SLURM's commands prints; None where it is not there, does not answer, or fails.
+
+    Args:
+        may_fail: take what it prints before it fails too.
+    """
     try:
-        shown = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS_TO_ANSWER, check=True)
+        shown = subprocess.run(command, capture_output=True, text=True, timeout=seconds, check=not may_fail)
     except (OSError, subprocess.SubprocessError):
         return None
     return shown.stdout
@@ -52,7 +56,7 @@ def _asked(*command: str) -> str | None:
 
 def keeps_accounts() -> bool:
     """Whether the cluster has an accounting database, as far as it tells. Without one `sacct` knows of no job."""
-    found = re.search(r"^AccountingStorageType\s*=\s*(\S+)", _asked("scontrol", "show", "config") or "", re.MULTILINE)
+    found = re.search(r"^AccountingStorageType\s*=\s*(\S+)", asked("scontrol", "show", "config") or "", re.MULTILINE)
     return found is None or found[1] not in NO_ACCOUNTING
 
 
@@ -62,7 +66,7 @@ def nodes() -> list[Nodes]:
     Raises:
         ClusterError: `sinfo` does not answer.
     """
-    lines = (_asked("sinfo", "--noheader", "--exact", "--format=%P|%l|%c|%m|%G|%D") or "").split()
+    lines = (asked("sinfo", "--noheader", "--exact", "--format=%P|%l|%c|%m|%G|%D") or "").split()
     if not lines:
         raise ClusterError("sinfo names no partition: is SLURM at work, and is this a login node of it?")
     return [_nodes(line) for line in lines]
@@ -95,7 +99,7 @@ def minutes(duration: str) -> float:
 def _accounts() -> dict[str, set[str]]:
     """QOS by account, of this user; empty where that can't be found out, as without an accounting database."""
     user = getpass.getuser()
-    shown = _asked("sacctmgr", "-nP", "show", "associations", "where", f"user={user}", "format=account,qos")
+    shown = asked("sacctmgr", "-nP", "show", "associations", "where", f"user={user}", "format=account,qos")
     found: dict[str, set[str]] = {}
     for line in (shown or "").split():
         account, _, qos = line.partition("|")
@@ -221,7 +225,7 @@ def _of_saves(stage: str, execution: Execution) -> Iterable[str]:
 
 def live_jobs(name: str) -> dict[str, str] | None:
     """Ids by comment of this user's jobs of a name that wait, run or end; None where SLURM does not answer."""
-    told = _asked("squeue", "--me", "--noheader", "--states=all", f"--name={name}", "--format=%i|%T|%k")
+    told = asked("squeue", "--me", "--noheader", "--states=all", f"--name={name}", "--format=%i|%T|%k")
     if told is None:
         return None
     fields = [line.split("|", 2) for line in told.splitlines()]

@@ -5,15 +5,12 @@ from pathlib import Path
 from rich.console import Console
 
 from unix_lib.commands.experiment import PlannedExperiment
-from unix_lib.recipes.workspace import PLANNED, link_current, write_planned
-from unix_lib.versioning.policy import write_left_out
+from unix_lib.recipes.workspace import PLANNED
 
 
 def run(config: Path, console: Console) -> int:
     """Write it where it changes, and what goes with a plan: what DVC leaves out, links, how checkpoints are sampled."""
     experiment = PlannedExperiment.load(config)
-    write_planned(experiment.plan, experiment.results)
-    write_left_out(experiment.plan, experiment.results)
-    link_current(experiment.plan, experiment.results)
+    experiment.write_plan()
     console.print(f"{len(experiment.plan.jobs)} artefacts: {experiment.results / PLANNED}", highlight=False)
     return 0

@@ -9,9 +9,8 @@ from rich.console import Console
 from unix_lib.artefacts.errors import UserError
 from unix_lib.commands.experiment import PlannedExperiment
 from unix_lib.recipes.plan import STAGES, Plan
-from unix_lib.recipes.workspace import link_current, planned_digests, unfinished, write_planned
+from unix_lib.recipes.workspace import planned_digests, unfinished
 from unix_lib.versioning.pipeline import locked_digests, pipeline_path
-from unix_lib.versioning.policy import write_left_out
 from unix_lib.versioning.repository import add_kept, kept_outs, repository, require_remote, stages_of
 
 DRAWN = ("figures", "report")  # of everything, so another one wherever anything is
@@ -35,9 +34,7 @@ def run(config: Path, console: Console) -> int:
         repo.fetch(targets=[stage.addressing for stage in stages])
         with repo.lock:
             added = sum(add_kept(out) for stage in stages for out in kept_outs(stage))
-    write_planned(plan, results)
-    write_left_out(plan, results)
-    link_current(plan, results)
+    experiment.write_plan()
     console.print(f"{added} files added to {results}")
     if others := _made_otherwise(plan, locked):
         shown = ", ".join(others[:4]) + (f" and {len(others) - 4} more" if len(others) > 4 else "")

@@ -7,9 +7,9 @@ from rich.table import Table
 
 from unix_lib.commands.experiment import PlannedExperiment
 from unix_lib.commands.marks import marked
-from unix_lib.recipes.workspace import link_current, unfinished, write_planned
+from unix_lib.recipes.workspace import unfinished
 from unix_lib.versioning.pipeline import pipeline_path, write_pipeline
-from unix_lib.versioning.policy import DVC, left_out, sizes, write_left_out
+from unix_lib.versioning.policy import DVC, left_out, sizes
 from unix_lib.versioning.repository import SharingError, kept_outs, repository, require_remote, stages_of
 
 
@@ -21,9 +21,7 @@ def run(config: Path, limit: float, console: Console) -> int:
     """
     experiment = PlannedExperiment.load(config)
     plan, results, path = experiment.plan, experiment.results, pipeline_path(experiment.plan.name)
-    write_planned(plan, results)
-    write_left_out(plan, results)
-    link_current(plan, results)
+    experiment.write_plan()
     if not path.is_file():
         write_pipeline(plan, config, profile=None)
     found = sizes(results, left_out(plan))

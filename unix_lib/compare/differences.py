@@ -10,10 +10,9 @@ from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
-from scipy import special
 
 from unix_lib.compare.side import Side
-from unix_lib.evaluate.intervals import Z_95, bootstrap, mean_of_strata
+from unix_lib.evaluate.intervals import Z_95, bootstrap, margin_of_mean, mean_of_strata
 from unix_lib.figures.samples import prompt_values, samples_of_scores
 from unix_lib.figures.scores import over_seeds, sides
 
@@ -145,7 +144,7 @@ def _paired(one: pd.DataFrame, other: pd.DataFrame, of_a: pd.Series, of_b: pd.Se
     )
     by_seed = of_b - of_a
     seeds, value = len(by_seed), float(by_seed.mean())
-    of_seeds = special.stdtrit(seeds - 1, 0.975) * by_seed.std(ddof=1) / seeds**0.5 if seeds > 1 else 0.0
+    of_seeds = margin_of_mean(by_seed.to_numpy()) if seeds > 1 else 0.0
     below, above = (np.hypot(side, of_seeds) for side in (spread.value - spread.low, spread.high - spread.value))
     known = {"a": float(of_a.mean()), "b": float(of_b.mean()), "difference": value}
     known |= {"low": value - below, "high": value + above}

@@ -35,6 +35,13 @@ def error_of_ratio(sums: np.ndarray, counts: np.ndarray) -> float:
     return float(off.std(ddof=1) / len(off) ** 0.5 / counts.mean())
 
 
+def margin_of_mean(values: np.ndarray) -> float:
+    """Student's 95% margin of the mean of independent values (N,), by their spread; NaN of a single one."""
+    if len(values) < 2:
+        return math.nan
+    return float(special.stdtrit(len(values) - 1, 0.975) * values.std(ddof=1) / len(values) ** 0.5)
+
+
 @dataclass(frozen=True)
 class Estimate:
     """A value with its 95% interval; `n` is the number of samples behind it."""

@@ -5,10 +5,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
-from scipy import special
 
 from unix_lib.analyze.attenuation import LEAST_RELIABILITY
 from unix_lib.config.figures import DrawnFigure
+from unix_lib.evaluate.intervals import margin_of_mean
 from unix_lib.figures.doses import Dose, conflict_slope, doses_of, score_slope
 from unix_lib.figures.evidence import Difference
 from unix_lib.figures.gradient_conflict import summarize
@@ -107,9 +107,7 @@ def _scores(dose: Dose) -> list[dict[str, object]]:
 def _seeds_and_mean(about: dict[str, object], values: np.ndarray, seeds: list[int]) -> list[dict[str, object]]:
     """A row per seed, and their mean with Student's interval."""
     rows = [about | {"seed": seed, "value": float(value)} for seed, value in zip(seeds, values, strict=True)]
-    mean, reach = float(values.mean()), np.nan
-    if len(values) > 1:
-        reach = special.stdtrit(len(values) - 1, 0.975) * values.std(ddof=1) / len(values) ** 0.5
+    mean, reach = float(values.mean()), margin_of_mean(values)
     over_seeds = Difference(mean, mean - reach, mean + reach, len(values), len(values))
     return [*rows, about | {"value": mean, "low": over_seeds.low, "high": over_seeds.high}]
 

@@ -69,7 +69,7 @@ KINDS = dict(
             "How the power of an image falls with frequency: in photographs with about its square. Images of like "
             "exponents have edges at as many scales.",
             "power_spectrum",
-            logic_version=1,
+            logic_version=2,
         ),
         _figure(
             "generated_samples",

@@ -1,5 +1,7 @@
 """Figure "power spectrum": how the power of each source's images falls with frequency, beside that of photographs."""
 
+import re
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -21,6 +23,7 @@ def draw(inputs: Inputs, settings: DrawnFigure) -> Drawing:
     table = table.rename(columns={"power": "value", "images": "n"}).assign(origin="measured")
     table["exponent"] = table.source.map({name: exponent(rows) for name, rows in table.groupby("source")})
     figure, axes = plt.subplots(figsize=(5.2, 3.6), layout="constrained")
+    table = table.assign(place=table.source.map(_in_order)).sort_values(["photograph", "place"], kind="stable")
     scenes = list(table[~table.photograph].source.unique())
     shades = plt.get_cmap("viridis")(np.linspace(0.05, 0.85, len(scenes)))
     for source, rows in table.groupby("source", sort=False):
@@ -33,6 +36,11 @@ def draw(inputs: Inputs, settings: DrawnFigure) -> Drawing:
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.legend(title=f"exponent between {FITTED[0]} and {FITTED[1]} cycles")
     return Drawing(table[COLUMNS], figure)
+
+
+def _in_order(name: str) -> str:
+    """Numbers in a name as long as each other: `scenes-30` comes before `scenes-100`."""
+    return re.sub(r"\d+", lambda number: number[0].zfill(12), name)
 
 
 def exponent(spectrum: pd.DataFrame) -> float:

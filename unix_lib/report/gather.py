@@ -48,20 +48,20 @@ def figures_on_page(inputs: Inputs) -> list[FigureOnPage]:
 
 def claims_rows(inputs: Inputs) -> list[Row]:
     """Rows of `claims.csv`, texts for missing values."""
-    for artefact in inputs.existing.get("figures", []):
-        if inputs.recipe(artefact).kind == CLAIMS:
-            table = pd.read_csv(inputs.results / artefact / "claims.csv", keep_default_na=False)
-            rows: list[Row] = table.to_dict("records")
-            return rows
-    return []
+    return _figure_rows(inputs, CLAIMS)
 
 
 def costly_texts(inputs: Inputs) -> list[Row]:
     """Rows of `text_cost.csv` that warn of a script that is spelled out."""
+    return [row for row in _figure_rows(inputs, TEXT_COST) if row["warning"]]
+
+
+def _figure_rows(inputs: Inputs, kind: str) -> list[Row]:
+    """The table of the first figure of a kind; none without one."""
     for artefact in inputs.existing.get("figures", []):
-        if inputs.recipe(artefact).kind == TEXT_COST:
-            table = pd.read_csv(inputs.results / artefact / f"{TEXT_COST}.csv", keep_default_na=False)
-            rows: list[Row] = table[table.warning != ""].to_dict("records")
+        if inputs.recipe(artefact).kind == kind:
+            table = pd.read_csv(inputs.results / artefact / f"{kind}.csv", keep_default_na=False)
+            rows: list[Row] = table.to_dict("records")
             return rows
     return []
 
