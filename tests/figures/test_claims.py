@@ -153,7 +153,17 @@ def test_entropy_needs_no_seed_and_follows_the_sign(tmp_path: Path) -> None:
     first = found[0].difference
     assert first is not None
     assert first.value == pytest.approx(9 / 2 - 6 / 2)
-    assert first.high - first.low == pytest.approx(2 * 1.96 * 0.03 * 2**0.5, rel=1e-3)
+    assert first.high - first.low == pytest.approx(2 * 2.093 * 0.03 * 2**0.5, rel=1e-3)  # 20 groups of sequences
+
+
+def test_entropy_of_two_sequences_has_an_error_that_is_hardly_known(tmp_path: Path) -> None:
+    """Student's t with one degree of freedom, 12.706."""
+    experiment = SyntheticExperiment(tmp_path, bits={"shapes": 6.6}, prompts=6, steps=(0, 100))
+    table = Inputs(tmp_path, experiment.inputs).table("entropy", "entropy.parquet")
+    assert next(entropy_claim(table)).verdict == HOLDS
+    found = next(entropy_claim(table.assign(sequences=2)))
+    assert found.verdict == UNDECIDED and found.difference is not None
+    assert found.difference.high - found.difference.value == pytest.approx(12.706 * 0.03 * 2**0.5, rel=1e-3)
 
 
 def test_entropy_of_too_small_a_sample_is_undecided(tmp_path: Path) -> None:

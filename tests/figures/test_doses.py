@@ -1,7 +1,6 @@
 """Dose and response: arms, gaps, slopes by hand, false positives, and what hangs by one request."""
 
 import numpy as np
-import pandas as pd
 import pytest
 from scipy import stats
 
@@ -10,7 +9,7 @@ from unix_lib.figures import dose_outcomes
 from unix_lib.figures.arms import arms_of
 from unix_lib.figures.claims import findings
 from unix_lib.figures.dose_outcomes import PRIMARY
-from unix_lib.figures.doses import Dose, conflict_slope, doses_of, influences, loss_slope, score_slope
+from unix_lib.figures.doses import Dose, conflict_slope, doses_of, loss_slope, score_slope
 from unix_lib.figures.evidence import HOLDS, NOT_MEASURABLE
 from unix_lib.figures.make import draw_figure
 from unix_lib.figures.slopes import slope_over
@@ -128,7 +127,6 @@ def test_the_table_leads_with_the_primary_outcome(experiment: SyntheticExperimen
     table = draw_figure(experiment.read_by("dose_outcomes"), drawn_figure("dose_outcomes", "made up")).table
     first = table.iloc[0]
     assert (first.kind, first.outcome, first.verdict) == ("primary", PRIMARY, HOLDS)
-    assert set(table[table.kind == "influence"].dose) == set(BITS)
 
 
 def test_a_gap_of_too_few_tokens_decides_nothing(
@@ -194,24 +192,3 @@ def test_no_slope_is_found_where_there_is_none(how: str) -> None:
     wrong = np.mean([slope.low > 0 or slope.high < 0 for slope in found])
     assert wrong <= 0.05 + 1.65 * (0.05 * 0.95 / 2000) ** 0.5
     assert wrong > 0.02
-
-
-def test_influence_is_what_leaving_a_request_out_does(doses: list[Dose]) -> None:
-    """Against the mean written out: of tasks, then of the three families, of which one draws."""
-    (dose, *_) = doses
-    found = influences(dose)
-    assert (found.share.diff().dropna() <= 1e-12).all()
-    rows = dose.values[dose.values.family == "generation"]
-    unix, shared = dose.sides or ("", "")
-
-    def mean(kept: pd.DataFrame) -> float:
-        known = kept.value / (1 - rows.chance.mean())
-        by_side = kept.assign(known=known).groupby(["architecture", "stratum", "prompt"]).known.mean()
-        by_task = by_side.groupby(level=["architecture", "stratum"]).mean().groupby(level="architecture").mean()
-        return float(100 * (by_task[unix] - by_task[shared]) / 3)
-
-    assert set(found.text) <= {f"a photo of thing {number} left of a blue square" for number in range(60)}
-    for row in found.head(3).itertuples():
-        assert row.points == pytest.approx(mean(rows[rows.prompt != row.request]) - mean(rows))
-        half = 50 * (dose.comparison.difference.high - dose.comparison.difference.low) if dose.comparison else np.nan
-        assert row.share == pytest.approx(abs(row.points) / half)

@@ -15,6 +15,11 @@ from unix_lib.analyze.spectra import Spectrum
 JACKKNIFE_GROUPS = 20
 
 
+def error_freedom(sequences: int) -> int:
+    """Degrees of freedom of the standard errors of so many sequences."""
+    return min(JACKKNIFE_GROUPS, sequences) - 1
+
+
 @dataclass(frozen=True)
 class ConditionalEntropy:
     """Estimates for one order. Bits; standard errors are NaN where they were not asked for."""

@@ -10,13 +10,14 @@ import numpy as np
 import pandas as pd
 
 from unix_lib.analyze.attenuation import LEAST_RELIABILITY, corrected_by
+from unix_lib.analyze.entropy import error_freedom
 from unix_lib.figures.conditional_entropy import LEAST_COVERAGE
 from unix_lib.figures.evidence import (
     FAILS,
     HOLDS,
     UNDECIDED,
     Finding,
-    normal_difference,
+    difference_of_estimates,
     not_measurable,
     over_splits,
     verdict_of,
@@ -40,9 +41,10 @@ def entropy_claim(entropy: pd.DataFrame) -> Iterator[Finding]:
             continue
         text = rows[rows.modality == "text"].sort_values("corrected").iloc[-1]
         for picture in rows[rows.modality == "image"].itertuples():
-            difference = normal_difference(
+            difference = difference_of_estimates(
                 picture.corrected - text.corrected,
                 (picture.corrected_standard_error**2 + text.corrected_standard_error**2) ** 0.5,
+                error_freedom(int(min(picture.sequences, text.sequences))),
                 int(picture.tokens),
             )
             verdict, reason = verdict_of(difference, of_training=False)

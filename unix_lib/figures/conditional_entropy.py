@@ -12,9 +12,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
+from scipy import special
 
+from unix_lib.analyze.entropy import error_freedom
 from unix_lib.config.figures import DrawnFigure
-from unix_lib.evaluate.intervals import Z_95
 from unix_lib.figures.inputs import Inputs
 from unix_lib.figures.published import published_entropy
 from unix_lib.figures.style import IMAGE_COLORS, TEXT_COLORS, Drawing, empty_axes
@@ -64,6 +65,7 @@ def _one_estimate_a_row(table: pd.DataFrame) -> pd.DataFrame:
     parts = []
     for estimate in ESTIMATES:
         error = table[f"{estimate}_standard_error"]
+        margin = special.stdtrit(table.sequences.map(error_freedom), 0.975) * error
         parts.append(
             table[["source", "modality", "sequences", "coverage", "budget"]].assign(
                 origin="measured",
@@ -71,8 +73,8 @@ def _one_estimate_a_row(table: pd.DataFrame) -> pd.DataFrame:
                 estimate=estimate,
                 value=table[estimate],
                 standard_error=error,
-                low=table[estimate] - Z_95 * error,
-                high=table[estimate] + Z_95 * error,
+                low=table[estimate] - margin,
+                high=table[estimate] + margin,
                 n=table["tokens"],
             )
         )

@@ -1,10 +1,10 @@
-"""Table "what the doses decide": slopes over the entropy gap, each dose's difference, and what hangs by one request."""
+"""Table "what the doses decide": slopes over the entropy gap, and the differences at each dose."""
 
 import pandas as pd
 
 from unix_lib.config.figures import DrawnFigure
 from unix_lib.figures.conditional_entropy import LEAST_COVERAGE
-from unix_lib.figures.doses import Dose, conflict_slope, doses_of, influences, loss_slope, score_slope
+from unix_lib.figures.doses import Dose, conflict_slope, doses_of, loss_slope, score_slope
 from unix_lib.figures.drawn_table import DASH, Section, TextTable, draw_table
 from unix_lib.figures.evidence import NOT_MEASURABLE, UNDECIDED, Difference, verdict_of
 from unix_lib.figures.inputs import Inputs
@@ -13,8 +13,6 @@ from unix_lib.figures.style import Drawing, nothing_yet
 
 COLUMNS = ["origin", "kind", "outcome", "dose", "value", "low", "high", "n", "seeds", "verdict", "reason"]
 HEADING = ["", "value [95% interval]", "n", "seeds", "verdict", "reason"]
-MOST_INFLUENCE = 0.25  # of the half-width of an overall difference's interval, by a single request
-SHOWN_REQUESTS = 3  # of each dose; the CSV has all
 TOO_FEW = "needs two doses that differ, with the same seeds of Uni-X and the shared transformer"
 PRIMARY = "score difference, points per bit"
 
@@ -34,7 +32,7 @@ def draw(inputs: Inputs, settings: DrawnFigure) -> Drawing:
         _row("secondary", f"loss difference, {modality}, thousandths of a nat per bit", "", loss_slope(doses, modality))
         for modality in of_losses
     ]
-    gaps, differences, losses, influence = [], [], [], []
+    gaps, differences, losses = [], [], []
     for dose in doses:
         gaps.append(_gap_row(dose))
         in_points = None if dose.comparison is None else dose.comparison.difference.times(100)
@@ -43,10 +41,8 @@ def draw(inputs: Inputs, settings: DrawnFigure) -> Drawing:
             loss = dose.losses.get(modality)
             in_millinats = None if loss is None else loss.difference.times(1000)
             losses.append(_row("loss", f"loss difference, {modality}", dose.name, in_millinats))
-        influence += _influence_rows(dose)
-    table = pd.DataFrame([*primary, *second, *gaps, *differences, *losses, *influence], columns=COLUMNS)
+    table = pd.DataFrame([*primary, *second, *gaps, *differences, *losses], columns=COLUMNS)
     table = table[table.n > 0]
-    shown = [row for dose in doses for row in [r for r in influence if r["dose"] == dose.name][:SHOWN_REQUESTS]]
     sections = [
         Section(
             "Primary outcome, declared before anything ran: a slope over the entropy gap", [_line(r) for r in primary]
@@ -57,11 +53,9 @@ def draw(inputs: Inputs, settings: DrawnFigure) -> Drawing:
         Section(
             "Held-out loss of the shared transformer above Uni-X's, thousandths of a nat", [_line(r) for r in losses]
         ),
-        Section("Most influential held-out requests, half-widths of that dose's interval", [_line(r) for r in shown]),
     ]
     notes = [
         "A verdict needs a 95% interval that excludes 0 and two seeds. Slopes are least squares over all doses' seeds.",
-        f"A request with an influence above {MOST_INFLUENCE} could carry a verdict alone; there should be none.",
     ]
     shown_sections = [section for section in sections if section.rows]
     text = TextTable("What the doses decide", HEADING, shown_sections, frozenset({0, 4, 5}), notes=notes)
@@ -88,23 +82,6 @@ def _gap_row(dose: Dose) -> dict[str, object]:
             "reason": f"only {dose.coverage:.0%} of the n-grams seen, the estimate still moves",
         }
     return row
-
-
-def _influence_rows(dose: Dose) -> list[dict[str, object]]:
-    return [
-        {
-            "origin": "measured",
-            "kind": "influence",
-            "outcome": f"{found.task}: {found.text}",
-            "dose": dose.name,
-            "value": found.share,
-            "n": 1,
-            "seeds": 0,
-            "verdict": "too much" if found.share > MOST_INFLUENCE else "",
-            "reason": f"moves the difference by {found.points:+.2f} points",
-        }
-        for found in influences(dose).itertuples()
-    ]
 
 
 def _line(row: dict[str, object]) -> list[str]:

@@ -11,9 +11,10 @@ import numpy as np
 import pandas as pd
 
 from unix_lib.analyze.attenuation import corrected_by
+from unix_lib.analyze.entropy import error_freedom
 from unix_lib.figures.arms import Arm, arms_of
 from unix_lib.figures.conditional_entropy import measured_entropy
-from unix_lib.figures.evidence import Difference, normal_difference
+from unix_lib.figures.evidence import Difference, difference_of_estimates
 from unix_lib.figures.gradient_conflict import measured_conflict
 from unix_lib.figures.inputs import Inputs
 from unix_lib.figures.loss_differences import LossDifference, measured_loss_differences
@@ -23,7 +24,6 @@ from unix_lib.figures.slopes import slope_over
 from unix_lib.figures.style import compared_unix, ordered_architectures, preset_of
 
 ORDER = 2  # of the entropy that is the dose
-INFLUENCES = ["benchmark", "task", "request", "text", "points", "share"]
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,6 @@ class Dose:
     coverage: float  # smaller Good-Turing coverage of the two sources; NaN without a gap
     conflict: pd.DataFrame
     values: pd.DataFrame  # see `prompt_values`
-    texts: dict[str, str]  # a prompt by what it asks for, of those that images were drawn from
     losses: dict[str, LossDifference]  # by modality, the shared transformer's at the last step above Uni-X's
 
     @property
@@ -70,12 +69,8 @@ def doses_of(inputs: Inputs) -> list[Dose]:
     found = []
     for arm in arms_of(inputs):
         gap, coverage = _gap(arm.of_its_images(entropy))
-        samples = final_samples(arm.inputs)
-        texts: dict[str, str] = {}
-        for _, drawn in samples[samples.family == "generation"].groupby("benchmark"):
-            texts |= dict(zip(prompt_values(drawn).prompt, drawn.prompt, strict=False))
-        values = prompt_values(samples)
-        found.append(Dose(arm, gap, coverage, measured_conflict(arm.inputs), values, texts, _losses(arm)))
+        values = prompt_values(final_samples(arm.inputs))
+        found.append(Dose(arm, gap, coverage, measured_conflict(arm.inputs), values, _losses(arm)))
     return sorted(found, key=lambda dose: np.inf if dose.gap is None else dose.gap.value)
 
 
@@ -92,7 +87,8 @@ def _gap(entropy: pd.DataFrame) -> tuple[Difference | None, float]:
     text = rows[rows.modality == "text"].sort_values("corrected").iloc[-1]
     images = rows[rows.modality == "image"]
     error = ((images.corrected_standard_error**2).sum() / len(images) ** 2 + text.corrected_standard_error**2) ** 0.5
-    gap = normal_difference(images.corrected.mean() - text.corrected, error, int(text.tokens))
+    freedom = error_freedom(int(min(images.sequences.min(), text.sequences)))
+    gap = difference_of_estimates(images.corrected.mean() - text.corrected, error, freedom, int(text.tokens))
     return gap, float(min(images.coverage.min(), text.coverage))
 
 
@@ -133,29 +129,3 @@ def conflict_slope(doses: list[Dose], preset: str) -> Difference | None:
     outcomes = np.stack([values[seeds].to_numpy() for _, values, _ in known])
     documents = int(min(dose.conflict.documents.min() for _, _, dose in known))
     return slope_over(np.array([gap for gap, _, _ in known]), outcomes, documents)
-
-
-def influences(dose: Dose) -> pd.DataFrame:
-    """How far leaving out one held-out request moves the score difference: `INFLUENCES`, most influential first.
-
-    `share` is of the half-width of the difference's interval. A request is what was asked to be drawn, `text` one of
-    its wordings. To first order: chances stay as they are.
-    """
-    if dose.sides is None or dose.comparison is None:
-        return pd.DataFrame(columns=INFLUENCES)
-    unix, shared = dose.sides
-    rows = dose.values[(dose.values.family == "generation") & dose.values.chance.notna()]
-    above = rows.assign(above=rows.value / (1 - rows.groupby("benchmark").chance.transform("mean")))
-    by_side = above.groupby(["benchmark", "stratum", "prompt", "architecture"]).above.mean().unstack("architecture")
-    gained = (by_side[unix] - by_side[shared]).dropna()
-    strata = gained.groupby(level=["benchmark", "stratum"])
-    count = strata.transform("size")
-    moved = (strata.transform("mean") - gained) / (count - 1).where(count > 1)
-    per_benchmark = gained.reset_index().groupby("benchmark").stratum.nunique()
-    weight = per_benchmark.rdiv(1.0) / len(per_benchmark) / dose.values.family.nunique()
-    points = 100 * moved * gained.index.get_level_values("benchmark").map(weight)
-    half = 100 * (dose.comparison.difference.high - dose.comparison.difference.low) / 2
-    table = points.rename("points").reset_index().assign(share=lambda found: found.points.abs() / half)
-    table = table.rename(columns={"stratum": "task", "prompt": "request"})
-    table["text"] = table.request.map(dose.texts)
-    return table.sort_values("share", ascending=False, kind="stable", na_position="last")[INFLUENCES]

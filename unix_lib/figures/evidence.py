@@ -182,7 +182,11 @@ def over_splits(by_seed: pd.DataFrame, n: int) -> Difference:
     return over_seeds(point + noise, point, n)
 
 
-def normal_difference(value: float, standard_error: float, n: int) -> Difference:
-    """A difference of independent estimates with a normal interval; no training seed is involved."""
-    margin = Z_95 * standard_error
+def difference_of_estimates(value: float, standard_error: float, freedom: int, n: int) -> Difference:
+    """A difference of independent estimates, no training seed involved, with Student's interval.
+
+    Args:
+        freedom: degrees of freedom of the error that has fewer; the difference's are at least as many.
+    """
+    margin = float(special.stdtrit(freedom, 0.975)) * standard_error
     return Difference(value, value - margin, value + margin, n, 0, Spread(0.0, standard_error))

@@ -38,7 +38,7 @@ KINDS = dict(
             "",
             *("evaluations", "checkpoints", "conflict", "entropy"),
             also_reads=("ceilings",),
-            logic_version=9,
+            logic_version=10,
         ),
         _figure(
             "dose_response",
@@ -48,18 +48,17 @@ KINDS = dict(
             "to predict than the text. If the paper is right, conflict and Uni-X's advantage rise to the right. Small "
             "points are seeds, bars 95% intervals over them.",
             *DOSES,
-            logic_version=2,
+            logic_version=3,
             only_named=True,
         ),
         _figure(
             "dose_outcomes",
             "effect",
             "What the doses decide",
-            "The primary outcome was declared before anything ran; all else is second to it. Influence is how far the "
-            "score difference moves when one held-out request is left out, in half-widths of its interval.",
+            "The primary outcome was declared before anything ran; all else is second to it.",
             *DOSES,
             also_reads=("document_losses",),
-            logic_version=3,
+            logic_version=4,
             only_named=True,
         ),
         _figure(
@@ -109,6 +108,15 @@ KINDS = dict(
             logic_version=7,
         ),
         _figure(
+            "influence",
+            "effect",
+            "What hangs by one request",
+            "How far the difference between Uni-X and another architecture moves when one held-out request is left "
+            "out, in half-widths of its 95% interval. Where few are held out, one of them may carry a verdict.",
+            *("evaluations", "checkpoints"),
+            logic_version=1,
+        ),
+        _figure(
             "reconstructions",
             "data",
             "What the image tokenizer leaves of the images",
@@ -142,6 +150,7 @@ KINDS = dict(
             "How many bits of surprise remain about the next token once the tokens before it are known. The paper "
             "finds image tokens harder to predict than text; hollow points rest on a sample too small to tell.",
             "entropy",
+            logic_version=7,
         ),
         _figure(
             "loss_curves",

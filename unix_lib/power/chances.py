@@ -11,7 +11,8 @@ from functools import cache
 import numpy as np
 from scipy import special
 
-from unix_lib.figures.evidence import POWER, SEED, Spread, normal_difference, over_seeds
+from unix_lib.analyze.entropy import JACKKNIFE_GROUPS, error_freedom
+from unix_lib.figures.evidence import POWER, SEED, Spread, difference_of_estimates, over_seeds
 
 EXPERIMENTS, REPLICATES = 1000, 1000
 
@@ -58,8 +59,9 @@ def _needed(known: Known, seeds: int, samples: float, place: int) -> np.ndarray:
     spread, rng = known.spread, np.random.default_rng([SEED, place])
     shared, own = spread.shared / samples**0.5, spread.own / samples**0.5
     if known.seeds == 0:
+        freedom = error_freedom(JACKKNIFE_GROUPS)  # of claim 1, the only one without training
         of_samples = shared * rng.normal(size=EXPERIMENTS)
-        return np.array([-normal_difference(float(value), shared, 1).low for value in of_samples])
+        return np.array([-difference_of_estimates(float(value), shared, freedom, 1).low for value in of_samples])
     of_training = max(0.0, spread.runs**2 - spread.own**2)
     runs = (of_training + own**2) ** 0.5
     # ASSUME: tasks' spread over runs is as it was measured; its degrees of freedom too.

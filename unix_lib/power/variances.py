@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 from scipy import special
 
-from unix_lib.evaluate.intervals import Z_95
+from unix_lib.analyze.entropy import JACKKNIFE_GROUPS, error_freedom
 from unix_lib.figures.architecture_claims import pair_name
 from unix_lib.figures.arms import arms_of
 from unix_lib.figures.claims import findings
@@ -107,7 +107,7 @@ def variances_of_claims(path: Path) -> Iterator[Variance]:
         lacking = _lacking(outcome, {}, seeds)
         if outcome in CONFLICT:
             lacking = "without the noise-corrected difference, which artefacts or a variances.csv have"
-        spread = Spread(0.0, half / Z_95)
+        spread = Spread(0.0, half / float(special.stdtrit(error_freedom(JACKKNIFE_GROUPS), 0.975)))
         if seeds > 1:
             spread = Spread(half / float(special.stdtrit(seeds - 1, 0.975)) * seeds**0.5, 0.0)
         told = f"{path.parents[1]} ({path.name}), {_seeds(seeds)}{int(row.n):,} samples"
