@@ -8,7 +8,6 @@ from tests.figures.synthetic import SyntheticExperiment, drawn_figure
 from unix_lib.figures import dose_outcomes
 from unix_lib.figures.arms import arms_of
 from unix_lib.figures.claims import findings
-from unix_lib.figures.dose_outcomes import PRIMARY
 from unix_lib.figures.doses import Dose, conflict_slope, doses_of, loss_slope, score_slope
 from unix_lib.figures.evidence import HOLDS, NOT_MEASURABLE
 from unix_lib.figures.make import draw_figure
@@ -126,7 +125,7 @@ def test_the_figure_has_every_seed_and_every_dose(experiment: SyntheticExperimen
 def test_the_table_leads_with_the_primary_outcome(experiment: SyntheticExperiment) -> None:
     table = draw_figure(experiment.read_by("dose_outcomes"), drawn_figure("dose_outcomes", "made up")).table
     first = table.iloc[0]
-    assert (first.kind, first.outcome, first.verdict) == ("primary", PRIMARY, HOLDS)
+    assert (first.kind, first.outcome, first.verdict) == ("primary", "score difference, points per bit", HOLDS)
 
 
 def test_a_gap_of_too_few_tokens_decides_nothing(

@@ -19,11 +19,13 @@ from unix_lib.figures import score_comparison
 from unix_lib.figures.architecture_claims import score_claim
 from unix_lib.figures.evidence import POWER, Difference, Spread, detectable, least_detectable
 from unix_lib.figures.samples import final_samples
+from unix_lib.figures.slopes import slope_over
 from unix_lib.power.chances import Known, chances
 from unix_lib.power.curves import OVER_DIFFERENCE, OVER_SEEDS, curve_table, draw_curves
+from unix_lib.power.designs import designs_of
 from unix_lib.power.finished import Finished, inputs_of
 from unix_lib.power.forecast import PartForecast, forecast
-from unix_lib.power.variances import TABLE, variance_table
+from unix_lib.power.variances import SLOPE, TABLE, unit_of, variance_table
 from unix_lib.recipes.estimate import Estimates
 from unix_lib.recipes.plan import Plan
 from unix_lib.recipes.resolve import resolve
@@ -101,6 +103,30 @@ def test_more_samples_help_by_the_square_root_where_they_are_what_varies() -> No
     assert chances(own, 3, 4.0).least == pytest.approx(chances(own, 3, 1.0).least / 2, rel=0.02)
 
 
+@pytest.mark.parametrize("prompts", [0.0, 1.0])
+def test_power_of_a_slope_is_that_of_its_rule(prompts: float) -> None:
+    """Four doses and three seeds, drawn around a line as steep as should be decided in 80% of experiments."""
+    doses, seeds, experiments = np.array([-2.9, -0.7, 0.5, 1.1]), 3, 400
+    rng = np.random.default_rng(8)
+
+    def measured(slope: float, number: int) -> Difference:
+        own = np.random.default_rng([9, number])
+        of_prompts = prompts * own.normal(size=(4, 1))
+        outcomes = slope * doses[:, None] + of_prompts + own.normal(size=(4, seeds))
+        noise = np.repeat(prompts * rng.normal(size=(300, 4, 1)), seeds, axis=2)
+        return slope_over(doses, outcomes, 50, noise)
+
+    without = [measured(0.0, number) for number in range(50)]
+    assert {each.spread.doses for each in without if each.spread} == {4}
+    typical = Spread(**pd.DataFrame([vars(each.spread) for each in without]).pow(2).mean().pow(0.5).to_dict())
+    least = chances([Known(typical, seeds)], seeds, 1.0).least
+    decided = np.mean([measured(least, 1000 + number).low > 0 for number in range(experiments)])
+    assert abs(decided - POWER) < 0.02 + 3 * (POWER * (1 - POWER) / experiments) ** 0.5
+    more = chances([Known(typical, seeds)], 2 * seeds, 1.0).least
+    formula = least_detectable(typical.runs / (2 * seeds) ** 0.5, len(doses) * 2 * seeds - 2)
+    assert more < least and (prompts or more == pytest.approx(formula, rel=0.06))
+
+
 def test_what_must_agree_takes_more_than_each() -> None:
     one = Known(Spread(1.0, 0.5), 3)
     assert chances([one, one], 3, 1.0).least > 1.05 * chances([one], 3, 1.0).least
@@ -120,6 +146,26 @@ def test_a_plan_is_reckoned_from_a_finished_experiment(
     assert more.seeds > 3 and more.cost.hours > 0
     assert shared.decides(shared.default_target, more.seeds)
     assert not shared.decides(shared.default_target, more.seeds - 1)
+
+
+def test_slopes_are_planned_where_there_are_doses() -> None:
+    """One more seed is one more of both architectures at each dose."""
+    plan = resolve(load_experiment(ROOT / "config" / "premise.yaml"), ROOT)
+    slopes = {design.outcome: design for design in designs_of(plan) if design.outcome.startswith(SLOPE)}
+    kinds = ("score difference", "conflict of the shared transformer", "conflict of Uni-X")
+    assert {outcome.removeprefix(SLOPE) for outcome in slopes} == {
+        *kinds, "loss difference, text", "loss difference, image",
+    }  # fmt: skip
+    score = slopes[f"{SLOPE}score difference"]
+    assert score.seeds == 3 and score.sampled == "prompts and questions"
+    trained = {artefact.partition("/")[2].partition("-step")[0] for artefact in score.of_seeds if "train/" in artefact}
+    assert trained == {
+        f"{preset}-{dose}{seed}"
+        for preset in ("shared", "unix") for dose in (0, 30, 60, 100) for seed in ("", "-seed1", "-seed2")
+    }  # fmt: skip
+    assert unit_of(score.outcome) == "points per bit"
+    assert unit_of(f"{SLOPE}loss difference, text") == "thousandths of a nat per bit"
+    assert unit_of(f"{SLOPE}conflict of Uni-X") == "per bit"
 
 
 def test_what_git_keeps_says_the_same(

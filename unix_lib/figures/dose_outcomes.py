@@ -4,17 +4,15 @@ import pandas as pd
 
 from unix_lib.config.figures import DrawnFigure
 from unix_lib.figures.conditional_entropy import LEAST_COVERAGE
-from unix_lib.figures.doses import Dose, conflict_slope, doses_of, loss_slope, score_slope
+from unix_lib.figures.doses import LOSS_SLOPE, Dose, doses_of, slopes_of
 from unix_lib.figures.drawn_table import DASH, Section, TextTable, draw_table
 from unix_lib.figures.evidence import NOT_MEASURABLE, UNDECIDED, Difference, verdict_of
 from unix_lib.figures.inputs import Inputs
-from unix_lib.figures.loss_differences import MODALITIES
 from unix_lib.figures.style import Drawing, nothing_yet
 
 COLUMNS = ["origin", "kind", "outcome", "dose", "value", "low", "high", "n", "seeds", "verdict", "reason"]
 HEADING = ["", "value [95% interval]", "n", "seeds", "verdict", "reason"]
 TOO_FEW = "needs two doses that differ, with the same seeds of Uni-X and the shared transformer"
-PRIMARY = "score difference, points per bit"
 
 
 def draw(inputs: Inputs, settings: DrawnFigure) -> Drawing:
@@ -22,31 +20,21 @@ def draw(inputs: Inputs, settings: DrawnFigure) -> Drawing:
     doses = doses_of(inputs)
     if all(dose.gap is None and dose.comparison is None and dose.conflict.empty for dose in doses):
         return Drawing(pd.DataFrame(columns=COLUMNS), nothing_yet("neither entropy nor conflict nor scores"))
-    primary = [_row("primary", PRIMARY, "", score_slope(doses))]
-    second = [
-        _row("secondary", f"conflict of {name}, per bit", "", conflict_slope(doses, preset))
-        for preset, name in (("shared", "the shared transformer"), ("unix", "Uni-X"))
-    ]
-    of_losses = [modality for modality in MODALITIES if any(modality in dose.losses for dose in doses)]
-    second += [
-        _row("secondary", f"loss difference, {modality}, thousandths of a nat per bit", "", loss_slope(doses, modality))
-        for modality in of_losses
+    primary, *second = [
+        _row("secondary" if place else "primary", slope.named, "", slope.difference)
+        for place, slope in enumerate(slopes_of(doses))
     ]
     gaps, differences, losses = [], [], []
     for dose in doses:
         gaps.append(_gap_row(dose))
         in_points = None if dose.comparison is None else dose.comparison.difference.times(100)
         differences.append(_row("dose", "score difference, points", dose.name, in_points))
-        for modality in of_losses:
-            loss = dose.losses.get(modality)
-            in_millinats = None if loss is None else loss.difference.times(1000)
-            losses.append(_row("loss", f"loss difference, {modality}", dose.name, in_millinats))
-    table = pd.DataFrame([*primary, *second, *gaps, *differences, *losses], columns=COLUMNS)
+        for modality, loss in dose.losses.items():
+            losses.append(_row("loss", LOSS_SLOPE + modality, dose.name, loss.difference.times(1000)))
+    table = pd.DataFrame([primary, *second, *gaps, *differences, *losses], columns=COLUMNS)
     table = table[table.n > 0]
     sections = [
-        Section(
-            "Primary outcome, declared before anything ran: a slope over the entropy gap", [_line(r) for r in primary]
-        ),
+        Section("Primary outcome, declared before anything ran: a slope over the entropy gap", [_line(primary)]),
         Section("Other slopes over the entropy gap", [_line(r) for r in second]),
         Section("Entropy gap of each dose, bits", [_line(r) for r in gaps]),
         Section("Uni-X minus the shared transformer at each dose", [_line(r) for r in differences]),

@@ -17,13 +17,15 @@ from unix_lib.figures.conditional_entropy import measured_entropy
 from unix_lib.figures.evidence import Difference, difference_of_estimates
 from unix_lib.figures.gradient_conflict import measured_conflict
 from unix_lib.figures.inputs import Inputs
-from unix_lib.figures.loss_differences import LossDifference, measured_loss_differences
+from unix_lib.figures.loss_differences import MODALITIES, LossDifference, measured_loss_differences
 from unix_lib.figures.samples import final_samples, prompt_values
 from unix_lib.figures.score_comparison import Comparison, compare_scores
 from unix_lib.figures.slopes import slope_over
 from unix_lib.figures.style import compared_unix, ordered_architectures, preset_of
 
 ORDER = 2  # of the entropy that is the dose
+SCORE_SLOPE, LOSS_SLOPE = "score difference", "loss difference, "
+CONFLICT_SLOPES = {"shared": "conflict of the shared transformer", "unix": "conflict of Uni-X"}
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,36 @@ def _gap(entropy: pd.DataFrame) -> tuple[Difference | None, float]:
     freedom = error_freedom(int(min(images.sequences.min(), text.sequences)))
     gap = difference_of_estimates(images.corrected.mean() - text.corrected, error, freedom, int(text.tokens))
     return gap, float(min(images.coverage.min(), text.coverage))
+
+
+@dataclass(frozen=True)
+class Slope:
+    """What an outcome gains per bit of the dose; None without two doses that differ, with the same seeds."""
+
+    outcome: str
+    difference: Difference | None
+
+    @property
+    def named(self) -> str:
+        """The outcome with its unit."""
+        return f"{self.outcome}, {slope_unit(self.outcome)}"
+
+
+def slope_unit(outcome: str) -> str:
+    """What a slope is counted in."""
+    if outcome == SCORE_SLOPE:
+        return "points per bit"
+    return "per bit" if outcome in CONFLICT_SLOPES.values() else "thousandths of a nat per bit"
+
+
+def slopes_of(doses: list[Dose]) -> list[Slope]:
+    """The primary outcome, then the other ones; losses as far as they were measured."""
+    modalities = [modality for modality in MODALITIES if any(modality in dose.losses for dose in doses)]
+    return [
+        Slope(SCORE_SLOPE, score_slope(doses)),
+        *(Slope(outcome, conflict_slope(doses, preset)) for preset, outcome in CONFLICT_SLOPES.items()),
+        *(Slope(LOSS_SLOPE + modality, loss_slope(doses, modality)) for modality in modalities),
+    ]
 
 
 def score_slope(doses: list[Dose]) -> Difference | None:

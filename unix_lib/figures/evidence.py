@@ -30,17 +30,19 @@ class Spread:
         shared: what the choice of samples (prompts, documents, steps) leaves, alike in all seeds.
         own: what it leaves in each seed on its own.
         least: the standard error that the mean over seeds is allowed at least; 0 where the rule has none.
+        doses: of a slope, how many each seed has; `runs` is then that of one seed's slope, by what is about the line.
     """
 
     runs: float
     shared: float
     own: float = 0.0
     least: float = 0.0
+    doses: int = 0
 
     def times(self, factor: float) -> "Spread":
         """The same in other units."""
         size = abs(factor)
-        return Spread(size * self.runs, size * self.shared, size * self.own, size * self.least)
+        return Spread(size * self.runs, size * self.shared, size * self.own, size * self.least, self.doses)
 
 
 @dataclass(frozen=True)
@@ -150,7 +152,7 @@ def over_seeds(replicates: np.ndarray, point: np.ndarray, n: int, least_margin: 
         least = least_margin / float(special.stdtrit(seeds - 1, 0.975))
         draws = draws + max(runs / seeds**0.5, least) * student_draws(seeds - 1, len(draws), SEED)
     low, high = np.percentile(draws, [2.5, 97.5])
-    shared, own = _parts(replicates)
+    shared, own = parts_of(replicates)
     return Difference(float(point.mean()), float(low), float(high), n, seeds, Spread(runs, shared, own, least))
 
 
@@ -160,7 +162,7 @@ def student_draws(freedom: int, count: int, seed: int) -> np.ndarray:
     return np.random.default_rng(seed).permutation(np.asarray(special.stdtrit(freedom, probabilities)))
 
 
-def _parts(replicates: np.ndarray) -> tuple[float, float]:
+def parts_of(replicates: np.ndarray) -> tuple[float, float]:
     """Standard deviations of replicates (R, S): of what is alike in all seeds, and of what is each seed's own."""
     seeds = replicates.shape[1]
     of_mean, of_each = float(replicates.mean(axis=1).var()), float(replicates.var(axis=0).mean())

@@ -6,7 +6,7 @@ Seeds at the same dose share prompts, which spread around the line does not show
 import numpy as np
 from scipy import special
 
-from unix_lib.figures.evidence import SEED, Difference, student_draws
+from unix_lib.figures.evidence import SEED, Difference, Spread, parts_of, student_draws
 
 
 def slope_over(doses: np.ndarray, outcomes: np.ndarray, n: int, noise: np.ndarray | None = None) -> Difference:
@@ -21,20 +21,21 @@ def slope_over(doses: np.ndarray, outcomes: np.ndarray, n: int, noise: np.ndarra
     Returns:
         Its bounds are NaN with fewer than three outcomes or without spread around the line.
     """
-    seeds = outcomes.shape[1]
-    centred = np.repeat(doses - doses.mean(), seeds)
-    values = outcomes.ravel()
-    weights = centred / (centred**2).sum()  # the slope is their sum with the outcomes
-    slope = float(weights @ values)
-    freedom = len(values) - 2
+    count, seeds = outcomes.shape
+    centred = doses - doses.mean()
+    weights = centred / (centred**2).sum()  # a seed's slope is their sum with its outcomes
+    slope = float((weights @ outcomes).mean())
+    freedom = outcomes.size - 2
     if freedom < 1:
         return Difference(slope, np.nan, np.nan, n, seeds)
-    residuals = values - values.mean() - slope * centred
-    error = ((residuals**2).sum() / freedom * (weights**2).sum()) ** 0.5
+    residuals = outcomes - outcomes.mean() - slope * centred[:, None]
+    of_seed = ((residuals**2).sum() / freedom * (weights**2).sum()) ** 0.5
+    error = of_seed / seeds**0.5
     if noise is None:
         reach = special.stdtrit(freedom, 0.975) * error
-        return Difference(slope, slope - reach, slope + reach, n, seeds)
-    draws = noise.reshape(len(noise), -1) @ weights
-    draws = draws + error * student_draws(freedom, len(draws), SEED)
+        return Difference(slope, slope - reach, slope + reach, n, seeds, Spread(of_seed, 0.0, doses=count))
+    moved = np.einsum("ras,a->rs", noise, weights)
+    draws = moved.mean(axis=1) + error * student_draws(freedom, len(moved), SEED)
     low, high = np.percentile(slope + draws, [2.5, 97.5])
-    return Difference(slope, float(low), float(high), n, seeds)
+    spread = Spread(of_seed, *parts_of(moved), doses=count)
+    return Difference(slope, float(low), float(high), n, seeds, spread)

@@ -12,7 +12,7 @@ import numpy as np
 from scipy import special
 
 from unix_lib.analyze.entropy import JACKKNIFE_GROUPS, error_freedom
-from unix_lib.figures.evidence import POWER, SEED, Spread, difference_of_estimates, over_seeds
+from unix_lib.figures.evidence import POWER, SEED, Spread, difference_of_estimates, over_seeds, student_draws
 
 EXPERIMENTS, REPLICATES = 1000, 1000
 
@@ -64,9 +64,20 @@ def _needed(known: Known, seeds: int, samples: float, place: int) -> np.ndarray:
         return np.array([-difference_of_estimates(float(value), shared, freedom, 1).low for value in of_samples])
     of_training = max(0.0, spread.runs**2 - spread.own**2)
     runs = (of_training + own**2) ** 0.5
-    # ASSUME: tasks' spread over runs is as it was measured; its degrees of freedom too.
-    margin = spread.least * (known.seeds / seeds) ** 0.5 * float(special.stdtrit(seeds - 1, 0.975))
     noise = shared * rng.normal(size=(REPLICATES, 1)) + own * rng.normal(size=(REPLICATES, seeds))
     noise -= noise.mean()
     points = shared * rng.normal(size=(EXPERIMENTS, 1)) + runs * rng.normal(size=(EXPERIMENTS, seeds))
+    if spread.doses:
+        return _needed_of_slopes(points.mean(axis=1), noise.mean(axis=1), runs / seeds**0.5, spread.doses * seeds - 2)
+    # ASSUME: tasks' spread over runs is as it was measured; its degrees of freedom too.
+    margin = spread.least * (known.seeds / seeds) ** 0.5 * float(special.stdtrit(seeds - 1, 0.975))
     return np.array([-over_seeds(noise + point, point, 1, margin).low for point in points])
+
+
+def _needed_of_slopes(slopes: np.ndarray, noise: np.ndarray, error: float, freedom: int) -> np.ndarray:
+    """Of slopes (E,), whose error each experiment estimates from what is about its line; see `slopes.slope_over`."""
+    estimated = error * (np.random.default_rng(SEED + 1).chisquare(freedom, len(slopes)) / freedom) ** 0.5
+    student = student_draws(freedom, len(noise), SEED)
+    return np.array(
+        [-np.percentile(slope + noise + e * student, 2.5) for slope, e in zip(slopes, estimated, strict=True)]
+    )

@@ -11,10 +11,11 @@ from unix_lib.config.evaluate import ScoresSettings
 from unix_lib.config.strict import StrictModel
 from unix_lib.figures.analysis_claims import ENTROPY_ORDERS
 from unix_lib.figures.architecture_claims import pair_name
+from unix_lib.figures.doses import CONFLICT_SLOPES, LOSS_SLOPE, SCORE_SLOPE
 from unix_lib.figures.loss_differences import MODALITIES
 from unix_lib.figures.published import TEXT_BENCHMARKS
 from unix_lib.figures.style import PAPER_SPLIT, architecture_name, compared_unix, preset_of
-from unix_lib.power.variances import LOSS
+from unix_lib.power.variances import CONFLICT, LOSS, SLOPE
 from unix_lib.recipes.known_jobs import PlannedJobs
 from unix_lib.recipes.of_runs import OF_RUNS, jobs_of_run
 from unix_lib.recipes.plan import Plan
@@ -77,7 +78,9 @@ def designs_of(plan: Plan) -> list[Design]:
     """Every part that the plan will be able to say anything of, by outcome."""
     arms = _arms(plan)
     found = [design for arm in arms for each in (_conflict, _scores, _throughput, _losses) for design in each(arm)]
-    return sorted([*_entropy(plan, arms), *found, *_published(plan)], key=lambda design: design.outcome)
+    return sorted(
+        [*_entropy(plan, arms), *found, *_published(plan), *_slopes(found)], key=lambda design: design.outcome
+    )
 
 
 def _arms(plan: Plan) -> list[_Arm]:
@@ -177,6 +180,27 @@ def _losses(arm: _Arm) -> Iterator[Design]:
                     f"{LOSS}{modality}", arm.name, pair_name(unix, other), seeds, None, "documents", tuple(jobs),
                     tuple(measured),
                 )  # fmt: skip
+
+
+def _slopes(designs: list[Design]) -> Iterator[Design]:
+    """Slopes over the doses of several arms, of what is planned of Uni-X and the shared transformer in each."""
+    shared = architecture_name("shared")
+    slope_of = {"4": SCORE_SLOPE} | {f"{LOSS}{modality}": f"{LOSS_SLOPE}{modality}" for modality in MODALITIES}
+    slope_of |= {"2": CONFLICT_SLOPES["shared"], "3": CONFLICT_SLOPES["unix"]}
+    for outcome, slope in slope_of.items():
+        of_arms = {
+            each.arm: each
+            for each in designs
+            if each.outcome == outcome and each.arm and (outcome in CONFLICT or each.part.endswith(f"against {shared}"))
+        }
+        if len(of_arms) > 1:
+            seeds = min(each.seeds for each in of_arms.values())
+            one = next(iter(of_arms.values()))
+            of_seeds, of_samples = (
+                tuple(dict.fromkeys(job for each in of_arms.values() for job in getattr(each, name)))
+                for name in ("of_seeds", "of_samples")
+            )
+            yield Design(f"{SLOPE}{slope}", "", "", seeds, one.samples, one.sampled, of_seeds, of_samples)
 
 
 def _published(plan: Plan) -> Iterator[Design]:

@@ -8,6 +8,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from scipy import special
@@ -16,6 +17,7 @@ from unix_lib.analyze.entropy import JACKKNIFE_GROUPS, error_freedom
 from unix_lib.figures.architecture_claims import pair_name
 from unix_lib.figures.arms import arms_of
 from unix_lib.figures.claims import findings
+from unix_lib.figures.doses import doses_of, slope_unit, slopes_of
 from unix_lib.figures.evidence import NOT_MEASURABLE, Difference, Spread
 from unix_lib.figures.inputs import Inputs
 from unix_lib.figures.loss_differences import measured_loss_differences
@@ -23,15 +25,18 @@ from unix_lib.power.chances import Known
 
 TABLE = "variances.csv"
 RULE, AGREEING = "rule", "noise-corrected"
-COLUMNS = ["outcome", "part", "measure", "difference", "n", "seeds", "runs", "shared", "own", "least"]
+COLUMNS = ["outcome", "part", "measure", "difference", "n", "seeds", "runs", "shared", "own", "least", "doses"]
 # Outcomes by claim; conflict is decided by two differences.
 CONFLICT = ("2", "3")
 UNITS = {"1": "bits", "2": "conflict", "3": "conflict", "4": "points", "5": "percent", "6": "points", "7": "points"}
 LOSS, LOSS_UNIT = "held-out loss, ", "thousandths of a nat"
+SLOPE = "slope of "  # before a slope's outcome
 
 
 def unit_of(outcome: str) -> str:
     """What its differences are counted in."""
+    if outcome.startswith(SLOPE):
+        return slope_unit(outcome.removeprefix(SLOPE))
     return UNITS.get(outcome, LOSS_UNIT)
 
 
@@ -66,6 +71,9 @@ def variance_table(inputs: Inputs) -> pd.DataFrame:
             if loss.last:
                 part = arm.named(pair_name(loss.unix, loss.other))
                 rows += _rows(f"{LOSS}{loss.modality}", part, loss.difference.times(1000), None)
+    for slope in slopes_of(doses_of(inputs)):
+        if slope.difference is not None:
+            rows += _rows(f"{SLOPE}{slope.outcome}", "", slope.difference, None)
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
@@ -77,16 +85,19 @@ def _rows(outcome: str, part: str, *differences: Difference | None) -> Iterator[
 
 
 def variances_of(table: pd.DataFrame, origin: str) -> Iterator[Variance]:
-    """What a table of `COLUMNS` says."""
-    for (outcome, part), rows in table.fillna({"part": ""}).groupby(["outcome", "part"], sort=False):
-        by_measure = {
-            str(row.measure): Known(Spread(*(float(getattr(row, name)) for name in COLUMNS[6:])), int(row.seeds))
-            for row in rows.itertuples()
-        }
+    """What a table of `COLUMNS` says; one without `doses` is of a version that knew no slopes."""
+    table = table.assign(doses=table.get("doses", 0)).fillna({"part": ""})
+    for (outcome, part), rows in table.groupby(["outcome", "part"], sort=False):
+        by_measure = {str(row.measure): Known(_spread(row), int(row.seeds)) for row in rows.itertuples()}
         seeds, n = int(rows.seeds.min()), int(rows.n.min())
         lacking = _lacking(str(outcome), by_measure, seeds)
         known = () if lacking else tuple(by_measure.values())
         yield Variance(str(outcome), str(part), known, n, seeds, f"{origin}, {_seeds(seeds)}{n:,} samples", lacking)
+
+
+def _spread(row: Any) -> Spread:
+    runs, shared, own, least = (float(getattr(row, name)) for name in COLUMNS[6:10])
+    return Spread(runs, shared, own, least, int(row.doses))
 
 
 def _lacking(outcome: str, by_measure: dict[str, Known], seeds: int) -> str:
