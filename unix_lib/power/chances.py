@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
-from scipy import special
 
 from unix_lib.analyze.entropy import JACKKNIFE_GROUPS, error_freedom
-from unix_lib.figures.evidence import POWER, SEED, Spread, difference_of_estimates, over_seeds, student_draws
+from unix_lib.figures.evidence import POWER, SEED, Spread, difference_of_estimates, student_draws
 
 EXPERIMENTS, REPLICATES = 1000, 1000
 
@@ -67,17 +66,16 @@ def _needed(known: Known, seeds: int, samples: float, place: int) -> np.ndarray:
     noise = shared * rng.normal(size=(REPLICATES, 1)) + own * rng.normal(size=(REPLICATES, seeds))
     noise -= noise.mean()
     points = shared * rng.normal(size=(EXPERIMENTS, 1)) + runs * rng.normal(size=(EXPERIMENTS, seeds))
+    centres, of_samples = points.mean(axis=1), noise.mean(axis=1)
     if spread.doses:
-        return _needed_of_slopes(points.mean(axis=1), noise.mean(axis=1), runs / seeds**0.5, spread.doses * seeds - 2)
-    # ASSUME: tasks' spread over runs is as it was measured; its degrees of freedom too.
-    margin = spread.least * (known.seeds / seeds) ** 0.5 * float(special.stdtrit(seeds - 1, 0.975))
-    return np.array([-over_seeds(noise + point, point, 1, margin).low for point in points])
-
-
-def _needed_of_slopes(slopes: np.ndarray, noise: np.ndarray, error: float, freedom: int) -> np.ndarray:
-    """Of slopes (E,), whose error each experiment estimates from what is about its line; see `slopes.slope_over`."""
-    estimated = error * (np.random.default_rng(SEED + 1).chisquare(freedom, len(slopes)) / freedom) ** 0.5
-    student = student_draws(freedom, len(noise), SEED)
-    return np.array(
-        [-np.percentile(slope + noise + e * student, 2.5) for slope, e in zip(slopes, estimated, strict=True)]
-    )
+        # Each experiment estimates the error of its slope from what is about its line.
+        freedom = spread.doses * seeds - 2
+        errors = (runs**2 / seeds * rng.chisquare(freedom, EXPERIMENTS) / freedom) ** 0.5
+    else:
+        # ASSUME: tasks' spread over runs is as it was measured; its degrees of freedom too.
+        freedom, least = seeds - 1, spread.least * (known.seeds / seeds) ** 0.5
+        errors = np.maximum(points.std(axis=1, ddof=1) / seeds**0.5, least)
+    # The bounds of `over_seeds`, of `slope_over`, of all experiments at once.
+    student = student_draws(freedom, REPLICATES, SEED)
+    low: np.ndarray = centres + np.percentile(of_samples + errors[:, None] * student, 2.5, axis=1)
+    return -low

@@ -1,6 +1,7 @@
 """What a plan could decide, part by part, and what would have to be added to decide less."""
 
 import math
+from bisect import bisect_left
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -11,7 +12,8 @@ from unix_lib.power.variances import Variance
 from unix_lib.recipes.estimate import Estimates
 from unix_lib.recipes.plan import Plan
 
-MOST_SEEDS, MOST_SAMPLES = 32, 64  # that are looked at: seeds, and times the samples
+MOST_SEEDS = 32  # that are looked at
+MORE_SAMPLES = [2 ** (halves / 2) for halves in range(1, 13)]  # times those planned
 
 
 @dataclass(frozen=True)
@@ -80,17 +82,14 @@ class PartForecast:
         """The least seeds alone, and the least samples alone, that decide so large a difference; none where none do."""
         found = []
         if self.design.seeds:
-            for seeds in range(max(2, self.design.seeds), MOST_SEEDS + 1):
-                if self.decides(difference, seeds):
-                    more = seeds - self.design.seeds
-                    found.append(Addition(seeds, 1.0, self.seed_cost.times(more)))
-                    break
-        times = 1.0
-        while times < MOST_SAMPLES and self.design.seeds != 1 and self.design.of_samples:
-            times *= 2**0.5
-            if self.decides(difference, times=times):
+            most = range(max(2, self.design.seeds), MOST_SEEDS + 1)
+            place = bisect_left(most, True, key=lambda seeds: self.decides(difference, seeds))
+            for seeds in most[place : place + 1]:
+                found.append(Addition(seeds, 1.0, self.seed_cost.times(seeds - self.design.seeds)))
+        if self.design.seeds != 1 and self.design.of_samples:
+            place = bisect_left(MORE_SAMPLES, True, key=lambda times: self.decides(difference, times=times))
+            for times in MORE_SAMPLES[place : place + 1]:
                 found.append(Addition(self.design.seeds, times, self.sample_cost.times(times - 1)))
-                break
         return found
 
 
