@@ -216,6 +216,25 @@ def test_a_source_without_usable_records_is_said_to_be_one(
         experiment.pack(sources, parts=[{"source": "prose"}, {"source": "empty", "tokens": 100}])
 
 
+@pytest.mark.parametrize("packing", ["pretraining", "sft"])
+def test_images_without_captions_are_unconditional_documents(
+    experiment: Experiment, tokenizer: PreTrainedTokenizerFast, vocabulary: Vocabulary, packing: str
+) -> None:
+    rows = [image_record(number) | {"text": None if number < 12 else ""} for number in range(14)]
+    alone = write_source(experiment.results, f"alone-{packing}", rows[:10] + rows[12:], rows[10:12])
+    settings = {"unconditional_probability": 0.0, "text_to_image_ratio": 0.0, "packing": packing}
+    manifest, folder = experiment.pack({f"alone-{packing}": alone}, **settings)
+    counts = manifest.facts["files"]["epoch-000.arrow"]["parts"][f"alone-{packing}"]
+    assert counts["documents"] == 10  # an empty caption is a fault, none is not
+    whole = PackReader(folder)
+    for reader, expected in ((whole, 10), (whole.heldout(), 2)):
+        kept = list(documents(reader, 0, reader.packs_per_epoch[0]))
+        assert len(kept) == expected
+        for ids, mask in kept:
+            assert text_of(ids, tokenizer).startswith("<unconditional>")
+            assert vocabulary.is_image(ids).sum() == IMAGE_CODES == mask.sum() - 2
+
+
 def test_without_packing_every_document_is_a_pack(experiment: Experiment, packed: tuple[Manifest, Path]) -> None:
     manifest, folder = experiment.pack(sources_of(experiment), packing="none")
     reader = PackReader(folder)

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
+from pydantic import ValidationError
 
 from tests.images.pictures import noise, png_that_claims
 from tests.sources.making import make, source_jobs
@@ -248,6 +249,29 @@ def test_captions_in_files_beside_the_images(tmp_path):
     again = make(tmp_path / "results", "mine", **settings_of(folder, None))
     assert again["images"].folder == made["images"].folder and again["records"].folder != made["records"].folder
     assert len(all_rows(again)) == len(expected) + 1
+
+
+def test_images_without_captions_are_records_without_text(tmp_path):
+    folder, _ = good_folder(tmp_path)
+    (folder / "below").mkdir()
+    (folder / "below/copy.png").write_bytes((folder / "0.png").read_bytes())
+    (folder / "broken.jpg").write_bytes(b"not an image at all")
+    (folder / "1.txt").write_text("a caption that is not asked for")
+    made = make_folder(tmp_path, folder, None, captioned=False, held_out=0.25)
+    assert sum(made["images"].manifest.rejected.values()) == 1
+    assert made["records"].manifest.rejected == {"image set aside": 1}
+    rows = all_rows(made)
+    assert sorted(row["sample_id"] for row in rows) == sorted([*(f"{n}.png" for n in range(8)), "below/copy.png"])
+    assert {(row["kind"], row["text"]) for row in rows} == {("image_text", None)}
+    assert min(made["records"].manifest.facts.values()) > 0  # both splits
+    assert {row["image_ids"][0] for row in rows} == {row["image_id"] for row in all_rows(made, "images")}
+
+
+def test_captions_and_none_are_not_both_asked_for(tmp_path):
+    folder, rows = good_folder(tmp_path)
+    write_captions(tmp_path / "captions.jsonl", rows)
+    with pytest.raises(ValidationError, match="asks for none; remove one"):
+        make_folder(tmp_path, folder, tmp_path / "captions.jsonl", captioned=False)
 
 
 def test_an_unclosed_quote_spoils_its_row_only(tmp_path):

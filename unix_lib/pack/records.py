@@ -12,7 +12,7 @@ import pyarrow as pa
 class Records:
     """Columns of N records in the order in which they came, and of all their turns."""
 
-    forms: np.ndarray  # uint8 (N,), `Format`; an image with a caption stands as TEXT_TO_IMAGE
+    forms: np.ndarray  # uint8 (N,), `Format`; an image stands as TEXT_TO_IMAGE, one without caption as UNCONDITIONAL
     parts: np.ndarray  # int32 (N,), the mixture's part that it came from
     samples: np.ndarray  # uint64 (N,), hash of source and sample id
     text_lengths: np.ndarray  # int32 (N,), own tokens

@@ -148,7 +148,8 @@ class _Reading:
     def _records(self, batch: pa.RecordBatch) -> Records:
         kinds, image_counts = batch["kind"], _lengths(batch["image_ids"])
         forms = np.full(batch.num_rows, Format.TEXT, dtype=np.uint8)
-        forms[pc.equal(kinds, IMAGE_TEXT).to_numpy(zero_copy_only=False)] = Format.TEXT_TO_IMAGE
+        images, text_lengths = pc.equal(kinds, IMAGE_TEXT).to_numpy(zero_copy_only=False), _lengths(batch["tokens"])
+        forms[images] = np.where(text_lengths[images] > 0, Format.TEXT_TO_IMAGE, Format.UNCONDITIONAL)
         talks = pc.equal(kinds, CONVERSATION).to_numpy(zero_copy_only=False)
         forms[talks] = np.where(image_counts[talks] > 0, Format.IMAGE_CONVERSATION, Format.CONVERSATION)
         named = (f"{self.part.source}/{sample_id}" for sample_id in batch["sample_id"].to_pylist())
@@ -156,7 +157,7 @@ class _Reading:
             forms=forms,
             parts=np.full(batch.num_rows, self.number, dtype=np.int32),
             samples=np.fromiter(map(hash_text, named), dtype=np.uint64, count=batch.num_rows),
-            text_lengths=_lengths(batch["tokens"]),
+            text_lengths=text_lengths,
             trained_lengths=batch["trained_length"].to_numpy(),
             first_trained=batch["first_trained"].to_numpy(zero_copy_only=False),
             image_counts=image_counts,

@@ -20,7 +20,7 @@ RECORD = pa.schema(
     [
         pa.field("sample_id", pa.string(), nullable=False),  # unique within the source, stable between runs
         pa.field("kind", pa.string(), nullable=False),  # text | image_text | conversation
-        pa.field("text", pa.string()),  # the document, or the image's caption; null for a conversation
+        pa.field("text", pa.string()),  # document or caption; null for a conversation, an image alone
         pa.field("messages", pa.list_(MESSAGE)),  # turns of a conversation, each of one of `ROLES`
         pa.field("image_ids", pa.list_(pa.string())),  # images that it shows, in order; null without one
         pa.field("source", pa.string(), nullable=False),  # name of the source in the config

@@ -12,6 +12,8 @@ def pieces_of(row: Row, template: Template) -> Pieces:
     """The texts of a record without faults, which are tokenized apart."""
     if row["kind"] == CONVERSATION:
         return conversation_pieces(row["messages"], template)
+    if row["text"] is None:  # an image alone
+        return []
     return [(row["text"] if row["kind"] == TEXT else row["text"].strip(), True)]
 
 
@@ -54,5 +56,5 @@ def faults_of(row: Row) -> Iterator[tuple[str, str]]:
                 yield "empty_turn", f"a turn of the {message['role']} without text"
         if not any(message["role"] == "assistant" for message in messages):
             yield "no_assistant_turn", f"{len(messages)} turns, none of the assistant"
-    elif not (row["text"] or "").strip():
+    elif not (row["text"] or "").strip() and not (kind == IMAGE_TEXT and row["text"] is None):
         yield "empty_text", f"a record of kind {kind} without text"

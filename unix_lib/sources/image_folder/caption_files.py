@@ -25,7 +25,7 @@ def captions_beside(folder: Path, *, read: bool) -> Iterator[CaptionRow]:
     """A row for every image that has such a file, and for every such file without an image, in order.
 
     Args:
-        read: whether captions are wanted; else they are empty, and no file is opened.
+        read: whether captions are wanted; else there are none, and no file is opened.
 
     Raises:
         SourceError: a fault of the disk.
@@ -38,11 +38,19 @@ def captions_beside(folder: Path, *, read: bool) -> Iterator[CaptionRow]:
         elif path.suffix.lower() == SUFFIX:
             texts.append(path)
     for path in texts:
-        caption, fault = _caption(path) if read else ("", None)
+        caption, fault = _caption(path) if read else (None, None)
         stem = path.with_suffix("")
         for image in images.get(stem, [stem]):
             names = (each.relative_to(folder).as_posix() for each in (path, image))
             yield CaptionRow(next(names), 1, next(names), caption, fault)
+
+
+def images_alone(folder: Path) -> Iterator[CaptionRow]:
+    """A row without a caption for every image below a folder, in order."""
+    for path in files_below(folder):
+        if path.suffix.lower() in EXTENSIONS:
+            name = path.relative_to(folder).as_posix()
+            yield CaptionRow(name, 1, name, None)
 
 
 def _caption(path: Path) -> tuple[str, str | None]:

@@ -28,7 +28,7 @@ class CaptionRow:
     file: str  # its name
     line: int  # 1-based, the row's first
     image: str
-    caption: str
+    caption: str | None  # None where none is wanted
     fault: str | None = None
 
     @property

@@ -1,7 +1,9 @@
-"""The kind of source `image_folder`: a user's own images with captions in a table, or in files beside them."""
+"""The kind of source `image_folder`: a user's own images, with captions in a table or in files beside them, or none."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
+
+from pydantic import model_validator
 
 from unix_lib.config.folders import in_sentences
 from unix_lib.config.kinds import JobKind
@@ -27,7 +29,14 @@ class FolderPaths(StrictModel):
         None,
         min_length=1,
     )
+    captioned: bool = key("false takes every image below the folder as it is, without a caption", True, sparse=True)
     limit: int | None = key("rows that are read, the first ones; null reads all", None, ge=1, le=10**12, sparse=True)
+
+    @model_validator(mode="after")
+    def _captions_are_wanted(self) -> Self:
+        if self.captions is not None and not self.captioned:
+            raise ValueError("'captions' names a table and 'captioned: false' asks for none; remove one of them")
+        return self
 
     def captions_below(self, root: Path) -> Path | None:
         """The table of captions; None where they lie beside the images."""
@@ -52,7 +61,8 @@ class FolderImages(FolderPaths):
         So a row behind all others changes the last part or adds one, and no part before it.
         """
         captions, folder = self.captions_below(outside.root), outside.root / self.folder
-        named = outside.once((captions, folder, self.limit), lambda: named_images(captions, folder, self.limit))
+        asked = (captions, folder, self.limit, self.captioned)
+        named = outside.once(asked, lambda: named_images(*asked))
         return [named[first : first + self.shard_images] for first in range(0, len(named), self.shard_images)] or [[]]
 
 
@@ -85,11 +95,13 @@ class PlannedFolderRecords(FolderPaths, ReadsOutside):
 
     @property
     def sets_aside(self) -> bool:
-        return self.captions is None
+        return self.captions is None and self.captioned
 
     def identify(self, outside: Outside) -> FilesIdentity:
         if self.captions is not None:
             return outside.files([self.captions])
+        if not self.captioned:
+            return outside.files([])  # all that the records say is in the images' artefacts
         return outside.files(outside.once(self.folder, lambda: caption_files(outside.root / self.folder)))
 
     def named(self) -> str:
@@ -97,7 +109,7 @@ class PlannedFolderRecords(FolderPaths, ReadsOutside):
 
 
 class ImageFolderSource(FolderImages, ScreenedSource):
-    """A user's own images with captions in a table (columns `image`, `caption`), or in `.txt` files beside them."""
+    """A user's own images; captions stand in a table (`image`, `caption`), in `.txt` files beside them, or nowhere."""
 
     kind: Literal["image_folder"]
 

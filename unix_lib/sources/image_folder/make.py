@@ -83,7 +83,7 @@ def make_records(job: Job[PlannedFolderRecords, Execution]) -> Manifest:
     named: set[str] = set()  # by rows that can
     times: Counter[str] = Counter()
     with ShardWriter(job.folder, "train", RECORD) as train, ShardWriter(job.folder, "heldout", RECORD) as heldout:
-        for judged in judged_rows(captions, Path(settings.folder), settings.limit):
+        for judged in judged_rows(captions, Path(settings.folder), settings.limit, captioned=settings.captioned):
             row, origin = judged.row, judged.row.origin
             times[row.image] += 1
             sample_id = row.image or f"row-{row.line}"
@@ -148,11 +148,12 @@ def _nothing_usable(job: Job[PlannedFolderImages, Execution], rejected: Rejected
     """The error of images none of which is usable; what was set aside is written down first."""
     rejected.write(job.folder)
     folder, captions = job.settings.folder, job.settings.captions_below(Path())
-    rows = judged_rows(captions, Path(folder), job.settings.limit)
+    rows = judged_rows(captions, Path(folder), job.settings.limit, captioned=job.settings.captioned)
+    given = f" with {captions or '.txt files'}" if job.settings.captioned else ""
     counts = Counter(judged.reason for judged in rows if judged.reason is not None)
     counts.update(rejected.counts)
     reasons = ", ".join(f"{count} x {reason}" for reason, count in sorted(counts.items())) or "no rows"
     return SourceError(
-        f"sources.{job.settings.source}: no usable image in {folder} with {captions or '.txt files'} ({reasons}); mend "
+        f"sources.{job.settings.source}: no usable image in {folder}{given} ({reasons}); mend "
         f"them or add images; every rejected image is in {job.folder / REJECTED_FILE}"
     )

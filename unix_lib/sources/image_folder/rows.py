@@ -14,7 +14,7 @@ from pathlib import Path, PurePath
 
 from unix_lib.config.folders import is_folder, is_regular
 from unix_lib.sources.errors import SourceError
-from unix_lib.sources.image_folder.caption_files import captions_beside
+from unix_lib.sources.image_folder.caption_files import captions_beside, images_alone
 from unix_lib.sources.image_folder.captions import CaptionRow, read_captions
 
 MALFORMED = "malformed row"
@@ -34,12 +34,13 @@ class JudgedRow:
 
 
 def judged_rows(
-    captions: Path | None, folder: Path, limit: int | None = None, *, read: bool = True
+    captions: Path | None, folder: Path, limit: int | None = None, *, captioned: bool = True, read: bool = True
 ) -> Iterator[JudgedRow]:
     """The rows of captions, in order, judged by all but the pixels of their images; at most `limit` of them.
 
     Args:
         captions: the table that they are in; None where they are in files beside the images.
+        captioned: false takes every image below the folder, and no captions.
         read: whether such files are opened and judged.
 
     Raises:
@@ -48,7 +49,12 @@ def judged_rows(
     if not is_folder(folder):
         raise SourceError(f"{folder}: no such folder; set 'folder' to where the images are")
     naming = Naming(folder)
-    rows = captions_beside(naming.root, read=read) if captions is None else read_captions(captions, naming.root)
+    if not captioned:
+        rows = images_alone(naming.root)
+    elif captions is None:
+        rows = captions_beside(naming.root, read=read)
+    else:
+        rows = read_captions(captions, naming.root)
     for row in islice(rows, limit):
         file, regular = naming.file(row.image)
         if row.fault is not None:
@@ -57,13 +63,13 @@ def judged_rows(
             yield JudgedRow(row, file, OUTSIDE, row.image)
         elif not regular:
             yield JudgedRow(row, file, MISSING, f"no file {row.image or '(empty name)'} in the folder")
-        elif not row.caption and (read or captions is not None):
+        elif row.caption == "":
             yield JudgedRow(row, file, EMPTY_CAPTION)
         else:
             yield JudgedRow(row, file)
 
 
-def named_images(captions: Path | None, folder: Path, limit: int | None = None) -> list[str]:
+def named_images(captions: Path | None, folder: Path, limit: int | None = None, captioned: bool = True) -> list[str]:
     """Image files that usable rows name, each once, in the order of the rows: paths that begin with the folder's.
 
     An image beside which a file with its caption lies is one of them, whatever stands in the file: there may be
@@ -74,7 +80,7 @@ def named_images(captions: Path | None, folder: Path, limit: int | None = None) 
     """
     begins, cut = Naming(folder).prefix, f"{folder}/".replace("//", "/")
     try:
-        rows = judged_rows(captions, folder, limit, read=False)
+        rows = judged_rows(captions, folder, limit, captioned=captioned, read=False)
         usable = dict.fromkeys(judged.file for judged in rows if judged.reason is None)
     except SourceError:
         return []
