@@ -4,7 +4,9 @@ started later would join it)."""
 
 import builtins
 import errno
+import fcntl
 import io
+import json
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -62,9 +64,18 @@ def unreadable(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], None]:
 
 @pytest.fixture(scope="session")
 def finished_project(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, list[str]]:
-    """A project that ran once from nothing, and what that made. Copy it before changing it."""
-    project = fake_project(tmp_path_factory.mktemp("project") / "clone")
-    return project, project.run()
+    """A project that ran once from nothing, for all of pytest's processes, and what that made.
+
+    Copy it before changing it.
+    """
+    folder = tmp_path_factory.getbasetemp()
+    folder = folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
+    with open(folder / "project.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        made = folder / "project.json"
+        if not made.exists():
+            made.write_text(json.dumps(fake_project(folder / "project").run()))
+    return Project(folder / "project"), json.loads(made.read_text())
 
 
 @pytest.fixture
