@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
-from scipy import optimize, special, stats
+from scipy import special
 
 from unix_lib.evaluate.intervals import Z_95
 
@@ -130,6 +130,8 @@ def detectable(difference: Difference) -> float:
 
 def least_detectable(standard_error: float, freedom: int) -> float:
     """The smallest true value that a t test tells from 0 at 95% with a power of 80%."""
+    from scipy import optimize, stats  # half a second, which most figures do without
+
     bound = float(special.stdtrit(freedom, 0.975))
     return standard_error * float(optimize.brentq(lambda one: stats.nct.sf(bound, freedom, one) - POWER, 0, 100))
 
