@@ -41,7 +41,8 @@ MAKE = """
 import sys
 from pathlib import Path
 from unix_lib.jobs.job import Job
-Job.from_files(*(Path(path) for path in sys.argv[1:])).make()
+for paths in sys.argv[1:]:
+    Job.from_files(*map(Path, paths.split())).make()
 """
 
 
@@ -95,12 +96,12 @@ def test_what_was_fetched_is_found_offline(project: Path, small: SmallExperiment
     after = process(project, *doctor)
     assert after.returncode == 0 and missing(after.stdout) == [], after.stdout + after.stderr
     evaluation = small.evaluation("cloze", group="fetched", source=None, task="arc_easy", limit=4)
+    jobs = []
     for job in (evaluation.members["cloze"], evaluation.scores):
         recipe = job.recipe.path(small.results).absolute()
-        made = process(
-            project, "-c", MAKE, *map(str, (recipe, execution_path(recipe), job.folder.absolute() / MANIFEST))
-        )
-        assert made.returncode == 0, made.stderr
+        jobs.append(f"{recipe} {execution_path(recipe)} {job.folder.absolute() / MANIFEST}")
+    made = process(project, "-c", MAKE, *jobs)
+    assert made.returncode == 0, made.stderr
     assert read_manifest(evaluation.scores.folder).facts["data_sets"] == {"cloze": [f"allenai/ai2_arc@{COMMIT}"]}
     samples = pq.read_table(evaluation.scores.folder / "samples" / "cloze.parquet").to_pylist()
     expected = [(f"arc_easy-{i:06d}", QUESTIONS[i]["choices"]["text"][i % 4]) for i in range(4)]
