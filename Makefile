@@ -77,7 +77,7 @@ doctor: setup ## what works here, what is missing, how to get it
 	@$(VENV)/bin/unix-lib doctor "$(CONFIG)"
 
 test: setup ## all tests but those of test-slurm
-	$(RUN) -m pytest -n $(CORES) --dist loadfile
+	$(RUN) -m pytest -n $$(($(CORES) + 1)) --dist loadfile  # one more than cores: some tests wait
 
 test-slurm: setup ## tests on a SLURM of two nodes that they start: as root, with slurm-wlm and munge installed
 	$(RUN) -m pytest -m slurm -rs
