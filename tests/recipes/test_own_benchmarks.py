@@ -13,6 +13,7 @@ from unix_lib.config.strict import ConfigError
 def with_own(benchmark: dict[str, Any]) -> Any:
     def change(values: dict[str, Any]) -> None:
         values["sources"]["mine"] = {"kind": "image_folder", "folder": "data/mine", "image_size": 32}
+        values["sources"]["bare"] = {"kind": "image_folder", "folder": "data/bare", "captioned": False}
         values["evaluate"]["benchmarks"]["own"] = benchmark
         values["evaluate"]["groups"]["all"].append("own")
 
@@ -44,6 +45,7 @@ def test_a_source_that_no_run_learns_from_is_a_benchmark_in_three_lines(scorer: 
     ("benchmark", "message"),
     [
         ({"scorer": "caption_ranking", "source": "prose"}, r"own\.source: 'prose' has no images"),
+        ({"scorer": "caption_ranking", "source": "bare"}, r"own\.source: 'bare' has no images with captions"),
         ({"scorer": "image_distance", "source": "digits", "split": "all"}, r"own\.split: runs are trained on 'digits'"),
         ({"scorer": "dpg", "source": "digits"}, r"own\.source: 'digits' makes no dpg benchmark"),
         ({"scorer": "caption_ranking", "source": "nowhere"}, r"own\.source: unknown source 'nowhere'"),

@@ -90,7 +90,7 @@ BAD = {
     "unknown_kind": [changed(text_record(0), kind="video")],
     "no_image_codes": [changed(image_record(0), image_codes=None)],
     "several_images": [changed(image_record(0), image_codes=[[7, 8, 9, 10], [1, 1, 1, 1]])],
-    "empty_text": [changed(text_record(0), text=" \n"), changed(image_record(0), text=None)],
+    "empty_text": [changed(text_record(0), text=" \n"), changed(image_record(0), text=" ")],
     "unknown_role": [changed(conversation_record(0), messages=[{"role": "tool", "content": "Be kind."}])],
     "empty_turn": [
         changed(conversation_record(0), messages=[{"role": "user", "content": None}]),

@@ -169,8 +169,8 @@ def _translations(experiment: Experiment) -> Iterator[str]:
 
 def _benchmarks(experiment: Experiment) -> Iterator[str]:
     judges = experiment.evaluate.all_judges() if experiment.evaluate else {}
-    pictured = experiment.sources_with_images()
-    with_images = [name for name in experiment.with_records if experiment.origin_of(name) in pictured]
+    pictured = [name for name in experiment.sources_with_images() if experiment.sources[name].has_captions()]
+    captioned = [name for name in experiment.with_records if experiment.origin_of(name) in pictured]
     mixtures = {experiment.runs[run].mixture for run in experiment.runs}
     trained = {part.source for mixture in mixtures for part in experiment.mixtures[mixture].parts}
     for name, benchmark in experiment.benchmarks.items():
@@ -182,7 +182,7 @@ def _benchmarks(experiment: Experiment) -> Iterator[str]:
                     f"evaluate.benchmarks.{name}.judge: a judge of kind {kind} answers {', '.join(answers)}, and it is "
                     f"asked for {benchmark.asks}; name another judge"
                 )
-        for fault in benchmark.faults(with_images, trained):
+        for fault in benchmark.faults(captioned, trained):
             yield f"evaluate.benchmarks.{name}.{fault}"
         if benchmark.source is None or benchmark.of_records:
             continue

@@ -127,11 +127,11 @@ class BenchmarkSettings(StrictModel):
         """The same of what the kind's `judging` reads beside the answers."""
         return self.inputs(planned)
 
-    def faults(self, with_images: Collection[str], trained: Collection[str]) -> Iterator[str]:
+    def faults(self, captioned: Collection[str], trained: Collection[str]) -> Iterator[str]:
         """What keeps it from being planned, each beginning with the key that is wrong.
 
         Args:
-            with_images: names of records with images.
+            captioned: names of records of images with captions.
             trained: names of records that compared runs are trained on.
         """
         return iter(())

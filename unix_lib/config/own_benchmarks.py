@@ -29,10 +29,10 @@ class OwnBenchmark(SplitOfSource, BenchmarkSettings):
         assert self.source is not None
         return {"records": planned.records(self.source)}
 
-    def faults(self, with_images: Collection[str], trained: Collection[str]) -> Iterator[str]:
+    def faults(self, captioned: Collection[str], trained: Collection[str]) -> Iterator[str]:
         if self.file is not None:
             yield f"file: '{self.file}' is a source's to read; name a source of these images as 'source'"
-        if self.source not in with_images:
-            yield f"source: '{self.source}' has no images; known with images: {', '.join(with_images) or 'none'}"
+        if self.source not in captioned:
+            yield f"source: '{self.source}' has no images with captions; known with: {', '.join(captioned) or 'none'}"
         elif self.split == "all" and self.source in trained:
             yield f"split: runs are trained on '{self.source}'; set it to heldout"

@@ -78,6 +78,10 @@ class SourceSettings(StrictModel):
         """
         return [self]
 
+    def has_captions(self) -> bool:
+        """Whether its images, if it has any, may have captions."""
+        return True
+
     def benchmarks(self) -> tuple[str, ...]:
         """Names of the benchmarks that the source makes."""
         return ()

@@ -119,6 +119,9 @@ class ImageFolderSource(FolderImages, ScreenedSource):
     def shards(self, outside: Outside) -> int:
         return len(self.image_shards(outside))
 
+    def has_captions(self) -> bool:
+        return self.captioned
+
     def needs(self, name: str) -> list[Need]:
         paths = filter(None, (self.folder, self.captions))
         return [Need(f"source {name}: {path}", local=Path(path)) for path in paths]
