@@ -42,13 +42,13 @@ KINDS = dict(
         ),
         _figure(
             "dose_response",
-            "effect",
+            "mechanism",
             "Dose and response",
             "Each colour is a dose: training data whose image codes are so many bits harder (right) or easier (left) "
             "to predict than the text. If the paper is right, conflict and Uni-X's advantage rise to the right. Small "
             "points are seeds, bars 95% intervals over them.",
             *DOSES,
-            logic_version=3,
+            logic_version=4,
             only_named=True,
         ),
         _figure(
