@@ -1,5 +1,6 @@
 """What hangs by one request, against means written out with the request left out."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -54,6 +55,31 @@ def test_influence_is_what_leaving_a_request_out_does(experiment: SyntheticExper
         assert row.points == pytest.approx(mean(rows[rows.prompt != row.request]) - mean(rows))
         half = 50 * (comparison.difference.high - comparison.difference.low)
         assert row.value == pytest.approx(abs(row.points) / half)
+
+
+def test_a_task_that_asks_for_one_thing_goes_with_it(experiment: SyntheticExperiment) -> None:
+    """Its wordings are samples of their own, and leaving out what they all ask for leaves out the task."""
+    (arm,) = arms_of(experiment.read_by("influence"))
+    samples = final_samples(arm.inputs)
+    drawn = samples.family == "generation"
+
+    def answer(row: pd.Series) -> str:
+        thing = "cube" if row.task == "colors" else row.prompt  # all others ask for what they are called by
+        return json.dumps({"include": [{"class": thing, "count": 1, "color": "red"}]})
+
+    samples.loc[drawn, "answer"] = samples[drawn].apply(answer, axis=1)
+    found = influences(samples, UNIX, "shared")
+    (alone,) = found[found.task == "colors"].itertuples()
+    values = prompt_values(samples[samples.architecture.isin([UNIX, "shared"])])
+    rows = values[values.family == "generation"]
+    assert alone.n == (rows.stratum == "colors").sum()
+
+    def mean(kept: pd.DataFrame) -> float:
+        known = kept.assign(known=kept.value / (1 - rows.chance.mean()))
+        by_task = known.groupby(["architecture", "stratum"]).known.mean().groupby(level="architecture").mean()
+        return float(100 * (by_task[UNIX] - by_task["shared"]) / 3)
+
+    assert alone.points == pytest.approx(mean(rows[rows.stratum != "colors"]) - mean(rows))
 
 
 def test_a_request_that_carries_too_much_is_named(

@@ -1,8 +1,12 @@
 """Table "influence": how far one held-out request moves the difference between Uni-X and another architecture."""
 
+import json
+
 import pandas as pd
 
+from unix_lib.artefacts.files import canonical_json
 from unix_lib.config.figures import DrawnFigure
+from unix_lib.evaluate.geneval import requirement
 from unix_lib.figures.architecture_claims import pair_name
 from unix_lib.figures.arms import Arm, arms_of
 from unix_lib.figures.drawn_table import Section, TextTable, draw_table
@@ -55,29 +59,44 @@ def _of_arm(arm: Arm) -> list[pd.DataFrame]:
 def influences(samples: pd.DataFrame, unix: str, other: str) -> pd.DataFrame:
     """Of each request that images were drawn for, most influential first: `COLUMNS` from `benchmark` to `n`.
 
-    A request is what was asked to be drawn, `text` one of its wordings. To first order: chances stay as they are.
-    Empty where the two can't be compared.
+    A request is what was asked to be drawn, `text` one of its wordings; a task that asks for nothing else goes with it.
+    To first order: chances stay as they are. Empty where the two can't be compared.
     """
-    values = prompt_values(samples[samples.architecture.isin([unix, other])])
+    samples = samples[samples.architecture.isin([unix, other])]
+    values = prompt_values(samples)
     comparison = compare_scores(values, unix, other)
     drawn = values[(values.family == "generation") & values.chance.notna()]
     if comparison is None or drawn.empty:
         return pd.DataFrame(columns=COLUMNS[2:9])
-    above = drawn.assign(above=drawn.value / (1 - drawn.groupby("benchmark").chance.transform("mean")))
-    by_side = above.groupby(["benchmark", "stratum", "prompt", "architecture"]).above.mean().unstack("architecture")
+    asked = _requests(samples[samples.family == "generation"])
+    drawn = drawn.assign(
+        above=drawn.value / (1 - drawn.groupby("benchmark").chance.transform("mean")),
+        request=drawn.prompt.map(asked.request),
+    )
+    prompts = ["benchmark", "stratum", "request", "prompt"]
+    by_side = drawn.groupby([*prompts, "architecture"]).above.mean().unstack("architecture")
     gained = (by_side[unix] - by_side[other]).dropna()
-    strata = gained.groupby(level=["benchmark", "stratum"])
-    count = strata.transform("size")
-    moved = (strata.transform("mean") - gained) / (count - 1).where(count > 1)
-    per_benchmark = gained.reset_index().groupby("benchmark").stratum.nunique()
-    weight = per_benchmark.rdiv(1.0) / len(per_benchmark) / values.family.nunique()
-    points = 100 * moved * gained.index.get_level_values("benchmark").map(weight)
-    half = 100 * (comparison.difference.high - comparison.difference.low) / 2
-    images = above.groupby(["benchmark", "stratum", "prompt"]).size().reindex(gained.index)
-    table = pd.DataFrame({"points": points, "value": points.abs() / half, "n": images}).reset_index()
-    table = table.rename(columns={"stratum": "task", "prompt": "request"})
-    texts: dict[str, str] = {}
-    for _, rows in samples[samples.family == "generation"].groupby("benchmark"):
-        texts |= dict(zip(prompt_values(rows).prompt, rows.prompt, strict=True))
-    table["text"] = table.request.map(texts)
-    return table.sort_values("value", ascending=False, kind="stable", na_position="last")[COLUMNS[2:9]]
+    half = (comparison.difference.high - comparison.difference.low) / 2
+    weight = 1 / drawn.benchmark.nunique() / values.family.nunique()
+    rows = []
+    for (benchmark, task, request), images in drawn.groupby(prompts[:3]):
+        of_tasks = gained.loc[[benchmark]].groupby("stratum").mean()
+        rest = gained.loc[[benchmark]].loc[lambda one: ~one.index.isin([request], level="request")]  # noqa: B023
+        moved = weight * (rest.groupby("stratum").mean().mean() - of_tasks.mean())
+        text = asked.text[images.prompt.iloc[0]]
+        rows.append([benchmark, task, request, text, 100 * moved, abs(moved) / half, len(images)])
+    table = pd.DataFrame(rows, columns=COLUMNS[2:9])
+    return table.sort_values("value", ascending=False, kind="stable", na_position="last")
+
+
+def _requests(samples: pd.DataFrame) -> pd.DataFrame:
+    """By prompt as `prompt_values` labels it: what it asks for, and its first wording."""
+    parts = []
+    for _, rows in samples.groupby("benchmark"):
+        request = [
+            canonical_json([row.task, requirement(json.loads(row.answer))]) if row.answer else row.prompt
+            for row in rows.itertuples()
+        ]
+        parts.append(pd.DataFrame({"request": request, "text": rows.prompt}).set_index(prompt_values(rows).prompt))
+    table = pd.concat(parts)
+    return table[~table.index.duplicated()]
