@@ -13,7 +13,7 @@ from unix_lib.config.strict import ConfigError
 def with_own(benchmark: dict[str, Any]) -> Any:
     def change(values: dict[str, Any]) -> None:
         values["sources"]["mine"] = {"kind": "image_folder", "folder": "data/mine", "image_size": 32}
-        values["sources"]["bare"] = {"kind": "image_folder", "folder": "data/bare", "captioned": False}
+        values["sources"]["bare"] = values["sources"]["mine"] | {"captioned": False}
         values["evaluate"]["benchmarks"]["own"] = benchmark
         values["evaluate"]["groups"]["all"].append("own")
 
