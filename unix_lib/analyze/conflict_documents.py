@@ -35,13 +35,15 @@ def packed_documents(reader: PackReader, seed: int, *, every_epoch: bool) -> Ite
         every_epoch: also of the epochs after the first.
     """
     rng, before, first = np.random.default_rng(seed), set[int](), 0
-    for packs in reader.packs_per_epoch if every_epoch else reader.packs_per_epoch[:1]:
+    epochs = reader.packs_per_epoch if every_epoch else reader.packs_per_epoch[:1]
+    for epoch, packs in enumerate(epochs, start=1):
         seen = set[int]()
         for index in (first + rng.permutation(packs)).tolist():
             records = reader.records(index)
             documents = zip(records, reader.documents(index), strict=True)
             yield [document for record, document in documents if record not in before]
-            seen.update(records)
+            if epoch < len(epochs):
+                seen.update(records)
         before |= seen
         first += packs
 
