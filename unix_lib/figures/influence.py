@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pandas as pd
 
 from unix_lib.artefacts.files import canonical_json
@@ -9,7 +10,7 @@ from unix_lib.config.figures import DrawnFigure
 from unix_lib.evaluate.geneval import requirement
 from unix_lib.figures.architecture_claims import pair_name
 from unix_lib.figures.arms import Arm, arms_of
-from unix_lib.figures.drawn_table import Section, TextTable, draw_table
+from unix_lib.figures.drawn_table import DASH, Section, TextTable, draw_table
 from unix_lib.figures.inputs import Inputs
 from unix_lib.figures.samples import final_samples, prompt_values
 from unix_lib.figures.score_comparison import compare_scores
@@ -31,7 +32,7 @@ def draw(inputs: Inputs, settings: DrawnFigure) -> Drawing:
     sections = []
     for part, rows in table.groupby("part", sort=False):
         lines = [
-            [row.text, row.task, f"{row.value:.2f}", f"{row.points:+.2f}", str(row.n), row.verdict]
+            [row.text, row.task, *_cells(row.value, row.points), str(row.n), row.verdict]
             for row in rows.head(SHOWN).itertuples()
         ]
         sections.append(Section(f"{part} ({len(rows)} requests)", lines))
@@ -42,6 +43,11 @@ def draw(inputs: Inputs, settings: DrawnFigure) -> Drawing:
     ]
     text = TextTable("What hangs by one held-out request", HEADING, sections, frozenset({0, 1, 5}), notes=notes)
     return Drawing(table[COLUMNS], draw_table(text))
+
+
+def _cells(value: float, points: float) -> list[str]:
+    """Half-widths and points; the only request of a benchmark, and an interval that is not known, leave none."""
+    return [DASH if np.isnan(value) else f"{value:.2f}", DASH if np.isnan(points) else f"{points:+.2f}"]
 
 
 def _of_arm(arm: Arm) -> list[pd.DataFrame]:
