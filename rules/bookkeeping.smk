@@ -8,6 +8,21 @@ import fcntl
 import platform
 import time
 from base64 import urlsafe_b64decode
+from contextlib import contextmanager
+
+from unix_lib.artefacts.errors import UserError
+from unix_lib.jobs.machine import refusal
+
+
+@contextmanager
+def told_in_a_line(results):
+    """The library's errors, and what the machine refuses, as Snakemake's own."""
+    try:
+        yield
+    except UserError as error:
+        raise WorkflowError(str(error)) from None
+    except OSError as error:
+        raise WorkflowError(str(refusal(error, results) or error)) from None
 
 
 def mark_of(results, artefact):
@@ -78,7 +93,7 @@ def become_the_driver(results):
     results.mkdir(parents=True, exist_ok=True)
     lock = open(results / ".snakemake.lock", "a+")
     lock.seek(0)
-    last = lock.read()  # "process 7 on host"
+    last = lock.read()  # "process 7 on host, since 2026-01-02 03:04:05"
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -87,13 +102,15 @@ def become_the_driver(results):
         ) from None
     except OSError:
         return lock  # a file system without locks
-    if not last or last.endswith(f" on {platform.node()}"):
+    if not last or last.partition(", since ")[0].endswith(f" on {platform.node()}"):
         for record in Path(".snakemake/locks").glob("*"):
             paths = record.read_text().split("\n")
             if all(path.startswith(f"{results}/") for path in paths if path):
                 record.unlink()
     lock.truncate(0)
-    lock.write(f"process {os.getpid()} on {platform.node()}")
+    # In a container each driver may have the same number.
+    since = time.strftime("%Y-%m-%d %H:%M:%S")
+    lock.write(f"process {os.getpid()} on {platform.node()}, since {since}")
     lock.flush()
     return lock
 

@@ -10,7 +10,6 @@ from dataclasses import replace
 from snakemake.settings.enums import RerunTrigger
 
 from unix_lib.artefacts.code import require_library
-from unix_lib.artefacts.errors import UserError
 from unix_lib.config import ConfigError, load_experiment
 from unix_lib.config.file_hashes import FileHashes
 from unix_lib.config.hub import not_pinned
@@ -34,7 +33,7 @@ include: "bookkeeping.smk"
 
 
 if workflow.is_main_process:
-    try:
+    with told_in_a_line(Path("results")):
         require_library(ROOT)
         SITE = read_site()
         # From the files, as every command reads them: Snakemake's `config` does not say in which folder `extends`
@@ -48,9 +47,7 @@ if workflow.is_main_process:
         PLAN = resolve(experiment, Path.cwd(), FileHashes.of_plan(results))
         marked_before = marked(results)
         UNFINISHED = set(unfinished(PLAN, results))
-    except UserError as error:
-        raise WorkflowError(str(error)) from None
-    mark_finished(PLAN.jobs, UNFINISHED, marked_before, results)
+        mark_finished(PLAN.jobs, UNFINISHED, marked_before, results)
 
 
 class DigestsDecide(type(workflow)):
@@ -64,10 +61,11 @@ class DigestsDecide(type(workflow)):
         runs = PLAN and self.executor_plugin and not self.dryrun
         on_slurm = runs and self.executor_plugin.name == "slurm"
         if runs:
-            self.driver = become_the_driver(results)
-            if share(PLAN, results):
-                UNFINISHED.intersection_update(unfinished(PLAN, results))
-                mark_finished(PLAN.jobs, UNFINISHED, marked(results), results)
+            with told_in_a_line(results):
+                self.driver = become_the_driver(results)
+                if share(PLAN, results):
+                    UNFINISHED.intersection_update(unfinished(PLAN, results))
+                    mark_finished(PLAN.jobs, UNFINISHED, marked(results), results)
         elif PLAN and (found := shareable(PLAN, results)):
             logger.info(f"{len(found)} artefacts are in stores, and would be linked.")
         if on_slurm:
@@ -208,8 +206,9 @@ if PLAN:
     onstart:
         for notice in PLAN.notices:
             logger.info(notice)
-        write_plan(PLAN, results)
-        link_current(PLAN, results)
+        with told_in_a_line(results):
+            write_plan(PLAN, results)
+            link_current(PLAN, results)
 
     onsuccess:
         link_current(PLAN, results)

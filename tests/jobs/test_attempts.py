@@ -1,5 +1,8 @@
 """Attempts of a job: two that ended alike with nothing saved are enough."""
 
+import os
+import platform
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +55,18 @@ def test_another_error_or_something_saved_is_progress(job: Job[Any, Any]) -> Non
     (job.work / ".train-000001").mkdir()  # half written
     (job.work / ".train-000001" / "records.parquet").write_text("x")
     fail(job, "another")
+    with pytest.raises(NoProgress):
+        Attempts(job)
+
+
+def test_nobody_tries_again_for_a_driver_that_has_ended(job: Job[Any, Any]) -> None:
+    """Its name stays in the file; a job that is started by hand then may be started as often as one likes."""
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    (job.results / DRIVER).write_text(f"process {ended.pid} on {platform.node()}, since 2026-01-02 03:04:05")
+    fail(job, None, None, None)
+    (job.results / DRIVER).write_text(f"process {os.getpid()} on {platform.node()}, since 2026-01-02 03:04:05")
+    fail(job, None, None)
     with pytest.raises(NoProgress):
         Attempts(job)
 

@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 from safetensors import SafetensorError
 
-from unix_lib.jobs import machine
+from unix_lib.jobs import command_line, machine
+from unix_lib.jobs.job import Job
 from unix_lib.jobs.machine import REMEDIES, refusal
+from unix_lib.train.launch import launch_processes
 
 
 @pytest.mark.parametrize("number", sorted(REMEDIES))
@@ -20,6 +22,25 @@ def test_whatever_a_machine_refuses_is_named_with_its_remedy(tmp_path: Path, num
     assert str(refusal(error, tmp_path)) == (
         f"some/file: {os.strerror(number)}; {REMEDIES[number]}, then run again: what is finished stays"
     )
+
+
+@pytest.mark.parametrize("what", ["the log", "the results"])
+def test_a_script_that_may_not_write_says_so(what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before it has a log, and before a training has its processes."""
+    refused = OSError(errno.EACCES, "Permission denied", "some/folder")
+
+    def refuse(*_: Any) -> Any:
+        raise refused
+
+    given = {name: tmp_path / "results" / "recipes" / "train" / f"{name}.json" for name in ("recipe", "execution")}
+    given["execution"].parent.mkdir(parents=True)
+    given["execution"].write_text("{}")
+    options = [f"--{name}={path}" for name, path in (given | {"output": tmp_path / "manifest.json"}).items()]
+    monkeypatch.setattr(sys, "argv", ["train.py", *options, f"--log={tmp_path / 'log'}"])
+    monkeypatch.setattr(command_line, "new_attempt", refuse)
+    monkeypatch.setattr(Job, "from_files", refuse)
+    with pytest.raises(SystemExit, match=r"^MachineError: some/folder: Permission denied; give this user access"):
+        command_line.run_script("train", "") if what == "the log" else launch_processes()
 
 
 def test_what_another_library_says_of_it_is_understood(tmp_path: Path) -> None:

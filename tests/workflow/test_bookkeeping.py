@@ -101,7 +101,8 @@ def test_a_second_driver_is_refused_while_the_first_lives(project: Project) -> N
         second = project.snakemake("--cores", "2", "--", "all", check=False)
         assert second.returncode != 0
         (line,) = [line for line in second.stderr.splitlines() if "another Snakemake" in line]
-        assert f"process {driver.pid} on {platform.node()}, is making these results; wait until it ends" in line
+        assert f"process {driver.pid} on {platform.node()}, since " in line
+        assert "is making these results; wait until it ends" in line
         go.touch()
         assert driver.wait() == 0
     assert project.made() == [f"train/{SLOW}"]
@@ -183,6 +184,14 @@ def test_a_job_that_ends_while_another_snakemake_looks_keeps_its_mark(tmp_path: 
     ended.touch()
     names["mark_finished"](["train/lost", "train/ended"], {"train/lost", "train/ended"}, before, tmp_path)
     assert ended.exists() and not lost.exists()
+
+
+def test_marks_that_cannot_be_written_are_told_in_a_line(project: Project) -> None:
+    shutil.rmtree(project.results / "made" / "sources")
+    (project.results / "made" / "sources").write_text("no folder")
+    failed = project.snakemake("--cores", "1", "--", "all", check=False)
+    assert failed.returncode != 0 and "File exists" in failed.stderr
+    assert re.search(r"^WorkflowError[^\n]*:\n[^\n]*made/sources", failed.stderr, re.MULTILINE)
 
 
 @pytest.mark.parametrize("stage", STAGES)

@@ -91,7 +91,7 @@ class Attempts:
             host=platform.node(),
             slurm_job=os.environ.get("SLURM_JOB_ID"),
             requeued=requeued,
-            driver=driver_of(job.results),
+            driver=_driver_at_work(job.results),
             library=code_at_start()["library"],
             execution=digest_of(job.execution.model_dump(mode="json")),
             saved=digest_of(_saved(job)),
@@ -135,6 +135,20 @@ def _saved(job: Job[Any, Any]) -> list[tuple[str, int]]:
         folders.append(job.work.with_name(run_folder_name(job.settings.run, job.settings.run_digest)))
     whole = (path for folder in folders for path in folder.glob("[!.]*/**/*") if path.is_file())
     return sorted((str(path), path.stat().st_size) for path in whole)
+
+
+def _driver_at_work(results: Path) -> str:
+    """The Snakemake that tries again what fails; "" where the last one's process, on this host, has ended."""
+    driver = driver_of(results)
+    process = re.match(r"process (\d+) on (.*?)(?:, since .*)?$", driver)
+    if process is not None and process[2] == platform.node():
+        try:
+            os.kill(int(process[1]), 0)
+        except ProcessLookupError:
+            return ""
+        except OSError:  # another user's
+            pass
+    return driver
 
 
 def driver_of(results: Path) -> str:

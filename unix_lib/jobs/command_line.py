@@ -16,12 +16,11 @@ from itertools import count
 from pathlib import Path
 from typing import Any, TextIO
 
-from unix_lib.artefacts.errors import UserError
 from unix_lib.artefacts.files import point_link
 from unix_lib.artefacts.recipe import RecipeError
 from unix_lib.jobs.attempts import ATTEMPTS, Attempts
 from unix_lib.jobs.job import Job, first_process
-from unix_lib.jobs.machine import refusal
+from unix_lib.jobs.machine import in_a_line
 
 # Read once, by the libraries that a job imports: sums over other numbers of threads differ in their last bits.
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
@@ -36,7 +35,10 @@ def run_script(stage: str, description: str | None) -> None:
     parser.add_argument("--output", type=Path, required=True, help="the manifest to write")
     parser.add_argument("--log", type=Path, help="file for everything that is printed; the screen keeps the progress")
     arguments = parser.parse_args()
-    screen = _open_log(arguments.log, arguments.recipe.stem.rpartition("-")[0])
+    try:
+        screen = _open_log(arguments.log, arguments.recipe.stem.rpartition("-")[0])
+    except OSError as error:
+        sys.exit(in_a_line(error, arguments.recipe.parents[2]) or str(error))
     attempts: Attempts | None = None
     try:
         job: Job[Any, Any] = Job.from_files(arguments.recipe, arguments.execution, arguments.output)
@@ -49,8 +51,8 @@ def run_script(stage: str, description: str | None) -> None:
         attempts = Attempts(job) if first_process() else None
         job.make()
     except Exception as error:
-        told = error if isinstance(error, UserError) else refusal(error, arguments.recipe.parents[2])
-        line = f"{type(told or error).__name__}: {told or error}"
+        told = in_a_line(error, arguments.recipe.parents[2])
+        line = told or f"{type(error).__name__}: {error}"
         if attempts is not None:
             attempts.failed(line)
         if arguments.log is not None:

@@ -46,6 +46,12 @@ def refusal(error: Exception, results: Path) -> MachineError | None:
     return None
 
 
+def in_a_line(error: Exception, results: Path) -> str | None:
+    """An expected error with its name, the library's own or the machine's; None of any other."""
+    told = error if isinstance(error, UserError) else refusal(error, results)
+    return None if told is None else f"{type(told).__name__}: {told}"
+
+
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
     while error is not None:
         yield error

@@ -23,6 +23,7 @@ from unix_lib.config.train import CheckpointSettings, TrainExecution
 from unix_lib.jobs.command_line import ATTEMPT, new_attempt
 from unix_lib.jobs.job import Job, lock_path
 from unix_lib.jobs.lock import Lock
+from unix_lib.jobs.machine import in_a_line
 from unix_lib.train.errors import TrainError
 from unix_lib.train.state import work_folder
 
@@ -116,8 +117,11 @@ def launch_processes() -> None:
                     environment = _environment(given.log, (artefact, run))
                     sys.exit(run_on(hosts, site.remote_shell, host_commands(hosts, job.shape), environment))
                 _become_launcher(arguments, _environment(given.log, (artefact, run)))
-    except UserError as error:
-        sys.exit(f"{type(error).__name__}: {error}")
+    except (UserError, OSError) as error:
+        told = in_a_line(error, given.recipe.parents[2])
+        if told is None:
+            raise
+        sys.exit(told)
     sys.exit()
 
 
