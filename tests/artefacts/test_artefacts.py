@@ -11,7 +11,7 @@ from tests.artefacts.damage import flip_bit
 from unix_lib.artefacts.errors import UserError
 from unix_lib.artefacts.files import atomic_path, sha256_of
 from unix_lib.artefacts.manifest import ArtefactError, open_artefact, read_manifest
-from unix_lib.artefacts.recipe import Recipe, RecipeError, read_recipe, write_recipe
+from unix_lib.artefacts.recipe import Recipe, RecipeError, read_recipe, results_of, write_recipe
 from unix_lib.artefacts.sealed import seal
 from unix_lib.artefacts.verify import verify
 from unix_lib.config.jobs import Execution
@@ -161,6 +161,14 @@ def test_a_job_refuses_an_output_that_is_not_its_own(tmp_path: Path) -> None:
     execution.write_text("{}")
     with pytest.raises(ValueError, match="is not the output of recipe"):
         Job.from_files(recipe.path(tmp_path), execution, tmp_path / "elsewhere" / "manifest.json")
+
+
+@pytest.mark.parametrize(
+    ("recipe", "results"),
+    [("/a/results/x/recipes/train/y.json", "/a/results/x"), ("recipes/train/y.json", "."), ("y.json", ".")],
+)
+def test_every_recipe_has_results_also_where_none_should_be(recipe: str, results: str) -> None:
+    assert results_of(Path(recipe)) == Path(results)
 
 
 def test_verify_checks_sealed_folders_beside_the_manifest(results: Path) -> None:

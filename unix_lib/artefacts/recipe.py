@@ -73,6 +73,12 @@ class Recipe:
         return results / "recipes" / self.stage / f"{self.key}.json"
 
 
+def results_of(recipe: Path) -> Path:
+    """The results that a planned recipe lies in; of one that lies elsewhere, the folder furthest up that its path
+    names, so that also what refuses it can say where."""
+    return [*recipe.parents][:3][-1]
+
+
 def write_recipe(recipe: Recipe, results: Path) -> None:
     """Write a recipe where it is not there, or damaged."""
     replace_where_changed(recipe.path(results), recipe.text)

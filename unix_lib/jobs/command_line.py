@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from unix_lib.artefacts.files import point_link
-from unix_lib.artefacts.recipe import RecipeError
+from unix_lib.artefacts.recipe import RecipeError, results_of
 from unix_lib.jobs.attempts import ATTEMPTS, Attempts
 from unix_lib.jobs.job import Job, first_process
 from unix_lib.jobs.machine import in_a_line
@@ -38,7 +38,7 @@ def run_script(stage: str, description: str | None) -> None:
     try:
         screen = _open_log(arguments.log, arguments.recipe.stem.rpartition("-")[0])
     except OSError as error:
-        sys.exit(in_a_line(error, arguments.recipe.parents[2]) or str(error))
+        sys.exit(in_a_line(error, results_of(arguments.recipe)) or str(error))
     attempts: Attempts | None = None
     try:
         job: Job[Any, Any] = Job.from_files(arguments.recipe, arguments.execution, arguments.output)
@@ -51,7 +51,7 @@ def run_script(stage: str, description: str | None) -> None:
         attempts = Attempts(job) if first_process() else None
         job.make()
     except Exception as error:
-        told = in_a_line(error, arguments.recipe.parents[2])
+        told = in_a_line(error, results_of(arguments.recipe))
         line = told or f"{type(error).__name__}: {error}"
         if attempts is not None:
             attempts.failed(line)

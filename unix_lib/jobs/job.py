@@ -24,7 +24,7 @@ from unix_lib.artefacts.manifest import (
     read_manifest,
     write_manifest,
 )
-from unix_lib.artefacts.recipe import RECIPE, Recipe, RecipeError, read_recipe
+from unix_lib.artefacts.recipe import RECIPE, Recipe, RecipeError, read_recipe, results_of
 from unix_lib.artefacts.sealed import SealError, read_sealed
 from unix_lib.config.file_hashes import FileHashes
 from unix_lib.config.jobs import Execution, JobShape
@@ -74,7 +74,7 @@ class Job(Generic[Settings, ExecutionType]):
         require_library(Path(sys.argv[0]).resolve().parent.parent)
         code_at_start()
         values = read_execution(execution)
-        job = cls.of(read_recipe(recipe), recipe.parents[2], values)
+        job = cls.of(read_recipe(recipe), results_of(recipe), values)
         if output.resolve() != (job.folder / MANIFEST).resolve():
             raise ValueError(f"{output} is not the output of recipe {recipe}; expected {job.folder / MANIFEST}")
         return job

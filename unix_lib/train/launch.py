@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from unix_lib.artefacts.errors import UserError
+from unix_lib.artefacts.recipe import results_of
 from unix_lib.cluster.hosts import Host, hosts_of, require_reachable, run_on, signal_with_parent
 from unix_lib.cluster.site import Site, read_site
 from unix_lib.config.jobs import JobShape
@@ -118,7 +119,7 @@ def launch_processes() -> None:
                     sys.exit(run_on(hosts, site.remote_shell, host_commands(hosts, job.shape), environment))
                 _become_launcher(arguments, _environment(given.log, (artefact, run)))
     except (UserError, OSError) as error:
-        told = in_a_line(error, given.recipe.parents[2])
+        told = in_a_line(error, results_of(given.recipe))
         if told is None:
             raise
         sys.exit(told)
