@@ -8,12 +8,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from rich.console import Console
+from scipy import stats
 
 from tests.figures.rates import SEEDS, compared, differing
 from tests.figures.synthetic import SyntheticExperiment
 from tests.workflow.project import ROOT
 from unix_lib.artefacts.files import write_json
-from unix_lib.commands.power import PowerError, run
+from unix_lib.commands.power import PowerError, _cells, run
 from unix_lib.config import load_experiment
 from unix_lib.figures import score_comparison
 from unix_lib.figures.architecture_claims import score_claim
@@ -24,8 +25,8 @@ from unix_lib.power.chances import Known, chances
 from unix_lib.power.curves import OVER_DIFFERENCE, OVER_SEEDS, curve_table, draw_curves
 from unix_lib.power.designs import designs_of
 from unix_lib.power.finished import Finished, inputs_of
-from unix_lib.power.forecast import PartForecast, forecast
-from unix_lib.power.variances import SLOPE, TABLE, unit_of, variance_table
+from unix_lib.power.forecast import MOST_SEEDS, PartForecast, forecast
+from unix_lib.power.variances import SLOPE, TABLE, unit_of, variance_table, variances_of
 from unix_lib.recipes.estimate import Estimates
 from unix_lib.recipes.plan import Plan
 from unix_lib.recipes.resolve import resolve
@@ -148,6 +149,51 @@ def test_a_plan_is_reckoned_from_a_finished_experiment(
     assert not shared.decides(shared.default_target, more.seeds - 1)
 
 
+def test_no_fewer_seeds_decide_than_are_said(parts: dict[tuple[str, str], PartForecast]) -> None:
+    """What is decided is simulated, and moves a little up and down over the seeds."""
+    part = parts["4", "Uni-X 2:1 against Shared"]
+    for share in np.linspace(0.35, 0.95, 20):
+        target = share * part.planned.least if part.planned else np.nan
+        said = [each.seeds for each in part.additions(target) if each.samples == 1]
+        assert said == [seeds for seeds in range(3, MOST_SEEDS + 1) if part.decides(target, seeds)][:1]
+
+
+def test_without_a_seed_that_both_have_nothing_is_decided(
+    plan: Plan, results: Path, parts: dict[tuple[str, str], PartForecast]
+) -> None:
+    seeds = {"unix": 7, "unix-seed1": 8, "unix-seed2": 9}
+    runs = {"train": {"runs": {name: {"seed": seed} for name, seed in seeds.items()}}}
+    apart = resolve(load_experiment(ROOT / "config" / "laptop-seeds.yaml", overrides=runs), ROOT)
+    found = parts_of(apart, results / "planned")["4", "Uni-X 2:1 against Shared"]
+    assert parts["4", "Uni-X 2:1 against Shared"].design.seeds == 3 and found.design.seeds == 0
+    assert found.variance is not None and found.planned is None and found.additions(1.0) == []
+    cells = " ".join(_cells(found, None))
+    assert "0 seeds" in cells and "nothing: no seed that all sides have" in cells
+    assert not curve_table([found]).empty
+
+
+def test_an_interval_without_training_is_that_of_its_claim(table: pd.DataFrame) -> None:
+    """Claim 1 has Student's of its jackknife, claim 7 a normal one."""
+    rows = table[table.outcome == "1"]
+    of_claim = {claim: next(variances_of(rows.assign(outcome=claim), "x")).known[0].freedom for claim in ("1", "7")}
+    assert of_claim == {"1": 19, "7": None}
+    least = {one: chances([Known(Spread(0.0, 1.0), 0, one)], 0, 1.0).least for one in of_claim.values()}
+    assert least[19] - least[None] == pytest.approx(stats.t.ppf(0.975, 19) - stats.norm.ppf(0.975))
+
+
+def test_a_slope_over_fewer_doses_is_not_reckoned_from_one_over_more(tmp_path: Path) -> None:
+    """How far apart they will be is not known before their entropy is."""
+    outcome = f"{SLOPE}score difference"
+    row = {"outcome": outcome, "part": "", "measure": "rule", "difference": 1.0, "n": 100, "seeds": 3}
+    summary = tmp_path / "done" / "summary"
+    summary.mkdir(parents=True)
+    pd.DataFrame([row | vars(Spread(2.0, 0.1, doses=4))]).to_csv(summary / TABLE, index=False)
+    finished = Finished.beside(tmp_path / "planned")
+    assert finished.of(outcome, "", "", 4)[0] is not None
+    variance, lacking = finished.of(outcome, "", "", 2)
+    assert variance is None and lacking[0].endswith("over 4 doses, not 2")
+
+
 def test_slopes_are_planned_where_there_are_doses() -> None:
     """One more seed is one more of both architectures at each dose."""
     plan = resolve(load_experiment(ROOT / "config" / "premise.yaml"), ROOT)
@@ -157,7 +203,7 @@ def test_slopes_are_planned_where_there_are_doses() -> None:
         *kinds, "loss difference, text", "loss difference, image",
     }  # fmt: skip
     score = slopes[f"{SLOPE}score difference"]
-    assert score.seeds == 3 and score.sampled == "prompts and questions"
+    assert score.seeds == 3 and score.doses == 4 and score.sampled == "prompts and questions"
     trained = {artefact.partition("/")[2].partition("-step")[0] for artefact in score.of_seeds if "train/" in artefact}
     assert trained == {
         f"{preset}-{dose}{seed}"

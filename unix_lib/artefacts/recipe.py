@@ -76,7 +76,7 @@ class Recipe:
 def results_of(recipe: Path) -> Path:
     """The results that a planned recipe lies in; of one that lies elsewhere, the folder furthest up that its path
     names, so that also what refuses it can say where."""
-    return [*recipe.parents][:3][-1]
+    return [recipe, *recipe.parents][:4][-1]
 
 
 def write_recipe(recipe: Recipe, results: Path) -> None:

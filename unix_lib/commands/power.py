@@ -91,7 +91,8 @@ def _cells(part: PartForecast, wanted: float | None) -> list[str]:
     target = part.default_target if wanted is None else wanted
     if part.decides(target):
         return [*about, f"{target:.2g} {unit}", "nothing more"]
-    found = [_told(part, each) for each in part.additions(target)] or ["more than was looked at"]
+    more = "seeds that all sides have" if design.seeds == 0 else "more than was looked at"
+    found = [_told(part, each) for each in part.additions(target)] or [more]
     return [*about, f"{target:.2g} {unit}", "; or ".join(found)]
 
 
@@ -104,19 +105,19 @@ def _told(part: PartForecast, addition: Addition) -> str:
 
 def _planned(part: PartForecast) -> str:
     design = part.design
-    seeds = [f"{design.seeds} seed{'s' * (design.seeds != 1)}"] * bool(design.seeds)
+    seeds = [f"{design.seeds} seed{'s' * (design.seeds != 1)}"] * (design.seeds is not None)
     return ", ".join([*seeds, *[f"{design.samples or 0:,} {design.sampled}"] * bool(design.samples)])
 
 
 def _decides(part: PartForecast) -> str:
-    if part.design.seeds == 1:
-        return "nothing: one seed"
+    if part.design.seeds in (0, 1):
+        return "nothing: one seed" if part.design.seeds else "nothing: no seed that all sides have"
     return "not known" if part.planned is None else f"{part.planned.least:.2g} {unit_of(part.design.outcome)}"
 
 
 def _note(part: PartForecast) -> str:
     """Where the variance comes from; else what is lacking and what would supply it."""
     if part.variance is not None:
-        return f"variance of {part.variance.origin}"
+        return f"variance of {part.variance.origin}" + ", with doses as far apart" * bool(part.design.doses)
     found = "; ".join(part.lacking) or "no finished experiment measured it"
     return f"variance not known: {found}. A finished experiment with two seeds of each architecture supplies it"

@@ -13,8 +13,6 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
-from unix_lib.evaluate.intervals import Z_95
-
 HOLDS, FAILS, UNDECIDED, NOT_MEASURABLE = "holds", "does not hold", "undecided", "not measurable here"
 REPLICATES = 4000
 POWER = 0.8
@@ -117,14 +115,12 @@ def verdict_of(difference: Difference, *, of_training: bool) -> tuple[str, str]:
 def detectable(difference: Difference) -> float:
     """The smallest true difference that a repetition would have decided with a power of 80%; NaN where none can.
 
-    From the width of the interval, as that of Student's t over seeds (of the normal distribution where no training
-    is involved), whose power follows the noncentral t distribution.
+    From the width of the interval, as that of Student's t over seeds, whose power follows the noncentral t
+    distribution.
     """
     half = (difference.high - difference.low) / 2
-    if difference.seeds == 1 or not math.isfinite(half):
+    if difference.seeds < 2 or not math.isfinite(half):
         return math.nan
-    if difference.seeds == 0:
-        return half * (Z_95 + float(special.ndtri(POWER))) / Z_95
     return least_detectable(half / float(special.stdtrit(difference.seeds - 1, 0.975)), difference.seeds - 1)
 
 

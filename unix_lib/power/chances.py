@@ -9,19 +9,31 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
+from scipy import special
 
-from unix_lib.analyze.entropy import JACKKNIFE_GROUPS, error_freedom
-from unix_lib.figures.evidence import POWER, SEED, Spread, difference_of_estimates, student_draws
+from unix_lib.evaluate.intervals import Z_95
+from unix_lib.figures.evidence import POWER, SEED, Spread, student_draws
 
-EXPERIMENTS, REPLICATES = 1000, 1000
+EXPERIMENTS, REPLICATES, STEPS = 1000, 1000, 64
 
 
 @dataclass(frozen=True)
 class Known:
-    """A spread as it was measured, with as many seeds; 0 seeds where no training is involved."""
+    """A spread as it was measured.
+
+    Attributes:
+        seeds: as many as it was measured with; 0 where no training is involved.
+        freedom: where none is, degrees of freedom of the interval's Student's t; None of the normal distribution.
+    """
 
     spread: Spread
     seeds: int
+    freedom: int | None = None
+
+    @property
+    def reach(self) -> float:
+        """Half of a 95% interval that no training is involved in, in standard errors."""
+        return Z_95 if self.freedom is None else float(special.stdtrit(self.freedom, 0.975))
 
 
 @dataclass(frozen=True)
@@ -58,9 +70,8 @@ def _needed(known: Known, seeds: int, samples: float, place: int) -> np.ndarray:
     spread, rng = known.spread, np.random.default_rng([SEED, place])
     shared, own = spread.shared / samples**0.5, spread.own / samples**0.5
     if known.seeds == 0:
-        freedom = error_freedom(JACKKNIFE_GROUPS)  # of claim 1, the only one without training
-        of_samples = shared * rng.normal(size=EXPERIMENTS)
-        return np.array([-difference_of_estimates(float(value), shared, freedom, 1).low for value in of_samples])
+        free: np.ndarray = shared * (known.reach - rng.normal(size=EXPERIMENTS))
+        return free
     of_training = max(0.0, spread.runs**2 - spread.own**2)
     runs = (of_training + own**2) ** 0.5
     noise = shared * rng.normal(size=(REPLICATES, 1)) + own * rng.normal(size=(REPLICATES, seeds))
@@ -77,5 +88,8 @@ def _needed(known: Known, seeds: int, samples: float, place: int) -> np.ndarray:
         errors = np.maximum(points.std(axis=1, ddof=1) / seeds**0.5, least)
     # The bounds of `over_seeds`, of `slope_over`, of all experiments at once.
     student = student_draws(freedom, REPLICATES, SEED)
-    low: np.ndarray = centres + np.percentile(of_samples + errors[:, None] * student, 2.5, axis=1)
-    return -low
+    # The margin bends so little over the error that a few say those of all.
+    some = np.linspace(errors.min(), errors.max(), STEPS)
+    margins = -np.percentile(of_samples + some[:, None] * student, 2.5, axis=1)
+    needed: np.ndarray = np.interp(errors, some, margins) - centres
+    return needed

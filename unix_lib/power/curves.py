@@ -56,20 +56,19 @@ def _rows(part: PartForecast) -> Iterator[dict[str, object]]:
     design = part.design
     about = {"outcome": design.outcome, "part": part.name, "unit": unit_of(design.outcome)}
     about |= {"variance": part.variance.origin}
-    seeds = max(2, design.seeds) if design.seeds else 0
+    seeds = None if design.seeds is None else max(2, design.seeds)
     at = part.at(seeds)
     assert at is not None
     for difference in np.linspace(0, 2 * at.least, POINTS):
-        known = {"curve": OVER_DIFFERENCE, "seeds": seeds, "samples": 1.0}
+        known = {"curve": OVER_DIFFERENCE, "seeds": seeds or 0, "samples": 1.0}
         yield about | known | {"difference": float(difference), "power": at.power(float(difference))}
-    if design.seeds:
+    places: list[tuple[str, int | None, float]] = [(OVER_SAMPLES, None, times) for times in SAMPLES]
+    if seeds is not None:
         places = [(OVER_SEEDS, count, 1.0) for count in sorted({*SEEDS, seeds})]
-    else:
-        places = [(OVER_SAMPLES, 0, times) for times in SAMPLES]
     for curve, count, times in places:
         found = part.at(count, times)
         assert found is not None
-        known = {"curve": curve, "seeds": count, "samples": times}
+        known = {"curve": curve, "seeds": count or 0, "samples": times}
         yield about | known | {"difference": found.least, "power": POWER}
 
 

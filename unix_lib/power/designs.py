@@ -29,21 +29,23 @@ class Design:
     Attributes:
         outcome: as a `Variance` has it.
         arm: mixture that the compared runs are trained on; empty where they share one.
-        seeds: that all sides have; 0 where no training is involved.
+        seeds: that all sides have; None where no training is involved.
         samples: planned; None takes those that were measured.
         sampled: what they are called.
         of_seeds: jobs that one more seed repeats, over all planned seeds.
         of_samples: jobs that take longer with more samples.
+        doses: of a slope, how many arms it is over.
     """
 
     outcome: str
     arm: str
     part: str
-    seeds: int
+    seeds: int | None
     samples: int | None
     sampled: str
     of_seeds: tuple[str, ...]
     of_samples: tuple[str, ...]
+    doses: int = 0
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,7 @@ def _entropy(plan: Plan, arms: list[_Arm]) -> Iterator[Design]:
             for source in sources:
                 arm = next((name for name, of_arm in trained.items() if source in of_arm), "")
                 part = f"n = {order}, {source}"
-                yield Design("1", arm, part, 0, job.settings.budget, "tokens", (), (artefact,))
+                yield Design("1", arm, part, None, job.settings.budget, "tokens", (), (artefact,))
 
 
 def _conflict(arm: _Arm) -> Iterator[Design]:
@@ -194,13 +196,15 @@ def _slopes(designs: list[Design]) -> Iterator[Design]:
             if each.outcome == outcome and each.arm and (outcome in CONFLICT or each.part.endswith(f"against {shared}"))
         }
         if len(of_arms) > 1:
-            seeds = min(each.seeds for each in of_arms.values())
+            seeds = min(each.seeds or 0 for each in of_arms.values())
             one = next(iter(of_arms.values()))
             of_seeds, of_samples = (
                 tuple(dict.fromkeys(job for each in of_arms.values() for job in getattr(each, name)))
                 for name in ("of_seeds", "of_samples")
             )
-            yield Design(f"{SLOPE}{slope}", "", "", seeds, one.samples, one.sampled, of_seeds, of_samples)
+            yield Design(
+                f"{SLOPE}{slope}", "", "", seeds, one.samples, one.sampled, of_seeds, of_samples, len(of_arms)
+            )
 
 
 def _published(plan: Plan) -> Iterator[Design]:
@@ -210,4 +214,4 @@ def _published(plan: Plan) -> Iterator[Design]:
     brought = {name for name, benchmark in plan.experiment.benchmarks.items() if benchmark.source is None}
     for part, names in (("mean of Table 1", set(TEXT_BENCHMARKS)), ("GenEval", {"geneval"})):
         if names <= brought:
-            yield Design("7", "", part, 0, None, "prompts", (), ())
+            yield Design("7", "", part, None, None, "prompts", (), ())

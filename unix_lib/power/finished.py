@@ -59,8 +59,8 @@ class Finished:
             told = str(error) if isinstance(error, UserError) else type(error).__name__
             self.skipped.append(f"{path}: no variances from it: {told}")
 
-    def of(self, outcome: str, arm: str, part: str) -> tuple[Variance | None, list[str]]:
-        """The variance for a planned part, and what is lacking where there is none.
+    def of(self, outcome: str, arm: str, part: str, doses: int = 0) -> tuple[Variance | None, list[str]]:
+        """The variance for a planned part, of a slope one over as many doses, and what is lacking where there is none.
 
         The same part of the same arm counts first, then of another arm, then one that begins alike, then another of
         the outcome; of several the one that varied most.
@@ -77,9 +77,9 @@ class Finished:
         for alike in likenesses:
             for variances in self.ranked:
                 like = [each for each in variances if each.outcome == outcome and alike(each.part)]
+                known = [each for each in like if each.known and each.doses == doses]
                 for each in like:
-                    lacking.setdefault(each.lacking, []).append(each.origin)
-                known = [each for each in like if each.known]
+                    lacking.setdefault(each.lacking or f"over {each.doses} doses, not {doses}", []).append(each.origin)
                 if known:
                     return max(known, key=lambda each: each.known[0].spread.runs + each.known[0].spread.shared), []
         return None, [f"{', '.join(dict.fromkeys(origins))}: {what}" for what, origins in lacking.items()]

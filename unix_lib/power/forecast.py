@@ -1,7 +1,6 @@
 """What a plan could decide, part by part, and what would have to be added to decide less."""
 
 import math
-from bisect import bisect_left
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -56,12 +55,12 @@ class PartForecast:
         """The part with its arm, as claims have it."""
         return ", ".join(filter(None, [self.design.arm, self.design.part]))
 
-    def at(self, seeds: int, times: float = 1.0) -> Chances | None:
-        """With so many seeds, and times the planned samples; None without a variance, and of one seed."""
-        if self.variance is None or seeds == 1:
+    def at(self, seeds: int | None, times: float = 1.0) -> Chances | None:
+        """With so many seeds, and times the planned samples; None without a variance, and of less than two seeds."""
+        if self.variance is None or (seeds is not None and seeds < 2):
             return None
         planned = self.variance.n if self.design.samples is None else self.design.samples
-        return chances(self.variance.known, seeds if self.design.seeds else 0, times * planned / self.variance.n)
+        return chances(self.variance.known, seeds or 0, times * planned / self.variance.n)
 
     @cached_property
     def planned(self) -> Chances | None:
@@ -70,7 +69,8 @@ class PartForecast:
     @property
     def default_target(self) -> float:
         """Half of what the plan decides, with two seeds at least; NaN without a variance."""
-        found = self.at(max(2, self.design.seeds))
+        seeds = self.design.seeds
+        found = self.at(None if seeds is None else max(2, seeds))
         return math.nan if found is None else found.least / 2
 
     def decides(self, difference: float, seeds: int | None = None, times: float = 1.0) -> bool:
@@ -83,13 +83,13 @@ class PartForecast:
         found = []
         if self.design.seeds:
             most = range(max(2, self.design.seeds), MOST_SEEDS + 1)
-            place = bisect_left(most, True, key=lambda seeds: self.decides(difference, seeds))
-            for seeds in most[place : place + 1]:
+            seeds = next((seeds for seeds in most if self.decides(difference, seeds)), None)
+            if seeds is not None:
                 found.append(Addition(seeds, 1.0, self.seed_cost.times(seeds - self.design.seeds)))
         if self.design.seeds != 1 and self.design.of_samples:
-            place = bisect_left(MORE_SAMPLES, True, key=lambda times: self.decides(difference, times=times))
-            for times in MORE_SAMPLES[place : place + 1]:
-                found.append(Addition(self.design.seeds, times, self.sample_cost.times(times - 1)))
+            times = next((times for times in MORE_SAMPLES if self.decides(difference, times=times)), None)
+            if times is not None:
+                found.append(Addition(self.design.seeds or 0, times, self.sample_cost.times(times - 1)))
         return found
 
 
@@ -104,7 +104,7 @@ def forecast(plan: Plan, finished: Finished, estimates: Estimates) -> list[PartF
 
     parts = []
     for design in designs_of(plan):
-        variance, lacking = finished.of(design.outcome, design.arm, design.part)
-        of_seed = cost(design.of_seeds).times(1 / max(1, design.seeds))
+        variance, lacking = finished.of(design.outcome, design.arm, design.part, design.doses)
+        of_seed = cost(design.of_seeds).times(1 / max(1, design.seeds or 0))
         parts.append(PartForecast(design, variance, lacking, of_seed, cost(design.of_samples)))
     return parts

@@ -6,7 +6,7 @@ git keeps; in summaries without it, an interval in `claims.csv` is taken as if r
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +59,11 @@ class Variance:
     origin: str
     lacking: str = ""
 
+    @property
+    def doses(self) -> int:
+        """Of a slope, how many it is over."""
+        return max((each.spread.doses for each in self.known), default=0)
+
 
 def variance_table(inputs: Inputs) -> pd.DataFrame:
     """`COLUMNS`, a row per difference of what exists of an experiment, standard deviations in the claims' units."""
@@ -88,11 +93,17 @@ def variances_of(table: pd.DataFrame, origin: str) -> Iterator[Variance]:
     """What a table of `COLUMNS` says; one without `doses` is of a version that knew no slopes."""
     table = table.assign(doses=table.get("doses", 0)).fillna({"part": ""})
     for (outcome, part), rows in table.groupby(["outcome", "part"], sort=False):
-        by_measure = {str(row.measure): Known(_spread(row), int(row.seeds)) for row in rows.itertuples()}
+        freedom = _freedom(str(outcome))
+        by_measure = {str(row.measure): Known(_spread(row), int(row.seeds), freedom) for row in rows.itertuples()}
         seeds, n = int(rows.seeds.min()), int(rows.n.min())
         lacking = _lacking(str(outcome), by_measure, seeds)
         known = () if lacking else tuple(by_measure.values())
         yield Variance(str(outcome), str(part), known, n, seeds, f"{origin}, {_seeds(seeds)}{n:,} samples", lacking)
+
+
+def _freedom(outcome: str) -> int | None:
+    """Degrees of freedom of an interval without training: claim 1's is Student's, claim 7's normal."""
+    return error_freedom(JACKKNIFE_GROUPS) if outcome == "1" else None
 
 
 def _spread(row: Any) -> Spread:
@@ -118,12 +129,13 @@ def variances_of_claims(path: Path) -> Iterator[Variance]:
         lacking = _lacking(outcome, {}, seeds)
         if outcome in CONFLICT:
             lacking = "without the noise-corrected difference, which artefacts or a variances.csv have"
-        spread = Spread(0.0, half / float(special.stdtrit(error_freedom(JACKKNIFE_GROUPS), 0.975)))
+        found = Known(Spread(0.0, 1.0), seeds, _freedom(outcome))
+        found = replace(found, spread=Spread(0.0, half / found.reach))
         if seeds > 1:
-            spread = Spread(half / float(special.stdtrit(seeds - 1, 0.975)) * seeds**0.5, 0.0)
+            found = Known(Spread(half / float(special.stdtrit(seeds - 1, 0.975)) * seeds**0.5, 0.0), seeds)
         told = f"{path.parents[1]} ({path.name}), {_seeds(seeds)}{int(row.n):,} samples"
         told += ", the width of whose interval is taken as runs' alone" * (seeds > 1 and not lacking)
-        known = () if lacking else (Known(spread, seeds),)
+        known = () if lacking else (found,)
         yield Variance(outcome, row.part, known, int(row.n), seeds, told, lacking)
 
 
