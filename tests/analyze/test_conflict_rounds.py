@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -129,7 +130,7 @@ def test_rounds_of_documents() -> None:
 def test_every_epoch_brings_its_own_records(tmp_path: Path) -> None:
     """Two fifths of the prose an epoch, and all scenes: of the first epoch everything, then what is new."""
     made = Experiment(tmp_path)
-    parts = [{"source": "scenes"}, {"source": "prose", "weight": 0.4}]
+    parts: list[dict[str, Any]] = [{"source": "scenes"}, {"source": "prose", "weight": 0.4}]
     reader = PackReader(made.pack({"scenes": made.scenes, "prose": made.prose}, parts=parts, epochs=3)[1])
     first, second = reader.packs_per_epoch[:2]
     records = [reader.records(index) for index in range(len(reader))]
@@ -148,6 +149,10 @@ def test_every_epoch_brings_its_own_records(tmp_path: Path) -> None:
         document.input_ids.tobytes() for index in range(first) for document in reader.documents(index)
     )
     assert second and len(set(all_of_them)) > len(set(alone))
+
+    parts[0]["weight"] = 2.5  # twice or three times in an epoch
+    reader = PackReader(made.pack({"scenes": made.scenes, "prose": made.prose}, parts=parts, epochs=3)[1])
+    assert len(texts(every_epoch=True)) == len(everything) < len(texts(every_epoch=False))
 
 
 def test_pair_means_by_hand() -> None:

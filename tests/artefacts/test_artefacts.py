@@ -165,7 +165,13 @@ def test_a_job_refuses_an_output_that_is_not_its_own(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("recipe", "results"),
-    [("/a/results/x/recipes/train/y.json", "/a/results/x"), ("recipes/train/y.json", "."), ("y.json", "."), ("", "."), ("/", "/")],
+    [
+        ("/a/results/x/recipes/train/y.json", "/a/results/x"),
+        ("recipes/train/y.json", "."),
+        ("y.json", "."),
+        ("", "."),
+        ("/", "/"),
+    ],
 )
 def test_every_recipe_has_results_also_where_none_should_be(recipe: str, results: str) -> None:
     assert results_of(Path(recipe)) == Path(results)

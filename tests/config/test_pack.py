@@ -52,7 +52,7 @@ def test_what_a_mixture_does_not_say_leaves_its_recipe_as_it_was() -> None:
 
 
 def notices(*parts: dict[str, Any], **settings: Any) -> list[str]:
-    return list(mixture(*parts, **settings).notices("mixed", ["photos", "scans"]))
+    return list(mixture(*parts, **settings).notices("mixed", ["photos", "scans", "bare"], ["photos", "scans"]))
 
 
 def test_what_is_repeated_is_said_before_it_happens() -> None:
@@ -73,6 +73,14 @@ def test_a_mixture_without_images_or_without_any_to_be_made_is_said_to_be_one() 
     assert unasked in line
     assert not notices(photos | {"text_to_image_ratio": 0.1}, text_to_image_ratio=0.0)
     assert not notices(photos, prose)
+
+
+def test_images_that_nothing_asks_for_are_said_to_be_such() -> None:
+    bare, photos = {"source": "bare"}, {"source": "photos"}
+    for parts in ([bare], [bare, photos | {"text_to_image_ratio": 0.0}], [bare | {"text_to_image_ratio": 0.0}]):
+        [line] = notices(*parts)
+        assert "no caption asks for an image" in line
+    assert not notices(bare, photos)
 
 
 def test_the_mixtures_and_runs_that_are_explained_are_an_experiment() -> None:

@@ -57,6 +57,21 @@ def test_influence_is_what_leaving_a_request_out_does(experiment: SyntheticExper
         assert row.value == pytest.approx(abs(row.points) / half)
 
 
+def test_only_what_both_sides_have_is_looked_at(experiment: SyntheticExperiment) -> None:
+    """Neither another benchmark of one side, nor a seed, nor a prompt that one of its runs has no answer to."""
+    (arm,) = arms_of(experiment.read_by("influence"))
+    samples = final_samples(arm.inputs)
+    mine = (samples.architecture == UNIX) & (samples.family == "generation")
+    lone = samples[mine].assign(benchmark="another")
+    unlike = samples.copy()
+    unlike.loc[unlike.seed == 2, "value"] = 1 - unlike.loc[unlike.seed == 2, "value"]
+    without = samples[(samples.seed == 1) & (samples.architecture != "mot")]
+    expected = influences(without, UNIX, "shared")
+    assert len(expected) > 1
+    alone = unlike[(unlike.seed == 2) & (unlike.architecture == UNIX)]
+    pd.testing.assert_frame_equal(influences(pd.concat([without, lone, alone]), UNIX, "shared"), expected)
+
+
 def test_a_task_that_asks_for_one_thing_goes_with_it(experiment: SyntheticExperiment) -> None:
     """Its wordings are samples of their own, and leaving out what they all ask for leaves out the task."""
     (arm,) = arms_of(experiment.read_by("influence"))

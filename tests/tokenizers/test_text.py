@@ -12,7 +12,7 @@ from tokenizers import Tokenizer, models
 from transformers import AutoTokenizer, PreTrainedTokenizerFast, Qwen2Tokenizer
 
 from tests.jobs.making import make_job
-from tests.pack.experiment import Experiment
+from tests.pack.experiment import Experiment, write_source
 from tests.tokenizers.texts import CORPUS
 from unix_lib.artefacts.errors import UserError
 from unix_lib.config.jobs import Execution
@@ -124,6 +124,23 @@ def test_it_learns_from_documents_captions_turns_and_phrases(experiment: Experim
     assert {"Is there a dog?\n", "<unconditional>", "The caption of this image is:"} <= texts
     assert {f" {instruction}" for instruction in INSTRUCTIONS} <= texts
     assert not any("9000" in text for text in texts)  # held-out records carry this number
+
+
+def test_an_image_without_a_caption_is_told_nothing_of(experiment: Experiment, tmp_path: Path) -> None:
+    """Packing puts one phrase before it; images alone are nothing to learn words from."""
+    bare = [record | {"text": None} for record in experiment.scenes_train[:3] if record["kind"] == "image_text"]
+    source = write_source(tmp_path, "bare", bare, [])
+    assert bare and list(training_texts([tmp_path / source.records])) == ["<unconditional>"] * len(bare)
+    job = make_job(
+        tmp_path,
+        "tokenizers",
+        "text",
+        "text/train_bpe",
+        BPETraining(vocabulary_size=300),
+        {"records": [source.records]},
+    )
+    with pytest.raises(TextTokenizerError, match="hold no text"):
+        job.make()
 
 
 def test_sources_without_text_are_refused(experiment: Experiment) -> None:

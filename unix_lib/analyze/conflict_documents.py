@@ -1,9 +1,9 @@
 """Samples documents for the conflict analysis: equally many of text alone and of text with an image.
 
 The analysis asks what training feels, so documents come from the packs that the runs train on; the held-out ones would
-be too few for a small text source. An epoch after the first brings the records that no earlier one had: a source with a
-weight below 1 has such. As in the paper, the two sides are text data and multimodal data: an image document carries its
-caption's and markers' tokens along.
+be too few for a small text source. Of all epochs each record comes once: those after the first bring what a source with
+a weight below 1 has left over. As in the paper, the two sides are text data and multimodal data: an image document
+carries its caption's and markers' tokens along.
 """
 
 from collections.abc import Iterable, Iterator
@@ -29,22 +29,22 @@ class Chunks:
 
 
 def packed_documents(reader: PackReader, seed: int, *, every_epoch: bool) -> Iterator[list[Document]]:
-    """A pack's documents at a time, packs in a random order, epoch after epoch, without records of earlier epochs.
+    """A pack's documents at a time, packs in a random order, epoch after epoch.
 
     Args:
-        every_epoch: also of the epochs after the first.
+        every_epoch: of all epochs, each record once; else of the first, a record as often as that has it.
     """
-    rng, before, first = np.random.default_rng(seed), set[int](), 0
+    rng, seen, first = np.random.default_rng(seed), set[int](), 0
     epochs = reader.packs_per_epoch if every_epoch else reader.packs_per_epoch[:1]
-    for epoch, packs in enumerate(epochs, start=1):
-        seen = set[int]()
+    for packs in epochs:
         for index in (first + rng.permutation(packs)).tolist():
-            records = reader.records(index)
-            documents = zip(records, reader.documents(index), strict=True)
-            yield [document for record, document in documents if record not in before]
-            if epoch < len(epochs):
-                seen.update(records)
-        before |= seen
+            taken = []
+            for record, document in zip(reader.records(index), reader.documents(index), strict=True):
+                if record not in seen:
+                    taken.append(document)
+                if every_epoch:
+                    seen.add(record)
+            yield taken
         first += packs
 
 

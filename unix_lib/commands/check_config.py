@@ -42,9 +42,8 @@ def of_config(experiment: Experiment, config: Path) -> Iterator[Finding]:
             brings = f"`unix-lib fetch {config} --pin` does it" if pins else f"`unix-lib fetch {config}` brings it"
             remedy = "" if need.local is not None else brings
             yield Finding("wrong", need.what, reason, remedy)
-    with_images = experiment.sources_with_images()
     for name, mixture in experiment.mixtures.items():
-        for notice in mixture.notices(name, with_images):
+        for notice in mixture.notices(name, experiment.sources_with_images(), experiment.sources_with_captions()):
             where, _, what = notice.partition(": ")
             yield Finding("look", where, what.rstrip("."))
     if not placeholders and not missing:

@@ -169,7 +169,7 @@ def _translations(experiment: Experiment) -> Iterator[str]:
 
 def _benchmarks(experiment: Experiment) -> Iterator[str]:
     judges = experiment.evaluate.all_judges() if experiment.evaluate else {}
-    pictured = [name for name in experiment.sources_with_images() if experiment.sources[name].has_captions()]
+    pictured = experiment.sources_with_captions()
     captioned = [name for name in experiment.with_records if experiment.origin_of(name) in pictured]
     mixtures = {experiment.runs[run].mixture for run in experiment.runs}
     trained = {part.source for mixture in mixtures for part in experiment.mixtures[mixture].parts}

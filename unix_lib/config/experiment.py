@@ -121,11 +121,10 @@ class Experiment(StrictModel):
             lines.append(f"Training will be refused: {fault}")
         packed = {part.source for mixture in self.mixtures.values() for part in mixture.parts}
         lines += self.tokenizers.notices([name for name in self.sources if name in packed])
-        with_images = self.sources_with_images()
         compared = {self.runs[run].mixture for run in self.compared_runs()}
         for name, mixture in self.mixtures.items():
             if name in compared or not self.runs:  # a run that others start from may well learn text only
-                lines += mixture.notices(name, with_images)
+                lines += mixture.notices(name, self.sources_with_images(), self.sources_with_captions())
         return lines
 
     @property
@@ -137,6 +136,10 @@ class Experiment(StrictModel):
         """Sources of a kind that has images."""
         kinds = {name: find_kind("source", source.kind, SourceKind) for name, source in self.sources.items()}
         return [name for name, kind in kinds.items() if kind.images is not None]
+
+    def sources_with_captions(self) -> list[str]:
+        """Of those the ones whose images may have captions."""
+        return [name for name in self.sources_with_images() if self.sources[name].has_captions()]
 
     def compared_runs(self) -> list[str]:
         """Runs whose architectures are compared, in the order of the config."""

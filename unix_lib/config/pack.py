@@ -73,22 +73,26 @@ class Mixture(StrictModel):
     unconditional_probability: float = key("text-to-image prompts replaced by <unconditional>", 0.1, ge=0, le=1)
     mask_instructions: bool = key("train only image codes, answers and captions, not prompts", True)
 
-    def notices(self, name: str, with_images: Collection[str]) -> Iterator[str]:
+    def notices(self, name: str, with_images: Collection[str], with_captions: Collection[str]) -> Iterator[str]:
         """What must be known of the mixture called `name` before it is packed, a line each.
 
         Args:
             with_images: sources that have images.
+            with_captions: those among them whose images may have captions; the others' are drawn without being asked.
         """
         where = f"pack.mixtures.{name}"
         for part in self.parts:
             if part.weight > 1:
                 yield f"{where}: each record of source {part.source} is used {part.weight:g} times an epoch."
         shown = [part for part in self.parts if part.source in with_images and set(part.kinds) != {"text"}]
-        captioned = [part for part in shown if not part.kinds or "image_text" in part.kinds]
+        alone = [part for part in shown if not part.kinds or "image_text" in part.kinds]
+        asked = [part for part in alone if part.source in with_captions and self.ratio_of(part)]
         if not shown:
             yield f"{where}: none of its sources has images; what is trained on it learns text only."
-        elif not any(self.ratio_of(part) for part in captioned):
+        elif not asked and all(part.source in with_captions for part in alone):
             yield f"{where}: no sample asks for an image; what is trained on it learns to draw none."
+        elif not asked:
+            yield f"{where}: no caption asks for an image; what learns from it draws, but not what it is told."
 
     def ratio_of(self, part: MixturePart) -> float:
         """Share of a part's image-caption records used as text-to-image."""

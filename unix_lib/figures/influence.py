@@ -11,6 +11,7 @@ from unix_lib.evaluate.geneval import requirement
 from unix_lib.figures.architecture_claims import pair_name
 from unix_lib.figures.arms import Arm, arms_of
 from unix_lib.figures.drawn_table import DASH, Section, TextTable, draw_table
+from unix_lib.figures.family_means import FAMILIES
 from unix_lib.figures.inputs import Inputs
 from unix_lib.figures.samples import final_samples, prompt_values
 from unix_lib.figures.score_comparison import compare_scores
@@ -37,8 +38,8 @@ def draw(inputs: Inputs, settings: DrawnFigure) -> Drawing:
         ]
         sections.append(Section(f"{part} ({len(rows)} requests)", lines))
     notes = [
-        "How far the difference of mean scores moves without a request: half-widths of its 95% interval, and points of "
-        "the 100 from chance to all right.",
+        "How far the difference of mean scores over all benchmarks, told from chance or not, moves without a request: "
+        "half-widths of its 95% interval, and points of the 100 from chance to all right.",
         f"A request with more than {MOST} half-widths could carry a verdict alone; there should be none.",
     ]
     text = TextTable("What hangs by one held-out request", HEADING, sections, frozenset({0, 1, 5}), notes=notes)
@@ -66,24 +67,27 @@ def influences(samples: pd.DataFrame, unix: str, other: str) -> pd.DataFrame:
     """Of each request that images were drawn for, most influential first: `COLUMNS` from `benchmark` to `n`.
 
     A request is what was asked to be drawn, `text` one of its wordings; a task that asks for nothing else goes with it.
-    To first order: chances stay as they are. Empty where the two can't be compared.
+    Of the seeds and benchmarks that both have, as `compare_scores` takes them. To first order: chances stay as they
+    are, and a score below chance counts as it is. Empty where the two can't be compared.
     """
     samples = samples[samples.architecture.isin([unix, other])]
     values = prompt_values(samples)
     comparison = compare_scores(values, unix, other)
-    drawn = values[(values.family == "generation") & values.chance.notna()]
-    if comparison is None or drawn.empty:
+    if comparison is None:
         return pd.DataFrame(columns=COLUMNS[2:9])
+    compared = values.seed.isin(comparison.seeds) & values.benchmark.isin([*comparison.heard, *comparison.silent])
+    drawn = values[compared & (values.family == "generation") & values.chance.notna()]
     asked = _requests(samples[samples.family == "generation"])
     drawn = drawn.assign(
         above=drawn.value / (1 - drawn.groupby("benchmark").chance.transform("mean")),
         request=drawn.prompt.map(asked.request),
     )
     prompts = ["benchmark", "stratum", "request", "prompt"]
-    by_side = drawn.groupby([*prompts, "architecture"]).above.mean().unstack("architecture")
-    gained = (by_side[unix] - by_side[other]).dropna()
+    by_run = drawn.pivot_table(index=prompts, columns=["architecture", "seed"], values="above").dropna()
+    gained = by_run[unix].mean(axis=1) - by_run[other].mean(axis=1)
+    drawn = drawn[drawn.set_index(prompts).index.isin(gained.index)]
     half = (comparison.difference.high - comparison.difference.low) / 2
-    weight = 1 / drawn.benchmark.nunique() / values.family.nunique()
+    weight = 1 / drawn.benchmark.nunique() / len(FAMILIES)
     rows = []
     for (benchmark, task, request), images in drawn.groupby(prompts[:3]):
         of_tasks = gained.loc[[benchmark]].groupby("stratum").mean()

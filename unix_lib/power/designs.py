@@ -202,9 +202,7 @@ def _slopes(designs: list[Design]) -> Iterator[Design]:
                 tuple(dict.fromkeys(job for each in of_arms.values() for job in getattr(each, name)))
                 for name in ("of_seeds", "of_samples")
             )
-            yield Design(
-                f"{SLOPE}{slope}", "", "", seeds, one.samples, one.sampled, of_seeds, of_samples, len(of_arms)
-            )
+            yield Design(f"{SLOPE}{slope}", "", "", seeds, one.samples, one.sampled, of_seeds, of_samples, len(of_arms))
 
 
 def _published(plan: Plan) -> Iterator[Design]:

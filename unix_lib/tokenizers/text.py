@@ -90,8 +90,10 @@ def training_texts(folders: Sequence[Path]) -> Iterator[str]:
         for record in iterate_rows(folder, "train", columns=["kind", "text", "messages"]):
             if record["kind"] == TEXT:
                 yield record["text"] or ""
+            elif record["kind"] == IMAGE_TEXT and record["text"] is None:
+                yield UNCONDITIONAL
             elif record["kind"] == IMAGE_TEXT:
-                yield (record["text"] or "").strip()
+                yield record["text"].strip()
                 yield f" {INSTRUCTIONS[next(captions) % len(INSTRUCTIONS)]}"
                 yield CAPTION_PHRASE
                 yield UNCONDITIONAL
@@ -162,16 +164,16 @@ def make_trained_tokenizer(job: Job[BPETraining, Execution]) -> Manifest:
     Raises:
         TextTokenizerError: there is no text in them.
     """
-    texts = size = 0
+    texts = size = told = 0
 
     def counted() -> Iterator[str]:
-        nonlocal texts, size
+        nonlocal texts, size, told
         for text in training_texts(job.inputs("records")):
-            texts, size = texts + 1, size + len(text.encode())
+            texts, size, told = texts + 1, size + len(text.encode()), told + (text not in ("", UNCONDITIONAL))
             yield text
 
     tokenizer = train_byte_level_bpe(counted(), job.settings.vocabulary_size)
-    if not size:
+    if not told:
         raise TextTokenizerError("tokenizers.text.sources: their training splits hold no text; add a source")
     _log.info("trained %d tokens on %d texts, %.1f MB", len(tokenizer), texts, size / 1e6)
     return _finish(job, tokenizer, {"texts": texts, "text_bytes": size})
