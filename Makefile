@@ -82,7 +82,7 @@ test: setup ## all tests but those of test-slurm
 test-slurm: setup ## tests on a SLURM of two nodes that they start: as root, with slurm-wlm and munge installed
 	$(RUN) -m pytest -m slurm -rs
 
-torture: setup ## damage an experiment in every way we know, write docs/reliability.md; an hour on two cores
+torture: setup ## damage an experiment in every way we know, write docs/reliability.md; half an hour on two cores
 	$(RUN) -m tests.torture --workers $(CORES) $(TORTURE)
 
 benchmark-model: setup ## time training and decoding beside transformers' own model, in one table
