@@ -34,8 +34,8 @@ Facts = dict[str, Any]  # results small enough to read at a glance, as JSON
 KEYS = {"artefact", "content", "content_digest", "provenance", SEAL}
 # In place of what can't be believed, or was not recorded by an earlier version.
 NOTHING_KNOWN: dict[str, Any] = {
-    "code": {}, "packages": {}, "host": "unknown", "finished": "", "wall_seconds": None, "execution": {},
-    "metrics": {},
+    "code": {}, "packages": {}, "host": "unknown", "processor": {}, "finished": "", "wall_seconds": None,
+    "execution": {}, "metrics": {},
 }  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from importlib import metadata
 from typing import Any
 
 from unix_lib.artefacts.code import code_at_start, code_version
+from unix_lib.artefacts.processor import processor
 
 # Those that shape numbers.
 PACKAGES = ("torch", "transformers", "deepspeed", "accelerate", "lm-eval", "pyarrow", "pandas", "numpy", "matplotlib")
@@ -28,6 +29,7 @@ def provenance_now(execution: dict[str, Any], metrics: dict[str, Any], wall_seco
         "packages": {"python": platform.python_version()}
         | {name: version for name in PACKAGES if (version := installed_version(name))},
         "host": platform.node(),
+        "processor": processor(),
         "slurm_job": os.environ.get("SLURM_JOB_ID"),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "wall_seconds": None if wall_seconds is None else round(wall_seconds, 2),
