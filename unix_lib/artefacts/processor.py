@@ -7,8 +7,8 @@ from pathlib import Path
 CPUINFO = Path("/proc/cpuinfo")
 # Those that kernels of torch, oneDNN, MKL and NumPy are chosen by.
 DECISIVE = ("avx", "fma", "amx", "sve", "asimd")
-# With these every x86-64 processor with AVX2 adds in the same order (docs/reproduction.md).
-LIMITS = ("MKL_CBWR", "ONEDNN_MAX_CPU_ISA", "ATEN_CPU_CAPABILITY", "OPENBLAS_CORETYPE")
+# With these Intel's processors with AVX2 add in the same order (docs/reproduction.md).
+LIMITS = ("MKL_CBWR", "ONEDNN_MAX_CPU_ISA", "ATEN_CPU_CAPABILITY", "OPENBLAS_CORETYPE", "NPY_DISABLE_CPU_FEATURES")
 
 
 def processor() -> dict[str, object]:
