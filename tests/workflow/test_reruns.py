@@ -10,6 +10,7 @@ import subprocess
 import time
 from pathlib import Path
 
+import pytest
 import yaml
 
 from tests.workflow.project import Project
@@ -160,6 +161,7 @@ def test_targets_make_what_they_name_and_what_it_needs(project: Project) -> None
     }
 
 
+@pytest.mark.slow
 def test_editing_rules_or_scripts_runs_nothing(project: Project) -> None:
     edits = {"train": ("Training", "Now training"), "common": ("launcher}{PYTHON:q}", "launcher} {PYTHON:q}")}
     for name, (old, new) in edits.items():

@@ -51,6 +51,7 @@ def files_of(project: Project) -> dict[str, bytes]:
     return {path.relative_to(results).as_posix(): path.read_bytes() for path in results.rglob("*") if path.is_file()}
 
 
+@pytest.mark.slow
 def test_what_is_kept_comes_back_and_leaves_nothing_to_be_made(versioned: Project, tmp_path: Path) -> None:
     keep(versioned)
     clone = clone_of(versioned, tmp_path / "other")
