@@ -2,6 +2,7 @@
 
 import os
 import platform
+from itertools import takewhile
 from pathlib import Path
 
 CPUINFO = Path("/proc/cpuinfo")
@@ -15,7 +16,8 @@ def processor() -> dict[str, object]:
     """`name`, the decisive `instructions` in alphabetical order (none where the system does not list them), and the
     `limits` that the environment sets."""
     try:
-        lines = CPUINFO.read_text(encoding="utf-8", errors="replace").split("\n\n")[0].splitlines()
+        with CPUINFO.open(encoding="utf-8", errors="replace") as file:  # a node has hundreds, and lists them slowly
+            lines = list(takewhile(str.strip, file))
     except OSError:
         lines = []
     said = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)}

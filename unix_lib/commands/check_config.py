@@ -42,8 +42,9 @@ def of_config(experiment: Experiment, config: Path) -> Iterator[Finding]:
             brings = f"`unix-lib fetch {config} --pin` does it" if pins else f"`unix-lib fetch {config}` brings it"
             remedy = "" if need.local is not None else brings
             yield Finding("wrong", need.what, reason, remedy)
+    images, captions = experiment.sources_with_images(), experiment.sources_with_captions()
     for name, mixture in experiment.mixtures.items():
-        for notice in mixture.notices(name, experiment.sources_with_images(), experiment.sources_with_captions()):
+        for notice in mixture.notices(name, images, captions):
             where, _, what = notice.partition(": ")
             yield Finding("look", where, what.rstrip("."))
     if not placeholders and not missing:

@@ -121,10 +121,11 @@ class Experiment(StrictModel):
             lines.append(f"Training will be refused: {fault}")
         packed = {part.source for mixture in self.mixtures.values() for part in mixture.parts}
         lines += self.tokenizers.notices([name for name in self.sources if name in packed])
+        images, captions = self.sources_with_images(), self.sources_with_captions()
         compared = {self.runs[run].mixture for run in self.compared_runs()}
         for name, mixture in self.mixtures.items():
             if name in compared or not self.runs:  # a run that others start from may well learn text only
-                lines += mixture.notices(name, self.sources_with_images(), self.sources_with_captions())
+                lines += mixture.notices(name, images, captions)
         return lines
 
     @property

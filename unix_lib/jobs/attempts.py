@@ -20,6 +20,7 @@ from unix_lib.artefacts.errors import UserError
 from unix_lib.artefacts.files import digest_of, write_json
 from unix_lib.artefacts.manifest import MANIFEST
 from unix_lib.config.train import CheckpointSettings, run_folder_name
+from unix_lib.jobs.holders import is_alive
 from unix_lib.jobs.job import Job
 from unix_lib.jobs.standing import now
 
@@ -141,14 +142,8 @@ def _driver_at_work(results: Path) -> str:
     """The Snakemake that tries again what fails; "" where the last one's process, on this host, has ended."""
     driver = driver_of(results)
     process = re.match(r"process (\d+) on (.*?)(?:, since .*)?$", driver)
-    if process is not None and process[2] == platform.node():
-        try:
-            os.kill(int(process[1]), 0)
-        except ProcessLookupError:
-            return ""
-        except OSError:  # another user's
-            pass
-    return driver
+    ended = process is not None and process[2] == platform.node() and not is_alive(int(process[1]))
+    return "" if ended else driver
 
 
 def driver_of(results: Path) -> str:

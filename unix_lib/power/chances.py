@@ -30,11 +30,6 @@ class Known:
     seeds: int
     freedom: int | None = None
 
-    @property
-    def reach(self) -> float:
-        """Half of a 95% interval that no training is involved in, in standard errors."""
-        return Z_95 if self.freedom is None else float(special.stdtrit(self.freedom, 0.975))
-
 
 @dataclass(frozen=True)
 class Chances:
@@ -50,6 +45,11 @@ class Chances:
     def least(self) -> float:
         """The smallest difference that 80% of them decide."""
         return float(np.quantile(self.needed, POWER))
+
+
+def reach(freedom: int | None) -> float:
+    """Half of a 95% interval in standard errors, by Student's t; by the normal distribution where freedom is None."""
+    return Z_95 if freedom is None else float(special.stdtrit(freedom, 0.975))
 
 
 def chances(known: Sequence[Known], seeds: int, samples: float) -> Chances:
@@ -70,7 +70,7 @@ def _needed(known: Known, seeds: int, samples: float, place: int) -> np.ndarray:
     spread, rng = known.spread, np.random.default_rng([SEED, place])
     shared, own = spread.shared / samples**0.5, spread.own / samples**0.5
     if known.seeds == 0:
-        free: np.ndarray = shared * (known.reach - rng.normal(size=EXPERIMENTS))
+        free: np.ndarray = shared * (reach(known.freedom) - rng.normal(size=EXPERIMENTS))
         return free
     of_training = max(0.0, spread.runs**2 - spread.own**2)
     runs = (of_training + own**2) ** 0.5

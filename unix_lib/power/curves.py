@@ -56,7 +56,7 @@ def _rows(part: PartForecast) -> Iterator[dict[str, object]]:
     design = part.design
     about = {"outcome": design.outcome, "part": part.name, "unit": unit_of(design.outcome)}
     about |= {"variance": part.variance.origin}
-    seeds = None if design.seeds is None else max(2, design.seeds)
+    seeds = design.two_seeds
     at = part.at(seeds)
     assert at is not None
     for difference in np.linspace(0, 2 * at.least, POINTS):

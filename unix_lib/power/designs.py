@@ -47,6 +47,11 @@ class Design:
     of_samples: tuple[str, ...]
     doses: int = 0
 
+    @property
+    def two_seeds(self) -> int | None:
+        """The planned seeds, two at least: fewer decide nothing."""
+        return None if self.seeds is None else max(2, self.seeds)
+
 
 @dataclass(frozen=True)
 class _Arm:

@@ -69,8 +69,7 @@ class PartForecast:
     @property
     def default_target(self) -> float:
         """Half of what the plan decides, with two seeds at least; NaN without a variance."""
-        seeds = self.design.seeds
-        found = self.at(None if seeds is None else max(2, seeds))
+        found = self.at(self.design.two_seeds)
         return math.nan if found is None else found.least / 2
 
     def decides(self, difference: float, seeds: int | None = None, times: float = 1.0) -> bool:

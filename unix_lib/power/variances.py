@@ -6,12 +6,11 @@ git keeps; in summaries without it, an interval in `claims.csv` is taken as if r
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from scipy import special
 
 from unix_lib.analyze.entropy import JACKKNIFE_GROUPS, error_freedom
 from unix_lib.figures.architecture_claims import pair_name
@@ -21,7 +20,7 @@ from unix_lib.figures.doses import doses_of, slope_unit, slopes_of
 from unix_lib.figures.evidence import NOT_MEASURABLE, Difference, Spread
 from unix_lib.figures.inputs import Inputs
 from unix_lib.figures.loss_differences import measured_loss_differences
-from unix_lib.power.chances import Known
+from unix_lib.power.chances import Known, reach
 
 TABLE = "variances.csv"
 RULE, AGREEING = "rule", "noise-corrected"
@@ -129,13 +128,12 @@ def variances_of_claims(path: Path) -> Iterator[Variance]:
         lacking = _lacking(outcome, {}, seeds)
         if outcome in CONFLICT:
             lacking = "without the noise-corrected difference, which artefacts or a variances.csv have"
-        found = Known(Spread(0.0, 1.0), seeds, _freedom(outcome))
-        found = replace(found, spread=Spread(0.0, half / found.reach))
+        spread = Spread(0.0, half / reach(_freedom(outcome)))
         if seeds > 1:
-            found = Known(Spread(half / float(special.stdtrit(seeds - 1, 0.975)) * seeds**0.5, 0.0), seeds)
+            spread = Spread(half / reach(seeds - 1) * seeds**0.5, 0.0)
         told = f"{path.parents[1]} ({path.name}), {_seeds(seeds)}{int(row.n):,} samples"
         told += ", the width of whose interval is taken as runs' alone" * (seeds > 1 and not lacking)
-        known = () if lacking else (found,)
+        known = () if lacking else (Known(spread, seeds, _freedom(outcome)),)
         yield Variance(outcome, row.part, known, int(row.n), seeds, told, lacking)
 
 
